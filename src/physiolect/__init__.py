@@ -1,0 +1,54 @@
+"""Transformers that read, continue and explain physiological signals."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from physiolect.checkpoint import Checkpoint, load_checkpoint
+    from physiolect.contract import InputContract, adapt
+    from physiolect.formats import read_recording, read_recordings
+    from physiolect.generation import Continuation, generate
+    from physiolect.recording import Annotations, Recording
+
+_HOME = {
+    "Annotations": "recording",
+    "Checkpoint": "checkpoint",
+    "Continuation": "generation",
+    "InputContract": "contract",
+    "Recording": "recording",
+    "adapt": "contract",
+    "generate": "generation",
+    "load_checkpoint": "checkpoint",
+    "read_recording": "formats",
+    "read_recordings": "formats",
+}
+
+__all__ = [  # noqa: RUF022 (the order a user meets them in)
+    "read_recording",
+    "read_recordings",
+    "Recording",
+    "Annotations",
+    "InputContract",
+    "adapt",
+    "load_checkpoint",
+    "Checkpoint",
+    "generate",
+    "Continuation",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use, so that `import physiolect` itself costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'physiolect' has no attribute '{name}'")
+    value = getattr(import_module(f"physiolect.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,7 @@
+"""`python -m physiolect` is the command `physiolect`."""
+
+import sys
+
+from physiolect.cli import main
+
+sys.exit(main())

@@ -1,0 +1,51 @@
+"""Model, tokenizer and contract together, as a folder that proves itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from physiolect.checkpoint.checkpoint import Checkpoint, CheckpointConfig, Task, load_folder, load_state
+from physiolect.checkpoint.fingerprint import Fingerprint, Verification
+from physiolect.checkpoint.hub import download, is_hub_name
+from physiolect.checkpoint.published import SUFFIXES, export_published, load_published
+from physiolect.errors import CheckpointError
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointConfig",
+    "Fingerprint",
+    "Task",
+    "Verification",
+    "export_published",
+    "load_checkpoint",
+    "load_published",
+    "load_state",
+]
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Load a checkpoint folder, a published HeartGPT file, or `owner/name` from the Hugging Face Hub.
+
+    Only a name of exactly that form, whose `owner` is no folder here, ever touches the network. A run's
+    folder stands for the best checkpoint in it.
+
+    Raises:
+        CheckpointError: there is nothing of that name, or it is incomplete, altered or unsafe.
+    """
+    place = Path(path)
+    if place.is_dir() and not (place / "config.yaml").exists() and (place / "best").is_dir():
+        return load_folder(place / "best")
+    if place.is_file():
+        if place.suffix.lower() in SUFFIXES:
+            return load_published(place)
+        raise CheckpointError(
+            f"{place} is a file of another kind", hint=f"pass a checkpoint folder, or a HeartGPT file ({', '.join(SUFFIXES)})"
+        )
+    if not place.exists() and not place.with_name(place.name + ".old").is_dir():
+        if is_hub_name(str(path)):
+            return load_folder(download(str(path)))
+        raise CheckpointError(
+            f"there is no checkpoint '{path}'",
+            hint="pass a folder made by pretrain or convert, a HeartGPT .zip, or owner/name on the Hub",
+        )
+    return load_folder(place)

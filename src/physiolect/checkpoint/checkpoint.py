@@ -1,0 +1,174 @@
+"""A checkpoint is a folder: weights, settings, tokenizer, contract and fingerprint, together or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from physiolect import config as settings
+from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
+from physiolect.contract import InputContract
+from physiolect.errors import CheckpointError
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
+from physiolect.tokenizers import LevelTokenizer, load_tokenizer, save_tokenizer
+
+Task = Literal["forecast", "rhythm", "beats"]
+
+WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
+FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What `config.yaml` holds."""
+
+    model: GPTConfig
+    """Settings the model is rebuilt from."""
+    task: Task = "forecast"
+    """What its outputs mean: the next level, a rhythm's logit at the last position, or a beat's at every one."""
+
+
+@dataclass
+class Checkpoint:
+    """A model with everything needed to use it on a recording."""
+
+    model: GPT
+    """A torch module: `model(ids) -> logits (B, T, V)`, in eval mode after loading."""
+    tokenizer: LevelTokenizer
+    """Signal to ids and back."""
+    contract: InputContract
+    """What recordings it accepts."""
+    task: Task = "forecast"
+    """See CheckpointConfig."""
+    run: dict[str, Any] = field(default_factory=dict)
+    """What made it: command, settings, data, and for converted weights every key's way."""
+    fingerprint: Fingerprint | None = None
+    """Taken when it was saved; None for a model that has not been."""
+
+    def save(self, path: str | Path, *, state: Mapping[str, Tensor] | None = None) -> Path:
+        """Write the folder; an older one of that name is replaced only once the new one is whole.
+
+        Args:
+            path: the folder.
+            state: tensors to resume training from, by name; kept in `state/`.
+
+        Returns:
+            the folder.
+        """
+        from safetensors.torch import save_file, save_model
+
+        path = Path(path)
+        fresh = path.with_name(path.name + ".partial")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        save_model(self.model, str(fresh / WEIGHTS_FILE))
+        settings.dump(CheckpointConfig(self.model.config, self.task), fresh / CONFIG_FILE)
+        settings.dump(self.contract, fresh / CONTRACT_FILE)
+        save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
+        self.fingerprint = take_fingerprint(self.model)
+        (fresh / FINGERPRINT_FILE).write_text(json.dumps(asdict(self.fingerprint)) + "\n", encoding="utf-8")
+        settings.dump(self.run, fresh / RUN_FILE)
+        if state is not None:
+            (fresh / STATE_FOLDER).mkdir()
+            save_file(dict(state), str(fresh / STATE_FOLDER / "training.safetensors"))
+        _swap(fresh, path)
+        return path
+
+    def verify(self) -> Verification:
+        """Prove that weights and outputs are those of the machine that wrote the checkpoint.
+
+        Raises:
+            CheckpointError: they are not, or there is no fingerprint.
+        """
+        if self.fingerprint is None:
+            raise CheckpointError("the checkpoint has no fingerprint", hint="save() takes one")
+        return check_fingerprint(self.model, self.fingerprint)
+
+    def __repr__(self) -> str:
+        c = self.contract
+        return (
+            f"<Checkpoint {self.task}: {self.model.n_parameters():,} parameters; {c.modality or 'any modality'} "
+            f"at {c.fs:g} Hz, {c.min_samples}–{c.max_samples} samples>"
+        )
+
+
+def load_folder(path: Path) -> Checkpoint:
+    """Rebuild a checkpoint from its folder alone.
+
+    Raises:
+        CheckpointError: a part is missing or does not fit the others.
+        ConfigError: a setting is unknown or out of range.
+    """
+    from safetensors.torch import load_model
+
+    path = _unfinished_swap(path)
+    for name in (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE):
+        if not (path / name).is_file():
+            raise CheckpointError(
+                f"{path} is no checkpoint: {name} is missing", hint="pass a folder made by pretrain or convert"
+            )
+    config = settings.load(CheckpointConfig, path / CONFIG_FILE)
+    model = GPT(config.model).eval()
+    try:
+        load_model(model, str(path / WEIGHTS_FILE), strict=True)
+    except Exception as error:  # safetensors raises its own, torch RuntimeError: both mean the same to a user
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{path / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {reason}", hint="the two come from different models"
+        ) from error
+    return Checkpoint(
+        model=model,
+        tokenizer=load_tokenizer(path / TOKENIZER_FILE),
+        contract=settings.load(InputContract, path / CONTRACT_FILE),
+        task=config.task,
+        run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
+        fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
+    )
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """Read what `save` was given to resume from.
+
+    Raises:
+        CheckpointError: the checkpoint holds no training state.
+    """
+    from safetensors.torch import load_file
+
+    file = _unfinished_swap(Path(path)) / STATE_FOLDER / "training.safetensors"
+    if not file.is_file():
+        raise CheckpointError(f"{path} holds no training state to resume from", hint="resume from a run's folder")
+    return dict(load_file(str(file)))
+
+
+def _read_fingerprint(file: Path) -> Fingerprint | None:
+    if not file.is_file():
+        return None
+    try:
+        return settings.from_dict(Fingerprint, json.loads(file.read_text(encoding="utf-8")), where=str(file))
+    except ValueError as error:
+        raise CheckpointError(f"{file} is no JSON ({error})", hint="the folder was altered or damaged") from error
+
+
+def _swap(fresh: Path, path: Path) -> None:
+    """Put `fresh` in the place of `path`; whenever this is interrupted, one of them is whole."""
+    old = path.with_name(path.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        path.rename(old)
+    fresh.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _unfinished_swap(path: Path) -> Path:
+    """Return the folder to read: the older one where a swap was interrupted between its two renames."""
+    old = path.with_name(path.name + ".old")
+    return old if not path.exists() and old.is_dir() else path

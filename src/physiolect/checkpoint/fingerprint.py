@@ -1,0 +1,93 @@
+"""A checkpoint's proof of itself: a digest of its weights and a few of its outputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physiolect.errors import CheckpointError
+from physiolect.models.gpt import GPT
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit between machines; 4e-5 was seen between kernels, weights set apart by 1e-2 and more."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the weights gave for `probe_ids` on the machine that wrote them."""
+
+    weights_sha256: str
+    """Digest of the weights, see `weights_digest`."""
+    positions: tuple[int, ...]
+    """Positions whose outputs are kept."""
+    logits: tuple[tuple[float, ...], ...]
+    """(len(positions), outputs)."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of a passed check."""
+
+    deviation: float
+    """Largest difference of a logit from the fingerprint."""
+    tolerance: float = TOLERANCE
+
+    def __str__(self) -> str:
+        return f"weights identical; outputs within {self.deviation:.1e} of the fingerprint (allowed {self.tolerance:g})"
+
+
+def take_fingerprint(model: GPT) -> Fingerprint:
+    """Run the probe through a model."""
+    T = model.config.context_length
+    positions = tuple(sorted({0, T // 2, T - 1}))
+    logits = _probe_logits(model)[list(positions)]
+    return Fingerprint(
+        weights_digest(model.state_dict()),
+        positions,
+        tuple(tuple(round(value, 6) for value in row) for row in logits.tolist()),
+    )
+
+
+def check_fingerprint(model: GPT, fingerprint: Fingerprint) -> Verification:
+    """Compare a model with the fingerprint taken when it was saved.
+
+    Raises:
+        CheckpointError: weights or outputs differ.
+    """
+    hint = "the folder was altered or damaged: fetch or convert it again"
+    if weights_digest(model.state_dict()) != fingerprint.weights_sha256:
+        raise CheckpointError("the weights are not those the fingerprint was taken from", hint=hint)
+    logits = _probe_logits(model)[list(fingerprint.positions)]
+    deviation = (logits - torch.tensor(fingerprint.logits)).abs().max().item()
+    if not deviation <= TOLERANCE:
+        raise CheckpointError(
+            f"the outputs differ from the fingerprint by {deviation:.2g} (allowed {TOLERANCE:g})",
+            hint="the settings in config.yaml were altered, or this machine computes wrongly",
+        )
+    return Verification(deviation)
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of float32 weights by name, the same whatever file they came in."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _probe_logits(model: GPT) -> Tensor:
+    """Return logits (T, outputs) in float32 for a fixed wandering sequence of ids."""
+    c = model.config
+    step = torch.arange(c.context_length, device=model.tokens.weight.device)
+    ids = (step * step * 7 + step * 3) % min(c.vocabulary_size, 101)
+    training = model.training
+    try:
+        with torch.inference_mode():
+            return model.eval()(ids.unsqueeze(0))[0].float().cpu()
+    finally:
+        model.train(training)

@@ -1,0 +1,34 @@
+"""Checkpoints on the Hugging Face Hub, by `owner/name` and by nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from physiolect.errors import CheckpointError
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILES = ["*.safetensors", "*.yaml", "*.json"]
+
+
+def is_hub_name(name: str) -> bool:
+    """Say whether a name is `owner/name` and cannot be a mistyped path: no folder here is called `owner`."""
+    return bool(_NAME.fullmatch(name)) and not Path(name).parent.exists() and not Path(name).suffix
+
+
+def download(name: str) -> Path:
+    """Fetch a checkpoint folder from the Hub, or find it in the local cache; weights and settings only.
+
+    Raises:
+        CheckpointError: it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_FILES))
+    except Exception as error:  # the library raises its own, its HTTP client's and the system's errors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"the Hub did not give '{name}': {reason}",
+            hint="check the name and the connection; a local checkpoint is a folder, which this is not",
+        ) from error

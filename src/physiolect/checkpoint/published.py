@@ -1,0 +1,108 @@
+"""The authors' HeartGPT files as checkpoints, and checkpoints as files for the authors' code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from physiolect import contract
+from physiolect.checkpoint.checkpoint import Checkpoint, Task
+from physiolect.checkpoint.fingerprint import weights_digest
+from physiolect.errors import CheckpointError
+from physiolect.models.gpt import GPT
+from physiolect.models.heartgpt import from_heartgpt, read_state, to_heartgpt
+from physiolect.tokenizers import LevelTokenizer
+
+SUFFIXES = (".zip", ".pth", ".pt")
+
+
+@dataclass(frozen=True)
+class Published:
+    """One of the authors' five files."""
+
+    name: str
+    modality: Literal["ecg", "ppg"]
+    task: Task
+
+
+PUBLISHED = {
+    "455d1ba88191923debfe327ae28af1c893aa76c36082496ec8fa689458c76fea": Published("ECGPT_560k_iters", "ecg", "forecast"),
+    "f7a948a1feba67b87ef72434b1fa2b5296b741ace4dd54db724b9d285c88d5a3": Published("ECGPT_AF_1k_iters", "ecg", "rhythm"),
+    "b51be0a67b9b540056d160f65eb294ac90b316690ef60088c45427b4cf5f3149": Published("PPGPT_500k_iters", "ppg", "forecast"),
+    "8397174ce3d5945a5fd469a693d2aef5fda4381fd93fe7a0d555ccd3a5875ad7": Published("PPGPT_AF_1k_iters", "ppg", "rhythm"),
+    "12b1deaf24cc6eaf3012360f4efd645a737321dc9ae7ffe919fb572e550f12c2": Published("PPGPT_beat_5k_iters", "ppg", "beats"),
+}  # fmt: skip
+"""SHA-256 of the weights (`weights_digest`) -> which file of the repository they are."""
+
+_VOCABULARY_OF = {101: "ecg", 102: "ppg"}
+
+
+def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
+    """Make a checkpoint of a HeartGPT `.pth`, or of the `.zip` it is published in.
+
+    Args:
+        path: the file.
+        task: what a detection head's single output means; needed only for weights that are not the authors'.
+
+    Raises:
+        CheckpointError: the file is unsafe, incomplete, or does not tell what it is for.
+    """
+    state, config, moves = from_heartgpt(read_state(path))
+    model = GPT(config).eval()
+    model.load_state_dict(state, strict=True)
+    known = PUBLISHED.get(weights_digest(state))
+    modality = known.modality if known else _VOCABULARY_OF.get(config.vocabulary_size)
+    if modality is None:
+        raise CheckpointError(
+            f"{path} has {config.vocabulary_size} token ids: neither HeartGPT's ECG (101) nor its PPG (102) models",
+            hint="only models of the authors' two vocabularies are converted",
+        )
+    accepts = contract.PRESETS[f"heartgpt-{modality}"]
+    if config.n_outputs is not None:
+        accepts = replace(accepts, min_samples=config.context_length)
+    return Checkpoint(
+        model=model,
+        tokenizer=LevelTokenizer(n_levels=101, vocabulary_size=config.vocabulary_size),
+        contract=replace(accepts, max_samples=config.context_length),
+        task=_task(path, config.n_outputs, known, task),
+        run={"converted_from": path.name, "published_as": known.name if known else None, "keys": moves},
+    )
+
+
+def export_published(checkpoint: Checkpoint, path: Path) -> Path:
+    """Write the weights under HeartGPT's names as a `.pth`, or as a `.zip` holding one.
+
+    The authors' code reads nothing but `torch.save` files; what is written holds tensors only and loads
+    with `weights_only=True`.
+
+    Raises:
+        CheckpointError: the model does something that HeartGPT's code cannot.
+    """
+    import io
+    import zipfile
+
+    import torch
+
+    state = to_heartgpt(checkpoint.model.state_dict(), checkpoint.model.config)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".partial")
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"{path.stem}.pth", buffer.getvalue())
+    else:
+        fresh.write_bytes(buffer.getvalue())
+    return fresh.replace(path)
+
+
+def _task(path: Path, n_outputs: int | None, known: Published | None, asked: Task | None) -> Task:
+    told: Task | None = known.task if known else ("forecast" if n_outputs is None else None)
+    if told is None and asked is None:
+        raise CheckpointError(
+            f"{path} has a detection head, and nothing tells what it detects", hint="pass --task rhythm or --task beats"
+        )
+    if told is not None and asked not in (None, told):
+        raise CheckpointError(f"{path} is a {told} model, not {asked}", hint="leave --task out")
+    return told or asked or "forecast"

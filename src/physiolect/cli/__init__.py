@@ -1,0 +1,89 @@
+"""The command `physiolect`: a table of verbs, and the way to the one that is asked for.
+
+The table answers `--help`; a verb's command, and all it needs, is imported only when it is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+
+from physiolect import __version__
+from physiolect.cli.messages import own_warnings_as_notes, report
+from physiolect.errors import ConfigError, closest
+
+VERBS: dict[str, str] = {
+    "demo": "watch a small transformer learn ECG on this computer, from nothing to a report",
+    "inspect": "show what a recording, store, tokenizer or checkpoint holds",
+    "prepare": "turn recordings into a store to train on",
+    "pretrain": "train a model on a store to continue signals",
+    "generate": "continue a recording with a checkpoint",
+    "convert": "turn published weights into a checkpoint, and back",
+}
+"""Verb -> what it does in one line; `physiolect.commands` holds a module of each name."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 is success, 2 a mistake in the command line or the settings, 1 any other error, 130 Ctrl-C.
+
+    Args:
+        argv: The words after `physiolect`; those of this process where None.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal without a character is no reason to fail
+        sys.stdout.reconfigure(errors="replace")
+    with own_warnings_as_notes(everybody=debug):
+        try:
+            code = _dispatch([word for word in words if word != "--debug"])
+            sys.stdout.flush()
+            return code
+        except (Exception, KeyboardInterrupt) as error:
+            return report(error, debug=debug)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"physiolect {__version__}")
+        return 0
+    verb, *rest = words
+    if verb.startswith("-"):
+        raise ConfigError(f"there is no option '{verb}' before a verb", hint="physiolect VERB INPUT --option")
+    if verb not in VERBS:
+        near = closest(verb, VERBS)
+        raise ConfigError(
+            f"there is no verb '{verb}'",
+            hint=f"did you mean 'physiolect {near}'?" if near else f"the verbs are: {', '.join(VERBS)}",
+        )
+    command = import_module(f"physiolect.commands.{verb}")
+    from physiolect.cli.options import Grammar
+
+    grammar = Grammar(verb, command.Config)
+    if grammar.asks_for_help(rest):
+        print(grammar.help(VERBS[verb], example=getattr(command, "EXAMPLE", "")))
+        return 0
+    return command.run(grammar.parse(rest)) or 0
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    return "\n".join(
+        [
+            "Transformers that read, continue and explain physiological signals.",
+            "",
+            "usage: physiolect VERB INPUT [--option value ...]",
+            "",
+            *(f"  {verb:{width}}  {summary}" for verb, summary in VERBS.items()),
+            "",
+            "  physiolect VERB --help   the options of a verb",
+            "  physiolect --version     the version",
+            "  --debug                  with any verb: show the whole traceback of an error",
+        ]
+    )

@@ -1,0 +1,177 @@
+"""`physiolect prepare INPUT ... --out STORE`: recordings become a store to train on."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import ClassVar, NoReturn
+
+from physiolect.config import load
+from physiolect.contract import PRESETS, InputContract
+from physiolect.datasets.manifest import Manifest, Part
+from physiolect.datasets.prepare import Prepared, Recipe, list_files, prepare_store, read_patients
+from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
+from physiolect.recording import Modality
+
+EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Turn recordings, of any mixture of files and folders, into a store to train on."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("inputs",)
+
+    inputs: list[str]
+    """Files and folders of recordings."""
+    out: str
+    """Folder of the store; give an unfinished one again to go on with it."""
+    contract: str = "heartgpt-ecg"
+    """What every row must be made to fit: a preset's name, or a YAML file of its settings."""
+    channel: str | None = None
+    """The one channel to take of each recording: a name, an alias of it, or a number from 0."""
+    fs: float | None = None
+    """Sampling rate in Hz of files that state none."""
+    modality: Modality | None = None
+    """What was measured, for files that do not tell."""
+    variable: str | None = None
+    """Variable that holds the signal, for MAT and NPZ files with several."""
+    patients: str | None = None
+    """CSV with the columns recording,patient, so that no patient is ever on both sides of a split."""
+    jobs: int = 0
+    """Processes to work with; 0 is one a processor."""
+    shard: str | None = None
+    """Which share of the work this run does, as i/n with i from 1 to n."""
+    strict: bool = False
+    """Stop at the first recording that does not fit, instead of listing it and going on."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        found = []
+        checks: list[Callable[[], object]] = [partial(list_files, [path]) for path in self.inputs]
+        for check in (*checks, self.input_contract, self.part):
+            try:
+                check()
+            except PhysiolectError as error:
+                found.append(str(error))
+        if not self.inputs:
+            found.append("no recordings are named")
+        if self.fs is not None and not 0 < self.fs < float("inf"):
+            found.append(f"--fs is {self.fs}, but it must be above 0 Hz")
+        if self.patients is not None and not Path(self.patients).is_file():
+            found.append(f"there is no file '{self.patients}' of patients")
+        if self.jobs < 0:
+            found.append(f"--jobs is {self.jobs}, but it must be 0 or more")
+        return found
+
+    def input_contract(self) -> InputContract:
+        """Return the contract that is named.
+
+        Raises:
+            ConfigError: there is no such preset or file, or the file's settings are wrong.
+        """
+        if self.contract in PRESETS:
+            return PRESETS[self.contract]
+        if Path(self.contract).is_file():
+            return load(InputContract, self.contract)
+        raise ConfigError(
+            f"--contract '{self.contract}' is neither a preset nor a file ({did_you_mean(self.contract, PRESETS)})",
+            hint="name a preset, or a YAML file of a contract's settings",
+        )
+
+    def part(self) -> Part:
+        """Return the share of the work that is named.
+
+        Raises:
+            ConfigError: it is no share.
+        """
+        if self.shard is None:
+            return Part()
+        match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", self.shard)
+        if match is None:
+            raise ConfigError(f"--shard is '{self.shard}', which is not i/n", hint="1/4 is the first of four")
+        return Part(int(match[1]), int(match[2]))
+
+
+def run(config: Config) -> int:
+    """Prepare the store; 130 or 143 where the user, or the machine, stopped it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    patients = read_patients(config.patients) if config.patients else {}
+    files = list_files(config.inputs, patients)
+    recipe = Recipe(config.input_contract(), config.channel, config.fs, config.modality, config.variable)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        part = config.part()
+        task = progress.add_task("preparing", total=len(files[part.number - 1 :: part.count]))
+
+        def on_file(prepared: Prepared) -> None:
+            progress.advance(task)
+            for rejection in prepared.rejected:
+                console.print(f"left out: {rejection}")
+
+        try:
+            with _terminable():
+                manifest = prepare_store(
+                    files,
+                    config.out,
+                    recipe,
+                    inputs=[Path(path).absolute().name for path in config.inputs],
+                    jobs=config.jobs,
+                    part=part,
+                    strict=config.strict,
+                    on_file=on_file,
+                )
+        except (KeyboardInterrupt, _Terminated) as stop:
+            progress.stop()
+            console.print(
+                f"stopped; what is finished is kept in {config.out}: run the same command again to go on"
+            )
+            return 143 if isinstance(stop, _Terminated) else 130
+    console.print(summary(manifest, config.out))
+    return 0
+
+
+def summary(manifest: Manifest, out: str) -> str:
+    """Say in a few lines what a store, or a part of it, holds."""
+    rows = sum(shard.rows for shard in manifest.shards)
+    samples = sum(shard.samples for shard in manifest.shards)
+    hours = samples / manifest.header.contract.fs / 3600
+    size = sum(shard.bytes for shard in manifest.shards) / 1e6
+    share = "" if manifest.part.count == 1 else f" (part {manifest.part})"
+    lines = [
+        f"{out}{share}: {rows} rows out of {manifest.files} files, {hours:.2f} channel-hours, {size:.1f} MB"
+    ]
+    if manifest.rejected:
+        lines.append(f"{len(manifest.rejected)} left out; the reasons are in {manifest.part.manifest_name}")
+    return "\n".join(lines)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that it ends the work as Ctrl-C does."""
+
+    def stop(signum: int, frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread, where signals do not arrive anyway
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

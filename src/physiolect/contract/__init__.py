@@ -1,0 +1,7 @@
+"""What a model accepts, and how a recording is made to fit it."""
+
+from physiolect.contract.adapt import adapt, split_at_gaps
+from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
+from physiolect.contract.report import AdaptationReport
+
+__all__ = ["ANY_CHANNEL", "PRESETS", "AdaptationReport", "InputContract", "adapt", "split_at_gaps"]

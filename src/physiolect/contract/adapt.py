@@ -1,0 +1,215 @@
+"""Making a recording fit a contract, or saying why it cannot be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.contract.channels import channel_modality, choose_channels, model_names
+from physiolect.contract.contract import InputContract
+from physiolect.contract.report import AdaptationReport, Findings, seconds
+from physiolect.contract.units import unit_factors
+from physiolect.contract.window import Plan, Window, gap_samples, plan_window
+from physiolect.errors import check_option
+from physiolect.recording import Recording
+from physiolect.signals import bridge_gaps, filter_band, find_gaps, resample
+
+Signal = NDArray[np.floating]
+
+_STANDARD = 1e-5  # mean and deviation this near 0 and 1 are z-scores already
+
+
+def adapt(
+    recording: Recording,
+    contract: InputContract,
+    channel: str | int | None = None,
+    *,
+    window: Window = "last",
+) -> tuple[Recording, AdaptationReport]:
+    """Make a recording into what a model accepts, and report what that took.
+
+    In this order: channels are chosen, units converted, gaps bridged, the passband filtered, the rate
+    changed, the window taken, the amplitude z-scored. What fits already is left alone, so that adapting
+    twice equals adapting once (save where the contract has a passband, which filters again). Only samples
+    that the window depends on are touched, and the result is that of adapting the whole recording.
+
+    Args:
+        recording: what there is.
+        contract: what the model accepts.
+        channel: the one channel to take, whatever the contract names: a name, an alias, or a number from 0.
+        window: "last" takes the last `contract.max_samples`, or all there is where that is less;
+            "all" keeps the whole length.
+
+    Returns:
+        The recording as the contract wants it, with annotations moved along, and the report.
+
+    Raises:
+        ContractError: the recording cannot be adapted; all reasons found are told together.
+    """
+    check_option("window", window, ("last", "all"))
+    findings = Findings()
+    rows = choose_channels(recording, contract, channel, findings)
+    factors = unit_factors(recording, rows, contract.unit, findings)
+    plan = plan_window(recording, contract, window, findings)
+    if not rows or plan is None:
+        raise findings.error()
+
+    block = recording.slice(plan.first, None, by="samples").select(rows)
+    gaps = find_gaps(block.signal)
+    _check_samples(block, gaps, plan, contract, findings)
+    if findings.refusals:
+        raise findings.error()
+
+    signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
+    signal = _filter(signal, recording.fs, plan, findings)
+    signal = _change_rate(signal, recording.fs, contract.fs, plan, findings)
+    signal = _take_window(signal, recording, contract, plan, findings)
+    if contract.normalisation == "zscore":
+        signal = _zscore(signal, block.channels, findings)
+    told = {channel_modality(recording, row) for row in rows}
+    marks = recording.annotations.at_rate(float(plan.ratio))
+    adapted = replace(
+        block,
+        signal=signal.astype(np.float32, copy=False),
+        fs=contract.fs,
+        channels=model_names(block.channels, contract),
+        unit=_unit(block, contract),
+        modality=told.pop() if len(told) == 1 else None,
+        annotations=marks.window(plan.start, plan.start + plan.length),
+    )
+    return adapted, findings.report(start=float(plan.start / plan.ratio) / recording.fs)
+
+
+def split_at_gaps(recording: Recording, max_gap: float) -> list[Recording]:
+    """Return the stretches between gaps too long to bridge, without copying samples.
+
+    Args:
+        recording: what to split; a gap in any one channel ends a stretch.
+        max_gap: longest gap, in seconds, that may stay inside a stretch.
+    """
+    gaps = find_gaps(recording.signal)
+    long = gaps[gaps[:, 2] - gaps[:, 1] > gap_samples(recording.fs, max_gap)]
+    stretches, begin, end = [], 0, recording.n_samples
+    for _, start, stop in [*long[np.argsort(long[:, 1])].tolist(), (0, end, end)]:
+        if start > begin:
+            stretches.append(recording.slice(begin, start, by="samples"))
+        begin = max(begin, stop)
+    return stretches
+
+
+def _check_samples(
+    block: Recording, gaps: NDArray[np.int64], plan: Plan, contract: InputContract, findings: Findings
+) -> None:
+    """Refuse what no model can use: gaps too long, infinite samples, channels that are flat or empty."""
+    opening = plan.opening - plan.first
+    inside = gaps[gaps[:, 2] > opening]
+    too_long = inside[inside[:, 2] - inside[:, 1] > gap_samples(block.fs, contract.max_gap)]
+    for row, start, stop in too_long[:1].tolist():
+        more = f", the first of {len(too_long)} such gaps" if len(too_long) > 1 else ""
+        findings.refuse(
+            f"channel {block.channels[row]} misses {seconds((stop - start) / block.fs)} of samples from "
+            f"{seconds((plan.first + start) / block.fs)} on{more}, but at most "
+            f"{seconds(contract.max_gap)} can be bridged",
+            "choose a stretch without the gap",
+        )
+    for row in np.flatnonzero(np.isinf(block.signal).any(axis=1)):
+        where = plan.first + int(np.isinf(block.signal[row]).argmax())
+        findings.refuse(
+            f"channel {block.channels[row]} is infinite at {seconds(where / block.fs)}",
+            "mark bad samples as missing (NaN), or choose another stretch",
+        )
+    view = block.signal[:, opening:]
+    lowest, highest = np.fmin.reduce(view, axis=1), np.fmax.reduce(view, axis=1)
+    for row in np.flatnonzero(np.isnan(lowest)):
+        findings.refuse(
+            f"channel {block.channels[row]} has no samples in the window", "choose another channel or stretch"
+        )
+    for row in np.flatnonzero(lowest == highest):
+        findings.refuse(
+            f"channel {block.channels[row]} is flat (always {lowest[row]:g})",
+            "choose another channel or stretch",
+        )
+
+
+def _scale(signal: Signal, factors: list[float]) -> Signal:
+    if all(factor == 1.0 for factor in factors):
+        return signal
+    return signal * np.asarray(factors, np.float32)[:, np.newaxis]
+
+
+def _bridge(
+    signal: Signal,
+    gaps: NDArray[np.int64],
+    block: Recording,
+    plan: Plan,
+    max_gap: float,
+    findings: Findings,
+) -> Signal:
+    before = gaps[:, 2] <= plan.opening - plan.first
+    if (gaps[before, 2] - gaps[before, 1] > gap_samples(block.fs, max_gap)).any():
+        findings.notices.append(
+            "there is a long gap just before the window; its first samples are less certain"
+        )
+    inside = gaps[~before]
+    if len(inside):
+        missing = int((inside[:, 2] - inside[:, 1]).sum())
+        findings.steps.append(
+            f"bridged {len(inside)} gap{'s' * (len(inside) > 1)} of {missing} missing samples in all "
+            f"({seconds(missing / block.fs)})"
+        )
+    if (inside[:, 2] == block.n_samples).any():
+        findings.notices.append("the recording ends with missing samples, which repeat the last value before")
+    return bridge_gaps(signal, gaps)
+
+
+def _filter(signal: Signal, fs: float, plan: Plan, findings: Findings) -> Signal:
+    if plan.band == (None, None):
+        return signal
+    low, high = plan.band
+    kept = " and ".join(
+        f"{word} {edge:g} Hz" for word, edge in (("above", low), ("below", high)) if edge is not None
+    )
+    findings.steps.append(f"kept frequencies {kept} (zero-phase Butterworth)")
+    return filter_band(signal, fs, plan.band)
+
+
+def _change_rate(signal: Signal, fs: float, target_fs: float, plan: Plan, findings: Findings) -> Signal:
+    if plan.ratio == 1:
+        return signal
+    up, down = plan.ratio.numerator, plan.ratio.denominator
+    findings.steps.append(f"resampled {fs:g} -> {target_fs:g} Hz (up {up}, down {down})")
+    return resample(signal, fs, target_fs)
+
+
+def _take_window(
+    signal: Signal, recording: Recording, contract: InputContract, plan: Plan, findings: Findings
+) -> Signal:
+    if plan.start:
+        findings.steps.append(
+            f"took the last {seconds(plan.length / contract.fs)} ({plan.length} samples) "
+            f"of {seconds(recording.duration)}"
+        )
+    return signal[:, plan.skip : plan.skip + plan.length]
+
+
+def _zscore(signal: Signal, channels: tuple[str, ...], findings: Findings) -> Signal:
+    mean = signal.mean(axis=1, keepdims=True, dtype=np.float64)  # (channels, 1)
+    deviation = signal.std(axis=1, keepdims=True, dtype=np.float64)
+    if (np.abs(mean) < _STANDARD).all() and (np.abs(deviation - 1) < _STANDARD).all():
+        return signal
+    findings.steps.append(
+        "z-scored "
+        + ", ".join(
+            f"{name} (mean {m:.4g}, standard deviation {d:.4g})"
+            for name, m, d in zip(channels, mean[:, 0], deviation[:, 0], strict=True)
+        )
+    )
+    return (signal - mean) / deviation
+
+
+def _unit(block: Recording, contract: InputContract) -> str | tuple[str | None, ...] | None:
+    if contract.normalisation == "zscore":
+        return "sd"
+    return contract.unit or block.unit

@@ -1,0 +1,144 @@
+"""Which channels of a recording a contract takes."""
+
+from __future__ import annotations
+
+from physiolect.contract.contract import ANY_CHANNEL, InputContract
+from physiolect.contract.report import Findings
+from physiolect.errors import FormatError
+from physiolect.recording import Modality, Recording, canonical_channel, modality_of
+
+
+def choose_channels(
+    recording: Recording, contract: InputContract, channel: str | int | None, findings: Findings
+) -> list[int]:
+    """Return the rows of the recording that the contract takes, in its order; empty where it is refused.
+
+    Args:
+        recording: what there is.
+        contract: what is wanted.
+        channel: the one channel to take instead of what the contract says, by name, alias or number.
+        findings: receives steps, notices and refusals.
+    """
+    if channel is not None:
+        rows = _asked_for(recording, contract, channel, findings)
+    elif contract.channels == (ANY_CHANNEL,):
+        rows = _first_fitting(recording, contract, findings)
+    else:
+        rows = _named(recording, contract, findings)
+    if rows and contract.modality is not None:
+        _check_modality(recording, rows, contract.modality, findings)
+    if rows:
+        _tell_choice(recording, contract, rows, findings)
+    return rows
+
+
+def model_names(channels: tuple[str, ...], contract: InputContract) -> tuple[str, ...]:
+    """Return the contract's own names for the channels chosen, save for one that takes another's place."""
+    if contract.channels == (ANY_CHANNEL,):
+        return channels
+    pairs = zip(channels, contract.channels, strict=True)
+    return tuple(name if goes_by(own, name) else own for own, name in pairs)
+
+
+def goes_by(channel: str, name: str) -> bool:
+    """Tell whether two names mean the same channel ("MLII" and "II" do, "V5" and "II" do not)."""
+    return canonical_channel(channel).lower() == canonical_channel(name).lower()
+
+
+def channel_modality(recording: Recording, row: int) -> Modality | None:
+    """Return what a channel measures: by its own name, else by what the recording says."""
+    return modality_of(recording.channels[row]) or recording.modality
+
+
+def _asked_for(
+    recording: Recording, contract: InputContract, channel: str | int, findings: Findings
+) -> list[int]:
+    if len(contract.channels) > 1:
+        findings.refuse(
+            f"channel '{channel}' was asked for, but the model takes {len(contract.channels)} channels "
+            f"({', '.join(contract.channels)})",
+            "leave channel out",
+        )
+        return []
+    try:
+        row = recording.index(channel)
+    except FormatError as error:
+        findings.refuse(str(error), error.hint or _has(recording))
+        return []
+    if contract.channels != (ANY_CHANNEL,) and not goes_by(recording.channels[row], contract.channels[0]):
+        findings.notices.append(
+            f"channel {recording.channels[row]} takes the place of {contract.channels[0]}, as asked for"
+        )
+    return [row]
+
+
+def _first_fitting(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
+    wanted = contract.modality
+    if wanted is None:
+        return [0]
+    told = [channel_modality(recording, row) for row in range(len(recording.channels))]
+    for modality in (wanted, None):  # a channel that says it fits comes before one that says nothing
+        if modality in told:
+            return [told.index(modality)]
+    findings.refuse(
+        f"the model reads {wanted}, but the recording holds "
+        + ", ".join(f"{name} ({modality})" for name, modality in zip(recording.channels, told, strict=True)),
+        f"give a recording with {wanted}, or a checkpoint for what this one holds",
+    )
+    return []
+
+
+def _named(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
+    found = {name: _rows_of(recording, name) for name in contract.channels}
+    missing = [name for name, rows in found.items() if not rows]
+    if missing:
+        findings.refuse(
+            f"the model needs {', '.join(contract.channels)}, but the recording has no {', '.join(missing)}",
+            f"{_has(recording)}; name its channels as the model does where they are the same leads",
+        )
+    for name, rows in found.items():
+        if len(rows) > 1:
+            same = ", ".join(recording.channels[row] for row in rows)
+            findings.refuse(f"channel {name} could be any of {same}", "select the channels first")
+    return [rows[0] for rows in found.values()] if all(len(rows) == 1 for rows in found.values()) else []
+
+
+def _rows_of(recording: Recording, name: str) -> list[int]:
+    """Return the rows of that very name, or else of its aliases."""
+    exact = [row for row, own in enumerate(recording.channels) if own == name]
+    return exact or [row for row, own in enumerate(recording.channels) if goes_by(own, name)]
+
+
+def _check_modality(recording: Recording, rows: list[int], wanted: Modality, findings: Findings) -> None:
+    told = [channel_modality(recording, row) for row in rows]
+    for row, modality in zip(rows, told, strict=True):
+        if modality not in (None, wanted):
+            findings.refuse(
+                f"channel {recording.channels[row]} is {modality}, but the model reads {wanted}",
+                f"choose another channel, or a checkpoint for {modality}",
+            )
+    unknown = [recording.channels[row] for row, modality in zip(rows, told, strict=True) if modality is None]
+    if unknown:
+        findings.notices.append(
+            f"nothing says what {', '.join(unknown)} measures; it is taken to be {wanted}"
+        )
+
+
+def _tell_choice(recording: Recording, contract: InputContract, rows: list[int], findings: Findings) -> None:
+    own = tuple(recording.channels[row] for row in rows)
+    told = ", ".join(
+        mine if mine == name else f"{mine} as {name}"
+        for mine, name in zip(own, model_names(own, contract), strict=True)
+    )
+    if len(rows) < len(recording.channels):
+        findings.steps.append(
+            f"kept channel{'s' * (len(rows) > 1)} {told} of {', '.join(recording.channels)}"
+        )
+    elif own != recording.channels:
+        findings.steps.append(f"put the channels in the order {told}")
+    elif own != model_names(own, contract):
+        findings.steps.append(f"took {told}")
+
+
+def _has(recording: Recording) -> str:
+    return f"the recording has {', '.join(recording.channels)}"

@@ -1,0 +1,55 @@
+"""What adapting a recording did, and why it could not be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from physiolect.errors import ContractError
+
+
+@dataclass(frozen=True)
+class AdaptationReport:
+    """What was done to a recording to make it fit a contract."""
+
+    steps: tuple[str, ...]
+    """What was changed, in order, with numbers."""
+    notices: tuple[str, ...]
+    """What was assumed, or is worth a second look."""
+    start: float
+    """Where the window begins, in seconds from the start of the original recording."""
+
+    def __str__(self) -> str:
+        lines = [f"- {step}" for step in self.steps] or ["- nothing had to change"]
+        return "\n".join([*lines, *(f"! {notice}" for notice in self.notices)])
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the report as plain lists and numbers, ready for JSON."""
+        return {"steps": list(self.steps), "notices": list(self.notices), "start": self.start}
+
+
+@dataclass
+class Findings:
+    """What comes to light while a recording is adapted; refusals are gathered and told together."""
+
+    steps: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Reasons, and the hint that goes with each."""
+
+    def refuse(self, reason: str, hint: str) -> None:
+        """Note a reason why the recording cannot be adapted."""
+        self.refusals[reason] = hint
+
+    def error(self) -> ContractError:
+        """Return all refusals as one error."""
+        hints = dict.fromkeys(self.refusals.values())  # each once, in order
+        return ContractError("; ".join(self.refusals), hint="; ".join(hints))
+
+    def report(self, start: float) -> AdaptationReport:
+        """Return what was done as a report on a window that begins at `start` seconds."""
+        return AdaptationReport(tuple(self.steps), tuple(self.notices), start)
+
+
+def seconds(value: float) -> str:
+    """Return a length or position in time as text, to five digits."""
+    return f"{value:.5g} s"

@@ -1,0 +1,45 @@
+"""Units of amplitude, and the factors between them."""
+
+from __future__ import annotations
+
+from physiolect.contract.report import Findings
+from physiolect.recording import Recording
+
+_VOLTS = {"v": 0, "mv": -3, "uv": -6, "µv": -6, "μv": -6, "nv": -9}
+"""Power of ten of each unit of voltage; micro is written with u, the micro sign or the Greek letter."""
+
+
+def conversion_factor(unit: str, wanted: str) -> float | None:
+    """Return what samples in `unit` are multiplied by to be in `wanted`; None where that is impossible."""
+    if unit == wanted:
+        return 1.0
+    have, want = (_VOLTS.get(name.strip().lower()) for name in (unit, wanted))
+    return None if have is None or want is None else 10.0 ** (have - want)
+
+
+def unit_factors(
+    recording: Recording, rows: list[int], wanted: str | None, findings: Findings
+) -> list[float]:
+    """Return what each channel is multiplied by to be in the unit wanted; None leaves every unit as it is."""
+    if wanted is None:
+        return [1.0] * len(rows)
+    factors, changed = [], {}
+    for row in rows:
+        name, unit = recording.channels[row], recording.units[row]
+        factor = None if unit is None else conversion_factor(unit, wanted)
+        if unit is None:
+            findings.refuse(
+                f"the unit of channel {name} is unknown, but the model needs {wanted}",
+                "state the unit in the recording",
+            )
+        elif factor is None:
+            findings.refuse(
+                f"channel {name} is in {unit}, which cannot become {wanted}",
+                f"give a recording in {wanted}",
+            )
+        elif factor != 1.0:
+            changed[name] = f"{name} from {unit} to {wanted} (x {factor:g})"
+        factors.append(1.0 if factor is None else factor)
+    if changed:
+        findings.steps.append("converted " + ", ".join(changed.values()))
+    return factors

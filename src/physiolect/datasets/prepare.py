@@ -1,0 +1,343 @@
+"""From any mixture of files and folders to a store: in parallel, in order, and past what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from physiolect.contract import ANY_CHANNEL, InputContract, adapt, split_at_gaps
+from physiolect.contract.channels import choose_channels
+from physiolect.contract.report import Findings
+from physiolect.datasets.manifest import Manifest, Part, Rejection
+from physiolect.datasets.rows import Row
+from physiolect.datasets.writer import SHARD_BYTES, StoreWriter
+from physiolect.errors import FormatError, PhysiolectError
+from physiolect.formats import list_recordings, read_recordings
+from physiolect.recording import Modality, Recording
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How each file is read and made to fit."""
+
+    contract: InputContract
+    channel: str | None = None
+    """The one channel to take, by name, alias or number; None leaves it to the contract."""
+    fs: float | None = None
+    """Rate in Hz of files that state none."""
+    modality: Modality | None = None
+    """What files measure whose channels do not tell."""
+    variable: str | None = None
+    """Which variable of a MAT or NPZ file holds the signal."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to prepare."""
+
+    name: str
+    """What the store calls it: free of where on this machine it lies."""
+    path: Path
+    patient: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a file gave."""
+
+    file: File
+    rows: tuple[Row, ...]
+    rejected: tuple[Rejection, ...]
+
+
+def prepare_store(
+    files: Sequence[File],
+    out: str | os.PathLike[str],
+    recipe: Recipe,
+    *,
+    inputs: Sequence[str] = (),
+    jobs: int = 0,
+    part: Part | None = None,
+    strict: bool = False,
+    shard_bytes: int = SHARD_BYTES,
+    on_file: Callable[[Prepared], None] | None = None,
+) -> Manifest:
+    """Prepare files into a store, going on from where an earlier run of the same arguments stopped.
+
+    The same files and recipe give the same bytes, whatever `jobs` is and however often the work was interrupted.
+
+    Args:
+        files: All files of all parts.
+        out: Folder of the store.
+        recipe: How files are read and made to fit.
+        inputs: What the user named, kept as provenance.
+        jobs: Processes; 0 is one a processor, 1 works in this process.
+        part: Which share of the files to prepare; each part needs the same `files`.
+        strict: Stop at the first file, or stretch of one, that does not fit.
+        shard_bytes: Size of samples at which a shard is closed.
+        on_file: Called with each file's outcome, in order.
+
+    Returns:
+        What this part of the store holds.
+
+    Raises:
+        FormatError: nothing could be prepared, or `strict` and something could not, or `out` holds something else.
+        PhysiolectError: a worker process died.
+    """
+    part = part or Part()
+    provenance = {
+        "inputs": sorted(inputs),
+        "files": len(files),
+        "files_sha256": _digest(files),
+        "channel": recipe.channel,
+        "fs": recipe.fs,
+        "modality": recipe.modality,
+        "variable": recipe.variable,
+    }
+    with StoreWriter(
+        out, recipe.contract, provenance=provenance, part=part, shard_bytes=shard_bytes
+    ) as writer:
+        if writer.complete:
+            return writer.finish()
+        mine = [file for file in files[part.number - 1 :: part.count] if file.name not in writer.finished]
+        with closing(_in_order(mine, recipe, jobs)) as outcomes:
+            for prepared in outcomes:
+                if strict and prepared.rejected:
+                    raise FormatError(
+                        str(prepared.rejected[0]), hint="mend the file, leave it out, or drop --strict"
+                    )
+                writer.add(prepared.file.name, prepared.rows, prepared.rejected)
+                if on_file:
+                    on_file(prepared)
+        if part.count == 1 and not writer.n_rows:
+            raise FormatError(
+                f"none of {len(files)} files could be prepared",
+                hint="the reasons stand above; is it the right --contract, --channel or --fs?",
+            )
+        return writer.finish()
+
+
+def list_files(
+    inputs: Iterable[str | os.PathLike[str]], patients: Mapping[str, str] | None = None
+) -> list[File]:
+    """Return what files and folders hold, each once, sorted by name.
+
+    A file in a folder is named after the folder and its place in it ("mitdb/100.hea"), any other by its own
+    name; where two would share a name all are named by their paths as given.
+
+    Args:
+        inputs: Files and folders.
+        patients: Patient of a recording, by any ending of its name, with or without extension.
+
+    Raises:
+        PhysiolectError: an input is missing, or a folder holds no recording.
+    """
+    named: dict[Path, tuple[str, str, Path]] = {}  # where links lead -> short name, path as given, place
+    for given in map(Path, inputs):
+        home = Path(os.path.abspath(given))
+        for path in _listed(given):
+            place = Path(os.path.abspath(path))
+            inside = place.relative_to(home.parent) if place.is_relative_to(home) else place.name
+            named.setdefault(place.resolve(), (_text(inside), _text(path), place))
+    clash = len({short for short, _, _ in named.values()}) < len(named)
+    files = []
+    for short, as_given, place in named.values():
+        name = as_given if clash else short
+        files.append(File(name, place, _patient_of(name, patients or {})))
+    return sorted(files, key=lambda file: file.name)
+
+
+def read_patients(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read who is recorded where: a CSV with the columns `recording` and `patient`.
+
+    Raises:
+        FormatError: the file cannot be read, lacks a column, or gives one recording two patients.
+    """
+    patients: dict[str, str] = {}
+    hint = "write a CSV with the columns recording,patient"
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if missing := {"recording", "patient"} - set(table.fieldnames or ()):
+                raise FormatError(f"{path} has no column '{min(missing)}'", hint=hint)
+            for line in table:
+                recording, patient = (line["recording"] or "").strip(), (line["patient"] or "").strip()
+                if recording and patient and patients.setdefault(recording, patient) != patient:
+                    raise FormatError(
+                        f"{path} gives recording '{recording}' two patients", hint="name each recording once"
+                    )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
+    return patients
+
+
+def prepare_file(file: File, recipe: Recipe) -> Prepared:
+    """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
+    rows: list[Row] = []
+    rejected: list[Rejection] = []
+    try:
+        recordings = _read(file.path, recipe)
+        for k, recording in enumerate(recordings):
+            source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
+            _adapt(replace(recording, source=source), recipe, file.patient, rows, rejected)
+    except (PhysiolectError, OSError) as error:
+        rejected.append(_rejection(file, str(error)))
+    except Exception as error:
+        # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
+        rejected.append(_rejection(file, f"unexpected {type(error).__name__}: {error} (please report this)"))
+    return Prepared(file, tuple(rows), tuple(rejected))
+
+
+def _rejection(file: File, reason: str) -> Rejection:
+    """Return why a file was rejected, free of where it lies on this machine."""
+    return Rejection(
+        file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
+    )
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        return list_recordings(path)
+    except FormatError:
+        if path.is_file():
+            return [path]  # one bad file must not stop the others: reading it will say what is wrong with it
+        raise
+
+
+def _read(path: Path, recipe: Recipe) -> list[Recording]:
+    """Return the recordings of a file, with no more channels than are asked for by name."""
+    named = recipe.contract.channels if ANY_CHANNEL not in recipe.contract.channels else None
+    read = partial(
+        read_recordings,
+        path,
+        channels=recipe.channel or named,
+        modality=recipe.modality,
+        variable=recipe.variable,
+    )
+    if recipe.fs is None:
+        return list(read())
+    try:
+        return list(read(fs=recipe.fs))
+    except FormatError as error:
+        first = error
+    try:
+        return list(read())  # it may state another rate, which is then the right one
+    except FormatError as error:
+        raise FormatError(f"{first}; and without --fs: {error}", hint=first.hint) from error
+
+
+def _adapt(
+    recording: Recording,
+    recipe: Recipe,
+    patient: str | None,
+    rows: list[Row],
+    rejected: list[Rejection],
+) -> None:
+    """Add a recording's stretches between long gaps to `rows`, and those that do not fit to `rejected`."""
+    contract, source = recipe.contract, recording.source
+    channel = None if recipe.channel is None else recording.channels[0]  # the one that was read
+    chosen = choose_channels(recording, contract, channel, findings := Findings())
+    if not chosen:
+        rejected.append(Rejection(source, str(findings.error())))
+        return
+    recording = recording.select(chosen)  # a gap in a channel that nobody asked for must not cut the others
+    stretches = split_at_gaps(recording, contract.max_gap)
+    for stretch in stretches:
+        start = _begin(stretch, recording) / recording.fs
+        try:
+            adapted, report = adapt(stretch, contract, channel, window="all")
+            rows.append(
+                Row.from_recording(adapted, source=source, start=start + report.start, patient=patient)
+            )
+        except PhysiolectError as error:
+            end = start + stretch.duration
+            where = source if len(stretches) == 1 else f"{source}, {start:.1f} to {end:.1f} s"
+            rejected.append(Rejection(where, str(error)))
+    if not stretches:
+        rejected.append(Rejection(source, "every sample is missing"))
+
+
+def _begin(stretch: Recording, recording: Recording) -> int:
+    """Return the sample at which a stretch begins that shares the recording's memory."""
+    first, there = (part.signal.__array_interface__["data"][0] for part in (recording, stretch))
+    return (there - first) // recording.signal.itemsize
+
+
+def _in_order(files: Sequence[File], recipe: Recipe, jobs: int) -> Generator[Prepared, None, None]:
+    """Yield each file's outcome in order, working ahead by no more than a few files a process."""
+    workers = min(jobs or _processors(), len(files))
+    if workers <= 1:
+        yield from (prepare_file(file, recipe) for file in files)
+        return
+    from multiprocessing import get_context
+
+    # Spawned, not forked: a fork of a process with threads (torch, progress bars) may hang.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    ahead: deque[Future[Prepared]] = deque()
+    try:
+        for file in files:
+            with _interrupts_held_back():  # submitting is what starts workers
+                ahead.append(pool.submit(prepare_file, file, recipe))
+            if len(ahead) >= 4 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    except BrokenProcessPool as error:
+        raise PhysiolectError(
+            "a worker process was killed, perhaps for want of memory",
+            hint="run the same command again with fewer --jobs: finished shards are kept",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back: here for the moment, in processes begun meanwhile for good.
+
+    A terminal sends it to the workers too, and it is for the process that gathers their results to act on.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _processors() -> int:
+    # what this process may use, which on a cluster is less than what the machine has
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _patient_of(name: str, patients: Mapping[str, str]) -> str | None:
+    path = PurePosixPath(name)
+    for k in range(len(path.parts)):  # the longest ending first: it says most
+        ending = PurePosixPath(*path.parts[k:])
+        for key in (str(ending), str(ending.with_suffix(""))):
+            if key in patients:
+                return patients[key]
+    return None
+
+
+def _text(path: Path | str) -> str:
+    """Return a path as text that any encoding can hold, the same on every system."""
+    return Path(path).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def _digest(files: Sequence[File]) -> str:
+    content = json.dumps([[file.name, file.patient] for file in files])
+    return hashlib.sha256(content.encode()).hexdigest()

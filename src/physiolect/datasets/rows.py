@@ -1,0 +1,154 @@
+"""One row of a store: a stretch of recording as int16 samples, and how rows lie in Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.recording import Modality, Recording
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_STEPS = 65534  # from -32767 to 32767, so that the middle of a channel's range is sample 0
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A stretch of recording as a store keeps it.
+
+    Each channel has a scale and an offset of its own, physical = samples * scale + offset, so that all of
+    int16's range is used: one scale a row would spend a PPG's resolution on its large constant part, and a
+    small lead's on its large neighbour.
+    """
+
+    samples: NDArray[np.int16]
+    """(channels, time)."""
+    scale: NDArray[np.float32]
+    """Physical size of one step, (channels,)."""
+    offset: NDArray[np.float32]
+    """Physical value of sample 0, (channels,)."""
+    channels: tuple[str, ...]
+    """One name a channel."""
+    units: tuple[str | None, ...]
+    """One unit a channel; None where unknown."""
+    fs: float
+    """Sampling rate in Hz."""
+    source: str
+    """Name of the recording this stretch comes from."""
+    start: float = 0.0
+    """Seconds into the source at which the stretch begins."""
+    modality: Modality | None = None
+    """ "ecg", "ppg", "ecog", or None where unknown."""
+    patient: str | None = None
+    """Whose recording it is; None where unknown."""
+
+    @classmethod
+    def from_recording(
+        cls, recording: Recording, *, source: str, start: float = 0.0, patient: str | None = None
+    ) -> Row:
+        """Return a recording as a row, each sample within half a step of its value.
+
+        Raises:
+            FormatError: samples are missing or infinite.
+        """
+        samples, scale, offset = quantise(recording.signal)
+        return cls(
+            samples=samples,
+            scale=scale,
+            offset=offset,
+            channels=recording.channels,
+            units=recording.units,
+            fs=recording.fs,
+            source=source,
+            start=start,
+            modality=recording.modality,
+            patient=patient,
+        )
+
+    def recording(self) -> Recording:
+        """Return the row as a recording in physical units, (channels, time) float32."""
+        return Recording(
+            signal=self.samples * self.scale[:, None] + self.offset[:, None],
+            fs=self.fs,
+            channels=self.channels,
+            unit=self.units,
+            modality=self.modality,
+            source=self.source,
+        )
+
+
+def quantise(
+    signal: NDArray[np.float32],
+) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
+    """Return int16 samples (C, T), scale (C,) and offset (C,) with signal = samples * scale + offset.
+
+    Raises:
+        FormatError: samples are missing or infinite, or there are none.
+    """
+    if signal.size == 0 or not np.isfinite(signal).all():
+        raise FormatError(
+            "a store takes signals without missing or infinite samples, and at least one sample",
+            hint="adapt the recording to the store's contract first",
+        )
+    low = signal.min(axis=1).astype(np.float64)
+    high = signal.max(axis=1).astype(np.float64)
+    offset = ((low + high) / 2).astype(np.float32)
+    scale = ((high - low) / _STEPS).astype(np.float32)
+    scale[scale < np.finfo(np.float32).tiny] = 1  # a flat channel: every sample is 0
+    steps = (signal - offset[:, None].astype(np.float64)) / scale[
+        :, None
+    ]  # against what is stored, not exact
+    return np.rint(steps).clip(-32768, 32767).astype(np.int16), scale, offset
+
+
+def arrow_schema(metadata: dict[str, str]) -> pa.Schema:
+    """Return the columns of a shard; `metadata` goes into the shard's own header."""
+    import pyarrow as pa
+
+    a_channel = {"scale": pa.float32(), "offset": pa.float32(), "channels": pa.string(), "units": pa.string()}
+    return pa.schema(
+        [
+            pa.field("signal", pa.large_list(pa.int16()), nullable=False),
+            pa.field("n_channels", pa.int32(), nullable=False),
+            *(pa.field(name, pa.list_(kind), nullable=False) for name, kind in a_channel.items()),
+            pa.field("fs", pa.float64(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("start", pa.float64(), nullable=False),
+            pa.field("modality", pa.string()),
+            pa.field("patient", pa.string()),
+        ],
+        metadata=metadata,
+    )
+
+
+def arrow_table(rows: Sequence[Row], metadata: dict[str, str]) -> pa.Table:
+    """Return rows as one Arrow table of one chunk."""
+    import pyarrow as pa
+
+    schema = arrow_schema(metadata)
+    bounds = np.cumsum([0, *(row.samples.size for row in rows)], dtype=np.int64)
+    values = np.concatenate([row.samples.ravel() for row in rows])  # channel-major
+    columns = [
+        pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(values)),
+        [len(row.channels) for row in rows],
+        [row.scale for row in rows],
+        [row.offset for row in rows],
+        [row.channels for row in rows],
+        [row.units for row in rows],
+        [row.fs for row in rows],
+        [row.source for row in rows],
+        [row.start for row in rows],
+        [row.modality for row in rows],
+        [row.patient for row in rows],
+    ]
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,74 @@
+"""Which rows train and which validate: never the same patient, never the same recording, on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.datasets.store import Store
+from physiolect.errors import ConfigError
+
+
+def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that train and the rows that validate, each in order.
+
+    Rows are grouped by patient, or by source recording where the patient is unknown. A group validates if a hash of
+    the seed and its name falls below `fraction`, so the rows of other groups do not matter to it; only where
+    that leaves a side empty does the group with the smallest (or largest) hash fill it.
+
+    Args:
+        store: The store.
+        fraction: Share of the groups that validate, on average; above 0 and below 1.
+        seed: Another seed makes another split.
+
+    Raises:
+        ConfigError: the fraction is out of range, or the store holds fewer than two groups.
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(
+            f"the share of rows for validation is {fraction}, but it must lie between 0 and 1",
+            hint="0.1 keeps a tenth for validation",
+        )
+    groups = row_groups(store)
+    names = sorted(set(groups))
+    if len(names) < 2:
+        raise ConfigError(
+            f"the store {store.path} holds {len(names)} patients or recordings, and a split needs two",
+            hint="prepare more recordings; one recording is never split between training and validation",
+        )
+    draws = {name: _uniform(seed, name) for name in names}
+    validating = {name for name in names if draws[name] < fraction}
+    if not validating:
+        validating = {min(names, key=draws.__getitem__)}
+    elif len(validating) == len(names):
+        validating.remove(max(names, key=draws.__getitem__))
+    validates = np.array([group in validating for group in groups])
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
+
+
+def row_groups(store: Store) -> list[str]:
+    """Return one name a row such that rows which share a patient or a source share the name.
+
+    A source whose rows name several patients, or some none, joins them all into one group.
+    """
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    # the smaller name leads, so that a group's name does not depend on the order of rows
+    for source, patient in zip(store.sources, store.patients, strict=True):
+        names = [f"source {source}", *([f"patient {patient}"] if patient is not None else [])]
+        leader = min(map(root, names))
+        for name in names:
+            parent[root(name)] = leader
+    return [root(f"source {source}") for source in store.sources]
+
+
+def _uniform(seed: int, name: str) -> float:
+    digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

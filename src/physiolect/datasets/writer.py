@@ -1,0 +1,186 @@
+"""Writes a store, shard by shard, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from physiolect.config import to_dict
+from physiolect.contract import InputContract
+from physiolect.datasets.manifest import (
+    Header,
+    Manifest,
+    Part,
+    Rejection,
+    Shard,
+    ShardHeader,
+    commit,
+    is_store_file,
+    parts_of,
+    read_manifest,
+    sha256_of,
+)
+from physiolect.datasets.rows import Row, arrow_table
+from physiolect.datasets.store import read_shard
+from physiolect.errors import FormatError
+
+SHARD_BYTES = 64 * 2**20
+"""A shard is closed by the file whose samples bring it to this size."""
+
+
+class StoreWriter:
+    """Writes rows into a folder of shards; a context manager that ends with the manifest.
+
+    Files are added in order, each once. All rows of a file lie in one shard, a shard appears under its name only
+    when it is whole, and it says itself which files it deals with: after an interruption a new writer of the same
+    header finds them in `finished`, the caller leaves those out, and the store comes out as if nothing had
+    happened, byte for byte.
+
+    Args:
+        path: Folder of the store; it is made, or empty, or holds an unfinished store of the same header.
+        contract: What every row keeps to.
+        provenance: Plain values that say what the store was made from and how.
+        part: Which share of the store this writer makes.
+        shard_bytes: Size of samples at which a shard is closed.
+
+    Raises:
+        FormatError: the folder holds something else, or a store of another header.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        contract: InputContract,
+        *,
+        provenance: Mapping[str, Any] | None = None,
+        part: Part | None = None,
+        shard_bytes: int = SHARD_BYTES,
+    ) -> None:
+        self.path = Path(path)
+        self.part = part or Part()
+        self.header = Header(contract, dict(provenance or {}))
+        self.finished: set[str] = set()
+        """Files that earlier runs dealt with, kept or rejected."""
+        self._shard_bytes = shard_bytes
+        self._shards: list[Shard] = []
+        self._rejected: list[Rejection] = []
+        self._n_files = 0
+        self._manifest: Manifest | None = None
+        self._clear()
+        self._take_up()
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+
+    def add(self, file: str, rows: Iterable[Row], rejected: Iterable[Rejection] = ()) -> None:
+        """Add what a file gave: its rows, and what of it was rejected."""
+        if self.complete or file in self.finished:
+            raise ValueError(f"file '{file}' was added before, or the store is complete")
+        self.finished.add(file)
+        self._pending_files.append(file)
+        self._pending_rejected.extend(rejected)
+        for row in rows:
+            self._pending.append(row)
+            self._pending_bytes += row.samples.nbytes
+        if self._pending_bytes >= self._shard_bytes:
+            self._close_shard()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the store, or this part of it, is finished and takes nothing more."""
+        return self._manifest is not None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows added so far, by earlier runs too."""
+        return sum(shard.rows for shard in self._shards) + len(self._pending)
+
+    def finish(self) -> Manifest:
+        """Close the last shard, write the manifest and return it; leaving the context does so too."""
+        if self._manifest is not None:
+            return self._manifest
+        if self._pending:
+            self._close_shard()
+        # what came after the last row has no shard to stand in, and stands in the manifest alone
+        self._manifest = Manifest(
+            self.header,
+            self.part,
+            self._n_files + len(self._pending_files),
+            tuple(self._shards),
+            (*self._rejected, *self._pending_rejected),
+        )
+        self._manifest.write(self.path)
+        return self._manifest
+
+    def _clear(self) -> None:
+        self._pending: list[Row] = []
+        self._pending_bytes = 0
+        self._pending_files: list[str] = []
+        self._pending_rejected: list[Rejection] = []
+
+    def _close_shard(self) -> None:
+        import pyarrow as pa
+
+        path = self.path / self.part.shard_name(len(self._shards))
+        about = ShardHeader(self.header, self.part, tuple(self._pending_files), tuple(self._pending_rejected))
+        metadata = {"physiolect": json.dumps(to_dict(about), sort_keys=True, ensure_ascii=False)}
+        table = arrow_table(self._pending, metadata)
+        temporary = path.with_name(f".{path.name}.tmp")
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        commit(temporary, path)
+        self._count(path, about, len(table), self._pending_bytes // 2)
+        self._clear()
+
+    def _count(self, path: Path, about: ShardHeader, rows: int, samples: int) -> None:
+        self._shards.append(Shard(path.name, rows, samples, path.stat().st_size, sha256_of(path)))
+        self._rejected.extend(about.rejected)
+        self._n_files += len(about.files)
+
+    def _take_up(self) -> None:
+        """Make the folder, or find what an earlier run finished in it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        names = [name for name in os.listdir(self.path) if not name.startswith(".")]
+        foreign = sorted(name for name in names if not is_store_file(name))
+        if foreign:
+            raise FormatError(
+                f"{self.path} holds something other than a store: {', '.join(foreign[:3])}",
+                hint="name an empty or a new folder",
+            )
+        other_counts = parts_of(names) - {self.part.count}
+        if other_counts:
+            raise FormatError(
+                f"the store {self.path} was begun in {max(other_counts)} parts, not {self.part.count}",
+                hint="go on as it was begun, or name a new folder",
+            )
+        if self.part.manifest_name in names:
+            manifest = read_manifest(self.path / self.part.manifest_name)
+            self._same(manifest.header)
+            paths = [(self.path / shard.name, shard.bytes) for shard in manifest.shards]
+            if all(path.is_file() and path.stat().st_size == size for path, size in paths):
+                self._manifest = manifest
+                return
+        while self.part.shard_name(len(self._shards)) in names:
+            path = self.path / self.part.shard_name(len(self._shards))
+            about, table = read_shard(path)
+            self._same(about.header)
+            self.finished.update(about.files)
+            self._count(path, about, len(table), len(table["signal"].chunk(0).values))
+
+    def _same(self, found: Header) -> None:
+        if found != self.header:
+            raise FormatError(
+                f"the store {self.path} was begun with other inputs or settings "
+                f"({'; '.join(found.differences(self.header))})",
+                hint="give the same inputs and settings to go on, or name a new folder",
+            )

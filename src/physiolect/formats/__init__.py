@@ -1,0 +1,6 @@
+"""Files that hospitals and PhysioNet hand out: one file of this room for each format."""
+
+from physiolect.formats.read import list_recordings, read_recording, read_recordings
+from physiolect.formats.write import write_recording
+
+__all__ = ["list_recordings", "read_recording", "read_recordings", "write_recording"]

@@ -1,0 +1,290 @@
+"""Text tables: comma, semicolon, tab or blanks between numbers, with or without a header."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.formats.boundary import parsing, replacing
+from physiolect.formats.matrix import check_size, recordings_in
+from physiolect.formats.request import Request, Unit, unit_name
+from physiolect.recording import Recording
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "?"}
+_TIME = re.compile(r"(elapsed[ _]?)?(time|timestamp|t)?[ _]*(s|secs?|seconds?|ms|msecs?|milliseconds?|us)?")
+_SECONDS = {
+    "": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "ms": 1e-3,
+    "msec": 1e-3,
+    "millisecond": 1e-3,
+    "us": 1e-6,
+}
+_COUNTERS = {"", "index", "sample", "samples", "sample #", "sample number"}
+_WITH_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
+_BLOCK = 65_536  # rows written at once
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The lines of a text file, told apart into header and numbers."""
+
+    path: Path
+    delimiter: str | None
+    """None for any run of blanks."""
+    header: list[list[str]]
+    """Cells of the lines above the numbers: names, and perhaps units."""
+    lines: list[str]
+    """The lines of numbers."""
+    numbers: list[int]
+    """Where each of them stands in the file, from 1."""
+
+    def column(self, index: int) -> str:
+        """Return what to call a column in an error."""
+        named = self.header and index < len(self.header[0]) and self.header[0][index].strip()
+        return f"column '{named}'" if named else f"column {index + 1}"
+
+
+def read(path: Path, want: Request) -> Iterator[Recording]:
+    """Yield the recordings of a text table.
+
+    Columns are channels where a header names them; "II (mV)" gives the unit. A first column called time
+    (t, seconds, ms …) gives the rate. Without a header the numbers are taken as any matrix is.
+
+    Raises:
+        FormatError: the file is no text, has text or a missing cell among its numbers, or times that are not uniform.
+    """
+    table = _table(path)
+    values = _numbers(table)  # (rows, columns)
+    if not table.header:
+        if values.shape[1] > 1 and np.isnan(values[:, -1]).all():
+            values = values[:, :-1]  # a delimiter ends every line
+        yield from recordings_in(values.reshape(-1) if 1 in values.shape else values, want, path)
+        return
+    names, units = _names_and_units(table, values)
+    stated = None
+    if _is_counter(names[0], values[:, 0]):
+        names, units, values = names[1:], units[1:], values[:, 1:]
+    elif (match := _TIME.fullmatch(names[0].lower())) and names[0]:
+        stated = _rate(values[:, 0], units[0] or match[3] or "", path, want.fs)
+        names, units, values = names[1:], units[1:], values[:, 1:]
+    if not names:
+        raise FormatError(f"{path} holds a time column only", hint="choose a file with a signal in it")
+    yield from recordings_in(
+        values.T,
+        want,
+        path,
+        stated_fs=stated,
+        channels=[name or f"ch{i + 1}" for i, name in enumerate(names)],
+        units=[unit_name(unit or "") for unit in units],
+        as_is=True,
+    )
+
+
+def begins_with_numbers(path: Path) -> bool:
+    """Tell whether most cells of one of the first lines are numbers, as in a table of samples and not of words."""
+    with parsing(path, "text"), path.open("rb") as file:
+        lines = file.read(4096).decode("latin-1").splitlines()[:4]
+    cells = [[_is_number(cell) for cell in re.split(r"[,;\s]+", line.strip())] for line in lines]
+    return any(2 * sum(row) > len(row) for row in cells)
+
+
+def _table(path: Path) -> _Table:
+    """Read the file and tell its header and delimiter.
+
+    Raises:
+        FormatError: it is no text, or holds no numbers.
+    """
+    with parsing(path, "text"):
+        size = path.stat().st_size
+    check_size(size, path)
+    with parsing(path, "text"):
+        content = path.read_bytes()
+    text = _decode(content)
+    if re.search(r"[\x00-\x08\x0e-\x1b]", text):
+        raise FormatError(f"{path} is not text but binary data", hint="give the file its proper extension")
+    full = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line and not line.isspace()]
+    while full and full[0][1].startswith("#"):
+        full.pop(0)
+    if not full:
+        raise FormatError(f"{path} holds no numbers", hint="choose a file with a signal in it")
+    sample = full[min(2, len(full) - 1)][1]
+    delimiter = next((mark for mark in "\t;," if mark in sample), None)
+    header: list[list[str]] = []
+    while full and len(header) < 2:
+        line = full[0][1].strip()
+        if delimiter:
+            cells = _cells(line, delimiter)
+        else:  # a name may be followed by its unit, "II (mV)"; over one column it may hold any blanks
+            cells = re.split(r"\s+(?![(\[])", line) if len(sample.split()) > 1 else [line]
+            cells = [cell.strip("'\"") for cell in cells]
+        words = [not _is_number(cell.replace(",", ".")) and cell.lower() not in _MISSING for cell in cells]
+        # one word makes a line of names; a second line of units is words throughout
+        if not (all(words) if header else any(words)):
+            break
+        header.append(cells)
+        full.pop(0)
+    if not full:
+        raise FormatError(f"{path} holds no numbers, only a header", hint="choose a file with a signal in it")
+    lines = [line for _, line in full]
+    if delimiter != "," and any("," in line for line in lines):
+        lines = [line.replace(",", ".") for line in lines]
+    return _Table(path, delimiter, header, lines, [number for number, _ in full])
+
+
+def _decode(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    if '"' not in line:
+        return [cell.strip().strip("'") for cell in line.split(delimiter)]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+    except (csv.Error, StopIteration):
+        return [cell.strip().strip('"') for cell in line.split(delimiter)]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell  # Python reads 1_000 as a number; a file means a word
+
+
+def _numbers(table: _Table) -> NDArray[np.float64]:
+    """Return the numbers, (rows, columns), NaN where a cell is empty or says so.
+
+    Raises:
+        FormatError: a cell is text, or lines differ in length.
+    """
+    try:
+        return np.loadtxt(table.lines, np.float64, comments=None, delimiter=table.delimiter, ndmin=2)
+    except (ValueError, OverflowError):
+        return _cell_by_cell(table)  # slower, but it knows empty cells and says where the trouble is
+
+
+def _cell_by_cell(table: _Table) -> NDArray[np.float64]:
+    rows: list[list[float]] = []
+    for number, line in zip(table.numbers, table.lines, strict=True):
+        row = []
+        for index, cell in enumerate(_cells(line, table.delimiter)):
+            if not _is_number(cell) and cell.lower() not in _MISSING:
+                raise FormatError(
+                    f"{table.column(index)} of {table.path} holds text, '{cell[:40]}', in line {number}",
+                    hint="remove the column or the line; a missing sample is an empty cell or NaN",
+                )
+            row.append(float(cell) if _is_number(cell) else np.nan)
+        if rows and len(row) != len(rows[0]):
+            raise FormatError(
+                f"line {number} of {table.path} has {len(row)} cells, but line {table.numbers[0]} has {len(rows[0])}",
+                hint="every line needs as many cells; a missing sample is an empty cell or NaN",
+            )
+        rows.append(row)
+    return np.array(rows, np.float64)
+
+
+def _names_and_units(table: _Table, values: NDArray[np.float64]) -> tuple[list[str], list[Unit]]:
+    """Return the name and unit of every column, as the header writes them."""
+    cells, second = table.header[0], table.header[1] if len(table.header) > 1 else []
+    if len(cells) != values.shape[1] or (second and len(second) != len(cells)):
+        raise FormatError(
+            f"the header of {table.path} names {len(cells)} columns, but line {table.numbers[0]} has {values.shape[1]}",
+            hint="name every column once",
+        )
+    split = [_WITH_UNIT.fullmatch(cell) for cell in cells]
+    names = [match[1] if match else cell for match, cell in zip(split, cells, strict=True)]
+    units = [match[2] or None if match else None for match in split]
+    return names, [unit.strip("'") for unit in second] if second else units
+
+
+def _is_counter(name: str, column: NDArray[np.float64]) -> bool:
+    """Tell whether a column only counts the samples."""
+    counts = np.arange(len(column))
+    return name.lower() in _COUNTERS and len(column) > 1 and bool(np.array_equal(column - column[0], counts))
+
+
+def _rate(times: NDArray[np.float64], unit: str, path: Path, given: float | None) -> float | None:
+    """Return the rate in Hz that a column of times tells; None where one sample tells nothing.
+
+    Raises:
+        FormatError: the times are not uniform, or their unit is unknown.
+    """
+    scale = _SECONDS.get(unit.lower().rstrip("s") if len(unit) > 2 else unit.lower())
+    if scale is None:
+        raise FormatError(f"the time column of {path} is in '{unit}'", hint="give it in s or ms")
+    if len(times) < 2:
+        return None
+    steps = np.diff(times)
+    step = float(np.median(steps))
+    # Rounded times may be off by less than half a step; a sample lost or doubled is off by a whole one.
+    uneven = np.flatnonzero(~(np.abs(steps - step) < 0.5 * step))
+    if uneven.size or not np.isfinite(step):
+        where = int(uneven[0]) + 1 if uneven.size else 0
+        raise FormatError(
+            f"the times of {path} are not uniform: {times[where - 1]:g}, then {times[where]:g} in row {where + 1}, "
+            f"where steps are mostly {step:g}",
+            hint="resample to a uniform time column, or remove it and pass fs",
+        )
+    rate = _simplest_rate(times * scale)
+    if not unit and rate <= 2 and given is None:
+        raise FormatError(
+            f"the times of {path} have no unit, and read as seconds they mean {rate:g} Hz",
+            hint="name the column 'time (ms)' or 'time (s)'",
+        )
+    return rate
+
+
+def _simplest_rate(times: NDArray[np.float64]) -> float:
+    """Return the roundest rate in Hz whose samples fall on these times, in seconds, as well as any rate's do."""
+    counts, origin = np.arange(len(times)), times[0]
+    raw = (len(times) - 1) / float(times[-1] - origin)
+    off = float(np.abs(times - origin - counts / raw).max())
+    allowed = 2 * off + 4 * np.spacing(np.abs(times).max())
+    exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
+    for rate in (*(round(raw, digits) for digits in range(7)), *exact):
+        if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
+            return float(rate)
+    return raw
+
+
+def write(recording: Recording, path: Path) -> None:
+    """Write a recording as comma-separated text with a time column; reading gives back exactly the same samples.
+
+    Annotations are left out.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    names = [_header_cell(n, u) for n, u in zip(recording.channels, recording.units, strict=True)]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(["time (s)", *names])
+        for first in range(0, recording.n_samples, _BLOCK):
+            block = recording.signal[:, first : first + _BLOCK]
+            times = map(repr, (np.arange(first, first + block.shape[1]) / recording.fs).tolist())
+            # numpy writes a float32 with as many digits as tell it from its neighbours
+            rows = zip(times, *block.astype(str).tolist(), strict=True)
+            file.writelines(f"{','.join(row)}\n" for row in rows)
+
+
+def _header_cell(name: str, unit: Unit) -> str:
+    if unit:
+        return f"{name} ({unit})"
+    return f"{name} ()" if _WITH_UNIT.fullmatch(name) else name

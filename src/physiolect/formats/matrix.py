@@ -1,0 +1,161 @@
+"""What a bare array of numbers means: channels of one recording, or many recordings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError, did_you_mean
+from physiolect.formats.boundary import MAX_BYTES
+from physiolect.formats.request import Request, Unit
+from physiolect.recording import Annotations, Modality, Recording
+
+MAX_CHANNELS = 32
+"""A matrix with more rows and columns than this is one of records x samples, unless it is said to be ECoG."""
+
+RATE_NAMES = {"fs", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency"}
+"""How files call their sampling rate, in small letters and without "_"."""
+
+
+class ArrayLike(Protocol):
+    """An array, or a dataset on disk that gives arrays when sliced."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, key: tuple[slice | int, ...]) -> NDArray[np.generic]: ...
+
+
+def is_rate(name: str) -> bool:
+    """Tell whether a variable of that name is a sampling rate."""
+    return name.lower().replace("_", "") in RATE_NAMES
+
+
+def choose_variable(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, path: Path) -> str:
+    """Return the name of the variable that holds the signal: the wanted one, or the only one it can be.
+
+    Args:
+        shapes: The shape of each numeric variable.
+        wanted: The caller's choice.
+        path: The file, for errors.
+
+    Raises:
+        FormatError: there is no such variable, or more than one could be meant.
+    """
+    listed = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in list(shapes.items())[:12])
+    if wanted is not None:
+        if wanted in shapes:
+            return wanted
+        if not shapes:
+            raise FormatError(f"{path} holds no numeric variable", hint="choose a file with a signal in it")
+        raise FormatError(
+            f"{path} has no numeric variable '{wanted}', but {listed}", hint=did_you_mean(wanted, shapes)
+        )
+    candidates = [name for name, shape in shapes.items() if math.prod(shape) > 1]
+    if not candidates:
+        raise FormatError(f"{path} holds no variable that could be a signal", hint="choose another file")
+    if len(candidates) > 1:
+        raise FormatError(
+            f"{path} holds several variables: {listed}",
+            hint=f"choose one, such as variable='{candidates[0]}'",
+        )
+    return candidates[0]
+
+
+def check_size(n_bytes: int, path: Path) -> None:
+    """Refuse what declares more than a file may hold.
+
+    Raises:
+        FormatError: `n_bytes` is above MAX_BYTES.
+    """
+    if n_bytes > MAX_BYTES:
+        raise FormatError(
+            f"{path} declares {n_bytes / 2**30:.3g} GiB, but at most {MAX_BYTES >> 30} GiB are read at once",
+            hint="read a stretch with start and stop, or split the file",
+        )
+
+
+def recordings_in(
+    array: ArrayLike,
+    want: Request,
+    path: Path,
+    *,
+    stated_fs: float | None = None,
+    channels: Sequence[str] = (),
+    units: Sequence[Unit] = (),
+    modality: Modality | None = None,
+    annotations: Annotations | None = None,
+    as_is: bool = False,
+) -> Iterator[Recording]:
+    """Yield the recordings an array holds, reading no more of it than was asked for.
+
+    One dimension is one channel. Of two, the longer is time where the other is at most MAX_CHANNELS or the
+    modality is "ecog"; otherwise every row is a recording of its own. Three are (records, channels, time).
+
+    Args:
+        array: Real numbers, on disk or in memory.
+        want: What the caller wants.
+        path: The file.
+        stated_fs: Sampling rate in Hz the file states.
+        channels: Names the file gives.
+        units: Units the file gives.
+        modality: What the file says it is.
+        annotations: Marks, in samples from the start of the wanted stretch.
+        as_is: Whether the array is known to be (channels, time).
+
+    Raises:
+        FormatError: the shape means no recording, or many where one was asked for.
+    """
+    shape = tuple(int(n) for n in array.shape)
+    if len(shape) not in (1, 2, 3) or 0 in shape:
+        raise FormatError(
+            f"{path} holds an array of shape {shape}, which is no signal",
+            hint="a signal is (time), (channels, time) or (records, channels, time)",
+        )
+    many = len(shape) == 3 or (
+        len(shape) == 2
+        and not as_is
+        and min(shape) > MAX_CHANNELS
+        and "ecog" not in (want.modality, modality)
+    )
+    n_records = shape[0] if many else 1
+    if want.one and n_records > 1:
+        raise FormatError(
+            f"{path} holds {n_records} recordings in a matrix of {' x '.join(map(str, shape))}",
+            hint="iterate over them with read_recordings; if rows are ECoG channels, pass modality='ecog'",
+        )
+    inner = shape[1:] if many else shape
+    time_first = len(inner) == 2 and not as_is and inner[0] > inner[1]
+    n_channels, n_samples = (1, inner[0]) if len(inner) == 1 else inner[::-1] if time_first else inner
+    fs = want.rate(stated_fs, path)
+    names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(n_channels))
+    if len(names) != n_channels or (units and len(units) != n_channels):
+        raise FormatError(
+            f"{path} names {len(names)} channels, but holds {n_channels}", hint="name every channel once"
+        )
+    rows, (first, last) = want.rows(names, path), want.span(n_samples, fs, path)
+    check_size((last - first) * n_channels * 4, path)
+    stretch = slice(first, last)
+    window = (
+        (stretch,) if len(inner) == 1 else (stretch, slice(None)) if time_first else (slice(None), stretch)
+    )
+    for record in range(n_records):
+        part = np.asarray(array[(record, *window) if many else window])
+        signal = part[np.newaxis] if part.ndim == 1 else part.T if time_first else part
+        yield want.recording(
+            path,
+            signal if want.channels is None else signal[rows],
+            fs,
+            channels=[names[row] for row in rows],
+            units=[units[row] for row in rows] if units else (),
+            modality=modality,
+            annotations=annotations,
+            source=f"{path}[{record}]" if many else str(path),
+            # One dead record must not hide the thousands after it.
+            allow_empty=n_records > 1,
+        )

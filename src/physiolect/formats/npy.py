@@ -1,0 +1,160 @@
+"""NumPy arrays: `.npy`, and `.npz` with the signal, its rate, names, units and annotations."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.formats.boundary import parsing, replacing
+from physiolect.formats.matrix import check_size, choose_variable, is_rate, recordings_in
+from physiolect.formats.request import Request
+from physiolect.recording import Annotations, Recording
+
+_OURS = ("channels", "unit", "modality", "annotation_sample", "annotation_symbol", "annotation_note")
+
+
+def read_npy(path: Path, want: Request) -> Iterator[Recording]:
+    """Yield the recordings of an `.npy` file, mapped into memory: only what is asked for is read.
+
+    Raises:
+        FormatError: the array holds objects or text, or its header promises more than the file holds.
+    """
+    with parsing(path, "NPY"), path.open("rb") as file:
+        shape, dtype = _array_header(file)
+        held = path.stat().st_size - file.tell()
+    _check_array(path, path.name, shape, dtype, held)
+    with parsing(path, "NPY"):
+        array = np.load(path, mmap_mode="r", allow_pickle=False) if math.prod(shape) else np.empty(shape)
+    yield from recordings_in(array, want, path)
+
+
+def read_npz(path: Path, want: Request) -> Iterator[Recording]:
+    """Yield the recordings of an `.npz` file.
+
+    The members `signal`, `fs`, `channels`, `unit`, `modality` and `annotation_*` are those that
+    `write_recording` makes; any other file is taken by its only array, or by the variable asked for.
+
+    Raises:
+        FormatError: no member, or more than one, could be the signal, or one is damaged.
+    """
+    with parsing(path, "NPZ"):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        shapes, rate, ours = {}, None, set()
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name == info.filename:
+                continue
+            with parsing(path, "NPZ"), archive.open(info) as file:
+                shape, dtype = _array_header(file)
+                header_size = file.tell()
+            if name in _OURS and dtype.kind in "Ui":
+                ours.add(name)
+            elif is_rate(name) and dtype.kind in "iuf" and math.prod(shape) == 1:
+                rate = name
+            elif dtype.kind in "biufO":
+                _check_array(path, f"{name} of {path.name}", shape, dtype, info.file_size - header_size)
+                shapes[name] = shape
+        chosen = want.variable or ("signal" if "signal" in shapes else None)
+        name = choose_variable(shapes, chosen, path)
+        with parsing(path, "NPZ"):
+            array = _member(archive, name)
+            stated = None if rate is None else float(_member(archive, rate).reshape(()))
+            extra = {key: _member(archive, key) for key in sorted(ours)} if name == "signal" else {}
+    if name == "signal" and rate == "fs" and array.ndim == 2 and "channels" in extra:
+        yield _ours(path, want, array, stated, extra)
+    else:
+        yield from recordings_in(array, want, path, stated_fs=stated)
+
+
+def _ours(
+    path: Path, want: Request, array: NDArray[Any], fs: float | None, extra: dict[str, NDArray[Any]]
+) -> Recording:
+    """Make the recording that `write` stored."""
+    words = {key: tuple(str(word) for word in value.reshape(-1)) for key, value in extra.items()}
+    marks = Annotations()
+    if "annotation_sample" in extra:
+        columns = (extra["annotation_sample"].reshape(-1), words.get("annotation_symbol", ()))
+        notes = words.get("annotation_note", ())
+        if len(columns[0]) != len(columns[1]) or len(notes) not in (0, len(columns[0])):
+            raise FormatError(f"{path} has annotations of unequal columns", hint="write the file again")
+        rate = want.rate(fs, path)
+        marks = Annotations(*columns, notes).window(*want.span(array.shape[1], rate, path))
+    modality = words.get("modality", ("",))[0]
+    found = recordings_in(
+        array,
+        want,
+        path,
+        stated_fs=fs,
+        channels=words["channels"],
+        units=tuple(unit or None for unit in words.get("unit", ())),
+        modality=modality or None,  # type: ignore[arg-type]  # Recording refuses what is no modality
+        annotations=marks,
+        as_is=True,
+    )
+    return next(found)
+
+
+def write(recording: Recording, path: Path) -> None:
+    """Write a recording as `.npz`; reading gives back exactly the same, annotations included.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    marks = recording.annotations
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            signal=recording.signal,
+            fs=np.float64(recording.fs),
+            channels=np.array(recording.channels, np.str_),
+            unit=np.array([unit or "" for unit in recording.units], np.str_),
+            modality=np.array(recording.modality or "", np.str_),
+            annotation_sample=marks.sample,
+            annotation_symbol=np.array(marks.symbol, np.str_),
+            annotation_note=np.array(marks.note, np.str_),
+        )
+
+
+def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read shape and type of the array that follows, and nothing of it."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _check_array(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
+    """Refuse an array that is no numbers, or whose header promises more bytes than are there."""
+    if dtype.hasobject:
+        raise FormatError(
+            f"{name} holds Python objects, which are never loaded",
+            hint="save plain numbers: np.save(path, np.asarray(signal, np.float32))",
+        )
+    if dtype.kind not in "biuf":
+        raise FormatError(f"{name} holds {dtype}, not real numbers", hint="save plain real numbers")
+    stated = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or stated > held:
+        raise FormatError(
+            f"{path} is truncated or damaged: its header promises {stated} bytes of samples and {held} are there",
+            hint="save or fetch the file again",
+        )
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Load one array of an archive, whose stated size has been held against a bound."""
+    info = archive.getinfo(f"{name}.npy")
+    check_size(info.file_size, Path(str(archive.filename)))
+    with archive.open(info) as file:
+        shape, dtype = _array_header(file)
+    if math.prod(shape) * dtype.itemsize > info.file_size:
+        raise ValueError(f"the header of {name} promises more than is there")
+    with archive.open(info) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

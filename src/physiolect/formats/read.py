@@ -1,0 +1,194 @@
+"""The door for files: which format a path is, and reading one recording or many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from physiolect.errors import FormatError, did_you_mean
+from physiolect.formats import csv, edf, mat, npy, wfdb
+from physiolect.formats.boundary import parsing
+from physiolect.formats.request import Request
+from physiolect.recording import Modality, Recording
+
+Reader = Callable[[Path, Request], Iterator[Recording]]
+
+READERS: dict[str, Reader] = {
+    ".csv": csv.read,
+    ".tsv": csv.read,
+    ".txt": csv.read,
+    ".npy": npy.read_npy,
+    ".npz": npy.read_npz,
+    ".mat": mat.read,
+    ".edf": edf.read,
+    ".bdf": edf.read,
+    ".hea": wfdb.read,
+}
+"""What reads each extension."""
+
+_MAGIC: tuple[tuple[bytes, Reader], ...] = (
+    (b"\x93NUMPY", npy.read_npy),
+    (b"PK\x03\x04", npy.read_npz),
+    (b"MATLAB", mat.read),
+    (mat.HDF5, mat.read),
+    (b"0       ", edf.read),
+    (b"\xffBIOSEMI", edf.read),
+)
+"""How files begin, for names that tell nothing."""
+
+
+def read_recording(
+    path: str | os.PathLike[str],
+    *,
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+) -> Recording:
+    """Read one recording from a CSV, TSV, TXT, NPY, NPZ, MAT, WFDB, EDF or BDF file.
+
+    Args:
+        path: The file; a WFDB record with or without extension.
+        fs: Sampling rate in Hz, for a file that states none.
+        channels: Names, aliases or numbers from 0 of the channels to read, in this order; all by default.
+        start: First moment to read, in seconds from the beginning.
+        stop: End of the stretch to read, in seconds.
+        modality: "ecg", "ppg" or "ecog", where the file does not tell.
+        variable: Which variable of a MAT or NPZ file; a field of a structure is "structure.field".
+
+    Raises:
+        FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
+            channel, stretch or variable.
+    """
+    reader, file = _find(Path(path), variable)
+    return next(reader(file, _request(fs, channels, start, stop, modality, variable, one=True)))
+
+
+def read_recordings(
+    path: str | os.PathLike[str],
+    *,
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+) -> Iterator[Recording]:
+    """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
+
+    The first file that cannot be read raises; `list_recordings` lets a caller take them one by one.
+
+    Args:
+        path: The file or folder.
+        fs: Sampling rate in Hz, for files that state none.
+        channels: Names, aliases or numbers from 0 of the channels to read; all by default.
+        start: First moment to read of each, in seconds.
+        stop: End of the stretch to read of each, in seconds.
+        modality: "ecg", "ppg" or "ecog", where the files do not tell.
+        variable: Which variable of MAT or NPZ files.
+
+    Raises:
+        FormatError: as for `read_recording`, or the folder holds nothing readable.
+    """
+    want = _request(fs, channels, start, stop, modality, variable, one=False)
+    for item in list_recordings(path):
+        reader, file = _find(item, variable)
+        yield from reader(file, want)
+
+
+def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
+    """Return one path for each readable thing in a folder and the folders in it, sorted, without reading them.
+
+    A WFDB record is its header; its signal files and segments are not listed again. Text files count where
+    they begin with numbers.
+
+    Args:
+        path: A folder; a file is returned alone.
+
+    Raises:
+        FormatError: there is no such path, or the folder holds nothing readable.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [_find(path, None)[1]]
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files = [Path(folder, name) for name in names if not name.startswith(".")]
+        parts = {part for file in files if file.suffix == ".hea" for part in _parts(file)}
+        for file in files:
+            suffix = file.suffix.lower()
+            if suffix not in READERS or file.name in parts:
+                continue
+            if suffix not in (".tsv", ".txt") or csv.begins_with_numbers(file):
+                found.append(file)
+    if not found:
+        raise FormatError(f"the folder {path} holds no recording", hint=f"readable are {', '.join(READERS)}")
+    return sorted(found)
+
+
+def _parts(header: Path) -> list[str]:
+    """Return the names of the files that belong to the record of `header`."""
+    try:
+        text = wfdb.read_header(header)
+    except FormatError:
+        return []  # reading it will say what is wrong with it
+    return text.files() if text.n_segments is None else [f"{name}.hea" for name in text.files()]
+
+
+def _request(
+    fs: float | None,
+    channels: str | int | Sequence[str | int] | None,
+    start: float | None,
+    stop: float | None,
+    modality: Modality | None,
+    variable: str | None,
+    *,
+    one: bool,
+) -> Request:
+    listed = (channels,) if isinstance(channels, str | int) else channels
+    return Request(fs, None if listed is None else tuple(listed), start, stop, modality, variable, one)
+
+
+def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
+    """Return what reads a path, and the file to give it."""
+    with parsing(path, "plain"):
+        header = wfdb.find_header(path)
+        exists, is_folder = path.exists(), path.is_dir()
+        siblings = [] if exists else [file.name for file in path.parent.glob("*")][:10_000]
+    if header is not None:
+        return _checked(wfdb.read, header, variable)
+    if not exists:
+        close = did_you_mean(path.name, siblings)
+        hint = close if close.startswith("did") else "check the path; a WFDB record needs its .hea"
+        raise FormatError(f"there is no file {path}", hint=hint)
+    if is_folder:
+        raise FormatError(
+            f"{path} is a folder, not a recording", hint="name a file in it, or iterate with read_recordings"
+        )
+    with parsing(path, "plain"), path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        raise FormatError(f"{path} is empty", hint="choose a file with a signal in it")
+    suffix = path.suffix.lower()
+    if suffix == ".dat":
+        raise FormatError(
+            f"{path} has no header {path.stem}.hea that names it",
+            hint="fetch the header too; both must lie in one folder",
+        )
+    by_content = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
+    # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
+    reader = READERS.get(suffix) or by_content or csv.read
+    return _checked(reader, path, variable)
+
+
+def _checked(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:
+    """Refuse a variable for a format that has none."""
+    if variable is not None and reader not in (mat.read, npy.read_npz):
+        raise FormatError(
+            f"{path} has no variables to choose '{variable}' from", hint="leave variable out, or use channels"
+        )
+    return reader, path

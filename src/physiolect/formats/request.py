@@ -1,0 +1,170 @@
+"""What the caller wants of a file, and how every format answers it the same way."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.recording import Annotations, Modality, Recording, shared_modality
+
+Unit = str | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """The keywords of `read_recording`, passed to every format."""
+
+    fs: float | None = None
+    """Sampling rate in Hz for a file that states none."""
+    channels: tuple[str | int, ...] | None = None
+    """Names, aliases or numbers from 0 of the wanted channels; None means all."""
+    start: float | None = None
+    """First moment wanted, in seconds."""
+    stop: float | None = None
+    """End of the wanted stretch, in seconds."""
+    modality: Modality | None = None
+    """What the caller says it is."""
+    variable: str | None = None
+    """Which variable of a MAT or NPZ file."""
+    one: bool = True
+    """Whether the caller can take one recording only."""
+
+    def rate(self, stated: float | None, path: Path) -> float:
+        """Return the sampling rate in Hz out of what the file states and what the caller gave.
+
+        Raises:
+            FormatError: neither says anything, the two differ, or the rate is not above 0.
+        """
+        given = self.fs
+        if given is None and stated is None:
+            raise FormatError(
+                f"{path} states no sampling rate and fs is not given",
+                hint="pass the rate in Hz, such as fs=500",
+            )
+        if given is not None and stated is not None and not math.isclose(given, stated, rel_tol=1e-9):
+            raise FormatError(
+                f"{path} states {stated:g} Hz, but fs={given:g} was given",
+                hint="leave fs out to read the file at its own rate",
+            )
+        rate = float(given if stated is None else stated)  # type: ignore[arg-type]
+        if not (math.isfinite(rate) and rate > 0):
+            raise FormatError(
+                f"the sampling rate of {path} is {rate:g} Hz, but it must be above 0",
+                hint="pass fs in Hz" if stated is None else "the header is damaged: fetch the file again",
+            )
+        return rate
+
+    def rows(self, names: Sequence[str], path: Path) -> list[int]:
+        """Return the numbers of the wanted channels among `names`.
+
+        Raises:
+            FormatError: no channel, or more than one, goes by a wanted name.
+        """
+        if self.channels is None:
+            return list(range(len(names)))
+        if not self.channels:
+            raise FormatError("channels is empty", hint="name a channel, or leave channels out for all")
+        probe = Recording(np.empty((len(names), 0), np.float32), 1.0, tuple(names), source=str(path))
+        return [probe.index(channel) for channel in self.channels]
+
+    def span(self, n_samples: int, fs: float, path: Path) -> tuple[int, int]:
+        """Return the wanted stretch [first, last) in samples of a file of `n_samples` at `fs` Hz.
+
+        Raises:
+            FormatError: the file holds no samples, or the stretch is empty or outside it.
+        """
+        if n_samples < 1:
+            raise FormatError(f"{path} holds no samples", hint="choose a file with a signal in it")
+        start = 0.0 if self.start is None else float(self.start)
+        stop = n_samples / fs if self.stop is None else float(self.stop)
+        if math.isfinite(start) and math.isfinite(stop):
+            first = round(start * fs)
+            last = n_samples if self.stop is None else round(stop * fs)
+            if 0 <= first < last <= n_samples:
+                return first, last
+        raise FormatError(
+            f"the stretch {start:g} to {stop:g} s does not lie in {path}, which lasts {n_samples / fs:g} s",
+            hint="start counts from 0 and must come before stop",
+        )
+
+    def recording(
+        self,
+        path: Path,
+        signal: NDArray[np.generic],
+        fs: float,
+        *,
+        channels: Sequence[str] = (),
+        units: Sequence[Unit] = (),
+        modality: Modality | None = None,
+        annotations: Annotations | None = None,
+        source: str = "",
+        allow_empty: bool = False,
+    ) -> Recording:
+        """Make the recording out of the stretch and channels already read, and look it over.
+
+        Args:
+            path: The file, for errors.
+            signal: (channels, time) in any real dtype; the wanted channels and stretch only.
+            fs: Sampling rate in Hz.
+            channels: One name a channel; none where the file names none.
+            units: One unit a channel; none where the file states none.
+            modality: What the file says it is.
+            annotations: Marks, in samples from the first of `signal`.
+            source: Where it came from, where that is more than `path`.
+            allow_empty: Whether a channel may hold nothing but NaN.
+
+        Raises:
+            FormatError: a channel holds nothing but NaN, or an infinite value.
+        """
+        with np.errstate(over="ignore"):
+            samples = np.ascontiguousarray(signal, np.float32)
+        names = tuple(channels)
+        recording = Recording(
+            samples,
+            fs,
+            names,
+            tuple(units) if units else None,
+            self.modality or modality or (shared_modality(names) if names else None),
+            annotations if annotations is not None else Annotations(),
+            source or str(path),
+        )
+        for name, row in zip(recording.channels, recording.signal, strict=True):
+            # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
+            with np.errstate(over="ignore", invalid="ignore"):
+                if np.isfinite(row.sum(dtype=np.float64)):
+                    continue
+            if np.isinf(row).any():
+                raise FormatError(
+                    f"channel '{name}' of {path} holds infinite values or values too large for float32",
+                    hint="write missing samples as NaN, or choose other channels",
+                )
+            if not allow_empty and np.isnan(row).all():
+                raise FormatError(
+                    f"channel '{name}' of {path} has no valid sample, only NaN",
+                    hint="choose other channels, or another stretch with start and stop",
+                )
+        return recording
+
+
+_UNITS = {"uv": "uV", "mv": "mV", "v": "V", "nv": "nV", "mmhg": "mmHg", "a.u.": "au", "au": "au"}
+
+
+def unit_name(text: str) -> Unit:
+    """Return a unit in the house's spelling: "µV" and "microvolts" are "uV"; "" is None.
+
+    Only spellings that cannot mean another unit are changed: "MV" stays, for it may be megavolts.
+    """
+    text = re.sub(r"[µμ]", "u", text.replace("\x00", "").strip())
+    plain = re.sub(
+        r"^micro[- ]?volts?$", "uV", re.sub(r"^milli[- ]?volts?$", "mV", text, flags=re.I), flags=re.I
+    )
+    if plain and plain[0].islower():
+        return _UNITS.get(plain.lower(), plain)
+    return plain or None

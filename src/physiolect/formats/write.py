@@ -1,0 +1,37 @@
+"""Writing a recording in the format its path names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from physiolect.errors import FormatError
+from physiolect.formats import csv, npy, wfdb
+from physiolect.recording import Recording
+
+WRITERS = {".csv": csv.write, ".npz": npy.write, ".hea": wfdb.write, ".dat": wfdb.write, "": wfdb.write}
+"""What writes each extension; none is a WFDB record."""
+
+
+def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
+    """Write a recording as CSV, NPZ or WFDB, by the extension of `path`.
+
+    CSV and NPZ are read back exactly equal, but CSV holds no annotations and no modality that the channel
+    names do not tell. WFDB (`.hea`, or no extension) keeps annotations and stores samples in 16-bit steps.
+
+    Args:
+        recording: What to write.
+        path: Where to; an existing file is replaced.
+
+    Raises:
+        FormatError: the extension is none of these, or the recording does not fit the format.
+    """
+    path = Path(path)
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise FormatError(
+            f"cannot write '{path.suffix}' files", hint="allowed: .csv, .npz, or .hea for a WFDB record"
+        )
+    if recording.n_samples == 0:
+        raise FormatError(f"{path} would hold no samples", hint="write a recording that has some")
+    writer(recording, path)

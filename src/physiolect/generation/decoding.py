@@ -1,0 +1,72 @@
+"""Token after token: which positions are computed anew, and which are remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from physiolect.errors import ConfigError
+from physiolect.generation.sampling import Sampling
+from physiolect.models.gpt import GPT
+
+Mode = Literal["exact", "hop"]
+
+
+def decode(
+    model: GPT,
+    context: Tensor,
+    *,
+    n_samples: int = 1,
+    sampling: Sampling | None = None,
+    generator: torch.Generator | None = None,
+    mode: Mode = "exact",
+    hop: int | None = None,
+) -> Iterator[Tensor]:
+    """Yield the next ids (n_samples, 1) without end, the samples going their own ways after one shared prefill.
+
+    With learned positions a key-value cache is exact up to the context length; past it every position shifts,
+    so "exact" runs the whole context anew for each token, and "hop" drops the oldest `hop` ids, fills the
+    cache again and goes on: fewer passes, another function (the model then sees a shorter context).
+    With rotary positions the cache is a ring of the model's band and never ends; without a band, old ids
+    slide out of the context as with learned positions.
+
+    Args:
+        model: a decoder in eval mode.
+        context: ids (T,), at least one.
+        n_samples: continuations.
+        sampling: how a token is drawn.
+        generator: source of randomness; None is torch's own.
+        mode: "exact", or "hop" past the context.
+        hop: ids dropped at once in mode "hop"; a fifth of the context if None.
+    """
+    sampling = sampling or Sampling()
+    limit = model.config.context_length
+    hop = max(1, limit // 5) if hop is None else hop
+    if mode == "hop" and not 1 <= hop < limit:
+        raise ConfigError(f"hop is {hop}, but must be between 1 and {limit - 1}", hint="a fifth of the context is usual")
+    endless = model.config.positions == "rotary" and model.config.band is not None
+    ids = (context if endless else context[-limit:]).unsqueeze(0)  # (1, T)
+    cache = model.new_cache()
+    logits = model(ids, cache=cache, last_only=True)[:, -1].expand(n_samples, -1)  # (S, V)
+    for layer in cache:
+        layer.repeat(n_samples)
+    ids = ids.expand(n_samples, -1)
+    while True:
+        new = sampling.draw(logits, generator)  # (S, 1)
+        yield new
+        if endless:
+            logits = model(new, cache=cache, last_only=True)[:, -1]
+            continue
+        ids = torch.cat((ids, new), 1)
+        if ids.shape[1] <= limit:
+            logits = model(new, cache=cache, last_only=True)[:, -1]
+        elif mode == "exact":
+            ids = ids[:, -limit:]
+            logits = model(ids, last_only=True)[:, -1]
+        else:
+            ids = ids[:, ids.shape[1] - limit - 1 + hop :]
+            cache = model.new_cache()
+            logits = model(ids, cache=cache, last_only=True)[:, -1]

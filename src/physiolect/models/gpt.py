@@ -1,0 +1,194 @@
+"""The decoder: a GPT over signal levels, with learned or rotary positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import Tensor, nn
+
+from physiolect.errors import ConfigError
+from physiolect.models.layers import (
+    MLP,
+    Activation,
+    Attention,
+    Block,
+    Capture,
+    LayerCache,
+    Norm,
+    Rotary,
+    Transformer,
+)
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Everything that decides the shape and the maths of a decoder."""
+
+    vocabulary_size: int = 101
+    """Number of token ids."""
+    context_length: int = 500
+    """Most tokens seen at once in training, and ever with learned positions."""
+    width: int = 64
+    """Features of the residual stream."""
+    n_layers: int = 8
+    """Blocks."""
+    n_heads: int = 4
+    """Attention heads; divides `width`."""
+    mlp_width: int = 256
+    """Hidden features of each block's MLP."""
+    positions: Literal["learned", "rotary"] = "rotary"
+    """A learned table added to the input, or rotary angles in every layer."""
+    rotary_base: float = 10_000.0
+    """Slowest rotary wavelength is about 2 pi times this many samples."""
+    band: int | None = None
+    """Each position sees this many latest positions, itself included; None sees all before it."""
+    attention_scale: float | None = None
+    """Factor before the softmax; None is (width / n_heads)^-0.5."""
+    qk_norm: bool = False
+    """Normalise queries and keys per head."""
+    activation: Activation = "gelu"
+    """Of the MLP."""
+    norm: Norm = "layer"
+    """LayerNorm or RMSNorm."""
+    bias: bool = True
+    """Biases in norms, MLP and the attention's output."""
+    head_bias: bool = True
+    """Bias of the output head."""
+    tied: bool = False
+    """Output head shares the token table."""
+    attention_dropout: float = 0.0
+    """On attention weights."""
+    residual_dropout: float = 0.0
+    """After attention and after the MLP."""
+    initialisation: Literal["torch", "scaled"] = "scaled"
+    """PyTorch's defaults, or normal(0, 0.02) with residual branches scaled by (2 n_layers)^-0.5 (GPT-2)."""
+    n_outputs: int | None = None
+    """Outputs a position; None is one logit a token id, 1 a single logit (detection heads)."""
+
+    def __post_init__(self) -> None:
+        problems = self.problems()
+        if problems:
+            raise ConfigError("; ".join(problems), hint="mend the model's settings, or start from a preset")
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        sizes = ("vocabulary_size", "context_length", "width", "n_layers", "n_heads", "mlp_width")
+        found = [
+            f"{name} is {getattr(self, name)}, but must be at least 1"
+            for name in sizes
+            if getattr(self, name) < 1
+        ]
+        if not found and self.width % self.n_heads:
+            found.append(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        elif not found and self.positions == "rotary" and self.width // self.n_heads % 2:
+            found.append(f"rotary positions need an even head size, got {self.width // self.n_heads}")
+        if self.band is not None and self.band < 1:
+            found.append(f"band is {self.band}, but must be at least 1")
+        for name in ("attention_dropout", "residual_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                found.append(f"{name} is {getattr(self, name)}, but must be in [0, 1)")
+        if self.tied and self.n_outputs not in (None, self.vocabulary_size):
+            found.append("a tied head has one output a token id, so n_outputs must stay empty")
+        return found
+
+
+class GPT(nn.Module):
+    """Predicts the next token id at every position."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.tokens = nn.Embedding(c.vocabulary_size, c.width)
+        self.positions = nn.Embedding(c.context_length, c.width) if c.positions == "learned" else None
+        rotary = (
+            Rotary(head_size=c.width // c.n_heads, base=c.rotary_base) if c.positions == "rotary" else None
+        )
+        blocks = [
+            Block(
+                attention=Attention(
+                    width=c.width, n_heads=c.n_heads, scale=c.attention_scale, band=c.band, output_bias=c.bias,
+                    dropout=c.attention_dropout, rotary=rotary, qk_norm=c.qk_norm,
+                ),
+                mlp=MLP(width=c.width, hidden=c.mlp_width, activation=c.activation, bias=c.bias),
+                norm=c.norm,
+                norm_bias=c.bias,
+                dropout=c.residual_dropout,
+            )
+            for _ in range(c.n_layers)
+        ]  # fmt: skip
+        self.trunk = Transformer(blocks, norm=c.norm, norm_bias=c.bias)
+        self.head = nn.Linear(c.width, c.n_outputs or c.vocabulary_size, bias=c.head_bias)
+        if c.initialisation == "scaled":
+            self._initialise()
+        if c.tied:
+            self.head.weight = self.tokens.weight
+
+    def forward(
+        self,
+        ids: Tensor,
+        *,
+        cache: list[LayerCache] | None = None,
+        capture: Capture | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Return logits (B, T, V) for ids (B, T), or (B, 1, V) for the last position with `last_only`.
+
+        Args:
+            ids: token ids, integers.
+            cache: from `new_cache`; positions then continue where it stands.
+            capture: attention weights and hidden states to keep.
+            last_only: spare the last block everything that the last position does not need.
+
+        Raises:
+            ConfigError: learned positions do not reach that far.
+        """
+        x = self.tokens(ids)  # (B, T, E)
+        if self.positions is not None:
+            start = cache[0].seen if cache else 0
+            stop = start + ids.shape[1]
+            if stop > self.config.context_length:
+                raise ConfigError(
+                    f"{stop} positions, but the model's learned positions end at {self.config.context_length}",
+                    hint="pass the last tokens only, or use a model with rotary positions",
+                )
+            x = x + self.positions.weight[start:stop]
+        return self.head(self.trunk(x, cache=cache, capture=capture, last_only=last_only))
+
+    def new_cache(self) -> list[LayerCache]:
+        """Return an empty key-value cache: a ring of `band` positions, or of the whole context without a band."""
+        capacity = self.config.band or self.config.context_length
+        return [LayerCache(capacity) for _ in range(self.config.n_layers)]
+
+    def n_parameters(self) -> int:
+        """Count the trained numbers, a shared table once."""
+        return sum(p.numel() for p in self.parameters())
+
+    def _initialise(self) -> None:
+        residual = 0.02 / (2 * self.config.n_layers) ** 0.5
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                branch_end = name.endswith(("attention.projection", "mlp.down"))
+                nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+_HEARTGPT = GPTConfig(
+    n_heads=8,
+    positions="learned",
+    attention_scale=64**-0.5,  # of the width, not of the head size: as published
+    activation="relu",
+    attention_dropout=0.2,
+    residual_dropout=0.2,
+    initialisation="torch",
+)
+
+PRESETS: dict[str, GPTConfig] = {
+    "heartgpt-ecg": _HEARTGPT,
+    "heartgpt-ppg": replace(_HEARTGPT, vocabulary_size=102),
+    "modern": GPTConfig(),
+}
+"""Decoders by name. The two published ones are Davies et al. 2024 to the letter; "modern" is ours
+(chosen by the table "Choosing the modern preset" in docs/results.md)."""

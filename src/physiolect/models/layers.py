@@ -1,0 +1,330 @@
+"""The parts of every transformer in the house: attention, MLP, block, positions, trunk. Each is written once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from physiolect.models.blocked_attention import blocked_attention, wins
+
+Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
+Norm = Literal["layer", "rms"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "relu2": lambda x: F.relu(x).square(),
+    "swiglu": F.silu,
+}
+
+
+@dataclass
+class Capture:
+    """What a forward pass should keep for explanation; the pass fills it.
+
+    Attention weights take the eager path, so ask only for the layers you will look at.
+    """
+
+    attention_layers: frozenset[int] = frozenset()
+    """Layers, from 0, whose attention weights are kept."""
+    hidden: bool = False
+    """Keep the trunk's input and the output of every block."""
+    attention: dict[int, Tensor] = field(default_factory=dict)
+    """Layer -> weights (B, H, T, S) after the softmax."""
+    hidden_states: list[Tensor] = field(default_factory=list)
+    """(B, T, E) each: the input of block 0, then the output of each block, before the final norm."""
+
+    @classmethod
+    def of(cls, layers: Iterable[int] = (), *, hidden: bool = False) -> Capture:
+        """Ask for the attention of these layers, and the hidden states if wanted."""
+        return cls(frozenset(layers), hidden)
+
+
+class LayerCache:
+    """Keys and values one attention layer has seen, as a ring of `capacity` positions."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.seen = 0
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add new keys and values (B, H, T, D) and return all those now held, in no particular order.
+
+        Only a first fill may be longer than the ring, and only single steps may go round it.
+        """
+        B, H, T, D = k.shape
+        assert T == 1 or self.seen == 0 or self.seen + T <= self.capacity
+        if self._keys is None or self._values is None:
+            self._keys = k.new_empty(B, H, self.capacity, D)
+            self._values = v.new_empty(B, H, self.capacity, D)
+        start = self.seen % self.capacity
+        self.seen += T
+        if T == 1:
+            self._keys[:, :, start] = k[:, :, 0]
+            self._values[:, :, start] = v[:, :, 0]
+        else:
+            kept = min(T, self.capacity)
+            slots = torch.arange(self.seen - kept, self.seen, device=k.device) % self.capacity
+            self._keys[:, :, slots] = k[:, :, T - kept :]
+            self._values[:, :, slots] = v[:, :, T - kept :]
+        held = min(self.seen, self.capacity)
+        return self._keys[:, :, :held], self._values[:, :, :held]
+
+    def repeat(self, n: int) -> None:
+        """Make `n` copies along the batch, so that samples share one prefill."""
+        if self._keys is not None and self._values is not None:
+            self._keys = self._keys.repeat_interleave(n, 0)
+            self._values = self._values.repeat_interleave(n, 0)
+
+
+class Rotary(nn.Module):
+    """Rotary positions (Su et al. 2021, eq. 34): pairs of features turn by an angle growing with position."""
+
+    def __init__(self, *, head_size: int, base: float = 10_000.0) -> None:
+        super().__init__()
+        self.rates = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
+        self._held: tuple[object, Tensor, Tensor] = (None, torch.empty(0), torch.empty(0))
+
+    def forward(self, q: Tensor, k: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """Turn k (B, H, S, D), whose first position is `start`, and q (B, H, T, D), whose last is k's last."""
+        cos, sin = self._angles(start, start + k.shape[-2], k)  # (S, D / 2) each
+        T = q.shape[-2]
+        return self._turn(q, cos[-T:], sin[-T:]), self._turn(k, cos, sin)
+
+    def _turn(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        even, odd = x.chunk(2, -1)
+        return torch.cat((even * cos - odd * sin, even * sin + odd * cos), -1)
+
+    def _angles(self, start: int, stop: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute once what all layers of a pass share; in float64, since hours of signal outgrow float32."""
+        key = (start, stop, like.device, like.dtype)
+        if self._held[0] != key:
+            angle = torch.arange(start, stop, dtype=torch.float64).outer(self.rates)
+            self._held = (key, angle.cos().to(like), angle.sin().to(like))
+        return self._held[1], self._held[2]
+
+
+def causal_mask(n_queries: int, n_keys: int, *, band: int | None, device: torch.device) -> Tensor:
+    """Return the mask (queries, keys), True where a query may look; the last of both are one position."""
+    query = torch.arange(n_keys - n_queries, n_keys, device=device).unsqueeze(1)
+    key = torch.arange(n_keys, device=device)
+    mask = key <= query
+    return mask if band is None else mask & (key > query - band)
+
+
+class Attention(nn.Module):
+    """Multi-head attention: self or cross, causal or not, banded or full.
+
+    Args:
+        width: features E of queries and output; a multiple of `n_heads`.
+        n_heads: heads H; each sees width / n_heads features D.
+        scale: factor on q k^T before the softmax; None is D^-0.5.
+        causal: no query sees a later key.
+        band: with `causal`, a query sees its own and the `band - 1` positions before.
+        bias: of the q, k, v projections.
+        output_bias: of the output projection.
+        dropout: on the attention weights.
+        rotary: positions turned into q and k; None adds none here.
+        qk_norm: normalise q and k per head (Henry et al. 2020).
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        n_heads: int,
+        scale: float | None = None,
+        causal: bool = True,
+        band: int | None = None,
+        bias: bool = False,
+        output_bias: bool = True,
+        dropout: float = 0.0,
+        rotary: Rotary | None = None,
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.width, self.n_heads, self.head_size = width, n_heads, width // n_heads
+        self.scale = self.head_size**-0.5 if scale is None else scale
+        self.causal, self.band, self.dropout, self.rotary, self.qk_norm = (
+            causal,
+            band,
+            dropout,
+            rotary,
+            qk_norm,
+        )
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.projection = nn.Linear(width, width, bias=output_bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        source: Tensor | None = None,
+        *,
+        cache: LayerCache | None = None,
+        last_only: bool = False,
+        keep_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend from x (B, T, E) to itself, or to `source` (B, S, E).
+
+        Args:
+            x: queries' input.
+            source: keys' and values' input; None is x.
+            cache: keys and values of earlier positions, extended by this call.
+            last_only: compute the last query alone.
+            keep_weights: also return the weights (B, H, T, S) by the eager path.
+        """
+        q, k, v = self._project(x, source, last_only)  # (B, H, T or 1, D), (B, H, S, D) twice
+        if self.qk_norm:
+            q, k = F.rms_norm(q, (self.head_size,)), F.rms_norm(k, (self.head_size,))
+        if self.rotary is not None:
+            q, k = self.rotary(q, k, 0 if cache is None else cache.seen)
+        if cache is not None:
+            first_fill = cache.seen == 0
+            held = cache.extend(k, v)
+            if not first_fill:
+                k, v = held
+        weights = self._weights(q, k) if keep_weights else None
+        out = self._attend(q, k, v) if weights is None else weights @ v
+        out = out.transpose(1, 2).flatten(2)  # (B, T, E)
+        return self.projection(out), weights
+
+    def _project(self, x: Tensor, source: Tensor | None, last_only: bool) -> tuple[Tensor, Tensor, Tensor]:
+        E = self.width
+        if source is None and not last_only:
+            q, k, v = self.qkv(x).split(E, -1)
+        else:
+            weight, bias = self.qkv.weight, self.qkv.bias
+            q_bias, kv_bias = (None, None) if bias is None else (bias[:E], bias[E:])
+            q = F.linear(x[:, -1:] if last_only else x, weight[:E], q_bias)
+            k, v = F.linear(x if source is None else source, weight[E:], kv_bias).split(E, -1)
+        return self._heads(q), self._heads(k), self._heads(v)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.n_heads, self.head_size)).transpose(1, 2)  # (B, H, T, D)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        if not self._needs_mask(q, k):
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
+        if wins(q, k):
+            return blocked_attention(q, k, v, scale=self.scale, band=self.band, dropout=dropout)
+        if q.shape[-2] == k.shape[-2] and self.band is None:
+            return F.scaled_dot_product_attention(
+                q, k, v, dropout_p=dropout, scale=self.scale, is_causal=True
+            )
+        mask = causal_mask(q.shape[-2], k.shape[-2], band=self.band, device=q.device)
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout, scale=self.scale)
+
+    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
+        scores = q @ k.transpose(-2, -1) * self.scale  # (B, H, T, S)
+        if self._needs_mask(q, k):
+            mask = causal_mask(q.shape[-2], k.shape[-2], band=self.band, device=q.device)
+            scores = scores.masked_fill(~mask, -math.inf)
+        return scores.softmax(-1)
+
+    def _needs_mask(self, q: Tensor, k: Tensor) -> bool:
+        """A lone last query may see everything that is held, unless the band is shorter than that."""
+        return self.causal and (q.shape[-2] > 1 or (self.band is not None and k.shape[-2] > self.band))
+
+
+class MLP(nn.Module):
+    """Two linear layers around an activation; "swiglu" gates a third (Shazeer 2020)."""
+
+    def __init__(
+        self, *, width: int, hidden: int, activation: Activation = "gelu", bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.activation = _ACTIVATIONS[activation]
+        self.gated = activation == "swiglu"
+        self.up = nn.Linear(width, 2 * hidden if self.gated else hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(x)
+        if self.gated:
+            gate, x = x.chunk(2, -1)
+            return self.down(self.activation(gate) * x)
+        return self.down(self.activation(x))
+
+
+def make_norm(kind: Norm, width: int, *, bias: bool = True) -> nn.Module:
+    """Return a LayerNorm or an RMSNorm of this width."""
+    return nn.LayerNorm(width, bias=bias) if kind == "layer" else nn.RMSNorm(width, eps=1e-6)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: x + attention(norm(x)), then x + MLP(norm(x))."""
+
+    def __init__(
+        self,
+        *,
+        attention: Attention,
+        mlp: MLP,
+        norm: Norm = "layer",
+        norm_bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = make_norm(norm, attention.width, bias=norm_bias)
+        self.attention = attention
+        self.mlp_norm = make_norm(norm, attention.width, bias=norm_bias)
+        self.mlp = mlp
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        cache: LayerCache | None = None,
+        last_only: bool = False,
+        keep_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        attended, weights = self.attention(
+            self.attention_norm(x), cache=cache, last_only=last_only, keep_weights=keep_weights
+        )
+        x = (x[:, -1:] if last_only else x) + self.dropout(attended)
+        return x + self.dropout(self.mlp(self.mlp_norm(x))), weights
+
+
+class Transformer(nn.Module):
+    """The trunk: blocks one after another, then a final norm."""
+
+    def __init__(self, blocks: Iterable[Block], *, norm: Norm = "layer", norm_bias: bool = True) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = make_norm(norm, self.blocks[0].attention.width, bias=norm_bias)  # type: ignore[union-attr, arg-type]
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        cache: list[LayerCache] | None = None,
+        capture: Capture | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Map x (B, T, E) to (B, T, E), or with `last_only` to the last position's (B, 1, E) at less cost."""
+        capture = capture or Capture()
+        if capture.hidden:
+            capture.hidden_states.append(x)
+        last = len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            x, weights = block(
+                x,
+                cache=cache[i] if cache else None,
+                last_only=last_only and i == last,
+                keep_weights=i in capture.attention_layers,
+            )
+            if weights is not None:
+                capture.attention[i] = weights
+            if capture.hidden:
+                capture.hidden_states.append(x)
+        return self.norm(x)

@@ -1,0 +1,12 @@
+"""Figures of recordings, continuations, training and forecasts; nothing else in the house draws.
+
+Every function returns a `matplotlib.figure.Figure` that belongs to its caller alone: no pyplot, no global state.
+`figure.savefig(path)` writes it.
+"""
+
+from physiolect.plots.continuation import continuation_figure
+from physiolect.plots.forecast import forecast_figure
+from physiolect.plots.recording import recording_figure
+from physiolect.plots.training import loss_figure
+
+__all__ = ["continuation_figure", "forecast_figure", "loss_figure", "recording_figure"]

@@ -1,0 +1,94 @@
+"""A recording, channel under channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
+from physiolect.recording import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLUMNS = 2500
+"""Points across; a longer signal is drawn as its lowest and highest value in each column."""
+_MARKED_BEATS = 150
+"""More marks than these would be a solid line."""
+_LETTERED_BEATS = 40
+"""More letters than these would run together."""
+_COLOURS = {"N": BLUE, "V": ORANGE}
+
+
+def recording_figure(recording: Recording, *, max_channels: int = 12, title: str | None = None) -> Figure:
+    """Draw the channels of a recording under one another, each on its own scale, with marks on its beats.
+
+    Args:
+        recording: any length; slice it first to see part of it.
+        max_channels: the first so many are drawn, and the title says if there are more.
+        title: above the figure; by default the source.
+    """
+    shown = recording.signal[:max_channels]
+    n_rows = len(shown)
+    figure = new_figure(0.75 + n_rows * (1.5 if n_rows <= 3 else 0.62))
+    rows = figure.subplots(n_rows, 1, sharex=True, squeeze=False)[:, 0]
+    one_unit = None if isinstance(recording.unit, tuple) else recording.unit or "unit unknown"
+    for axes, signal, name, unit in zip(rows, shown, recording.channels, recording.units, strict=False):
+        time, values = _envelope(signal, recording.fs)
+        axes.plot(time, values, color=INK, linewidth=0.6)
+        dress(axes, grid="x")
+        label = name if one_unit else f"{name}\n{unit or '?'}"
+        axes.set_ylabel(label, fontsize=TEXT, color=INK, rotation=0, ha="right", va="center")
+        axes.locator_params(axis="y", nbins=3)
+        axes.margins(x=0, y=0.12)
+        if axes is not rows[-1]:
+            axes.spines["bottom"].set_visible(False)
+            axes.tick_params(axis="x", length=0)
+    rows[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
+    figure.align_ylabels(rows)
+    _mark_beats(rows[0], recording)
+    notes = [one_unit] if one_unit else []
+    if n_rows < len(recording.channels):
+        notes.append(f"first {n_rows} of {len(recording.channels)} channels")
+    heading = " · ".join(filter(None, [recording.source if title is None else title, *notes]))
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")
+    return figure
+
+
+def _envelope(signal: NDArray[np.float32], fs: float) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return seconds and values to draw; a column of missing samples stays a gap."""
+    step = len(signal) // _COLUMNS
+    if step < 4:
+        return np.arange(len(signal)) / fs, signal
+    columns = signal[: len(signal) // step * step].reshape(-1, step)
+    # fmin and fmax pass over NaN unless all of the column is NaN.
+    values = np.stack([np.fmin.reduce(columns, axis=1), np.fmax.reduce(columns, axis=1)], axis=1)
+    time = (np.arange(len(columns))[:, None] * step + np.array([0, step / 2])) / fs
+    return time.ravel(), values.ravel()
+
+
+def _mark_beats(axes: Axes, recording: Recording) -> None:
+    """Put a tick and a letter above the first channel for every beat, where there is room for them."""
+    from matplotlib.markers import TICKUP
+
+    beats = [(sample, symbol) for sample, symbol, _ in recording.annotations if symbol.isalpha()]
+    if not 0 < len(beats) <= _MARKED_BEATS:
+        return
+    across = axes.get_xaxis_transform()
+    for sample, symbol in beats:
+        at, colour = sample / recording.fs, _COLOURS.get(symbol, QUIET)
+        axes.plot(at, 1.0, marker=TICKUP, markersize=5, color=colour, transform=across, clip_on=False)
+        if len(beats) <= _LETTERED_BEATS:
+            axes.annotate(
+                symbol,
+                (at, 1.0),
+                (0, 7),
+                xycoords=across,
+                textcoords="offset points",
+                color=colour,
+                fontsize=TEXT - 1.5,
+                ha="center",
+            )

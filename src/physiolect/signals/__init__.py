@@ -1,0 +1,15 @@
+"""Pure array work on signals: numpy in, numpy out; time is the last axis."""
+
+from physiolect.signals.filters import filter_band, settling_samples
+from physiolect.signals.gaps import bridge_gaps, find_gaps
+from physiolect.signals.resampling import kernel_reach, rate_ratio, resample
+
+__all__ = [
+    "bridge_gaps",
+    "filter_band",
+    "find_gaps",
+    "kernel_reach",
+    "rate_ratio",
+    "resample",
+    "settling_samples",
+]

@@ -1,0 +1,184 @@
+import json
+
+import numpy as np
+import pytest
+
+from physiolect import cli
+from physiolect.contract import PRESETS
+from physiolect.formats import write_recording
+from physiolect.recording import Annotations, Recording
+
+
+@pytest.fixture
+def inspect(capsys, monkeypatch):
+    """Run `physiolect inspect ...` and return its exit code, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*words):
+        code = cli.main(["inspect", *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def facts(inspect):
+    """Run `physiolect inspect ... --json` and return what it prints."""
+
+    def run(*words):
+        code, out, err = inspect(*words, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    return run
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A minute of two leads and a flat PPG, with a gap, beats and a rhythm."""
+    signal = np.random.default_rng(0).normal(size=(3, 360 * 60)).astype(np.float32)
+    signal[1, :216] = np.nan
+    signal[2] = 7
+    marks = Annotations([1, 5, 300, 700], ("+", "N", "V", "N"), ("(AFIB", "", "", ""))
+    made = Recording(signal, 360.0, ("MLII", "V5", "PLETH"), ("mV", "mV", "NU"), annotations=marks)
+    path = tmp_path / "made.npz"
+    write_recording(made, path)
+    return path, signal
+
+
+def test_a_recording_is_told_channel_by_channel(recording, facts):
+    path, signal = recording
+    told = facts(path)
+    assert (told["kind"], told["modality"], told["fs"], told["seconds"]) == ("recording", None, 360.0, 60.0)
+    ii, v5, ppg = told["channels"]
+    assert (ii["channel"], ii["unit"], ii["modality"], ii["flat"]) == ("MLII", "mV", "ecg", False)
+    assert ii["min"] == signal[0].min()
+    assert ii["max"] == signal[0].max()
+    assert ii["mean"] == pytest.approx(signal[0].mean(dtype=float))
+    assert (ii["missing"], v5["missing"]) == (0, 1)
+    assert (ppg["modality"], ppg["flat"], ppg["mean"]) == ("ppg", True, 7)
+    assert list(told["annotations"].items()) == [("N", 2), ("+ (AFIB", 1), ("V", 1)]
+
+
+def test_a_recording_is_held_against_every_preset(recording, facts):
+    fits = {fit["contract"]: fit for fit in facts(recording[0])["fits"]}
+    assert set(fits) == set(PRESETS)
+    assert fits["heartgpt-ecg"]["fits"] is True
+    assert any("360" in note and "100 Hz" in note for note in fits["heartgpt-ecg"]["notes"])
+    assert fits["heartgpt-ppg"]["fits"] is False
+    assert any("flat" in note for note in fits["heartgpt-ppg"]["notes"])
+
+
+def test_a_screen_shows_the_same_in_tables(recording, inspect):
+    code, out, err = inspect(recording[0])
+    assert (code, err) == (0, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == f"recording {recording[0]}"
+    assert "fs (Hz) 360" in lines
+    assert "PLETH ppg NU 7 7 7 0 yes" in lines
+    assert "N 2 + (AFIB 1 V 1" in lines
+    assert any(line.startswith("heartgpt-ppg no ") for line in lines)
+
+
+def test_options_say_what_a_file_does_not(tmp_path, inspect, facts):
+    path = tmp_path / "bare.npy"
+    np.save(path, np.sin(np.arange(1000.0)))
+    code, out, err = inspect(path)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert "\nhint: " in err
+    told = facts(path, "--fs", 250, "--modality", "ppg")
+    assert (told["fs"], told["modality"], told["channels"][0]["modality"]) == (250.0, "ppg", "ppg")
+    assert inspect(path, "--fs", "0")[0] == 2
+
+
+def test_a_folder_lists_its_recordings(recording, facts):
+    told = facts(recording[0].parent)
+    assert (told["kind"], told["files"], told["recordings"]) == ("folder", 1, [{"recording": "made.npz"}])
+
+
+def test_names_are_shown_as_they_are_and_not_as_markup(tmp_path, inspect):
+    path = tmp_path / "[red]x.npz"
+    write_recording(Recording(np.arange(9.0), 10.0, ("[b]II[/b]",)), path)
+    out = inspect(path)[1]
+    assert "[red]x.npz" in out
+    assert "[b]II[/b]" in out
+
+
+def test_a_store_tells_how_much_and_what_was_rejected(tmp_path, inspect, facts):
+    from physiolect.datasets import Row, StoreWriter
+    from physiolect.datasets.manifest import Rejection
+
+    contract = PRESETS["heartgpt-ecg"]
+    minute = Recording(np.random.default_rng(0).normal(size=6000), 100.0, ("II",), "mV", "ecg")
+    with StoreWriter(tmp_path / "store", contract, provenance={"inputs": ["mitdb"]}) as writer:
+        for name, patient in (("a", "p1"), ("b", "p1"), ("c", None)):
+            writer.add(name, [Row.from_recording(minute, source=name, patient=patient)])
+        writer.add("d", [], [Rejection("d", "it is empty")])
+    told = facts(tmp_path / "store")
+    assert (told["kind"], told["rows"], told["hours"]) == ("store", 3, pytest.approx(0.05))
+    assert (told["patients"], told["rows of unknown patient"], told["recordings"]) == (1, 1, 3)
+    assert (told["contract"]["fs"], told["provenance"]) == (100.0, {"inputs": ["mitdb"]})
+    assert told["rejected"] == [{"source": "d", "reason": "it is empty"}]
+    out = inspect(tmp_path / "store")[1]
+    assert "it is empty" in out
+    assert "heartgpt" not in out
+
+
+def test_a_tokenizer_tells_its_numbers(tmp_path, facts):
+    from physiolect.tokenizers import FILE_NAME, LevelTokenizer, save_tokenizer
+
+    save_tokenizer(LevelTokenizer(vocabulary_size=102), tmp_path / FILE_NAME)
+    told = facts(tmp_path / FILE_NAME)
+    assert (told["kind"], told["n_levels"], told["vocabulary_size"]) == ("tokenizer", 101, 102)
+
+
+def test_a_checkpoint_tells_its_parts(tmp_path, inspect, facts):
+    from physiolect.checkpoint import Checkpoint
+    from physiolect.models.gpt import GPT, GPTConfig
+    from physiolect.tokenizers import LevelTokenizer
+
+    model = GPT(GPTConfig(context_length=32, width=8, n_layers=1, n_heads=2, mlp_width=16))
+    run = {"command": "pretrain", "keys": [f"key {i}" for i in range(99)]}
+    Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"], run=run).save(tmp_path / "run" / "best")
+    told = facts(tmp_path / "run")
+    assert told["parameters"] == sum(p.numel() for p in model.parameters())
+    assert (told["kind"], told["fingerprint"], told["model"]["width"]) == ("checkpoint", True, 8)
+    assert (told["contract"]["modality"], told["tokenizer"]["n_levels"]) == ("ecg", 101)
+    assert told["run"] == run
+    lines = inspect(tmp_path / "run" / "best")[1].splitlines()
+    assert len(lines) < 50
+    assert any(line.split() == ["keys", "99", "entries"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere", "owner/name", "empty.npy", "text.csv", "signal_tokenizer.json", "x.zip"]
+)
+def test_what_cannot_be_read_is_a_sentence_and_a_hint(tmp_path, inspect, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for present, content in (
+        ("empty.npy", b""),
+        ("text.csv", b"to be,or not\nto be,that is\n"),
+        ("signal_tokenizer.json", b"{}"),
+        ("x.zip", b"no zip"),
+    ):
+        (tmp_path / present).write_bytes(content)
+    code, out, err = inspect(name)
+    assert (code, out) == (1, "")
+    first, second = err.splitlines()
+    assert first.startswith("error: ")
+    assert not first.startswith("error: unexpected")
+    assert second.startswith("hint: ")
+
+
+def test_record_100_of_mit_bih(data, facts):
+    told = facts(data / "mitdb" / "100")
+    assert [channel["channel"] for channel in told["channels"]] == ["MLII", "V5"]
+    assert told["samples"] == 650_000
+    assert sum(told["annotations"].values()) == 2274
+    assert told["annotations"]["N"] == 2239
+
+
+def test_the_published_ecg_model(data, facts):
+    told = facts(data / "heartgpt" / "Model_files" / "ECGPT_560k_iters.zip")
+    assert (told["kind"], told["model"]["n_layers"], told["contract"]["fs"]) == ("checkpoint", 8, 100.0)

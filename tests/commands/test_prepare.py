@@ -1,0 +1,118 @@
+"""`physiolect prepare` from the outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect.cli import main
+from physiolect.commands.prepare import Config, run
+from physiolect.config import dump
+from physiolect.contract import PRESETS, InputContract
+from physiolect.datasets import open_store
+from physiolect.formats import write_recording
+from physiolect.recording import Recording
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three recordings and a file that is none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k in range(3):
+        signal = np.random.default_rng(k).standard_normal((2, 800))
+        write_recording(Recording(signal, 200.0, ("II", "V5"), unit="mV"), folder / f"r{k}.npz")
+    (folder / "bad.csv").write_text("")
+    return folder
+
+
+def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "V5", "--jobs", "1"])
+    told = capsys.readouterr()
+    assert code == 0
+    assert told.out == ""
+    assert "left out: in/bad.csv " in told.err
+    assert "3 rows out of 4 files" in told.err
+    assert "1 left out" in told.err
+    store = open_store(tmp_path / "out")
+    assert store.channels(0) == ("V5",)
+    assert store.contract == PRESETS["heartgpt-ecg"]
+
+
+def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert main([*words, "--shard", "1/2"]) == 0
+    assert main(words) == 1
+    assert "was begun in 2 parts, not 1" in capsys.readouterr().err
+    assert main([*words, "--shard", "2/2"]) == 0
+    assert main([*words, "--shard", "2/2"]) == 0
+    assert len(open_store(tmp_path / "out")) == 3
+
+
+def test_strict_is_fatal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--strict", "--jobs", "1"]) == 1
+    told = capsys.readouterr().err
+    assert "error: in/bad.csv" in told
+    assert "hint: " in told
+
+
+def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
+    contract = InputContract(fs=50.0, min_samples=10, max_samples=100, channels=("V5", "II"))
+    dump(contract, tmp_path / "contract.yaml")
+    config = Config([str(folder)], str(tmp_path / "out"), contract=str(tmp_path / "contract.yaml"), jobs=1)
+    assert config.problems() == []
+    assert run(config) == 0
+    store = open_store(tmp_path / "out")
+    assert store.contract == contract
+    assert store.channels(0) == ("V5", "II")
+    assert store.samples(0).shape == (2, 200)
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    config = Config(
+        [str(tmp_path / "nowhere")],
+        "out",
+        contract="heartgpt-eeg",
+        fs=-1,
+        patients="none.csv",
+        jobs=-2,
+        shard="3/2",
+    )
+    problems = config.problems()
+    assert len(problems) == 6
+    for told in ("nowhere", "did you mean 'heartgpt-ecg'?", "--fs", "none.csv", "--jobs", "3/2"):
+        assert any(told in problem for problem in problems), told
+    assert "is not i/n" in Config([str(tmp_path)], "out", shard="a").problems()[-1]
+
+
+@pytest.mark.parametrize(("number", "code", "jobs"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)])
+def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
+    folder: Path, tmp_path: Path, number: int, code: int, jobs: int
+) -> None:
+    for k in range(3, 60):
+        os.link(folder / f"r{k % 3}.npz", folder / f"r{k}.npz")
+    command = [sys.executable, "-m", "physiolect", "prepare", str(folder)]
+    command += ["--out", str(tmp_path / "out"), "--jobs", str(jobs)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "out").exists() and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(0.3 * (jobs - 1))  # into the start of the workers
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: to the workers too
+    else:
+        process.send_signal(number)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == code, told
+    assert "run the same command again to go on" in told
+    assert "Traceback" not in told
+    assert main([*command[3:-1], "1"]) == 0
+    assert len(open_store(tmp_path / "out")) == 60

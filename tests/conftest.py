@@ -1,0 +1,37 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA_REASON = "PHYSIOLECT_DATA is unset: this test reads real recordings"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real recordings, weights and reference outputs."""
+    folder = os.environ.get("PHYSIOLECT_DATA")
+    if not folder:
+        pytest.skip(DATA_REASON)
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def golden(data: Path) -> Path:
+    """Outputs of the authors' HeartGPT code."""
+    return data / "heartgpt" / "golden"
+
+
+@pytest.fixture(scope="session")
+def weights(data: Path) -> Path:
+    """The five published HeartGPT files."""
+    return data / "heartgpt" / "Model_files"
+
+
+@pytest.fixture(scope="session")
+def examples(data: Path) -> Path:
+    """The example inputs published with HeartGPT."""
+    return data / "heartgpt" / "Example_inputs"

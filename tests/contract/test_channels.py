@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from physiolect.contract import PRESETS, InputContract, adapt
+from physiolect.errors import ContractError
+from physiolect.recording import LEADS, Modality, Recording
+
+ANY = PRESETS["heartgpt-ecg"]
+
+
+def rows(*channels: str, modality: Modality | None = None) -> Recording:
+    """Channel number n holds a ramp around n."""
+    signal = np.arange(len(channels))[:, np.newaxis] + np.linspace(0, 0.1, 200)
+    return Recording(signal, 100, channels, "mV", modality)
+
+
+def taken(recording: Recording, contract: InputContract, channel: str | int | None = None) -> list[int]:
+    return adapt(recording, contract, channel)[0].signal[:, 0].round().astype(int).tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(have=st.permutations(LEADS), want=st.permutations(LEADS), count=st.integers(1, 12))
+def test_named_channels_come_in_the_contracts_order(have: list[str], want: list[str], count: int) -> None:
+    wanted = tuple(want[:count])
+    adapted, _ = adapt(rows(*have), replace(ANY, channels=wanted))
+    assert adapted.channels == wanted
+    assert adapted.signal[:, 0].round().tolist() == [have.index(name) for name in wanted]
+
+
+@pytest.mark.parametrize("alias", ["MLII", "II", "ii", "ECG II", "ECG lead II", "DII"])
+def test_aliases_are_the_lead_and_take_its_name(alias: str) -> None:
+    adapted, report = adapt(rows("V5", alias), replace(ANY, channels=("II",)))
+    assert adapted.channels == ("II",)
+    assert adapted.signal[0, 0] == 1
+    assert f"kept channel {alias}" in report.steps[0]
+    assert (f"{alias} as II" in report.steps[0]) == (alias != "II")
+
+
+def test_a_mere_change_of_name_is_told() -> None:
+    _, report = adapt(rows("MLII"), replace(ANY, channels=("II",)))
+    assert report.steps == ("took MLII as II",)
+
+
+def test_v5_is_not_ii() -> None:
+    with pytest.raises(ContractError, match="has no II") as caught:
+        adapt(rows("V5", "V1"), replace(ANY, channels=("II", "V1")))
+    assert "V5, V1" in str(caught.value.hint)
+
+
+def test_the_very_name_comes_before_an_alias_and_twins_are_refused() -> None:
+    assert taken(rows("MLII", "II"), replace(ANY, channels=("II",))) == [1]
+    with pytest.raises(ContractError, match="any of MLII, DII"):
+        adapt(rows("MLII", "DII"), replace(ANY, channels=("II",)))
+
+
+def test_any_channel_takes_the_first_that_fits() -> None:
+    recording = rows("PLETH", "resp", "V5", "II")
+    adapted, report = adapt(recording, ANY)
+    assert adapted.channels == ("V5",)
+    assert adapted.modality == "ecg"
+    assert report.steps == ("kept channel V5 of PLETH, resp, V5, II",)
+    assert not report.notices
+    assert taken(recording, PRESETS["heartgpt-ecg"], "II") == [3]
+    assert taken(recording, replace(ANY, modality=None)) == [0]
+
+
+def test_an_unknown_modality_passes_with_a_notice() -> None:
+    adapted, report = adapt(rows("PLETH", "resp"), ANY)
+    assert adapted.channels == ("resp",)
+    assert adapted.modality is None
+    assert "resp" in report.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("recording", "channel"),
+    [
+        (rows("ch1", modality="ppg"), None),
+        (rows("PLETH", "PPG"), None),
+        (rows("II", "PLETH"), "PLETH"),
+        (rows("II", "PLETH"), 1),
+    ],
+)
+def test_another_modality_is_refused(recording: Recording, channel: str | int | None) -> None:
+    with pytest.raises(ContractError, match="ppg") as caught:
+        adapt(recording, ANY, channel)
+    assert caught.value.hint
+
+
+def test_a_named_channel_of_another_modality_is_refused() -> None:
+    with pytest.raises(ContractError, match="II is ecg, but the model reads ppg"):
+        adapt(rows("II"), replace(ANY, modality="ppg", channels=("II",)))
+
+
+def test_an_override_says_so_and_keeps_its_name() -> None:
+    contract = replace(ANY, channels=("II",))
+    adapted, report = adapt(rows("II", "V5"), contract, "V5")
+    assert adapted.channels == ("V5",)
+    assert "takes the place of II" in report.notices[0]
+    assert not adapt(rows("MLII", "V5"), contract, "MLII")[1].notices
+
+
+def test_an_override_that_cannot_be() -> None:
+    with pytest.raises(ContractError, match="takes 2 channels"):
+        adapt(rows("II", "V5"), replace(ANY, channels=("II", "V5")), "II")
+    with pytest.raises(ContractError, match="no channel named 'V9'") as caught:
+        adapt(rows("II", "V5"), ANY, "V9")
+    assert caught.value.hint

@@ -1,0 +1,262 @@
+"""From files to a store: in order, in parallel, past bad files, and on from where it was killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect.contract import PRESETS
+from physiolect.datasets import Part, open_store
+from physiolect.datasets.prepare import Prepared, Recipe, list_files, prepare_store, read_patients
+from physiolect.errors import FormatError
+from physiolect.formats import write_recording
+from physiolect.recording import Recording
+
+ECG = Recipe(PRESETS["heartgpt-ecg"])
+
+
+def write(path: Path, *, seconds: float = 4, fs: float = 200, channels: Sequence[str] = ("II",)) -> Path:
+    """Write a recording whose samples depend on its file's name alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(list(path.stem.encode()))
+    signal = rng.standard_normal((len(channels), round(seconds * fs))).cumsum(axis=1)
+    write_recording(Recording(signal, fs, tuple(channels), unit="mV"), path)
+    return path
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Twelve recordings of 4 s in three formats, and two files that are none."""
+    folder = tmp_path / "cohort"
+    for k in range(12):
+        write(folder / f"ward {k % 2}" / f"r{k:02}{('.npz', '.csv', '.hea')[k % 3]}")
+    (folder / "empty.csv").touch()
+    (folder / "noise.npy").write_bytes(bytes(100))
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_becomes_a_store(cohort: Path, tmp_path: Path) -> None:
+    seen: list[Prepared] = []
+    manifest = prepare_store(list_files([cohort]), tmp_path / "out", ECG, jobs=1, on_file=seen.append)
+    store = open_store(tmp_path / "out", verify=True)
+    assert manifest.files == len(seen) == 14
+    assert len(store) == 12
+    assert store.lengths.tolist() == [400] * 12
+    assert store.sources == sorted(store.sources)
+    assert store.sources[0] == "cohort/ward 0/r00.npz"
+    assert [rejection.source for rejection in store.rejected] == ["cohort/empty.csv", "cohort/noise.npy"]
+    assert all(rejection.reason for rejection in store.rejected)
+    original = write(tmp_path / "again" / "r00.npz")
+    from physiolect.contract import adapt
+    from physiolect.formats import read_recording
+
+    adapted, _ = adapt(read_recording(original), ECG.contract, window="all")
+    assert np.abs(store.recording(0).signal - adapted.signal).max() <= store.scale(0)[0] * 0.51
+
+
+def test_the_store_does_not_depend_on_jobs_order_or_place(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_store(list_files([cohort]), tmp_path / "one", ECG, jobs=1, shard_bytes=2000)
+    doubled = [*sorted(cohort.glob("ward*/*"), reverse=True), cohort / "ward 1", cohort]
+    assert {file.path for file in list_files(doubled)} == {file.path for file in list_files([cohort])}
+    moved = tmp_path / "elsewhere" / "cohort"
+    moved.parent.mkdir()
+    cohort.rename(moved)
+    monkeypatch.chdir(moved)
+    prepare_store(list_files(["."]), tmp_path / "two", ECG, jobs=2, shard_bytes=2000)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+KILLED = """
+import os, signal, sys
+from physiolect.datasets.prepare import *
+from physiolect.contract import PRESETS
+if __name__ == "__main__":
+    cohort, out, after, jobs = sys.argv[1:]
+    seen = []
+    def on_file(prepared):
+        seen.append(prepared)
+        if len(seen) == int(after):
+            os.kill(os.getpid(), signal.SIGKILL)
+    prepare_store(list_files([cohort]), out, Recipe(PRESETS["heartgpt-ecg"]), jobs=int(jobs),
+                  shard_bytes=2000, on_file=on_file)
+"""
+
+
+@pytest.mark.parametrize(("after", "jobs"), [(3, 1), (7, 2)])
+def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Path, tmp_path: Path, after: int, jobs: int) -> None:
+    out, script = tmp_path / "out", tmp_path / "killed.py"
+    script.write_text(KILLED)
+    killed = subprocess.run([sys.executable, script, cohort, out, str(after), str(jobs)], check=False)
+    assert killed.returncode == -9
+    assert not (out / "manifest.json").exists()
+    left = len(list(out.glob("shard-*.arrow")))
+    seen: list[Prepared] = []
+    files = list_files([cohort])
+    prepare_store(files, out, ECG, jobs=1, shard_bytes=2000, on_file=seen.append)
+    assert len(seen) < len(files) or not left
+    assert left or after == 3
+    prepare_store(files, tmp_path / "whole", ECG, jobs=1, shard_bytes=2000)
+    assert contents(out) == contents(tmp_path / "whole")
+    prepare_store(files, out, ECG, jobs=1, shard_bytes=2000, on_file=lambda _: pytest.fail("worked again"))
+
+
+def test_parts_make_up_the_whole(cohort: Path, tmp_path: Path) -> None:
+    files = list_files([cohort])
+    for number in (2, 1, 3):
+        prepare_store(files, tmp_path / "out", ECG, jobs=1, part=Part(number, 3))
+    prepare_store(files, tmp_path / "whole", ECG, jobs=1)
+    assert sorted(open_store(tmp_path / "out").sources) == open_store(tmp_path / "whole").sources
+
+
+def test_strict_stops_at_the_first_bad_file(cohort: Path, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"cohort/empty\.csv") as caught:
+        prepare_store(list_files([cohort]), tmp_path / "out", ECG, jobs=1, strict=True)
+    assert "--strict" in (caught.value.hint or "")
+
+
+def test_a_store_of_nothing_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("x")
+    with pytest.raises(FormatError, match="none of 1 files could be prepared"):
+        prepare_store(list_files([bad]), tmp_path / "out", ECG, jobs=1)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_long_gaps_cut_and_only_in_the_channel_that_is_taken(tmp_path: Path) -> None:
+    signal = np.random.default_rng(0).standard_normal((2, 3000)).astype(np.float32)
+    signal[1, 1000:1100] = np.nan  # 0.5 s of channel II
+    signal[1, 1150:1300] = np.nan
+    path = tmp_path / "gaps.npz"
+    write_recording(Recording(signal, 200.0, ("V1", "II")), path)
+    for channel, lengths in (("V1", [1500]), ("MLII", [500, 850])):
+        out = tmp_path / channel
+        prepare_store(list_files([path]), out, replace(ECG, channel=channel), jobs=1)
+        store = open_store(out)
+        assert store.lengths.tolist() == lengths
+    assert store.starts.tolist() == [0, 6.5]
+    assert [rejection.source for rejection in store.rejected] == ["gaps.npz, 5.5 to 5.8 s"]
+    assert store.channels(1) == ("II",)
+
+
+def test_a_dead_channel_that_is_not_asked_for_does_no_harm(tmp_path: Path) -> None:
+    signal = np.random.default_rng(0).standard_normal((2, 3000)).astype(np.float32)
+    signal[0] = np.nan
+    write_recording(Recording(signal, 200.0, ("V1", "II")), tmp_path / "x.npz")
+    files = list_files([tmp_path / "x.npz"])
+    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), jobs=1)
+    assert open_store(tmp_path / "out").lengths.tolist() == [1500]
+    two_leads = replace(ECG, contract=replace(ECG.contract, channels=("II", "V1")))
+    with pytest.raises(FormatError, match="none of 1 files"):
+        prepare_store(files, tmp_path / "both", two_leads, jobs=1)
+
+
+def test_a_given_rate_is_for_files_that_state_none(tmp_path: Path) -> None:
+    stated = write(tmp_path / "stated.npz", fs=200)
+    unstated = tmp_path / "unstated.npy"
+    np.save(unstated, np.random.default_rng(0).standard_normal(1000).astype(np.float32))
+    files = list_files([stated, unstated])
+    prepare_store(files, tmp_path / "out", replace(ECG, fs=500, modality="ecg"), jobs=1)
+    assert open_store(tmp_path / "out").lengths.tolist() == [400, 200]
+
+
+def test_an_unexpected_error_rejects_one_file_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, odd = write(tmp_path / "good.npz"), write(tmp_path / "odd.npz")
+    from physiolect.datasets import prepare
+
+    read = prepare.read_recordings
+
+    def fail(path: Path, **keywords: object) -> object:
+        if path == odd:
+            raise ZeroDivisionError("division by zero")
+        return read(path, **keywords)
+
+    monkeypatch.setattr(prepare, "read_recordings", fail)
+    prepare_store(list_files([good, odd]), tmp_path / "out", ECG, jobs=1)
+    store = open_store(tmp_path / "out")
+    assert store.sources == ["good.npz"]
+    assert "ZeroDivisionError: division by zero" in store.rejected[0].reason
+
+
+def test_files_of_one_name_keep_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        write(Path(folder) / "x.csv")
+    assert [file.name for file in list_files(["b/x.csv", "a/x.csv", "a/x.csv"])] == ["a/x.csv", "b/x.csv"]
+    assert [file.name for file in list_files(["b/x.csv"])] == ["x.csv"]
+
+
+def test_links_are_not_followed_away_from_their_neighbours(tmp_path: Path) -> None:
+    """As in a DataLad folder, where each file is a link to one of another name."""
+    record = write(tmp_path / "record" / "r.hea")
+    (tmp_path / "links").mkdir()
+    for k, path in enumerate(sorted(record.parent.iterdir())):
+        path.rename(tmp_path / f"object{k}")
+        (tmp_path / "links" / path.name).symlink_to(tmp_path / f"object{k}")
+    prepare_store(list_files([tmp_path / "links"]), tmp_path / "out", ECG, jobs=1)
+    assert open_store(tmp_path / "out").sources == ["links/r.hea"]
+
+
+def test_a_missing_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError):
+        list_files([tmp_path / "nowhere"])
+
+
+def test_patients_go_by_any_ending_of_a_name(cohort: Path, tmp_path: Path) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_text("recording,patient\nr00,ann\nward 1/r01.csv, bob\ncohort/ward 0/r02,cem\nr99,dee\n")
+    files = list_files([cohort], read_patients(table))
+    known = {Path(file.name).stem: file.patient for file in files if file.patient}
+    assert known == {"r00": "ann", "r01": "bob", "r02": "cem"}
+    prepare_store(files, tmp_path / "out", ECG, jobs=1)
+    assert open_store(tmp_path / "out").patients.count(None) == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("recording\nx\n", "no column 'patient'"),
+        ("", "no column 'patient'"),
+        ("recording,patient\nx,a\nx,b\n", "gives recording 'x' two patients"),
+        ("recording,patient\n\xff".encode("latin-1"), "cannot be read"),
+    ],
+)
+def test_a_wrong_table_of_patients_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(FormatError, match=says) as caught:
+        read_patients(table)
+    assert caught.value.hint
+
+
+def test_real_recordings_of_three_rates_in_one_store(data: Path, tmp_path: Path) -> None:
+    inputs = [
+        data / "mitdb/100.hea",
+        data / "mitdb/101",
+        data / "mitdb/102.hea",
+        data / "cinc/cinc2021/E07500.mat",
+    ]
+    files = list_files(inputs)
+    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), jobs=1)
+    store = open_store(tmp_path / "out", verify=True)
+    assert store.sources == ["100.hea", "101.hea", "E07500.hea"]
+    assert [rejection.source for rejection in store.rejected] == ["102.hea"]
+    assert "MLII" in store.rejected[0].reason
+    assert str(data) not in store.rejected[0].reason
+    assert store.lengths.tolist() == [180_556, 180_556, 1000]
+    assert [store.channels(row) for row in range(3)] == [("MLII",), ("MLII",), ("II",)]
+    assert store.recording(0).unit == "mV"
+    assert np.median(np.abs(store.recording(0).signal)) == pytest.approx(0.3, abs=0.2)

@@ -1,0 +1,81 @@
+"""Splits: no patient and no recording on both sides, and what is there stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from physiolect.datasets import Row, Store, row_groups, split_rows
+from physiolect.errors import ConfigError
+
+MakeRow = Callable[..., Row]
+MakeStore = Callable[..., Store]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_patient_and_no_source_is_on_both_sides(
+    make_store: MakeStore, make_row: MakeRow, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        make_row(f"s{rng.integers(150)}", patient=rng.choice([None, *(f"p{k}" for k in range(150))]))
+        for _ in range(120)
+    ]
+    store = make_store(rows)
+    train, validation = split_rows(store, 0.3, seed)
+    assert train.dtype == validation.dtype == np.int64
+    assert sorted([*train, *validation]) == list(range(len(rows)))
+    for names in (store.sources, store.patients):
+        shared = {names[k] for k in train} & {names[k] for k in validation}
+        assert shared <= {None}
+    assert len(train)
+    assert len(validation)
+
+
+def test_the_share_is_met_and_the_seed_matters(make_store: MakeStore, make_row: MakeRow) -> None:
+    store = make_store([make_row(f"s{k}") for k in range(1000)])
+    sides = [set(split_rows(store, 0.2, seed)[1].tolist()) for seed in range(3)]
+    assert all(150 < len(side) < 250 for side in sides)
+    assert sides[0] != sides[1] != sides[2]
+    assert sides[0] == set(split_rows(store, 0.2, 0)[1].tolist())
+
+
+def test_new_rows_do_not_move_old_ones(make_store: MakeStore, make_row: MakeRow) -> None:
+    small = make_store([make_row(f"s{k}") for k in range(50)])
+    before = {small.sources[k] for k in split_rows(small, 0.2, 7)[1]}
+    for path in small.path.iterdir():
+        path.unlink()
+    large = make_store([make_row(f"s{k}") for k in range(200, -1, -1)])
+    after = {large.sources[k] for k in split_rows(large, 0.2, 7)[1]}
+    assert before == {name for name in after if int(name[1:]) < 50}
+
+
+def test_a_source_of_several_patients_is_one_group(make_store: MakeStore, make_row: MakeRow) -> None:
+    rows = [("a", "p"), ("a", "q"), ("b", "q"), ("c", None), ("d", "r"), ("e", "r"), ("c", None)]
+    groups = row_groups(make_store([make_row(source, patient=patient) for source, patient in rows]))
+    assert groups[0] == groups[1] == groups[2]
+    assert groups[3] == groups[6]
+    assert groups[4] == groups[5]
+    assert len(set(groups)) == 3
+
+
+@pytest.mark.parametrize("fraction", [1e-9, 1 - 1e-9])
+def test_each_side_gets_a_group(make_store: MakeStore, make_row: MakeRow, fraction: float) -> None:
+    store = make_store([make_row(f"s{k}") for k in range(4)])
+    train, validation = split_rows(store, fraction, 0)
+    assert sorted([len(train), len(validation)]) == [1, 3]
+
+
+def test_one_patient_cannot_be_split(make_store: MakeStore, make_row: MakeRow) -> None:
+    store = make_store([make_row(f"s{k}", patient="p") for k in range(4)])
+    with pytest.raises(ConfigError, match="holds 1 patients or recordings") as caught:
+        split_rows(store, 0.1, 0)
+    assert "more recordings" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
+def test_an_impossible_share_is_refused(make_store: MakeStore, make_row: MakeRow, fraction: float) -> None:
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        split_rows(make_store([make_row("a"), make_row("b")]), fraction, 0)

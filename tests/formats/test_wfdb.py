@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect.errors import FormatError
+from physiolect.formats import list_recordings, read_recording, read_recordings, write_recording
+from physiolect.recording import Recording
+
+
+@pytest.fixture
+def record(recording: Recording, tmp_path: Path) -> Path:
+    write_recording(recording, tmp_path / "r1")
+    return tmp_path / "r1"
+
+
+@pytest.mark.parametrize("suffix", ["", ".hea", ".dat", ".atr"])
+def test_a_record_is_read_by_any_of_its_names(record: Path, suffix: str, recording: Recording) -> None:
+    back = read_recording(f"{record}{suffix}")
+    assert (back.channels, back.unit, back.fs, back.modality) == (("II", "V5"), "mV", 250, "ecg")
+    assert list(back.annotations) == list(recording.annotations)
+    assert np.array_equal(np.isnan(back.signal), np.isnan(recording.signal))
+    for row, wrote in zip(back.signal, recording.signal, strict=True):
+        step = np.ptp(wrote[~np.isnan(wrote)]) / 65534
+        assert np.nanmax(np.abs(row - wrote)) <= 0.51 * step
+
+
+def test_a_stretch_equals_the_slice_of_the_whole(record: Path) -> None:
+    whole, part = (
+        read_recording(record),
+        read_recording(record, start=0.3, stop=1.7, channels=["V5", "ECG II"]),
+    )
+    sliced = whole.slice(0.3, 1.7).select(["V5", "II"])
+    np.testing.assert_array_equal(part.signal, sliced.signal)
+    assert list(part.annotations) == list(sliced.annotations)
+    assert part.channels == ("V5", "II")
+
+
+def test_a_channel_may_be_asked_for_twice(record: Path) -> None:
+    twice = read_recording(record, channels=[1, 0, 1])
+    np.testing.assert_array_equal(twice.signal[0], twice.signal[2])
+    assert twice.channels == ("V5", "II", "V5")
+
+
+@pytest.mark.parametrize("layout", ["fixed", "variable"])
+def test_segments_are_joined_and_gaps_are_nan(segments: Callable[[str], Path], layout: str) -> None:
+    path = segments(layout)
+    joined = read_recording(path)
+    piece = read_recording(path.with_name("m_2"))
+    assert joined.signal.shape == (2, 250)
+    assert np.isnan(joined.signal[:, 100:150]).all()
+    assert np.isnan(joined.signal[1, :100]).all() == (layout == "variable")
+    np.testing.assert_array_equal(joined.signal[:, 150:], piece.signal)
+    part = read_recording(path, start=0.2, stop=0.8)
+    np.testing.assert_array_equal(part.signal, joined.signal[:, 50:200])
+
+
+@pytest.mark.parametrize("layout", ["fixed", "variable"])
+def test_a_folder_holds_a_record_of_segments_once(segments: Callable[[str], Path], layout: str) -> None:
+    path = segments(layout)
+    assert list_recordings(path.parent) == [path.with_name("m.hea")]
+
+
+def test_a_segment_in_itself_is_refused(segments: Callable[[str], Path]) -> None:
+    path = segments("fixed").with_suffix(".hea")
+    path.write_text("m/2 2 250 200\nm 100\nm 100\n")
+    with pytest.raises(FormatError):
+        read_recording(path)
+
+
+def test_a_record_of_almost_nothing_but_gaps_is_refused(segments: Callable[[str], Path]) -> None:
+    path = segments("fixed").with_suffix(".hea")
+    path.write_text("m/2 2 250 1000000100\nm_1 100\n~ 1000000000\n")
+    with pytest.raises(FormatError, match="states 1000000100 samples, but its segments hold 100"):
+        read_recording(path)
+    assert read_recording(path, stop=0.4).n_samples == 100
+
+
+def test_several_samples_a_frame(tmp_path: Path) -> None:
+    frames = np.arange(60, dtype="<i2").reshape(10, 6)  # five of A and one of B a frame
+    (tmp_path / "f.dat").write_bytes(frames.tobytes())
+    (tmp_path / "f.hea").write_text(
+        "f 2 50 10\nf.dat 16x5 1(0)/mV 16 0 0 0 0 A\nf.dat 16 1(0)/mV 16 0 0 0 0 B\n"
+    )
+    both = read_recording(tmp_path / "f")
+    assert both.fs == 50
+    np.testing.assert_allclose(both.signal[0], frames[:, :5].mean(1), atol=0.5)
+    np.testing.assert_array_equal(both.signal[1], frames[:, 5])
+    alone = read_recording(tmp_path / "f", channels=["A"], start=0.04)
+    assert alone.fs == 250
+    np.testing.assert_array_equal(alone.signal[0], frames[2:, :5].reshape(-1))
+
+
+@pytest.mark.parametrize("spelling", ["µV", "μV", "uV"])
+def test_microvolts_stay_microvolts(tmp_path: Path, spelling: str) -> None:
+    (tmp_path / "u.dat").write_bytes(np.arange(10, dtype="<i2").tobytes())
+    (tmp_path / "u.hea").write_text(f"u 1 100 10\nu.dat 16 1(0)/{spelling} 16 0 0 0 0 II\n", encoding="utf-8")
+    assert read_recording(tmp_path / "u").unit == "uV"
+
+
+def test_a_header_without_a_rate_needs_one(tmp_path: Path) -> None:
+    (tmp_path / "u.dat").write_bytes(np.arange(10, dtype="<i2").tobytes())
+    (tmp_path / "u.hea").write_text("u 1\nu.dat 16 1(0)/mV 16 0 0 0 0 II\n")
+    with pytest.raises(FormatError, match="states no sampling rate"):
+        read_recording(tmp_path / "u")
+    assert read_recording(tmp_path / "u", fs=100).duration == 0.1
+
+
+def test_wrong_things_say_what_and_what_to_do(record: Path) -> None:
+    header, signal = record.with_suffix(".hea"), record.with_suffix(".dat")
+    text, samples = header.read_text(), signal.read_bytes()
+
+    def refused(match: str, **keywords: object) -> None:
+        with pytest.raises(FormatError, match=match) as caught:
+            read_recording(record, **keywords)  # type: ignore[arg-type]
+        assert caught.value.hint
+
+    refused("states 250 Hz, but fs=500 was given", fs=500)
+    refused("does not lie in .* which lasts 2 s", start=1, stop=3)
+    refused("does not lie in", start=float("nan"))
+    refused("no channel named 'V6'", channels=["V6"])
+    refused("channels is empty", channels=[])
+    refused("has no variables", variable="x")
+    signal.write_bytes(samples[:-40])
+    refused("truncated: it holds 490 of the 500 samples")
+    signal.unlink()
+    refused("a header without its signal: r1.dat")
+    signal.write_bytes(samples)
+    header.write_text(text.replace("r1 2 250", "r1 3 250"))
+    refused("states 3 signals and lists 2")
+    header.write_text(text.replace("r1 2 250", "r1 2 0"))
+    refused("is 0 Hz")
+    header.write_text(text.replace("r1.dat 16", "r1.dat 99"))
+    refused("in format 99")
+    header.write_text(text.replace(" 500\n", " 99999999999999\n", 1))
+    refused("truncated")
+    header.write_bytes(b"\x00\x01garbage")
+    refused("is not a WFDB header")
+    header.write_text("")
+    refused("is not a WFDB header")
+    header.unlink()
+    with pytest.raises(FormatError, match=r"has no header r1\.hea"):
+        read_recording(signal)
+
+
+def test_damaged_annotations_are_refused(record: Path) -> None:
+    record.with_suffix(".atr").write_bytes(b"\xff\xff\xff")
+    with pytest.raises(FormatError, match=r"r1\.atr is not a readable WFDB annotation file"):
+        read_recording(record)
+
+
+def test_a_dead_channel_is_named(tmp_path: Path) -> None:
+    signal = np.vstack([np.arange(10.0), np.full(10, np.nan)])
+    write_recording(Recording(signal, 100, ("II", "V5")), tmp_path / "d")
+    with pytest.raises(FormatError, match=r"channel 'V5' of .* has no valid sample"):
+        read_recording(tmp_path / "d")
+    assert read_recording(tmp_path / "d", channels=["II"]).n_samples == 10
+
+
+def test_remote_addresses_are_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "x::http:" / "example.org"
+    folder.mkdir(parents=True)
+    write_recording(Recording(np.arange(10.0), 100, ("II",)), tmp_path / "r")
+    for suffix in (".hea", ".dat"):
+        (tmp_path / f"r{suffix}").rename(folder / f"r{suffix}")
+    with pytest.raises(FormatError, match="not a plain path"):
+        read_recording(folder / "r")
+    with pytest.raises(FormatError, match="there is no file"):
+        read_recording("s3://bucket/100")
+
+
+def test_real_records(data: Path) -> None:
+    whole = read_recording(data / "mitdb" / "100")
+    assert (whole.fs, whole.channels, whole.unit, whole.n_samples) == (360, ("MLII", "V5"), "mV", 650_000)
+    assert len(whole.annotations) == 2274
+    assert whole.annotations.note[0] == "(N"
+    np.testing.assert_allclose(whole.signal[0, :3], -0.145, atol=1e-6)
+    part = read_recording(data / "mitdb" / "100", start=600, stop=610, channels="II")
+    np.testing.assert_array_equal(part.signal, whole.slice(600, 610).signal[:1])
+    samples = data / "wfdb_samples"
+    assert read_recording(samples / "a103l").channels == ("II", "V", "PLETH")
+    assert read_recording(samples / "a103l.mat", channels="PLETH").modality == "ppg"
+    assert read_recording(samples / "03700181").fs == 125
+    assert read_recording(samples / "03700181", channels="MCL1").fs == 500
+    assert read_recording(samples / "test01_00s").modality == "ecg"
+    assert read_recording(samples / "v102s").units == ("mV", "mV", "NU", "NU")
+    assert read_recording(samples / "s0010_re", channels=["II", "V5"]).channels == ("ii", "v5")
+    with pytest.raises(FormatError, match="header without its signal"):
+        read_recording(samples / "1003")
+
+
+def test_real_folders(data: Path) -> None:
+    found = list(read_recordings(data / "cinc" / "cinc2021", stop=1))
+    assert len(found) == 50
+    assert all(r.fs == 500 and r.channels[1] == "II" and r.modality == "ecg" for r in found)
+    beats = [len(r.annotations) for r in read_recordings(data / "cinc" / "cpsc2021")]
+    assert len(beats) == 18
+    assert min(beats) > 0
+    assert len(list_recordings(data / "mitdb")) == 48

@@ -1,0 +1,140 @@
+"""Continuations: caches, modes, sampling, and the way from a recording to its unit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from physiolect import Checkpoint, InputContract, Recording, generate
+from physiolect.errors import CheckpointError, ConfigError, ContractError
+from physiolect.generation import Sampling, decode
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.tokenizers import LevelTokenizer
+
+CONFIG = GPTConfig(context_length=32, width=16, n_layers=2, n_heads=2, mlp_width=32)
+CONTRACT = InputContract(fs=100.0, min_samples=8, max_samples=32, modality="ecg")
+
+
+def checkpoint(**changes: object) -> Checkpoint:
+    torch.manual_seed(0)
+    model = GPT(replace(CONFIG, **changes)).eval()  # type: ignore[arg-type]
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return Checkpoint(model, LevelTokenizer(), CONTRACT)
+
+
+def recording(fs: float = 100.0, n: int = 400) -> Recording:
+    t = np.arange(n) / fs
+    return Recording(np.sin(2 * np.pi * 1.3 * t) + 0.2 * np.sin(40 * t), fs, ("II",), "mV", "ecg")
+
+
+@torch.inference_mode()
+def plain_greedy(model: GPT, context: torch.Tensor, n: int) -> list[int]:
+    ids = context[None]
+    for _ in range(n):
+        ids = torch.cat((ids, model(ids[:, -model.config.context_length :])[:, -1].argmax(-1, keepdim=True)), 1)
+    return ids[0, len(context) :].tolist()
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_exact_equals_reforwarding_within_and_past_the_context(positions: str) -> None:
+    model = checkpoint(positions=positions).model
+    context = torch.randint(0, 101, (20,), generator=torch.Generator().manual_seed(2))
+    steps = decode(model, context, sampling=Sampling(greedy=True))
+    with torch.inference_mode():
+        ours = [next(steps).item() for _ in range(40)]
+    assert ours == plain_greedy(model, context, 40)
+
+
+def test_banded_rotary_goes_on_for_ever_as_under_the_full_mask() -> None:
+    model = checkpoint(band=9).model
+    context = torch.randint(0, 101, (50,), generator=torch.Generator().manual_seed(2))
+    steps = decode(model, context, sampling=Sampling(greedy=True))
+    ids = context[None]
+    with torch.inference_mode():
+        for _ in range(100):
+            ids = torch.cat((ids, next(steps)), 1)
+        expected = model(ids[:, :-1])[0, 49:].argmax(-1)  # one pass over everything, banded mask
+    assert ids[0, 50:].tolist() == expected.tolist()
+
+
+def test_hop_agrees_inside_the_context_and_needs_fewer_passes() -> None:
+    model = checkpoint(positions="learned").model
+    context = torch.randint(0, 101, (20,), generator=torch.Generator().manual_seed(2))
+    lengths: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
+    with torch.inference_mode():
+        steps = decode(model, context, sampling=Sampling(greedy=True), mode="hop", hop=8)
+        ours = [next(steps).item() for _ in range(40)]
+    hook.remove()
+    assert ours[:13] == plain_greedy(model, context, 13)
+    assert [n for n in lengths if n > 1] == [20, 25, 25, 25, 25]
+
+
+def test_signal_comes_back_in_the_recordings_unit_and_rate() -> None:
+    c = checkpoint()
+    source = recording(fs=360.0, n=4000)
+    continuation = generate(c, source, n_tokens=25, n_samples=3, seed=1)
+    assert continuation.fs == 100.0
+    assert continuation.unit == "mV"
+    assert continuation.signal.shape == continuation.ids.shape == (3, 25)
+    low, high = continuation.context.signal.min(), continuation.context.signal.max()
+    np.testing.assert_allclose(continuation.signal, low + continuation.ids / 100 * (high - low), atol=1e-5)
+    assert "360" in str(continuation.report)
+    assert continuation.quantiles().shape == (5, 25)
+
+
+def test_seed_repeats_and_samples_differ() -> None:
+    c = checkpoint()
+    first, second, other = (generate(c, recording(), n_tokens=20, n_samples=2, seed=s).ids for s in (5, 5, 6))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_samples_share_the_prefill_and_the_stream_sees_every_token() -> None:
+    c = checkpoint()
+    sizes: list[tuple[int, ...]] = []
+    hook = c.model.register_forward_pre_hook(lambda _, args: sizes.append(tuple(args[0].shape)))
+    seen: list[np.ndarray] = []
+    result = generate(c, recording().slice(0, 0.2), n_tokens=6, n_samples=4, seed=0, on_token=seen.append)
+    hook.remove()
+    assert sizes == [(1, 20)] + [(4, 1)] * 5
+    np.testing.assert_array_equal(np.stack(seen, 1), result.ids)
+
+
+def test_interrupt_returns_what_there_is() -> None:
+    def stop_at_third(_: np.ndarray) -> None:
+        stop_at_third.count = getattr(stop_at_third, "count", 0) + 1  # type: ignore[attr-defined]
+        if stop_at_third.count == 3:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    result = generate(checkpoint(), recording(), n_tokens=50, seed=0, on_token=stop_at_third)
+    assert result.interrupted
+    assert result.ids.shape == (1, 3)
+
+
+def test_top_k_and_top_p_keep_the_likeliest() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).repeat(2000, 1)
+    generator = torch.Generator().manual_seed(0)
+    assert set(Sampling(top_k=2).draw(logits, generator).unique().tolist()) == {0, 1}
+    assert set(Sampling(top_p=0.7).draw(logits, generator).unique().tolist()) == {0, 1}
+    assert set(Sampling(top_p=0.81).draw(logits, generator).unique().tolist()) == {0, 1, 2}
+    share = (Sampling(temperature=0.5).draw(logits, generator) == 0).float().mean().item()
+    assert share == pytest.approx(0.25 / (0.25 + 0.09 + 0.0225 + 0.0025), abs=0.03)
+
+
+def test_refusals() -> None:
+    with pytest.raises(ContractError):
+        generate(checkpoint(), replace(recording(), modality="ppg", channels=("PPG",)), n_tokens=1)
+    with pytest.raises(ConfigError, match=r"temperature.*top_k.*top_p"):
+        generate(checkpoint(), recording(), n_tokens=1, temperature=0, top_k=0, top_p=2)
+    with pytest.raises(ConfigError, match="n_tokens is 0"):
+        generate(checkpoint(), recording(), n_tokens=0)
+    detector = checkpoint(n_outputs=1)
+    detector.task = "rhythm"
+    with pytest.raises(CheckpointError, match="rhythm detector"):
+        generate(detector, recording(), n_tokens=1)

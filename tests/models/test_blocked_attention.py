@@ -1,0 +1,55 @@
+"""The blocked kernel is the library's attention, gradients included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from physiolect.models.blocked_attention import blocked_attention
+from physiolect.models.layers import causal_mask
+
+
+def qkv(T: int, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(2, 5, T, 8, dtype=dtype, generator=generator).requires_grad_() for _ in range(3)]
+
+
+@pytest.mark.parametrize("T", [1, 95, 96, 250])
+@pytest.mark.parametrize("band", [None, 1, 20, 120])
+def test_equals_the_library_with_gradients(T: int, band: int | None) -> None:
+    q, k, v = qkv(T)
+    mask = causal_mask(T, T, band=band, device=q.device)
+    expected = F.scaled_dot_product_attention(q, k, v, mask, scale=0.3)
+    out = blocked_attention(q, k, v, scale=0.3, band=band)
+    torch.testing.assert_close(out, expected, atol=1e-12, rtol=1e-10)
+    weight = torch.randn(out.shape, dtype=out.dtype, generator=torch.Generator().manual_seed(1))
+    for ours, theirs in zip(
+        torch.autograd.grad((out * weight).sum(), (q, k, v)),
+        torch.autograd.grad((expected * weight).sum(), (q, k, v)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-9)
+
+
+def test_dropout_keeps_the_mean_and_the_asked_share() -> None:
+    torch.manual_seed(0)
+    q, k = (torch.zeros(4, 8, 300, 8) for _ in range(2))
+    v = torch.ones(4, 8, 300, 8)
+    out = blocked_attention(q, k, v, scale=1.0, dropout=0.2)  # each output is (share kept) / 0.8
+    assert out[:, :, 100:].mean().item() == pytest.approx(1, abs=0.002)
+    assert out[:, :, 0].unique().tolist() == [0, 1.25]  # the first query has a single weight: kept or dropped
+    seen = torch.arange(1, 301)  # query t mixes t + 1 weights of 1 / (t + 1), each kept with p = 0.8
+    deviation = (out[..., 0] - 1) * (seen / 0.25).sqrt()
+    assert deviation.var().item() == pytest.approx(1, rel=0.1)
+
+
+def test_gradient_uses_the_same_dropped_weights() -> None:
+    q, k, v = qkv(70)
+
+    def run(*args: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(3)
+        return blocked_attention(*args, scale=0.5, dropout=0.4)
+
+    small = [x[:1, :2, :10].detach().requires_grad_() for x in (q, k, v)]
+    assert torch.autograd.gradcheck(run, small)

@@ -1,0 +1,130 @@
+"""Conformance: what every decoder must do, whatever its settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from physiolect.errors import ConfigError
+from physiolect.models.gpt import GPT, PRESETS, GPTConfig
+from physiolect.models.layers import Capture
+
+SMALL = GPTConfig(vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2, mlp_width=32)
+VARIANTS = {
+    "rotary": SMALL,
+    "banded": replace(SMALL, band=7),
+    "learned": replace(SMALL, positions="learned"),
+    "large heads": replace(SMALL, width=64, n_heads=2, band=7),
+    "all different": replace(
+        SMALL, activation="swiglu", norm="rms", bias=False, head_bias=False, tied=True, qk_norm=True,
+        attention_scale=0.2, rotary_base=500.0,
+    ),
+    "published": replace(PRESETS["heartgpt-ecg"], vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2),
+}  # fmt: skip
+
+
+@pytest.fixture(params=list(VARIANTS))
+def model(request: pytest.FixtureRequest) -> GPT:
+    torch.manual_seed(0)
+    model = GPT(VARIANTS[request.param]).double().eval()
+    for parameter in model.parameters():  # away from the symmetric start
+        nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def ids(T: int = 24, B: int = 2) -> Tensor:
+    return torch.randint(0, 11, (B, T), generator=torch.Generator().manual_seed(1))
+
+
+def test_shapes_and_last_only(model: GPT) -> None:
+    full = model(ids())
+    assert full.shape == (2, 24, 11)
+    torch.testing.assert_close(model(ids(), last_only=True), full[:, -1:])
+
+
+def test_gradient_never_comes_from_the_future_nor_from_outside_the_band(model: GPT) -> None:
+    hidden: list[Tensor] = []
+    hook = model.tokens.register_forward_hook(lambda *a: hidden.append(a[2].detach().requires_grad_()) or hidden[-1])
+    logits = model(ids(B=1))
+    hook.remove()
+    reach = (model.config.band or 24) - 1
+    for t in range(24):
+        (grad,) = torch.autograd.grad(logits[0, t].sum(), hidden[0], retain_graph=True)
+        touched = grad[0].abs().sum(-1).nonzero().flatten().tolist()
+        first = max(0, t - reach * model.config.n_layers)
+        assert touched == list(range(first, t + 1))
+
+
+def test_cached_equals_full(model: GPT) -> None:
+    full = model(ids())
+    cache = model.new_cache()
+    steps = [model(ids()[:, :9], cache=cache)] + [model(ids()[:, t : t + 1], cache=cache) for t in range(9, 24)]
+    torch.testing.assert_close(torch.cat(steps, 1), full)
+
+
+def test_ring_cache_equals_full_attention_under_the_band_far_past_the_context() -> None:
+    torch.manual_seed(0)
+    model = GPT(VARIANTS["banded"]).double().eval()
+    long = ids(T=200)
+    full = model(long)
+    cache = model.new_cache()
+    steps = [model(long[:, :20], cache=cache)] + [model(long[:, t : t + 1], cache=cache) for t in range(20, 200)]
+    torch.testing.assert_close(torch.cat(steps, 1), full)
+    assert cache[0]._keys is not None
+    assert cache[0]._keys.shape[2] == 7
+
+
+def test_captured_weights_are_the_ones_used(model: GPT) -> None:
+    capture = Capture.of([0, 2], hidden=True)
+    logits = model(ids(), capture=capture)
+    torch.testing.assert_close(logits, model(ids()))
+    assert sorted(capture.attention) == [0, 2]
+    torch.testing.assert_close(capture.attention[2].sum(-1), torch.ones(2, model.config.n_heads, 24).double())
+    assert len(capture.hidden_states) == 4
+
+
+def test_equals_a_plain_transcription() -> None:
+    """HeartGPT's equations, one head at a time (Davies et al. 2024; Vaswani et al. 2017, eq. 1)."""
+    torch.manual_seed(0)
+    model = GPT(VARIANTS["published"]).double().eval()
+    c, E, D = model.config, 16, 8
+    x = model.tokens.weight[ids()] + model.positions.weight[:24]  # type: ignore[union-attr]
+    for block in model.trunk.blocks:
+        normed = block.attention_norm(x)  # type: ignore[union-attr, operator]
+        heads = []
+        for j in range(c.n_heads):
+            q, k, v = (normed @ w[j * D : (j + 1) * D].T for w in block.attention.qkv.weight.split(E))  # type: ignore[union-attr]
+            scores = (q @ k.transpose(1, 2) * c.attention_scale).masked_fill(torch.ones(24, 24).tril() == 0, -torch.inf)
+            heads.append(scores.softmax(-1) @ v)
+        x = x + block.attention.projection(torch.cat(heads, -1))  # type: ignore[union-attr, operator]
+        x = x + block.mlp.down(torch.relu(block.mlp.up(block.mlp_norm(x))))  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(model(ids()), model.head(model.trunk.norm(x)))
+
+
+def test_rotary_sees_distance_not_position() -> None:
+    torch.manual_seed(0)
+    model = GPT(replace(SMALL, band=5, n_layers=1)).double().eval()
+    long = ids(T=60)
+    torch.testing.assert_close(model(long)[:, 40:], model(long[:, 30:])[:, 10:])
+
+
+def test_training_mode_drops() -> None:
+    torch.manual_seed(0)
+    model = GPT(replace(SMALL, attention_dropout=0.5, n_layers=1))
+    assert not torch.equal(model.train()(ids()), model(ids()))
+    assert torch.equal(model.eval()(ids()), model(ids()))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"width 65 .*band is 0.*attention_dropout is 2"):
+        GPTConfig(width=65, band=0, attention_dropout=2)
+    with pytest.raises(ConfigError, match="even head size"):
+        GPTConfig(width=12, n_heads=4)
+
+
+def test_learned_positions_end() -> None:
+    with pytest.raises(ConfigError, match="25 positions.*end at 24"):
+        GPT(VARIANTS["learned"])(ids(T=25))

@@ -1,0 +1,149 @@
+"""Figures are judged by eye; here by what they hold, and by leaving matplotlib as they found it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.figure import Figure
+
+from physiolect import synthetic
+from physiolect.plots import continuation_figure, forecast_figure, loss_figure, recording_figure
+from physiolect.recording import Annotations, Recording
+
+RNG = np.random.default_rng(0)
+CONTEXT = np.sin(np.arange(200) / 8)
+SAMPLES = np.sin(np.arange(200, 300) / 8) + RNG.normal(0, 0.2, (30, 100))
+
+
+def texts(figure: Figure) -> str:
+    figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def drawn(figure: Figure, label: str) -> np.ndarray:
+    (line,) = (line for line in figure.axes[0].lines if line.get_label() == label)
+    return np.asarray(line.get_xydata())
+
+
+FIGURES = {
+    "continuation": lambda: continuation_figure(
+        CONTEXT, SAMPLES, fs=100, unit="mV", title="t", truth=SAMPLES[0]
+    ),
+    "loss": lambda: loss_figure((np.arange(5), np.ones(5)), ([], []), {"unigram": 3.4}),
+    "forecast": lambda: forecast_figure(["a", "b"], [2.0, 1.0], [(1.9, 2.1), (0.9, 1.1)]),
+    "recording": lambda: recording_figure(synthetic.ecg(seconds=5, fs=100)),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_can_be_saved_and_changes_no_setting(name: str) -> None:
+    settings = dict(matplotlib.rcParams)
+    for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        out = io.BytesIO()
+        FIGURES[name]().savefig(out, format=kind)
+        assert out.getvalue().startswith(start)
+    assert dict(matplotlib.rcParams) == settings
+
+
+def test_importing_plots_does_not_import_matplotlib() -> None:
+    code = "import sys, physiolect.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_seam_is_at_zero_and_nothing_gapes() -> None:
+    figure = continuation_figure(CONTEXT, SAMPLES, fs=100, unit="mV")
+    context, median = drawn(figure, "context"), drawn(figure, "median")
+    assert context[0, 0] == pytest.approx(-1.99)
+    np.testing.assert_allclose(context[-1], [0, CONTEXT[-1]])
+    np.testing.assert_allclose(median[0], context[-1])
+    np.testing.assert_allclose(median[1:, 0], np.arange(1, 101) / 100)
+    np.testing.assert_allclose(median[1:, 1], np.median(SAMPLES, axis=0))
+
+
+def test_the_bands_hold_their_share_of_the_samples() -> None:
+    figure = continuation_figure(CONTEXT, SAMPLES, fs=100, unit="mV")
+    bands = {c.get_label(): c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection)}
+    assert set(bands) == {"90 %", "50 %"}
+    for label, inner in (("90 %", (0.05, 0.95)), ("50 %", (0.25, 0.75))):
+        outline = bands[label].get_paths()[0].vertices
+        at_end = outline[np.isclose(outline[:, 0], 1.0), 1]
+        np.testing.assert_allclose(
+            [at_end.min(), at_end.max()], np.quantile(SAMPLES[:, -1], inner), rtol=1e-6
+        )
+
+
+def test_one_sample_has_no_bands_and_an_unknown_unit_is_said() -> None:
+    figure = continuation_figure(CONTEXT, SAMPLES[0], fs=100, unit=None)
+    assert not [c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection)]
+    np.testing.assert_allclose(drawn(figure, "continuation")[1:, 1], SAMPLES[0])
+    assert "unit unknown" in texts(figure)
+
+
+def test_a_truth_longer_than_the_continuation_is_cut_there() -> None:
+    figure = continuation_figure(CONTEXT, SAMPLES, fs=100, unit="mV", truth=np.zeros(500))
+    assert drawn(figure, "truth")[-1, 0] == 1.0
+
+
+def test_many_losses_are_smoothed_without_shift() -> None:
+    steps = np.arange(301)
+    figure = loss_figure((steps, 5.0 - steps / 100), ([0, 300], [5.1, 2.1]))
+    smooth = drawn(figure, "training (smoothed)")
+    np.testing.assert_allclose(smooth[:, 1], 5.0 - steps / 100)
+    np.testing.assert_allclose(drawn(figure, "validation")[:, 1], [5.1, 2.1])
+
+
+def test_names_of_close_baselines_do_not_touch() -> None:
+    figure = loss_figure((np.arange(9), np.linspace(4, 1, 9)), ([], []), {"AR(2)": 2.0, "AR(8)": 2.01})
+    named = [text for text in figure.axes[0].texts if text.get_text().startswith("AR")]
+    low, high = sorted((text.get_window_extent() for text in named), key=lambda box: box.y0)
+    assert low.y1 <= high.y0
+
+
+def test_the_best_forecaster_is_on_top_and_coloured() -> None:
+    figure = forecast_figure(["bad", "good", "fair"], [3.0, 1.0, 2.0], [(2, 4), (0.5, 1.5), (1.5, 2.5)])
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["good", "fair", "bad"]
+    assert axes.yaxis_inverted()
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0, 3.0]
+    colours = [bar.get_facecolor() for bar in axes.patches]
+    assert colours[0] != colours[1] == colours[2]
+    assert "1.000  [0.500, 1.500]" in texts(figure)
+
+
+def test_channels_beyond_the_limit_are_left_out_and_counted() -> None:
+    figure = recording_figure(synthetic.ecg(seconds=3, fs=100), max_channels=4)
+    assert len(figure.axes) == 4
+    assert "mV · first 4 of 12 channels" in texts(figure)
+
+
+def test_units_stand_at_the_channels_where_they_differ() -> None:
+    recording = Recording(np.zeros((2, 50)), 50, ("II", "PPG"), ("mV", None))
+    assert "II\nmV" in texts(recording_figure(recording))
+    assert "PPG\n?" in texts(recording_figure(recording))
+
+
+def test_beats_are_marked_and_rhythm_marks_are_not() -> None:
+    marks = Annotations(np.array([0, 10, 30]), ("+", "N", "V"), ("(N", "", ""))
+    figure = recording_figure(Recording(np.zeros((1, 50)), 50, ("II",), "mV", annotations=marks))
+    letters = {text.get_text(): text.xy[0] for text in figure.axes[0].texts}
+    assert letters == {"N": 10 / 50, "V": 30 / 50}
+
+
+def test_a_long_recording_keeps_its_extremes_and_its_gaps() -> None:
+    signal = np.zeros((1, 1_000_000))
+    signal[0, 123_456], signal[0, 654_321] = 7, -7
+    signal[0, 300_000:310_000] = np.nan
+    line = recording_figure(Recording(signal, 500)).axes[0].lines[0].get_xydata()
+    assert len(line) < 6000
+    assert (np.nanmin(line[:, 1]), np.nanmax(line[:, 1])) == (-7, 7)
+    peak = line[np.nanargmax(line[:, 1]), 0]
+    assert peak == pytest.approx(123_456 / 500, abs=1.0)
+    hole = line[np.isnan(line[:, 1]), 0]
+    assert hole.min() == pytest.approx(600, abs=1.5)
+    assert hole.max() == pytest.approx(620, abs=1.5)
