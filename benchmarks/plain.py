@@ -46,7 +46,10 @@ class PlainMLP(nn.Module):
     def __init__(self, c: GPTConfig) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(c.width, c.mlp_width), nn.ReLU(), nn.Linear(c.mlp_width, c.width), nn.Dropout(c.residual_dropout)
+            nn.Linear(c.width, c.mlp_width),
+            nn.ReLU(),
+            nn.Linear(c.mlp_width, c.width),
+            nn.Dropout(c.residual_dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:

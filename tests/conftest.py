@@ -16,6 +16,8 @@ def data() -> Path:
     folder = os.environ.get("PHYSIOLECT_DATA")
     if not folder:
         pytest.skip(DATA_REASON)
+    if not Path(folder).is_dir():
+        pytest.fail(f"PHYSIOLECT_DATA is {folder}, which is no folder")
     return Path(folder)
 
 

@@ -86,8 +86,14 @@ def dump(obj: Any, path: str | os.PathLike[str]) -> None:
             nested = any(isinstance(item, list | dict) for item in items)
             return super().represent_sequence(tag, items, flow_style=not nested)
 
+        def represent_str(self, data: str) -> Any:
+            style = '"' if "\x85" in data else None  # single quotes would fold this line break into a space
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
         def ignore_aliases(self, data: Any) -> bool:
             return True
+
+    Dumper.add_representer(str, Dumper.represent_str)
 
     text = yaml.dump(
         _plain(obj),
@@ -98,6 +104,7 @@ def dump(obj: Any, path: str | os.PathLike[str]) -> None:
         width=100,
     )
     target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_text(text, encoding="utf-8")

@@ -128,7 +128,7 @@ class Recording:
         fs = float(self.fs)
         if not (np.isfinite(fs) and fs > 0):
             raise FormatError(
-                f"the sampling rate is {self.fs}, but it must be above 0 Hz", hint="pass fs in Hz"
+                f"the sampling rate is {self.fs}, but it must be above 0 Hz", hint="give fs, the rate in Hz"
             )
         channels = tuple(self.channels) or tuple(f"ch{i + 1}" for i in range(signal.shape[0]))
         if len(channels) != signal.shape[0]:

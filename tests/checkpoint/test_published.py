@@ -12,7 +12,10 @@ from physiolect import generate, load_checkpoint, read_recording
 from physiolect.checkpoint import Checkpoint
 from physiolect.models.layers import Capture
 
-BASE = {"ecg": ("ECGPT_560k_iters", "example_context_ECG"), "ppg": ("PPGPT_500k_iters", "example_context_PPG")}
+BASE = {
+    "ecg": ("ECGPT_560k_iters", "example_context_ECG"),
+    "ppg": ("PPGPT_500k_iters", "example_context_PPG"),
+}
 FS = {"ecg": 100, "ppg": 50}
 
 

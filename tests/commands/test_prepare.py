@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
     assert store.contract == contract
     assert store.channels(0) == ("V5", "II")
     assert store.samples(0).shape == (2, 200)
+    assert "takes 2 channels" in replace(config, channel="II").problems()[0]
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -115,6 +115,13 @@ def test_annotations_follow() -> None:
     assert list(adapted.annotations) == [(0, "c", "(N"), (5, "d", ""), (497, "e", "")]
 
 
+def test_a_mark_on_the_last_sample_stays_inside() -> None:
+    marks = Annotations(np.array([1438, 1439, 1440]), tuple("abc"))  # 1439 / 3.6 = 399.7 rounds to 400
+    adapted, _ = adapt(replace(wavy(360, 4), annotations=marks), ECG)
+    assert adapted.n_samples == 400
+    assert list(adapted.annotations) == [(399, "a", ""), (399, "b", "")]  # 1440 was never in the recording
+
+
 def test_short_gaps_are_bridged() -> None:
     recording = wavy(100, 5)
     adapted, report = adapt(with_samples(recording, NAN, 2, 2.1), ECG)
@@ -280,14 +287,15 @@ def test_stretches_between_long_gaps() -> None:
     recording = with_samples(recording, NAN, 2.5, 4, row=0)
     recording = with_samples(recording, NAN, 6, 6.1)
     stretches = split_at_gaps(recording, 0.1)
-    assert [stretch.n_samples for stretch in stretches] == [200, 600]
-    assert np.shares_memory(stretches[0].signal, recording.signal)
-    np.testing.assert_array_equal(stretches[1].signal, recording.signal[:, 400:])
+    assert [(start, stretch.n_samples) for start, stretch in stretches] == [(0.0, 200), (4.0, 600)]
+    assert np.shares_memory(stretches[0][1].signal, recording.signal)
+    np.testing.assert_array_equal(stretches[1][1].signal, recording.signal[:, 400:])
     assert len(split_at_gaps(recording, 0.09)) == 3
     assert split_at_gaps(with_samples(recording, NAN, 0, 10), 1) == []
-    assert split_at_gaps(wavy(100, 2), 0)[0].n_samples == 200
+    assert split_at_gaps(wavy(100, 2), 0)[0][1].n_samples == 200
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wfdb")
 def test_mitdb_100_meets_the_published_contract(data: Path) -> None:
     import wfdb
 

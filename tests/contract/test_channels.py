@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physiolect.contract import PRESETS, InputContract, adapt
+from physiolect.contract import PRESETS, InputContract, adapt, select_channels
 from physiolect.errors import ContractError
 from physiolect.recording import LEADS, Modality, Recording
 
@@ -111,3 +111,15 @@ def test_an_override_that_cannot_be() -> None:
     with pytest.raises(ContractError, match="no channel named 'V9'") as caught:
         adapt(rows("II", "V5"), ANY, "V9")
     assert caught.value.hint
+
+
+def test_selecting_alone_keeps_the_recording_as_it_is() -> None:
+    recording = rows("V5", "MLII", "V1")
+    chosen = select_channels(recording, replace(ANY, channels=("V1", "II")))
+    assert chosen.channels == ("V1", "MLII")
+    np.testing.assert_array_equal(chosen.signal, recording.signal[[2, 1]])
+    assert select_channels(recording, ANY, "II").channels == ("MLII",)
+    with pytest.raises(ContractError, match="no V6"):
+        select_channels(recording, replace(ANY, channels=("II", "V6")))
+    with pytest.raises(ContractError, match="is ppg, but the model reads ecg"):
+        select_channels(rows("PLETH", "II"), ANY, "PLETH")

@@ -85,17 +85,17 @@ def segments(tmp_path: Path) -> Callable[[str], Path]:
     """Make a multi-segment record of 100 + 50 missing + 100 samples; variable layouts lack V5 in the first."""
 
     def make(layout: str) -> Path:
-        whole = _make_recording(100)
-        variable = layout == "variable"
-        write_recording(whole.select(["II"]) if variable else whole, tmp_path / "m_1")
-        write_recording(whole, tmp_path / "m_2")
+        folder, variable = tmp_path / layout, layout == "variable"
+        if not folder.exists():
+            folder.mkdir()
+            whole = _make_recording(100)
+            write_recording(whole.select(["II"]) if variable else whole, folder / "m_1")
+            write_recording(whole, folder / "m_2")
         lines = ["m_1 100", "~ 50", "m_2 100"]
         if variable:
             lines.insert(0, "m_0 0")
-            (tmp_path / "m_0.hea").write_text(
-                "m_0 2 250 0\n~ 0 200/mV 0 0 0 0 0 II\n~ 0 200/mV 0 0 0 0 0 V5\n"
-            )
-        (tmp_path / "m.hea").write_text(f"m/{len(lines)} 2 250 250\n" + "\n".join(lines) + "\n")
-        return tmp_path / "m"
+            (folder / "m_0.hea").write_text("m_0 2 250 0\n~ 0 200/mV 0 0 0 0 0 II\n~ 0 200/mV 0 0 0 0 0 V5\n")
+        (folder / "m.hea").write_text(f"m/{len(lines)} 2 250 250\n" + "\n".join(lines) + "\n")
+        return folder / "m"
 
     return make

@@ -49,9 +49,14 @@ def test_damaged_files_are_refused(tmp_path: Path, write_edf: Writer) -> None:
     path = tmp_path / "x.edf"
     write_edf(path)
     content = path.read_bytes()
-    for damaged in (content[:-100], content[:300], b"0       junk"):
+    for damaged, message in (
+        (content[:-100], "truncated or damaged: its header promises"),
+        (content[:300], "not a readable EDF or BDF file"),
+        (b"0       junk", "not a readable EDF or BDF file"),
+        (content[:8] + b"\x01" * 80 + content[88:], "not a readable EDF or BDF file"),
+    ):
         path.write_bytes(damaged)
-        with pytest.raises(FormatError, match="not a readable EDF or BDF file") as caught:
+        with pytest.raises(FormatError, match=message) as caught:
             read_recording(path)
         assert caught.value.hint
     path.write_bytes(content)

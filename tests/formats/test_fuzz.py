@@ -109,8 +109,11 @@ def read_all(path: Path, **keywords: object) -> None:
             assert found.signal.dtype == np.float32
             repr(found)
     except PhysiolectError as error:
-        assert str(error)
-        assert error.hint
+        said = error
+    else:
+        return
+    assert str(said)
+    assert said.hint
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -86,7 +86,7 @@ def test_wrong_paths_say_what_and_what_to_do(folder: Path) -> None:
         with pytest.raises(FormatError, match=message) as caught:
             read_recording(path)
         assert caught.value.hint
-    with pytest.raises(FormatError, match="did you mean|there is no file") as caught:
+    with pytest.raises(FormatError, match="there is no file") as caught:
         read_recording(folder / "a.cvs")
     assert caught.value.hint == "did you mean 'a.csv'?"
     with pytest.raises(FormatError, match="holds no recording"):

@@ -147,9 +147,44 @@ def test_wrong_things_say_what_and_what_to_do(record: Path) -> None:
 
 
 def test_damaged_annotations_are_refused(record: Path) -> None:
-    record.with_suffix(".atr").write_bytes(b"\xff\xff\xff")
-    with pytest.raises(FormatError, match=r"r1\.atr is not a readable WFDB annotation file"):
-        read_recording(record)
+    content = record.with_suffix(".atr").read_bytes()
+    for damaged in (b"\xff\xff\xff", content[:-2], content[:5]):
+        record.with_suffix(".atr").write_bytes(damaged)
+        with pytest.raises(FormatError, match=r"r1\.atr is not a readable WFDB annotation file"):
+            read_recording(record)
+
+
+def words(*pairs: tuple[int, int]) -> bytes:
+    return np.array([code << 10 | value for code, value in pairs], "<u2").tobytes()
+
+
+def note(text: str) -> bytes:
+    return words((22, 0), (63, len(text))) + text.encode() + b"\x00" * (len(text) % 2)
+
+
+def test_annotations_may_define_their_own_rate_and_codes(record: Path) -> None:
+    definitions = [
+        "## time resolution: 1000",
+        "## annotation type definitions",
+        "45 X a spike",
+        "## end of definitions",
+    ]
+    marks = words((1, 400), (45, 100), (59, 0)) + b"\x01\x00\x00\x00" + words((1, 0), (0, 0))
+    record.with_suffix(".atr").write_bytes(b"".join(map(note, definitions)) + marks)
+    found = read_recording(record).annotations
+    # counted at 1000 Hz over a record at 250 Hz; the third mark lies far behind its end
+    assert list(found) == [(100, "N", ""), (125, "X", "")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wfdb")
+def test_annotations_equal_those_of_the_wfdb_library(data: Path) -> None:
+    import wfdb
+
+    for path in (data / "mitdb" / "203", data / "cinc" / "cpsc2021" / "data_21_7"):
+        theirs, ours = wfdb.rdann(str(path), "atr"), read_recording(path).annotations
+        np.testing.assert_array_equal(ours.sample, theirs.sample)
+        assert ours.symbol == tuple(theirs.symbol)
+        assert ours.note == tuple(text.strip("\x00") for text in theirs.aux_note)
 
 
 def test_a_dead_channel_is_named(tmp_path: Path) -> None:

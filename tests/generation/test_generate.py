@@ -35,7 +35,9 @@ def recording(fs: float = 100.0, n: int = 400) -> Recording:
 def plain_greedy(model: GPT, context: torch.Tensor, n: int) -> list[int]:
     ids = context[None]
     for _ in range(n):
-        ids = torch.cat((ids, model(ids[:, -model.config.context_length :])[:, -1].argmax(-1, keepdim=True)), 1)
+        ids = torch.cat(
+            (ids, model(ids[:, -model.config.context_length :])[:, -1].argmax(-1, keepdim=True)), 1
+        )
     return ids[0, len(context) :].tolist()
 
 

@@ -47,7 +47,9 @@ def test_shapes_and_last_only(model: GPT) -> None:
 
 def test_gradient_never_comes_from_the_future_nor_from_outside_the_band(model: GPT) -> None:
     hidden: list[Tensor] = []
-    hook = model.tokens.register_forward_hook(lambda *a: hidden.append(a[2].detach().requires_grad_()) or hidden[-1])
+    hook = model.tokens.register_forward_hook(
+        lambda *a: hidden.append(a[2].detach().requires_grad_()) or hidden[-1]
+    )
     logits = model(ids(B=1))
     hook.remove()
     reach = (model.config.band or 24) - 1
@@ -61,7 +63,9 @@ def test_gradient_never_comes_from_the_future_nor_from_outside_the_band(model: G
 def test_cached_equals_full(model: GPT) -> None:
     full = model(ids())
     cache = model.new_cache()
-    steps = [model(ids()[:, :9], cache=cache)] + [model(ids()[:, t : t + 1], cache=cache) for t in range(9, 24)]
+    steps = [model(ids()[:, :9], cache=cache)] + [
+        model(ids()[:, t : t + 1], cache=cache) for t in range(9, 24)
+    ]
     torch.testing.assert_close(torch.cat(steps, 1), full)
 
 
@@ -71,7 +75,9 @@ def test_ring_cache_equals_full_attention_under_the_band_far_past_the_context() 
     long = ids(T=200)
     full = model(long)
     cache = model.new_cache()
-    steps = [model(long[:, :20], cache=cache)] + [model(long[:, t : t + 1], cache=cache) for t in range(20, 200)]
+    steps = [model(long[:, :20], cache=cache)] + [
+        model(long[:, t : t + 1], cache=cache) for t in range(20, 200)
+    ]
     torch.testing.assert_close(torch.cat(steps, 1), full)
     assert cache[0]._keys is not None
     assert cache[0]._keys.shape[2] == 7
@@ -97,7 +103,9 @@ def test_equals_a_plain_transcription() -> None:
         heads = []
         for j in range(c.n_heads):
             q, k, v = (normed @ w[j * D : (j + 1) * D].T for w in block.attention.qkv.weight.split(E))  # type: ignore[union-attr]
-            scores = (q @ k.transpose(1, 2) * c.attention_scale).masked_fill(torch.ones(24, 24).tril() == 0, -torch.inf)
+            scores = (q @ k.transpose(1, 2) * c.attention_scale).masked_fill(
+                torch.ones(24, 24).tril() == 0, -torch.inf
+            )
             heads.append(scores.softmax(-1) @ v)
         x = x + block.attention.projection(torch.cat(heads, -1))  # type: ignore[union-attr, operator]
         x = x + block.mlp.down(torch.relu(block.mlp.up(block.mlp_norm(x))))  # type: ignore[union-attr, operator]

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from physiolect.checkpoint.checkpoint import Checkpoint, CheckpointConfig, Task, load_folder, load_state
+from physiolect.checkpoint.checkpoint import (
+    WEIGHTS_FILE,
+    Checkpoint,
+    CheckpointConfig,
+    Task,
+    check_target,
+    load_folder,
+    load_state,
+    whole_folder,
+)
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
-from physiolect.checkpoint.published import SUFFIXES, export_published, load_published
+from physiolect.checkpoint.published import export_published, load_published
 from physiolect.errors import CheckpointError
+from physiolect.models.weights_file import SUFFIXES
 
 __all__ = [
     "Checkpoint",
@@ -16,6 +26,7 @@ __all__ = [
     "Fingerprint",
     "Task",
     "Verification",
+    "check_target",
     "export_published",
     "load_checkpoint",
     "load_published",
@@ -32,16 +43,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: there is nothing of that name, or it is incomplete, altered or unsafe.
     """
-    place = Path(path)
-    if place.is_dir() and not (place / "config.yaml").exists() and (place / "best").is_dir():
-        return load_folder(place / "best")
+    place = whole_folder(Path(path))
+    best = whole_folder(place / "best")
+    if not (place / WEIGHTS_FILE).exists() and best.is_dir():
+        return load_folder(best)
     if place.is_file():
         if place.suffix.lower() in SUFFIXES:
             return load_published(place)
         raise CheckpointError(
-            f"{place} is a file of another kind", hint=f"pass a checkpoint folder, or a HeartGPT file ({', '.join(SUFFIXES)})"
+            f"{place} is a file of another kind",
+            hint=f"pass a checkpoint folder, or a HeartGPT file ({', '.join(SUFFIXES)})",
         )
-    if not place.exists() and not place.with_name(place.name + ".old").is_dir():
+    if not place.exists():
         if is_hub_name(str(path)):
             return load_folder(download(str(path)))
         raise CheckpointError(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from physiolect import config as settings
@@ -63,10 +61,14 @@ class Checkpoint:
 
         Returns:
             the folder.
+
+        Raises:
+            CheckpointError: what is there already is no checkpoint; it is left alone.
         """
         from safetensors.torch import save_file, save_model
 
-        path = Path(path)
+        check_target(path)
+        path = Path(path).resolve()
         fresh = path.with_name(path.name + ".partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
@@ -90,7 +92,9 @@ class Checkpoint:
             CheckpointError: they are not, or there is no fingerprint.
         """
         if self.fingerprint is None:
-            raise CheckpointError("the checkpoint has no fingerprint", hint="save() takes one")
+            raise CheckpointError(
+                "the checkpoint has no fingerprint", hint="load it and save() it again to take one"
+            )
         return check_fingerprint(self.model, self.fingerprint)
 
     def __repr__(self) -> str:
@@ -110,20 +114,22 @@ def load_folder(path: Path) -> Checkpoint:
     """
     from safetensors.torch import load_model
 
-    path = _unfinished_swap(path)
-    for name in (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE):
-        if not (path / name).is_file():
-            raise CheckpointError(
-                f"{path} is no checkpoint: {name} is missing", hint="pass a folder made by pretrain or convert"
-            )
+    path = whole_folder(path)
+    missing = _missing(path)
+    if missing:
+        raise CheckpointError(
+            f"{path} is no checkpoint: {', '.join(missing)} missing",
+            hint="pass a folder made by pretrain or convert",
+        )
     config = settings.load(CheckpointConfig, path / CONFIG_FILE)
-    model = GPT(config.model).eval()
     try:
+        model = GPT(config.model).eval()
         load_model(model, str(path / WEIGHTS_FILE), strict=True)
-    except Exception as error:  # safetensors raises its own, torch RuntimeError: both mean the same to a user
+    except Exception as error:  # safetensors and torch raise their own, and all mean the same to a user
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{path / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {reason}", hint="the two come from different models"
+            f"{path / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {reason}",
+            hint="the two come from different models",
         ) from error
     return Checkpoint(
         model=model,
@@ -135,6 +141,21 @@ def load_folder(path: Path) -> Checkpoint:
     )
 
 
+def check_target(path: str | Path) -> None:
+    """Refuse to write a checkpoint over anything but a checkpoint, or an empty folder.
+
+    Raises:
+        CheckpointError: `path` is a file, or a folder of other things.
+    """
+    path = Path(path)
+    if path.is_dir():
+        trouble = "holds other things than a checkpoint" if _missing(path) and any(path.iterdir()) else ""
+    else:
+        trouble = "is a file" if path.exists() else ""
+    if trouble:
+        raise CheckpointError(f"{path} {trouble}, and would be lost", hint="name a new folder")
+
+
 def load_state(path: str | Path) -> dict[str, Tensor]:
     """Read what `save` was given to resume from.
 
@@ -143,32 +164,44 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
-    file = _unfinished_swap(Path(path)) / STATE_FOLDER / "training.safetensors"
+    file = whole_folder(Path(path)) / STATE_FOLDER / "training.safetensors"
     if not file.is_file():
-        raise CheckpointError(f"{path} holds no training state to resume from", hint="resume from a run's folder")
+        raise CheckpointError(
+            f"{path} holds no training state to resume from", hint="resume from a run's folder"
+        )
     return dict(load_file(str(file)))
+
+
+def whole_folder(path: Path) -> Path:
+    """Return the folder to read: the older one where a save was interrupted between its two renames."""
+    if path.exists():
+        return path
+    old = path.with_name(path.name + ".old")
+    return old if old.is_dir() else path
+
+
+def _missing(folder: Path) -> list[str]:
+    needed = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE)
+    return [name for name in needed if not (folder / name).is_file()]
 
 
 def _read_fingerprint(file: Path) -> Fingerprint | None:
     if not file.is_file():
         return None
     try:
-        return settings.from_dict(Fingerprint, json.loads(file.read_text(encoding="utf-8")), where=str(file))
-    except ValueError as error:
-        raise CheckpointError(f"{file} is no JSON ({error})", hint="the folder was altered or damaged") from error
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        return settings.from_dict(Fingerprint, dict(fields), where=str(file))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file} is no fingerprint ({error})", hint="the folder was altered or damaged"
+        ) from error
 
 
 def _swap(fresh: Path, path: Path) -> None:
-    """Put `fresh` in the place of `path`; whenever this is interrupted, one of them is whole."""
+    """Put `fresh` in the place of `path`; whenever this is interrupted, `path` or `path`.old is whole."""
     old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    with suppress(FileNotFoundError):
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
     fresh.rename(path)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _unfinished_swap(path: Path) -> Path:
-    """Return the folder to read: the older one where a swap was interrupted between its two renames."""
-    old = path.with_name(path.name + ".old")
-    return old if not path.exists() and old.is_dir() else path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +62,12 @@ def check_fingerprint(model: GPT, fingerprint: Fingerprint) -> Verification:
     hint = "the folder was altered or damaged: fetch or convert it again"
     if weights_digest(model.state_dict()) != fingerprint.weights_sha256:
         raise CheckpointError("the weights are not those the fingerprint was taken from", hint=hint)
-    logits = _probe_logits(model)[list(fingerprint.positions)]
-    deviation = (logits - torch.tensor(fingerprint.logits)).abs().max().item()
+    expected = torch.tensor(fingerprint.logits)
+    logits = _probe_logits(model)  # (T, outputs)
+    positions = list(fingerprint.positions)
+    if expected.shape != (len(positions), logits.shape[1]) or not set(positions) <= set(range(len(logits))):
+        raise CheckpointError("the fingerprint is of a model with other sizes", hint=hint)
+    deviation = (logits[positions] - expected).abs().max().item()
     if not deviation <= TOLERANCE:
         raise CheckpointError(
             f"the outputs differ from the fingerprint by {deviation:.2g} (allowed {TOLERANCE:g})",
@@ -81,8 +86,13 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def _probe_logits(model: GPT) -> Tensor:
-    """Return logits (T, outputs) in float32 for a fixed wandering sequence of ids."""
+    """Return logits (T, outputs) in float32 for a fixed wandering sequence of ids.
+
+    They are computed in float32 whatever the model is in, since that is how it will be loaded.
+    """
     c = model.config
+    if model.tokens.weight.dtype != torch.float32:
+        model = deepcopy(model).float()
     step = torch.arange(c.context_length, device=model.tokens.weight.device)
     ids = (step * step * 7 + step * 3) % min(c.vocabulary_size, 101)
     training = model.training

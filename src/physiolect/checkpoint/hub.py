@@ -5,15 +5,27 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from physiolect.checkpoint.checkpoint import (
+    CONFIG_FILE,
+    CONTRACT_FILE,
+    FINGERPRINT_FILE,
+    RUN_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+)
 from physiolect.errors import CheckpointError
 
+FILES = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE, FINGERPRINT_FILE, RUN_FILE)
+"""All that is ever fetched: no code, no pickles, no state of training."""
+
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FILES = ["*.safetensors", "*.yaml", "*.json"]
+_OF_FILES = (".zip", ".pth", ".pt", ".safetensors", ".yaml", ".json")
 
 
 def is_hub_name(name: str) -> bool:
     """Say whether a name is `owner/name` and cannot be a mistyped path: no folder here is called `owner`."""
-    return bool(_NAME.fullmatch(name)) and not Path(name).parent.exists() and not Path(name).suffix
+    is_path = Path(name).parent.exists() or name.lower().endswith(_OF_FILES)
+    return bool(_NAME.fullmatch(name)) and not is_path
 
 
 def download(name: str) -> Path:
@@ -25,7 +37,7 @@ def download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_FILES))
+        return Path(snapshot_download(name, allow_patterns=list(FILES)))
     except Exception as error:  # the library raises its own, its HTTP client's and the system's errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(

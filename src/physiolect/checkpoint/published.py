@@ -11,10 +11,9 @@ from physiolect.checkpoint.checkpoint import Checkpoint, Task
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT
-from physiolect.models.heartgpt import from_heartgpt, read_state, to_heartgpt
+from physiolect.models.heartgpt import from_heartgpt, to_heartgpt
+from physiolect.models.weights_file import read_state
 from physiolect.tokenizers import LevelTokenizer
-
-SUFFIXES = (".zip", ".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,22 @@ class Published:
 
 
 PUBLISHED = {
-    "455d1ba88191923debfe327ae28af1c893aa76c36082496ec8fa689458c76fea": Published("ECGPT_560k_iters", "ecg", "forecast"),
-    "f7a948a1feba67b87ef72434b1fa2b5296b741ace4dd54db724b9d285c88d5a3": Published("ECGPT_AF_1k_iters", "ecg", "rhythm"),
-    "b51be0a67b9b540056d160f65eb294ac90b316690ef60088c45427b4cf5f3149": Published("PPGPT_500k_iters", "ppg", "forecast"),
-    "8397174ce3d5945a5fd469a693d2aef5fda4381fd93fe7a0d555ccd3a5875ad7": Published("PPGPT_AF_1k_iters", "ppg", "rhythm"),
-    "12b1deaf24cc6eaf3012360f4efd645a737321dc9ae7ffe919fb572e550f12c2": Published("PPGPT_beat_5k_iters", "ppg", "beats"),
-}  # fmt: skip
+    "455d1ba88191923debfe327ae28af1c893aa76c36082496ec8fa689458c76fea": Published(
+        "ECGPT_560k_iters", "ecg", "forecast"
+    ),
+    "f7a948a1feba67b87ef72434b1fa2b5296b741ace4dd54db724b9d285c88d5a3": Published(
+        "ECGPT_AF_1k_iters", "ecg", "rhythm"
+    ),
+    "b51be0a67b9b540056d160f65eb294ac90b316690ef60088c45427b4cf5f3149": Published(
+        "PPGPT_500k_iters", "ppg", "forecast"
+    ),
+    "8397174ce3d5945a5fd469a693d2aef5fda4381fd93fe7a0d555ccd3a5875ad7": Published(
+        "PPGPT_AF_1k_iters", "ppg", "rhythm"
+    ),
+    "12b1deaf24cc6eaf3012360f4efd645a737321dc9ae7ffe919fb572e550f12c2": Published(
+        "PPGPT_beat_5k_iters", "ppg", "beats"
+    ),
+}
 """SHA-256 of the weights (`weights_digest`) -> which file of the repository they are."""
 
 _VOCABULARY_OF = {101: "ecg", 102: "ppg"}
@@ -48,9 +57,16 @@ def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
     Raises:
         CheckpointError: the file is unsafe, incomplete, or does not tell what it is for.
     """
-    state, config, moves = from_heartgpt(read_state(path))
-    model = GPT(config).eval()
-    model.load_state_dict(state, strict=True)
+    source = read_state(path)
+    try:
+        state, config, moves = from_heartgpt(source)
+        model = GPT(config).eval()
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:  # torch's word for tensors that do not fit one another
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"the tensors of {path} do not fit together: {reason}", hint="the file is incomplete or altered"
+        ) from error
     known = PUBLISHED.get(weights_digest(state))
     modality = known.modality if known else _VOCABULARY_OF.get(config.vocabulary_size)
     if modality is None:
@@ -59,12 +75,12 @@ def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
             hint="only models of the authors' two vocabularies are converted",
         )
     accepts = contract.PRESETS[f"heartgpt-{modality}"]
-    if config.n_outputs is not None:
-        accepts = replace(accepts, min_samples=config.context_length)
+    longest = config.context_length
+    shortest = min(accepts.min_samples, longest) if config.n_outputs is None else longest
     return Checkpoint(
         model=model,
         tokenizer=LevelTokenizer(n_levels=101, vocabulary_size=config.vocabulary_size),
-        contract=replace(accepts, max_samples=config.context_length),
+        contract=replace(accepts, min_samples=shortest, max_samples=longest),
         task=_task(path, config.n_outputs, known, task),
         run={"converted_from": path.name, "published_as": known.name if known else None, "keys": moves},
     )
@@ -89,7 +105,7 @@ def export_published(checkpoint: Checkpoint, path: Path) -> Path:
     torch.save(state, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".partial")
-    if path.suffix == ".zip":
+    if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(f"{path.stem}.pth", buffer.getvalue())
     else:
@@ -101,7 +117,8 @@ def _task(path: Path, n_outputs: int | None, known: Published | None, asked: Tas
     told: Task | None = known.task if known else ("forecast" if n_outputs is None else None)
     if told is None and asked is None:
         raise CheckpointError(
-            f"{path} has a detection head, and nothing tells what it detects", hint="pass --task rhythm or --task beats"
+            f"{path} has a detection head, and nothing tells what it detects",
+            hint="pass --task rhythm or --task beats",
         )
     if told is not None and asked not in (None, told):
         raise CheckpointError(f"{path} is a {told} model, not {asked}", hint="leave --task out")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from physiolect.errors import ContractError
+from physiolect.models.weights_file import SUFFIXES
 from physiolect.recording import Annotations, Modality, Recording, modality_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ Facts = dict[str, Any]
 
 EXAMPLE = "physiolect inspect mitdb/100"
 _TOKENIZER_FILE = "signal_tokenizer.json"
-_PUBLISHED = (".zip", ".pth", ".pt")
 _LABELS = {"seconds": "length (s)", "fs": "fs (Hz)", "missing": "NaN (%)", "notes": "how, or why not"}
 _MANY = 15
 """How many entries of a long list one screen shows; `--json` shows all."""
@@ -70,7 +70,7 @@ def _facts(config: Config) -> Facts:
     if path.is_file():
         if path.name == _TOKENIZER_FILE:
             return _tokenizer(path)
-        if path.suffix.lower() in _PUBLISHED:
+        if path.suffix.lower() in SUFFIXES:
             return _checkpoint(path)
     from physiolect.formats import read_recording
 

@@ -74,12 +74,16 @@ class Config:
         """Return the contract that is named.
 
         Raises:
-            ConfigError: there is no such preset or file, or the file's settings are wrong.
+            ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
         """
-        if self.contract in PRESETS:
-            return PRESETS[self.contract]
-        if Path(self.contract).is_file():
-            return load(InputContract, self.contract)
+        if self.contract in PRESETS or Path(self.contract).is_file():
+            contract = PRESETS.get(self.contract) or load(InputContract, self.contract)
+            if self.channel is not None and len(contract.channels) > 1:
+                raise ConfigError(
+                    f"--channel is '{self.channel}', but the contract takes {len(contract.channels)} channels",
+                    hint="leave --channel out",
+                )
+            return contract
         raise ConfigError(
             f"--contract '{self.contract}' is neither a preset nor a file ({did_you_mean(self.contract, PRESETS)})",
             hint="name a preset, or a YAML file of a contract's settings",

@@ -1,7 +1,16 @@
 """What a model accepts, and how a recording is made to fit it."""
 
 from physiolect.contract.adapt import adapt, split_at_gaps
+from physiolect.contract.channels import select_channels
 from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
 from physiolect.contract.report import AdaptationReport
 
-__all__ = ["ANY_CHANNEL", "PRESETS", "AdaptationReport", "InputContract", "adapt", "split_at_gaps"]
+__all__ = [
+    "ANY_CHANNEL",
+    "PRESETS",
+    "AdaptationReport",
+    "InputContract",
+    "adapt",
+    "select_channels",
+    "split_at_gaps",
+]

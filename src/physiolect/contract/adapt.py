@@ -13,7 +13,7 @@ from physiolect.contract.report import AdaptationReport, Findings, seconds
 from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, Window, gap_samples, plan_window
 from physiolect.errors import check_option
-from physiolect.recording import Recording
+from physiolect.recording import Annotations, Recording
 from physiolect.signals import bridge_gaps, filter_band, find_gaps, resample
 
 Signal = NDArray[np.floating]
@@ -69,7 +69,6 @@ def adapt(
     if contract.normalisation == "zscore":
         signal = _zscore(signal, block.channels, findings)
     told = {channel_modality(recording, row) for row in rows}
-    marks = recording.annotations.at_rate(float(plan.ratio))
     adapted = replace(
         block,
         signal=signal.astype(np.float32, copy=False),
@@ -77,13 +76,13 @@ def adapt(
         channels=model_names(block.channels, contract),
         unit=_unit(block, contract),
         modality=told.pop() if len(told) == 1 else None,
-        annotations=marks.window(plan.start, plan.start + plan.length),
+        annotations=_marks(recording, plan),
     )
     return adapted, findings.report(start=float(plan.start / plan.ratio) / recording.fs)
 
 
-def split_at_gaps(recording: Recording, max_gap: float) -> list[Recording]:
-    """Return the stretches between gaps too long to bridge, without copying samples.
+def split_at_gaps(recording: Recording, max_gap: float) -> list[tuple[float, Recording]]:
+    """Return the stretches between gaps too long to bridge, and where in seconds each begins; nothing is copied.
 
     Args:
         recording: what to split; a gap in any one channel ends a stretch.
@@ -94,7 +93,7 @@ def split_at_gaps(recording: Recording, max_gap: float) -> list[Recording]:
     stretches, begin, end = [], 0, recording.n_samples
     for _, start, stop in [*long[np.argsort(long[:, 1])].tolist(), (0, end, end)]:
         if start > begin:
-            stretches.append(recording.slice(begin, start, by="samples"))
+            stretches.append((begin / recording.fs, recording.slice(begin, start, by="samples")))
         begin = max(begin, stop)
     return stretches
 
@@ -207,6 +206,14 @@ def _zscore(signal: Signal, channels: tuple[str, ...], findings: Findings) -> Si
         )
     )
     return (signal - mean) / deviation
+
+
+def _marks(recording: Recording, plan: Plan) -> Annotations:
+    """Return the marks in the window, counted from its start at the new rate."""
+    marks = recording.annotations.window(0, recording.n_samples).at_rate(float(plan.ratio))
+    end = plan.start + plan.length
+    # a mark on the last sample may round to one past the end
+    return replace(marks, sample=np.minimum(marks.sample, end - 1)).window(plan.start, end)
 
 
 def _unit(block: Recording, contract: InputContract) -> str | tuple[str | None, ...] | None:

@@ -8,6 +8,26 @@ from physiolect.errors import FormatError
 from physiolect.recording import Modality, Recording, canonical_channel, modality_of
 
 
+def select_channels(
+    recording: Recording, contract: InputContract, channel: str | int | None = None
+) -> Recording:
+    """Return the recording with nothing but the channels that the contract takes, in its order.
+
+    Args:
+        recording: what there is.
+        contract: what is wanted.
+        channel: the one channel to take instead of what the contract says, by name, alias or number.
+
+    Raises:
+        ContractError: the channels are not there, or measure something else.
+    """
+    findings = Findings()
+    rows = choose_channels(recording, contract, channel, findings)
+    if findings.refusals:
+        raise findings.error()
+    return recording.select(rows)
+
+
 def choose_channels(
     recording: Recording, contract: InputContract, channel: str | int | None, findings: Findings
 ) -> list[int]:

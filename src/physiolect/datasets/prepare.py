@@ -16,13 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from physiolect.contract import ANY_CHANNEL, InputContract, adapt, split_at_gaps
-from physiolect.contract.channels import choose_channels
-from physiolect.contract.report import Findings
+from physiolect.contract import ANY_CHANNEL, InputContract, adapt, select_channels, split_at_gaps
 from physiolect.datasets.manifest import Manifest, Part, Rejection
 from physiolect.datasets.rows import Row
 from physiolect.datasets.writer import SHARD_BYTES, StoreWriter
-from physiolect.errors import FormatError, PhysiolectError
+from physiolect.errors import ContractError, FormatError, PhysiolectError
 from physiolect.formats import list_recordings, read_recordings
 from physiolect.recording import Modality, Recording
 
@@ -247,14 +245,14 @@ def _adapt(
     """Add a recording's stretches between long gaps to `rows`, and those that do not fit to `rejected`."""
     contract, source = recipe.contract, recording.source
     channel = None if recipe.channel is None else recording.channels[0]  # the one that was read
-    chosen = choose_channels(recording, contract, channel, findings := Findings())
-    if not chosen:
-        rejected.append(Rejection(source, str(findings.error())))
+    try:
+        # A gap in a channel that nobody asked for must not cut the others.
+        recording = select_channels(recording, contract, channel)
+    except ContractError as error:
+        rejected.append(Rejection(source, str(error)))
         return
-    recording = recording.select(chosen)  # a gap in a channel that nobody asked for must not cut the others
     stretches = split_at_gaps(recording, contract.max_gap)
-    for stretch in stretches:
-        start = _begin(stretch, recording) / recording.fs
+    for start, stretch in stretches:
         try:
             adapted, report = adapt(stretch, contract, channel, window="all")
             rows.append(
@@ -266,12 +264,6 @@ def _adapt(
             rejected.append(Rejection(where, str(error)))
     if not stretches:
         rejected.append(Rejection(source, "every sample is missing"))
-
-
-def _begin(stretch: Recording, recording: Recording) -> int:
-    """Return the sample at which a stretch begins that shares the recording's memory."""
-    first, there = (part.signal.__array_interface__["data"][0] for part in (recording, stretch))
-    return (there - first) // recording.signal.itemsize
 
 
 def _in_order(files: Sequence[File], recipe: Recipe, jobs: int) -> Generator[Prepared, None, None]:

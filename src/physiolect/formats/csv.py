@@ -241,7 +241,7 @@ def _rate(times: NDArray[np.float64], unit: str, path: Path, given: float | None
         raise FormatError(
             f"the times of {path} are not uniform: {times[where - 1]:g}, then {times[where]:g} in row {where + 1}, "
             f"where steps are mostly {step:g}",
-            hint="resample to a uniform time column, or remove it and pass fs",
+            hint="resample to a uniform time column, or remove it and give fs, the rate in Hz",
         )
     rate = _simplest_rate(times * scale)
     if not unit and rate <= 2 and given is None:

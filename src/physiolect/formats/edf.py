@@ -26,6 +26,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     """
     import pyedflib
 
+    _check_length(path)
     with parsing(path, "EDF or BDF"):
         reader = pyedflib.EdfReader(str(path))
     try:
@@ -33,6 +34,30 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     finally:
         # edflib keeps a table of open files and refuses to open one twice.
         reader.close()
+
+
+def _check_length(path: Path) -> None:
+    """Compare the header with the size of the file, which edflib does too, but prints what it finds.
+
+    Raises:
+        FormatError: the two differ.
+    """
+    with parsing(path, "EDF or BDF"):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            fixed = file.read(256)
+            header_size, n_records, n_signals = (
+                int(fixed[a:b]) for a, b in ((184, 192), (236, 244), (252, 256))
+            )
+            file.seek(256 + 216 * n_signals)  # behind the labels, units, ranges and filters of every signal
+            counts = [int(file.read(8)) for _ in range(n_signals)]
+    sample_size = 3 if fixed[:1] == b"\xff" else 2
+    stated = header_size + n_records * sum(counts) * sample_size
+    if n_records < 1 or stated != size:
+        raise FormatError(
+            f"{path} is truncated or damaged: its header promises {stated} bytes and it has {size}",
+            hint="fetch the file again",
+        )
 
 
 def _recording(reader: Any, path: Path, want: Request) -> Recording:
@@ -48,7 +73,7 @@ def _recording(reader: Any, path: Path, want: Request) -> Recording:
         listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
         raise FormatError(
             f"the channels of {path} differ in sampling rate: {listed}",
-            hint=f"choose channels of one rate, such as channels=['{names[rows[0]]}']",
+            hint=f"choose channels of one rate (--channels {names[rows[0]]})",
         )
     fs = want.rate(rates[rows[0]], path)
     first, last = want.span(min(lengths[row] for row in rows), fs, path)

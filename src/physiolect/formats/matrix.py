@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -62,7 +63,7 @@ def choose_variable(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, p
     if len(candidates) > 1:
         raise FormatError(
             f"{path} holds several variables: {listed}",
-            hint=f"choose one, such as variable='{candidates[0]}'",
+            hint=f"name one as the variable (--variable {candidates[0]})",
         )
     return candidates[0]
 
@@ -112,41 +113,23 @@ def recordings_in(
         FormatError: the shape means no recording, or many where one was asked for.
     """
     shape = tuple(int(n) for n in array.shape)
-    if len(shape) not in (1, 2, 3) or 0 in shape:
+    layout = _layout(shape, as_is, "ecog" in (want.modality, modality), path)
+    if want.one and layout.n_records > 1:
         raise FormatError(
-            f"{path} holds an array of shape {shape}, which is no signal",
-            hint="a signal is (time), (channels, time) or (records, channels, time)",
+            f"{path} holds {layout.n_records} recordings in a matrix of {' x '.join(map(str, shape))}",
+            hint="prepare and read_recordings take many; if the rows are ECoG channels, say so (--modality ecog)",
         )
-    many = len(shape) == 3 or (
-        len(shape) == 2
-        and not as_is
-        and min(shape) > MAX_CHANNELS
-        and "ecog" not in (want.modality, modality)
-    )
-    n_records = shape[0] if many else 1
-    if want.one and n_records > 1:
-        raise FormatError(
-            f"{path} holds {n_records} recordings in a matrix of {' x '.join(map(str, shape))}",
-            hint="iterate over them with read_recordings; if rows are ECoG channels, pass modality='ecog'",
-        )
-    inner = shape[1:] if many else shape
-    time_first = len(inner) == 2 and not as_is and inner[0] > inner[1]
-    n_channels, n_samples = (1, inner[0]) if len(inner) == 1 else inner[::-1] if time_first else inner
     fs = want.rate(stated_fs, path)
-    names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(n_channels))
-    if len(names) != n_channels or (units and len(units) != n_channels):
+    names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
+    if len(names) != layout.n_channels or (units and len(units) != layout.n_channels):
         raise FormatError(
-            f"{path} names {len(names)} channels, but holds {n_channels}", hint="name every channel once"
+            f"{path} names {len(names)} channels, but holds {layout.n_channels}",
+            hint="name every channel once",
         )
-    rows, (first, last) = want.rows(names, path), want.span(n_samples, fs, path)
-    check_size((last - first) * n_channels * 4, path)
-    stretch = slice(first, last)
-    window = (
-        (stretch,) if len(inner) == 1 else (stretch, slice(None)) if time_first else (slice(None), stretch)
-    )
-    for record in range(n_records):
-        part = np.asarray(array[(record, *window) if many else window])
-        signal = part[np.newaxis] if part.ndim == 1 else part.T if time_first else part
+    rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
+    check_size((last - first) * layout.n_channels * 4, path)
+    for record in range(layout.n_records):
+        signal = layout.take(array, record, slice(first, last))
         yield want.recording(
             path,
             signal if want.channels is None else signal[rows],
@@ -155,7 +138,49 @@ def recordings_in(
             units=[units[row] for row in rows] if units else (),
             modality=modality,
             annotations=annotations,
-            source=f"{path}[{record}]" if many else str(path),
+            source=f"{path}[{record}]" if layout.many else str(path),
             # One dead record must not hide the thousands after it.
-            allow_empty=n_records > 1,
+            allow_empty=layout.n_records > 1,
         )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the axes of an array are."""
+
+    many: bool
+    """Whether the first axis counts recordings."""
+    n_records: int
+    n_channels: int
+    n_samples: int
+    flat: bool
+    """Whether a recording has the axis of time alone."""
+    time_first: bool
+
+    def take(self, array: ArrayLike, record: int, stretch: slice) -> NDArray[np.generic]:
+        """Return a stretch of one recording, (channels, time)."""
+        axes = (
+            (stretch,) if self.flat else (stretch, slice(None)) if self.time_first else (slice(None), stretch)
+        )
+        part = np.asarray(array[(record, *axes) if self.many else axes])
+        return part[np.newaxis] if self.flat else part.T if self.time_first else part
+
+
+def _layout(shape: tuple[int, ...], as_is: bool, ecog: bool, path: Path) -> _Layout:
+    """Tell what the axes of an array are.
+
+    Raises:
+        FormatError: the shape is that of no signal.
+    """
+    if len(shape) not in (1, 2, 3) or 0 in shape:
+        raise FormatError(
+            f"{path} holds an array of shape {shape}, which is no signal",
+            hint="a signal is (time), (channels, time) or (records, channels, time)",
+        )
+    many = len(shape) == 3 or (len(shape) == 2 and min(shape) > MAX_CHANNELS and not as_is and not ecog)
+    inner = shape[1:] if many else shape
+    if len(inner) == 1:
+        return _Layout(many, shape[0] if many else 1, 1, inner[0], True, False)
+    time_first = not as_is and inner[0] > inner[1]
+    channels, samples = inner[::-1] if time_first else inner
+    return _Layout(many, shape[0] if many else 1, channels, samples, False, time_first)

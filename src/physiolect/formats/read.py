@@ -136,7 +136,9 @@ def _parts(header: Path) -> list[str]:
         text = wfdb.read_header(header)
     except FormatError:
         return []  # reading it will say what is wrong with it
-    return text.files() if text.n_segments is None else [f"{name}.hea" for name in text.files()]
+    if text.n_segments is None:
+        return [name for name in text.files() if not name.endswith(".hea")]
+    return [f"{name}.hea" for name in text.files() if name != header.stem]
 
 
 def _request(
@@ -167,7 +169,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
         raise FormatError(f"there is no file {path}", hint=hint)
     if is_folder:
         raise FormatError(
-            f"{path} is a folder, not a recording", hint="name a file in it, or iterate with read_recordings"
+            f"{path} is a folder, not a recording",
+            hint="name a file in it; prepare and read_recordings take folders",
         )
     with parsing(path, "plain"), path.open("rb") as file:
         head = file.read(8)

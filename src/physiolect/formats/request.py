@@ -46,7 +46,7 @@ class Request:
         if given is None and stated is None:
             raise FormatError(
                 f"{path} states no sampling rate and fs is not given",
-                hint="pass the rate in Hz, such as fs=500",
+                hint="give fs, the rate in Hz (--fs 500)",
             )
         if given is not None and stated is not None and not math.isclose(given, stated, rel_tol=1e-9):
             raise FormatError(
@@ -57,7 +57,7 @@ class Request:
         if not (math.isfinite(rate) and rate > 0):
             raise FormatError(
                 f"the sampling rate of {path} is {rate:g} Hz, but it must be above 0",
-                hint="pass fs in Hz" if stated is None else "the header is damaged: fetch the file again",
+                hint="give fs in Hz" if stated is None else "the header is damaged: fetch the file again",
             )
         return rate
 

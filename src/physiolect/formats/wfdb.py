@@ -23,6 +23,7 @@ from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing, writing
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit, unit_name
+from physiolect.formats.wfdb_annotations import read_annotations
 from physiolect.recording import Annotations, Recording
 
 _BYTES = {
@@ -34,6 +35,7 @@ _FLAC = ("508", "516", "524")
 _FLAC_SAMPLES_PER_BYTE = 6000
 """More than any FLAC file packs: a block of 65,535 equal samples takes some 12 bytes."""
 _HEADER_BYTES = 4 << 20
+_MAX_SAMPLES = 1 << 48  # a century at 90 kHz
 _LINE_CHARACTERS = 1000  # wfdb's patterns take quadratic time on one long word
 _GAP_RATIO = 100  # a multi-segment record may be so many times longer than what it holds
 
@@ -44,6 +46,12 @@ def _library() -> ModuleType:
         warnings.simplefilter("ignore")
         import wfdb
     return wfdb
+
+
+def _codes() -> dict[int, str]:
+    """Return the symbol of each annotation code."""
+    table = _library().io.annotation.ann_label_table
+    return {int(n): str(s) for n, s in zip(table["label_store"], table["symbol"], strict=True) if s.strip()}
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,10 @@ def _parse(text: _Header) -> Any:
     with parsing(text.path, "WFDB header"):
         header = wfdb.rdheader(os.path.abspath(text.path.with_suffix("")))
         listed = header.n_sig if text.n_segments is None else header.n_seg
+    if (header.sig_len or 0) > _MAX_SAMPLES:
+        raise FormatError(
+            f"{text.path} states an impossible length", hint="the header is damaged: fetch it again"
+        )
     if listed != len(text.lines) or not header.n_sig:
         what = "signals" if text.n_segments is None else "segments"
         raise FormatError(
@@ -300,18 +312,12 @@ def _annotations(path: Path, fs: float | None, first: int, last: int, *, per_fra
     kind = next((k for k in ("atr", "qrs") if path.with_suffix(f".{k}").is_file()), None)
     if kind is None:
         return Annotations()
-    wfdb = _library()
     file = path.with_suffix(f".{kind}")
     if file.stat().st_size == 0:
         return Annotations()
-    with parsing(file, "WFDB annotation"):
-        marks = wfdb.rdann(os.path.abspath(path.with_suffix("")), kind)
-        sample = np.asarray(marks.sample, np.int64)
-        symbol = tuple(str(s) for s in marks.symbol)
-        note = tuple((n or "").strip("\x00") for n in marks.aux_note)
-    annotations = Annotations(sample, symbol, note)
-    if fs and marks.fs and marks.fs != fs:
-        annotations = annotations.at_rate(fs / marks.fs)
+    annotations, counted_at = read_annotations(file, _codes())
+    if fs and counted_at and counted_at != fs:
+        annotations = annotations.at_rate(fs / counted_at)
     return annotations.window(first, last).at_rate(per_frame)
 
 
@@ -333,8 +339,7 @@ def write(recording: Recording, path: Path) -> None:
     if len(set(recording.channels)) < len(recording.channels):
         raise FormatError("two channels have one name, which WFDB cannot hold", hint="rename one of them")
     marks = recording.annotations
-    known = {str(code) for code in wfdb.io.annotation.ann_label_table["symbol"]} - {" "}
-    if foreign := sorted(set(marks.symbol) - known):
+    if foreign := sorted(set(marks.symbol) - set(_codes().values())):
         raise FormatError(
             f"'{foreign[0]}' is no annotation code of WFDB", hint="write .npz, which keeps any annotation"
         )

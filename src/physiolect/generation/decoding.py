@@ -46,8 +46,10 @@ def decode(
     limit = model.config.context_length
     hop = max(1, limit // 5) if hop is None else hop
     if mode == "hop" and not 1 <= hop < limit:
-        raise ConfigError(f"hop is {hop}, but must be between 1 and {limit - 1}", hint="a fifth of the context is usual")
-    endless = model.config.positions == "rotary" and model.config.band is not None
+        raise ConfigError(
+            f"hop is {hop}, but must be between 1 and {limit - 1}", hint="a fifth of the context is usual"
+        )
+    endless = _is_endless(model)
     ids = (context if endless else context[-limit:]).unsqueeze(0)  # (1, T)
     cache = model.new_cache()
     logits = model(ids, cache=cache, last_only=True)[:, -1].expand(n_samples, -1)  # (S, V)
@@ -70,3 +72,12 @@ def decode(
             ids = ids[:, ids.shape[1] - limit - 1 + hop :]
             cache = model.new_cache()
             logits = model(ids, cache=cache, last_only=True)[:, -1]
+
+
+def outgrows_cache(model: GPT, n_context: int, n_tokens: int) -> bool:
+    """Tell whether generation goes on past what a cache remembers exactly, which is where the modes differ."""
+    return not _is_endless(model) and n_context + n_tokens - 1 > model.config.context_length
+
+
+def _is_endless(model: GPT) -> bool:
+    return model.config.positions == "rotary" and model.config.band is not None

@@ -32,7 +32,9 @@ class Sampling:
         """List everything that is wrong with the settings."""
         found = []
         if not self.temperature > 0:
-            found.append(f"temperature is {self.temperature}, but must be above 0 (for the likeliest token: greedy)")
+            found.append(
+                f"temperature is {self.temperature}, but must be above 0 (for the likeliest token: greedy)"
+            )
         if self.top_k is not None and self.top_k < 1:
             found.append(f"top_k is {self.top_k}, but must be at least 1")
         if self.top_p is not None and not 0 < self.top_p <= 1:

@@ -1,32 +1,38 @@
-"""Causal attention for tiny heads on a CPU, in blocks that stay in cache.
+"""Causal attention on a CPU for tiny heads, and for dropped weights, in blocks that stay in cache.
 
 The library's CPU kernel spends most of its time outside the arithmetic when a head has fewer than 16
 features, and leaves its fused path altogether when attention weights are dropped. Here the same function is
 computed block by block of queries, without ever holding the (T, T) weights of more than a few heads:
-the forward pass keeps q, k, v and one byte per dropped-or-kept weight, the backward pass recomputes the rest
-(Dao et al. 2022, FlashAttention, section 3.1, gives the recomputation).
+the forward pass keeps q, k, v, its result and one byte per dropped-or-kept weight, the backward pass recomputes
+the rest (Dao et al. 2022, FlashAttention, section 3.1 and appendix B.2, give the recomputation).
+
+Every product with a narrow side of D features is written so that its result is (D, many): the library's matrix
+product is several times faster on it than on (many, D).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-QUERY_BLOCK = 96
+QUERY_BLOCK = 64
 HEAD_BLOCK = 8
 LARGEST_HEAD = 15
-"""From 16 features a head the library's kernel is as fast (measured: benchmarks/attention.py)."""
+"""From 16 features a head the library's kernel is as fast, unless weights are dropped (benchmarks/attention.py)."""
 
 _RESOLUTION = 1 << 15
 
 
-def wins(q: Tensor, k: Tensor) -> bool:
+def wins(q: Tensor, k: Tensor, dropout: float = 0.0) -> bool:
     """Say whether this path is the faster one for causal self-attention over these tensors."""
-    return q.device.type == "cpu" and q.shape[-1] <= LARGEST_HEAD and q.shape[-2] == k.shape[-2] > 1
+    small = q.shape[-1] <= LARGEST_HEAD or dropout > 0
+    return small and q.device.type == "cpu" and q.shape[-2] == k.shape[-2] > 1
 
 
 def blocked_attention(
@@ -35,14 +41,14 @@ def blocked_attention(
     """Return causal attention, equal to `scaled_dot_product_attention` under the same mask.
 
     Args:
-        q: queries (B, H, T, D); k and v alike.
+        q: queries (B, H, T, D); k and v alike. Views of a wider tensor are read as they lie.
         k: keys.
         v: values.
         scale: factor on q k^T before the softmax.
         band: each query sees its own and the `band - 1` positions before; None sees all before.
         dropout: share of attention weights set to zero (in steps of 2^-15), the others scaled up.
     """
-    return _BlockedAttention.apply(q, k, v, scale, band, dropout)  # type: ignore[no-any-return, no-untyped-call]
+    return _BlockedAttention.apply(q, k, v, scale, band, dropout)
 
 
 class _BlockedAttention(torch.autograd.Function):
@@ -50,73 +56,90 @@ class _BlockedAttention(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, band: int | None, dropout: float
     ) -> Tensor:
-        B, H, T, D = q.shape
-        q, k, v = (x.reshape(B * H, T, D) for x in (q, k, v))
-        out = torch.empty(B * H, D, T, dtype=q.dtype)
+        out_t = q.new_empty(q.mT.shape)  # (B, H, D, T)
+        blocks, room = _query_blocks(q.shape[2], band, q.dtype), _room(q)
         kept: list[Tensor | None] = []
-        for heads in _head_blocks(B * H):
-            v_t = v[heads].transpose(1, 2).contiguous()  # (h, D, T): the product below runs 4x faster so
-            for rows, cols in _query_blocks(T, band):
-                weights = _weights(q[heads, rows], k[heads, cols], rows, cols, scale, band)  # (h, t, s)
+        for heads in _head_blocks(q):
+            q_h, k_t, v_t, o_t = q[heads], k[heads].mT, v[heads].mT.contiguous(), out_t[heads]
+            for rows, cols, mask in blocks:
+                weights = _weights(q_h[:, rows], k_t[:, :, cols], mask, scale, room)  # (h, t, s)
                 keep = _draw_kept(weights.shape, dropout) if dropout else None
                 if keep is not None:
                     weights.mul_(keep)
-                out[heads, :, rows] = torch.bmm(v_t[:, :, cols], weights.transpose(1, 2))
+                o_t[:, :, rows] = torch.bmm(v_t[:, :, cols], weights.mT)
                 kept.append(keep)
         if dropout:
-            out.mul_(1 / (1 - dropout))
-        ctx.save_for_backward(q, k, v)
-        ctx.shape, ctx.scale, ctx.band, ctx.dropout, ctx.kept = (B, H, T, D), scale, band, dropout, kept
-        return out.transpose(1, 2).view(B, H, T, D)
+            out_t.mul_(1 / (1 - dropout))
+        ctx.save_for_backward(q, k, v, out_t)
+        ctx.scale, ctx.band, ctx.dropout, ctx.kept = scale, band, dropout, kept
+        return out_t.mT
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v = ctx.saved_tensors
-        B, H, T, D = ctx.shape
-        g = grads[0].reshape(B * H, T, D)
+        q, k, v, out_t = ctx.saved_tensors
+        g = grads[0]
+        less = (g * out_t.mT).sum(-1, keepdim=True).neg_()  # (B, H, T, 1): the softmax takes it off each row
         if ctx.dropout:
             g = g / (1 - ctx.dropout)
-        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        dq_t, dk_t, dv_t = torch.empty_like(out_t), torch.zeros_like(out_t), torch.zeros_like(out_t)
+        blocks, room, second_room = _query_blocks(q.shape[2], ctx.band, q.dtype), _room(q), _room(q)
         kept = iter(ctx.kept)
-        for heads in _head_blocks(B * H):
-            for rows, cols in _query_blocks(T, ctx.band):
-                q_b, k_b, g_b = q[heads, rows], k[heads, cols], g[heads, rows]
-                weights = _weights(q_b, k_b, rows, cols, ctx.scale, ctx.band)  # (h, t, s)
-                keep = next(kept)
-                dw = torch.bmm(g_b, v[heads, cols].transpose(1, 2))  # (h, t, s)
-                if keep is not None:
-                    dw.mul_(keep)
-                    dv[heads, cols] += torch.bmm((weights * keep).transpose(1, 2), g_b)
+        for heads in _head_blocks(q):
+            q_h, g_h, less_h, v_t = q[heads], g[heads], less[heads], v[heads].mT  # (h, T, D), last (h, D, T)
+            q_t, k_t, g_t = (x[heads].mT.contiguous() for x in (q, k, g))
+            for rows, cols, mask in blocks:
+                weights = _weights(q_h[:, rows], k_t[:, :, cols], mask, ctx.scale, room)
+                keep, ds = next(kept), _part(second_room, weights.shape)  # (h, t, s)
+                if keep is None:
+                    torch.baddbmm(less_h[:, rows], g_h[:, rows], v_t[:, :, cols], out=ds).mul_(weights)
                 else:
-                    dv[heads, cols] += torch.bmm(weights.transpose(1, 2), g_b)
-                ds = torch._softmax_backward_data(dw, weights, -1, weights.dtype)
-                dq[heads, rows] = torch.bmm(ds, k_b).mul_(ctx.scale)
-                dk[heads, cols] += torch.bmm(ds.transpose(1, 2), q_b).mul_(ctx.scale)
-        return (*(x.view(B, H, T, D) for x in (dq, dk, dv)), None, None, None)
+                    torch.bmm(g_h[:, rows], v_t[:, :, cols], out=ds).mul_(keep)
+                    ds.add_(less_h[:, rows]).mul_(weights)
+                    weights.mul_(keep)
+                dv_t[heads][:, :, cols] += torch.bmm(g_t[:, :, rows], weights)
+                dk_t[heads][:, :, cols] += torch.bmm(q_t[:, :, rows], ds)
+                dq_t[heads][:, :, rows] = torch.bmm(k_t[:, :, cols], ds.mT)
+        return dq_t.mul_(ctx.scale).mT, dk_t.mul_(ctx.scale).mT, dv_t.mT, None, None, None
 
 
-def _head_blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + HEAD_BLOCK, n)) for start in range(0, n, HEAD_BLOCK))
+def _head_blocks(q: Tensor) -> Iterator[tuple[int, slice]]:
+    B, H = q.shape[:2]
+    return ((b, slice(first, first + HEAD_BLOCK)) for b in range(B) for first in range(0, H, HEAD_BLOCK))
 
 
-def _query_blocks(T: int, band: int | None) -> Iterator[tuple[slice, slice]]:
-    """Yield each block of queries with the stretch of keys any of them sees."""
+@lru_cache(maxsize=8)
+def _query_blocks(T: int, band: int | None, dtype: torch.dtype) -> list[tuple[slice, slice, Tensor]]:
+    """Return each block of queries, the stretch of keys any of them sees, and its additive mask (t, s).
+
+    The masks are windows on one strip, since they depend on the distance between query and key alone.
+    """
+    before = T if band is None else min(T, band)
+    query = torch.arange(QUERY_BLOCK).unsqueeze(1)
+    key = torch.arange(-before, QUERY_BLOCK)
+    hidden = key > query if band is None else (key > query) | (key <= query - band)
+    strip = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -torch.inf)
+    blocks = []
     for start in range(0, T, QUERY_BLOCK):
         stop = min(start + QUERY_BLOCK, T)
-        yield slice(start, stop), slice(0 if band is None else max(0, start - band + 1), stop)
+        first, shift = 0 if band is None else max(0, start - band + 1), before - start
+        mask = strip[: stop - start, first + shift : stop + shift]
+        blocks.append((slice(start, stop), slice(first, stop), mask))
+    return blocks
 
 
-def _weights(q: Tensor, k: Tensor, rows: slice, cols: slice, scale: float, band: int | None) -> Tensor:
-    """Return softmax(scale q k^T) under the mask, (h, t, s)."""
-    scores = torch.bmm(q * scale, k.transpose(1, 2))
-    query = torch.arange(rows.start, rows.stop).unsqueeze(1)
-    key = torch.arange(cols.start, cols.stop)
-    if band is None:  # only the last square of the block has keys in the future
-        first = rows.start - cols.start
-        scores[:, :, first:].masked_fill_(key[first:] > query, -torch.inf)
-    else:
-        scores.masked_fill_((key > query) | (key <= query - band), -torch.inf)
+def _room(q: Tensor) -> Tensor:
+    """Return room for the weights of any block: asked for once, since memory fresh from the system is slow."""
+    return q.new_empty(min(HEAD_BLOCK, q.shape[1]) * min(QUERY_BLOCK, q.shape[2]) * q.shape[2])
+
+
+def _part(room: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return room[: math.prod(shape)].view(shape)
+
+
+def _weights(q: Tensor, k_t: Tensor, mask: Tensor, scale: float, room: Tensor) -> Tensor:
+    """Return softmax(scale q k^T + mask), (h, t, s), in `room`."""
+    scores = torch.baddbmm(mask, q, k_t, alpha=scale, out=_part(room, (len(q), *mask.shape)))
     return torch.softmax(scores, -1, out=scores)
 
 

@@ -188,7 +188,7 @@ _HEARTGPT = GPTConfig(
 PRESETS: dict[str, GPTConfig] = {
     "heartgpt-ecg": _HEARTGPT,
     "heartgpt-ppg": replace(_HEARTGPT, vocabulary_size=102),
-    "modern": GPTConfig(),
+    "modern": GPTConfig(activation="swiglu", mlp_width=170, norm="rms", bias=False, band=125),
 }
 """Decoders by name. The two published ones are Davies et al. 2024 to the letter; "modern" is ours
 (chosen by the table "Choosing the modern preset" in docs/results.md)."""

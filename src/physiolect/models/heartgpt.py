@@ -1,4 +1,4 @@
-"""The published HeartGPT weights: read safely, renamed key by key, and written back.
+"""The published HeartGPT weights, renamed key by key, and back.
 
 Source: names, shapes and the list of files are those of the authors' repository (harryjdavies/HeartGPT, MIT),
 commit 3acd468; the paper is Davies et al. 2024, arXiv:2407.20775.
@@ -6,12 +6,9 @@ commit 3acd468; the paper is Davies et al. 2024, arXiv:2407.20775.
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,47 +17,6 @@ from physiolect.errors import CheckpointError
 from physiolect.models.gpt import PRESETS, GPTConfig
 
 _TRAINING_ONLY = ("initialisation", "attention_dropout", "residual_dropout")
-
-MAX_BYTES = 1 << 30
-"""Largest weights file that is unpacked; the published ones hold 66 MB, masks included."""
-
-
-def read_state(path: str | Path) -> dict[str, Tensor]:
-    """Read a `.pth` state dict, or the one inside a `.zip`, without executing anything it holds.
-
-    Raises:
-        CheckpointError: the file is missing, too large, or holds anything but named tensors.
-    """
-    path = Path(path)
-    hint = "pass a HeartGPT .pth state dict, or the .zip it is published in"
-    try:
-        data = _unzip(path)
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # the unpickler of a hostile file raises nearly anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} holds no readable weights ({reason})", hint=hint) from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise CheckpointError(f"{path} holds something else than named tensors", hint=hint)
-    return dict(state)
-
-
-def _unzip(path: Path) -> bytes:
-    """Return the bytes of the `.pth`; one may be zipped itself, since a `.pth` is a zip of another layout."""
-    size = path.stat().st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = [info for info in archive.infolist() if not info.is_dir()]
-            size = sum(info.file_size for info in inside)
-            weights = [info for info in inside if info.filename.endswith((".pth", ".pt"))]
-            if size <= MAX_BYTES and len(weights) == 1:
-                return archive.read(weights[0])
-    if size > MAX_BYTES:
-        raise CheckpointError(
-            f"{path} unpacks to {size} bytes, more than the {MAX_BYTES} allowed", hint="pass the weights alone"
-        )
-    return path.read_bytes()
 
 
 def from_heartgpt(source: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], GPTConfig, list[str]]:
@@ -78,7 +34,9 @@ def from_heartgpt(source: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], GPTC
     target: dict[str, Tensor] = {}
     lines = []
     for name, moves in expected.items():
-        target[name] = torch.cat([source[key].float() for key in moves]) if len(moves) > 1 else source[moves[0]].float()
+        target[name] = (
+            torch.cat([source[key].float() for key in moves]) if len(moves) > 1 else source[moves[0]].float()
+        )
         lines += [f"{key} -> {name} {tuple(target[name].shape)}" for key in moves]
     masks = [key for key in source if key.endswith(".tril")]
     tril = torch.ones(config.context_length, config.context_length).tril()
@@ -108,7 +66,8 @@ def to_heartgpt(state: Mapping[str, Tensor], config: GPTConfig) -> dict[str, Ten
     ]
     if differing:
         raise CheckpointError(
-            f"HeartGPT's code cannot run this model: {'; '.join(differing)}", hint="export one of preset heartgpt-*"
+            f"HeartGPT's code cannot run this model: {'; '.join(differing)}",
+            hint="export one of preset heartgpt-*",
         )
     tril = torch.ones(config.context_length, config.context_length).tril()
     result: dict[str, Tensor] = {}
@@ -155,7 +114,7 @@ def _config_of(source: Mapping[str, Tensor]) -> GPTConfig:
         mlp_width = source["blocks.0.ffwd.net.0.weight"].shape[0]
         heads = [re.match(r"blocks\.(\d+)\.sa\.heads\.(\d+)\.query\.weight$", key) for key in source]
         blocks = {int(match[1]) for match in heads if match}
-        n_heads = 1 + max(int(match[2]) for match in heads if match)
+        n_heads = len({int(match[2]) for match in heads if match})
         detection = source.get("lm_head.linear1.0.weight")
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(
@@ -167,7 +126,7 @@ def _config_of(source: Mapping[str, Tensor]) -> GPTConfig:
         vocabulary_size=vocabulary_size,
         context_length=context_length,
         width=width,
-        n_layers=1 + max(blocks),
+        n_layers=len(blocks),  # not the largest number: a lying key must cost nothing
         n_heads=n_heads,
         mlp_width=mlp_width,
         attention_scale=width**-0.5,
@@ -182,4 +141,6 @@ def _check_keys(source: Mapping[str, Tensor], expected: dict[str, list[str]]) ->
     for trouble, keys in (("missing", missing), ("unknown", unknown)):
         if keys:
             some = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            raise CheckpointError(f"{trouble} in the HeartGPT weights: {some}", hint="the file is incomplete or altered")
+            raise CheckpointError(
+                f"{trouble} in the HeartGPT weights: {some}", hint="the file is incomplete or altered"
+            )

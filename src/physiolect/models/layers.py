@@ -16,11 +16,14 @@ from physiolect.models.blocked_attention import blocked_attention, wins
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
 Norm = Literal["layer", "rms"]
 
+CPU_TOKENS = 1024
+"""Positions a CPU takes through all blocks at once where no gradient is asked for: they stay in its cache."""
+
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
+    "relu": F.relu_,  # in place: the gradient needs the result alone
     "gelu": F.gelu,
     "silu": F.silu,
-    "relu2": lambda x: F.relu(x).square(),
+    "relu2": lambda x: F.relu_(x).square(),
     "swiglu": F.silu,
 }
 
@@ -69,8 +72,8 @@ class LayerCache:
         start = self.seen % self.capacity
         self.seen += T
         if T == 1:
-            self._keys[:, :, start] = k[:, :, 0]
-            self._values[:, :, start] = v[:, :, 0]
+            self._keys.narrow(2, start, 1).copy_(k)
+            self._values.narrow(2, start, 1).copy_(v)
         else:
             kept = min(T, self.capacity)
             slots = torch.arange(self.seen - kept, self.seen, device=k.device) % self.capacity
@@ -198,24 +201,23 @@ class Attention(nn.Module):
         return self.projection(out), weights
 
     def _project(self, x: Tensor, source: Tensor | None, last_only: bool) -> tuple[Tensor, Tensor, Tensor]:
-        E = self.width
-        if source is None and not last_only:
-            q, k, v = self.qkv(x).split(E, -1)
+        if source is None and (not last_only or x.shape[1] == 1):
+            q, k, v = self.qkv(x).chunk(3, -1)
         else:
-            weight, bias = self.qkv.weight, self.qkv.bias
+            E, weight, bias = self.width, self.qkv.weight, self.qkv.bias
             q_bias, kv_bias = (None, None) if bias is None else (bias[:E], bias[E:])
             q = F.linear(x[:, -1:] if last_only else x, weight[:E], q_bias)
-            k, v = F.linear(x if source is None else source, weight[E:], kv_bias).split(E, -1)
+            k, v = F.linear(x if source is None else source, weight[E:], kv_bias).chunk(2, -1)
         return self._heads(q), self._heads(k), self._heads(v)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, self.head_size)).transpose(1, 2)  # (B, H, T, D)
+        return x.view(*x.shape[:2], self.n_heads, self.head_size).transpose(1, 2)  # (B, H, T, D)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         dropout = self.dropout if self.training else 0.0
         if not self._needs_mask(q, k):
             return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
-        if wins(q, k):
+        if wins(q, k, dropout):
             return blocked_attention(q, k, v, scale=self.scale, band=self.band, dropout=dropout)
         if q.shape[-2] == k.shape[-2] and self.band is None:
             return F.scaled_dot_product_attention(
@@ -291,8 +293,11 @@ class Block(nn.Module):
         attended, weights = self.attention(
             self.attention_norm(x), cache=cache, last_only=last_only, keep_weights=keep_weights
         )
-        x = (x[:, -1:] if last_only else x) + self.dropout(attended)
-        return x + self.dropout(self.mlp(self.mlp_norm(x))), weights
+        x = (x[:, -1:] if last_only else x) + self._drop(attended)
+        return x + self._drop(self.mlp(self.mlp_norm(x))), weights
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return self.dropout(x) if self.training else x  # one call spared: it counts at one token a pass
 
 
 class Transformer(nn.Module):
@@ -312,6 +317,10 @@ class Transformer(nn.Module):
         last_only: bool = False,
     ) -> Tensor:
         """Map x (B, T, E) to (B, T, E), or with `last_only` to the last position's (B, 1, E) at less cost."""
+        rows = max(1, CPU_TOKENS // x.shape[1])
+        alone = cache is None and capture is None and not torch.is_grad_enabled()
+        if alone and x.device.type == "cpu" and x.shape[0] > rows:
+            return torch.cat([self.forward(part, last_only=last_only) for part in x.split(rows)])
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)

@@ -33,4 +33,6 @@ def load_tokenizer(path: str | Path) -> LevelTokenizer:
         fields = json.loads(Path(path).read_text(encoding="utf-8"))
         return _KINDS[fields.pop("kind")](**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path} is no signal tokenizer ({type(error).__name__}: {error})", hint=hint) from error
+        raise FormatError(
+            f"{path} is no signal tokenizer ({type(error).__name__}: {error})", hint=hint
+        ) from error

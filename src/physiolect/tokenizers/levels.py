@@ -78,11 +78,14 @@ class LevelTokenizer:
         low, high = xp.amin(reference, -1, keepdims=True), xp.amax(reference, -1, keepdims=True)  # (..., 1)
         span = high - low
         if not bool(xp.isfinite(xp.sum(x))):
-            raise FormatError("a window has missing or infinite samples", hint="bridge the gaps first (adapt does)")
+            raise FormatError(
+                "a window has missing or infinite samples", hint="bridge the gaps first (adapt does)"
+            )
         if bool((span <= 0).any()):
             if flat == "refuse":
                 raise FormatError(
-                    "a window is flat: it has no range to cut into levels", hint='choose another stretch, or flat="level"'
+                    "a window is flat: it has no range to cut into levels",
+                    hint='choose another stretch, or flat="level"',
                 )
             span = xp.where(span <= 0, xp.ones_like(span), span)
         top = self.n_levels - 1
@@ -95,7 +98,7 @@ class LevelTokenizer:
         """Turn ids (..., T) back into the signal's unit, within half a level of what was encoded."""
         xp = _namespace(ids)
         step = (scale.high - scale.low) / (self.n_levels - 1)
-        return scale.low + xp.asarray(ids, dtype=xp.float64) * step  # type: ignore[no-any-return]
+        return scale.low + xp.asarray(ids, dtype=xp.float64) * step
 
     @staticmethod
     def _context(context_length: int | None, T: int) -> int:

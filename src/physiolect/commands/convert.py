@@ -1,0 +1,110 @@
+"""`physiolect convert SRC DST`: published weights become a checkpoint, and a checkpoint published weights."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from physiolect.contract import ANY_CHANNEL
+from physiolect.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from physiolect.checkpoint import Checkpoint
+
+EXAMPLE = "physiolect convert ECGPT_560k_iters.zip ecgpt"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `physiolect convert` is asked."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("src", "dst")
+
+    src: str
+    """A published HeartGPT file (.zip, .pth), or a checkpoint to write as one."""
+    dst: str
+    """Folder of the new checkpoint; or, for a checkpoint, a file ending in .pth or .zip for the authors' code."""
+    task: Literal["rhythm", "beats"] | None = None
+    """What a detection head of your own training detects; the authors' five files are known."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        if self.task is not None and Path(self.src).is_dir():
+            return ["--task is for .zip and .pth files; a checkpoint knows its own"]
+        return []
+
+
+def run(config: Config) -> None:
+    """Convert one way or the other, and prove the result."""
+    from physiolect.models.weights_file import SUFFIXES
+
+    source, target = Path(config.src), Path(config.dst)
+    from_file = source.is_file() or (source.suffix.lower() in SUFFIXES and not source.is_dir())
+    to_file = target.suffix.lower() in SUFFIXES and not target.is_dir()
+    if from_file and not to_file:
+        _import(source, target, config.task)
+    elif to_file and not from_file:
+        _export(config.src, target)
+    elif from_file:
+        raise ConfigError(f"{source} and {target} are both files of weights", hint="make DST a folder's name")
+    elif source.is_dir():
+        raise ConfigError(
+            f"{source} is a checkpoint already",
+            hint="to write it for the authors' code, let DST end in .pth or .zip",
+        )
+    else:
+        raise CheckpointError(
+            f"there is no file or checkpoint '{source}'",
+            hint="give a HeartGPT .zip or .pth, or a checkpoint's folder",
+        )
+
+
+def _import(source: Path, target: Path, task: Literal["rhythm", "beats"] | None) -> None:
+    from physiolect.checkpoint import check_target, load_checkpoint, load_published
+
+    check_target(target)
+    checkpoint = load_published(source, task=task)
+    for line in checkpoint.run["keys"]:
+        _say(f"  {line}")
+    name = checkpoint.run["published_as"]
+    _say(f"{source}: " + (f"the authors' {name}" if name else "weights that are none of the authors' five"))
+    checkpoint.save(target)
+    proof = load_checkpoint(target).verify()
+    _say(f"{target}: {_summary(checkpoint)}")
+    _say(f"verified: {proof}")
+
+
+def _export(source: str, target: Path) -> None:
+    from physiolect.checkpoint import export_published, load_checkpoint, load_published
+
+    if target.exists():
+        raise CheckpointError(f"{target} exists already", hint="name another file, or remove it first")
+    checkpoint = load_checkpoint(source)
+    checkpoint.verify()
+    export_published(checkpoint, target)
+    written = load_published(target, task=None if checkpoint.task == "forecast" else checkpoint.task)
+    _say(f"{target}, read back:")
+    for line in written.run["keys"]:
+        _say(f"  {line}")
+    written.fingerprint = checkpoint.fingerprint
+    _say(f"{source}: {_summary(checkpoint)}")
+    _say(f"{target}: the same weights for the authors' code; tokenizer and contract stay behind")
+    _say(f"verified: {written.verify()}")
+
+
+def _summary(checkpoint: Checkpoint) -> str:
+    c = checkpoint.contract
+    lengths = f"{c.max_samples} samples ({c.max_samples / c.fs:g} s)"
+    if c.min_samples < c.max_samples:
+        lengths = f"{c.min_samples} to {lengths}"
+    channels = "any one channel" if c.channels == (ANY_CHANNEL,) else ", ".join(c.channels)
+    return (
+        f"{checkpoint.task} model of {checkpoint.model.n_parameters():,} parameters; "
+        f"reads {c.modality or 'any modality'} at {c.fs:g} Hz, {lengths} of {channels}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

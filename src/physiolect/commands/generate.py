@@ -1,0 +1,351 @@
+"""`physiolect generate INPUT --checkpoint CHECKPOINT`: a recording is continued."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import floor, inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import ContractError, FormatError
+from physiolect.recording import Modality, Recording
+
+if TYPE_CHECKING:
+    from physiolect.checkpoint import Checkpoint
+    from physiolect.contract import InputContract
+    from physiolect.generation import Continuation
+
+EXAMPLE = "physiolect generate mitdb/100 --checkpoint ECGPT_560k_iters.zip --stop 300 --out continued"
+
+_SECONDS, _SAMPLES = 5.0, 5
+_LEVELS = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+_READ_BEFORE = 60.0
+"""Seconds read before the window: more than the filters and gaps that reach into it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `physiolect generate` is asked."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("input",)
+
+    input: str
+    """The recording to continue, from its end or from --stop."""
+    checkpoint: str
+    """A checkpoint's folder, a published HeartGPT file, or owner/name on the Hugging Face Hub."""
+    fs: float | None = None
+    """Sampling rate in Hz, for a file that states none."""
+    channel: str | None = None
+    """The channel to continue, by name, alias or number from 0; otherwise the contract chooses."""
+    modality: Modality | None = None
+    """What was measured, for a file that does not tell."""
+    variable: str | None = None
+    """Which variable of a MAT or NPZ file is the signal."""
+    start: float | None = None
+    """Look at nothing before this moment of the recording, in seconds."""
+    stop: float | None = None
+    """Continue from this moment of the recording, in seconds; what follows is drawn beside it."""
+    seconds: float | None = None
+    """Length of the continuation in seconds (default: 5)."""
+    tokens: int | None = None
+    """The same in tokens, one a sample at the model's rate."""
+    samples: int | None = None
+    """Continuations to draw (default: 5, or 1 with --greedy)."""
+    greedy: bool = False
+    """Take the likeliest token each time, which leaves nothing to chance."""
+    temperature: float = 1.0
+    """Above 1 is bolder, below 1 more cautious."""
+    top_k: int | None = None
+    """Draw among so many of the likeliest tokens only."""
+    top_p: float | None = None
+    """Draw among the likeliest tokens that together reach this probability."""
+    seed: int = 0
+    """The same seed gives the same continuations."""
+    mode: Literal["exact", "hop"] = "exact"
+    """How to go on past the model's context; "hop" is faster and approximate."""
+    hop: int | None = None
+    """Tokens forgotten at once in mode "hop" (default: a fifth of the context)."""
+    out: str | None = None
+    """Folder for continuation.csv, .npz and .png and summary.json."""
+    json: bool = False
+    """Print the summary as JSON on stdout."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        above_0 = {"fs": self.fs, "seconds": self.seconds, "temperature": self.temperature}
+        from_1 = {"tokens": self.tokens, "samples": self.samples, "top-k": self.top_k, "hop": self.hop}
+        found = [
+            f"--{name} is {value:g}, but must be above 0"
+            for name, value in above_0.items()
+            if value is not None and not 0 < value < inf
+        ]
+        found += [
+            f"--{name} is {value}, but must be at least 1"
+            for name, value in from_1.items()
+            if value is not None and value < 1
+        ]
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            found.append(f"--top-p is {self.top_p:g}, but must be above 0 and at most 1")
+        if not 0 <= self.seed < 2**63:
+            found.append(f"--seed is {self.seed}, but must be from 0 to {2**63 - 1}")
+        if not 0 <= (self.start or 0.0) < (inf if self.stop is None else self.stop):
+            found.append(
+                f"--start {self.start or 0:g} and --stop {'the end' if self.stop is None else format(self.stop, 'g')} "
+                "enclose nothing: they count seconds from 0, and start comes first"
+            )
+        if self.seconds is not None and self.tokens is not None:
+            found.append("--seconds and --tokens both give the length: leave one out")
+        if self.greedy and (self.samples or 1) > 1:
+            found.append(f"--samples is {self.samples}, but with --greedy all would be the same")
+        drawn = {
+            "temperature": self.temperature != 1.0,
+            "top-k": self.top_k is not None,
+            "top-p": self.top_p is not None,
+        }
+        if self.greedy and any(drawn.values()):
+            names = " and ".join(f"--{name}" for name, given in drawn.items() if given)
+            found.append(f"{names} would change nothing with --greedy: leave out one or the other")
+        if self.hop is not None and self.mode != "hop":
+            found.append("--hop is for --mode hop")
+        if self.out is not None and Path(self.out).exists() and not Path(self.out).is_dir():
+            found.append(f"--out '{self.out}' is a file, but a folder is needed")
+        return found
+
+
+def run(config: Config) -> int:
+    """Continue the recording; 130 where Ctrl-C came first, with what there was by then."""
+    from physiolect.checkpoint import load_checkpoint
+    from physiolect.generation import generate
+
+    checkpoint = load_checkpoint(config.checkpoint)
+    contract = checkpoint.contract
+    n_tokens = config.tokens or max(1, round((config.seconds or _SECONDS) * contract.fs))
+    n_samples = config.samples or (1 if config.greedy else _SAMPLES)
+    recording, first, n_seen = _read(config, contract, n_tokens)
+    with _progress(n_tokens, n_samples) as on_token:
+        begun = time.perf_counter()
+        continuation = generate(
+            checkpoint,
+            recording.slice(0, n_seen, by="samples"),
+            n_tokens=n_tokens,
+            greedy=config.greedy,
+            temperature=config.temperature,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            seed=config.seed,
+            n_samples=n_samples,
+            channel=config.channel,
+            mode=config.mode,
+            hop=config.hop,
+            on_token=on_token,
+        )
+        rate = continuation.ids.size / (time.perf_counter() - begun)
+    if not continuation.ids.size:
+        raise KeyboardInterrupt  # before the first token: there is nothing to keep
+    truth = _truth(recording, n_seen, continuation, contract, config.channel)
+    summary = _summary(config, checkpoint, recording, first, continuation, truth, rate)
+    if config.out is not None:
+        summary["files"] = _write(Path(config.out), continuation, truth, summary)
+    _tell(summary, continuation)
+    if config.json:
+        print(json.dumps(summary, indent=2))
+    return 130 if continuation.interrupted else 0
+
+
+def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recording, float, int]:
+    """Read the stretch that matters, and what was recorded after it.
+
+    Returns:
+        the stretch, where it begins in seconds of the recording, and how many of its samples come before --stop.
+    """
+    from physiolect.formats import read_recording
+
+    def read(start: float | None, stop: float | None) -> Recording:
+        return read_recording(
+            config.input,
+            fs=config.fs,
+            start=start,
+            stop=stop,
+            modality=config.modality,
+            variable=config.variable,
+        )
+
+    if config.stop is None:
+        recording = read(config.start, None)
+        return recording, config.start or 0.0, recording.n_samples
+    # whole seconds, so that the grid of samples after a change of rate is that of the whole recording
+    needed = floor(config.stop - contract.max_samples / contract.fs - _READ_BEFORE)
+    first = max(config.start or 0.0, float(needed))
+    try:
+        recording = read(first, config.stop + n_tokens / contract.fs)
+    except FormatError:  # it may end before that; then the first of these says what is wrong, if anything is
+        read(first, config.stop)
+        recording = read(first, None)
+    return recording, first, round(config.stop * recording.fs) - round(first * recording.fs)
+
+
+@contextmanager
+def _progress(n_tokens: int, n_samples: int) -> Iterator[Callable[[NDArray[np.int64]], None]]:
+    """Show on a terminal how far generation is, and yield what tells of each token."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        """Tokens a second, all samples together."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{(task.speed or 0) * n_samples:,.0f} tokens/s")
+
+    console = Console(stderr=True)
+    columns = (TextColumn("continuing"), BarColumn(), MofNCompleteColumn(), Speed())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("continuing", total=n_tokens)
+        yield lambda _: progress.advance(task)
+
+
+def _truth(
+    recording: Recording,
+    n_seen: int,
+    continuation: Continuation,
+    contract: InputContract,
+    channel: str | None,
+) -> NDArray[np.float32] | None:
+    """Return what was recorded after the context, or None where there is nothing to show."""
+    from physiolect.generation import recorded_truth
+
+    if recording.n_samples <= n_seen:
+        return None
+    try:
+        return recorded_truth(recording, continuation, contract, channel)
+    except ContractError as error:
+        _say(f"what was recorded after --stop is not shown: {error}")
+        return None
+
+
+def _summary(
+    config: Config,
+    checkpoint: Checkpoint,
+    recording: Recording,
+    first: float,
+    continuation: Continuation,
+    truth: NDArray[np.float32] | None,
+    tokens_per_second: float,
+) -> dict[str, Any]:
+    from physiolect.generation import outgrows_cache
+
+    context, report = continuation.context, continuation.report
+    start = first + report.start
+    n_samples, n_tokens = continuation.ids.shape
+    past_context = outgrows_cache(checkpoint.model, context.n_samples, n_tokens)
+    return {
+        "input": config.input,
+        "checkpoint": config.checkpoint,
+        "published_as": checkpoint.run.get("published_as"),
+        "read": {"start": first, "stop": first + recording.duration},
+        "channel": context.channels[0],
+        "modality": context.modality,
+        "unit": continuation.unit,
+        "fs": continuation.fs,
+        "adaptation": {**report.to_dict(), "start": start},
+        "context": {"start": start, "stop": start + context.duration, "tokens": context.n_samples},
+        "continuation": {
+            "seconds": n_tokens / continuation.fs, "tokens": n_tokens, "samples": n_samples,
+            "recorded_tokens": 0 if truth is None else len(truth),
+        },
+        "mode": continuation.mode,
+        "past_context": past_context,
+        "approximate": continuation.mode == "hop" and past_context,
+        "interrupted": continuation.interrupted,
+        "tokens_per_second": round(tokens_per_second, 1),
+        "settings": {
+            name: value for name, value in asdict(config).items() if name not in ("input", "checkpoint", "out", "json")
+        },
+    }  # fmt: skip
+
+
+def _write(
+    out: Path, continuation: Continuation, truth: NDArray[np.float32] | None, summary: dict[str, Any]
+) -> list[str]:
+    """Write table, arrays, figure and summary, each whole or not at all, the summary last."""
+    from physiolect.formats.boundary import replacing
+    from physiolect.plots import continuation_figure
+
+    out.mkdir(parents=True, exist_ok=True)
+    signal, context = continuation.signal, continuation.context
+    ahead = summary["context"]["stop"] + np.arange(signal.shape[1]) / continuation.fs  # (n,) of the recording
+    names, columns = [f"sample_{i + 1}" for i in range(len(signal))], signal
+    if len(signal) > 1:
+        names += _LEVELS
+        columns = np.concatenate((signal, continuation.quantiles(list(_LEVELS.values()))))
+    arrays: dict[str, Any] = {
+        "signal": signal, "ids": continuation.ids, "time_s": ahead, "context": context.signal[0],
+        "fs": np.float64(continuation.fs), "unit": np.array(continuation.unit or ""),
+    }  # fmt: skip
+    figure = continuation_figure(
+        context.signal[0],
+        signal,
+        fs=continuation.fs,
+        unit=continuation.unit,
+        title=_title(summary),
+        truth=truth,
+    )
+    if truth is not None:
+        arrays["truth"] = truth
+    names_of_files = ("continuation.csv", "continuation.npz", "continuation.png", "summary.json")
+    files = [str(out / name) for name in names_of_files]
+    table, formats = np.column_stack((ahead, columns.T)), ["%.6f"] + ["%.6g"] * len(names)
+    with replacing(Path(files[0])) as path:
+        np.savetxt(path, table, formats, ",", header=",".join(("time_s", *names)), comments="")
+    with replacing(Path(files[1])) as path:
+        np.savez(path, **arrays)
+    with replacing(Path(files[2])) as path:
+        figure.savefig(path)
+    with replacing(Path(files[3])) as path:
+        path.write_text(json.dumps({**summary, "files": files}, indent=2) + "\n", encoding="utf-8")
+    return files
+
+
+def _title(summary: dict[str, Any]) -> str:
+    parts = [
+        Path(summary["input"]).name,
+        summary["channel"],
+        f"continued at {summary['context']['stop']:g} s",
+    ]
+    return " · ".join([*parts, "approximate"] if summary["approximate"] else parts)
+
+
+def _tell(summary: dict[str, Any], continuation: Continuation) -> None:
+    """Say on stderr what was done: adaptation, context, continuation, files."""
+    read, context, ahead = summary["read"], summary["context"], summary["continuation"]
+    _say(f"{summary['input']}: read {read['start']:g} to {read['stop']:g} s")
+    _say(str(continuation.report))
+    span = f"{context['start']:g} to {context['stop']:g} s"
+    _say(f"context: {summary['channel']}, {span}, {context['tokens']} tokens")
+    if summary["interrupted"]:
+        _say(f"interrupted after {ahead['tokens']} tokens, which are kept")
+    kind = "approximate (hop)" if summary["approximate"] else "exact"
+    _say(
+        f"continuation: {ahead['samples']} x {ahead['seconds']:g} s at {summary['fs']:g} Hz in "
+        f"{summary['unit'] or 'an unknown unit'}, {kind}, {summary['tokens_per_second']:,.0f} tokens/s"
+    )
+    if summary["past_context"] and not summary["approximate"]:
+        _say(
+            "past its context the model saw all of it anew for each token; --mode hop is faster, and approximate"
+        )
+    if "files" in summary:
+        _say("\n".join(f"wrote {file}" for file in summary["files"]))
+    else:
+        _say("no file was written: --out DIR keeps table, arrays, figure and summary")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,47 @@
+"""What really came next, beside what a model said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.contract import InputContract, adapt
+from physiolect.generation.continuation import Continuation
+from physiolect.recording import Recording
+
+
+def recorded_truth(
+    recording: Recording, continuation: Continuation, contract: InputContract, channel: str | None = None
+) -> NDArray[np.float32]:
+    """Return the samples that follow a continuation's context, on the same grid and in the same unit.
+
+    Args:
+        recording: begins where the one that was continued begins, and goes on after its end.
+        continuation: what was generated.
+        contract: what the context was adapted to.
+        channel: as for `generate`.
+
+    Returns:
+        (n,), as many as were generated or as the recording holds.
+
+    Raises:
+        ContractError: the recording cannot be adapted.
+    """
+    fs = contract.fs
+    seen, ahead = continuation.context.n_samples, continuation.signal.shape[1]
+    end = ceil((continuation.report.start + (seen + ahead) / fs) * recording.fs)
+    longer = replace(
+        contract,
+        max_samples=seen + ahead + ceil(fs / recording.fs),
+        normalisation="none" if contract.normalisation == "zscore" else contract.normalisation,
+    )
+    adapted, report = adapt(recording.slice(0, min(end, recording.n_samples), by="samples"), longer, channel)
+    seam = round((continuation.report.start - report.start) * fs) + seen
+    truth = adapted.signal[0, seam : seam + ahead]
+    if contract.normalisation == "zscore":  # with the context's numbers: those of a longer window differ
+        context = adapted.signal[0, seam - seen : seam]
+        truth = (truth - context.mean()) / context.std()
+    return truth

@@ -1,0 +1,72 @@
+"""Weights files as PyTorch writes them, read without executing anything they hold.
+
+Loading this module costs no PyTorch: whether a file is one is told by its name.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from physiolect.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIXES = (".zip", ".pth", ".pt")
+"""What such a file ends in; a `.zip` holds one of the others."""
+
+MAX_BYTES = 1 << 30
+"""Largest weights file that is unpacked; the published ones hold 66 MB, masks included."""
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """Read a `.pth` state dict, or the one inside a `.zip`, without executing anything it holds.
+
+    Raises:
+        CheckpointError: the file is missing, too large, or holds anything but named tensors.
+    """
+    import torch
+
+    path = Path(path)
+    hint = "pass a HeartGPT .pth state dict, or the .zip it is published in"
+    try:
+        data = _unzip(path)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # the unpickler of a hostile file raises nearly anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} holds no readable weights ({reason})", hint=hint) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
+    ):
+        raise CheckpointError(f"{path} holds something else than named tensors", hint=hint)
+    return dict(state)
+
+
+def _unzip(path: Path) -> bytes:
+    """Return the bytes of the `.pth`: the file itself, which is a zip of another layout, or the one in a `.zip`."""
+    data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
+    inside = _members(path, data)
+    weights = [info.filename for info in inside if info.filename.endswith((".pth", ".pt"))]
+    if len(weights) == 1:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            data = archive.read(weights[0])
+        _members(path, data)
+    return data
+
+
+def _members(path: Path, data: bytes) -> list[zipfile.ZipInfo]:
+    """List the files in a zip (none where it is no zip), refusing one that unpacks to too much."""
+    file = io.BytesIO(data)
+    inside = zipfile.ZipFile(file).infolist() if zipfile.is_zipfile(file) else []
+    size = max(path.stat().st_size, sum(info.file_size for info in inside))
+    if size > MAX_BYTES:
+        raise CheckpointError(
+            f"{path} unpacks to {size} bytes, more than the {MAX_BYTES} allowed",
+            hint="pass the weights alone",
+        )
+    return [info for info in inside if not info.is_dir()]

@@ -1,0 +1,26 @@
+"""The training loop, its objectives and its optimiser."""
+
+from physiolect.training.devices import choose_device
+from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, TrainingError, fit
+from physiolect.training.journal import Journal
+from physiolect.training.objectives import next_token_loss
+from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
+from physiolect.training.stopping import Stop, stop_signals
+
+__all__ = [
+    "RECIPES",
+    "Callbacks",
+    "Journal",
+    "Outcome",
+    "Progress",
+    "Recipe",
+    "Schedule",
+    "Stop",
+    "TrainingError",
+    "choose_device",
+    "fit",
+    "learning_rate_at",
+    "make_optimizer",
+    "next_token_loss",
+    "stop_signals",
+]

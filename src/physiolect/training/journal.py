@@ -1,0 +1,80 @@
+"""What a run tells while it goes on: metrics.jsonl, TensorBoard, a line of progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from physiolect.training.fit import Progress
+
+
+class Journal:
+    """Writes every report of a run three times over.
+
+    Args:
+        out: the run's folder; gets `metrics.jsonl` and `tensorboard/`.
+        steps: updates of the whole run.
+        tokens_per_step: tokens an update learns from.
+        resumed_at: update the run goes on from; what was written past it is dropped.
+    """
+
+    def __init__(self, out: Path, steps: int, tokens_per_step: int, *, resumed_at: int = 0) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+        from tensorboardX import SummaryWriter
+
+        self._tokens_per_step, self._step = tokens_per_step, resumed_at
+        file = out / "metrics.jsonl"
+        kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
+        kept = [line for line in kept if json.loads(line)["step"] <= resumed_at]
+        self._file = file.open("w", encoding="utf-8")
+        self._file.writelines(line + "\n" for line in kept)
+        self._board = SummaryWriter(
+            str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None
+        )
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.completed}/{task.total}"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=steps, completed=resumed_at)
+        self._validation = ""
+
+    def __enter__(self) -> Journal:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        self._board.close()
+        self._file.close()
+
+    def report(self, progress: Progress) -> None:
+        """Write one report; a line of text only at evaluations where no progress bar is shown."""
+        if progress.validation_loss is not None:
+            line: dict[str, float] = {"step": progress.step, "validation_loss": progress.validation_loss}
+            self._validation = f", validation {progress.validation_loss:.3f}"
+            if self._bar.disable:
+                sys.stderr.write(f"step {progress.step}: loss {progress.loss:.3f}{self._validation}\n")
+        else:
+            rate = (progress.step - self._step) * self._tokens_per_step / max(progress.seconds, 1e-9)
+            self._step = progress.step
+            line = {
+                "step": progress.step,
+                "loss": progress.loss,
+                "learning_rate": progress.learning_rate,
+                "gradient_norm": progress.gradient_norm,
+                "tokens_per_second": round(rate),
+            }
+            text = f"loss {progress.loss:.3f}{self._validation} nats/token, {rate:,.0f} tokens/s"
+            self._bar.update(self._task, completed=progress.step, description=text)
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in line.items():
+            if name != "step":
+                self._board.add_scalar(name, value, progress.step)

@@ -1,0 +1,39 @@
+"""Ending a run in good order: signals and deadlines."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stop:
+    """Whether a signal or the clock has asked the run to end."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self.signal: int | None = None
+        self._deadline = time.monotonic() + 60 * minutes if minutes else None
+
+    def asked(self) -> bool:
+        return self.signal is not None or (self._deadline is not None and time.monotonic() > self._deadline)
+
+
+@contextmanager
+def stop_signals(minutes: float | None) -> Iterator[Stop]:
+    """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once."""
+    stop = Stop(minutes)
+
+    def note(number: int, _: object) -> None:
+        if stop.signal is not None:
+            raise KeyboardInterrupt
+        stop.signal = number
+        sys.stderr.write("\nstopping after this update …\n")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,141 @@
+"""`physiolect convert` from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from physiolect import Checkpoint, load_checkpoint
+from physiolect.checkpoint import export_published
+from physiolect.cli import main
+from physiolect.contract import PRESETS
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.models.gpt import PRESETS as MODELS
+from physiolect.tokenizers import LevelTokenizer
+
+SIZES = {
+    "context_length": 24,
+    "width": 16,
+    "n_layers": 2,
+    "n_heads": 2,
+    "mlp_width": 32,
+    "attention_scale": 0.25,
+}
+THEIRS = replace(MODELS["heartgpt-ecg"], **SIZES)  # type: ignore[arg-type]
+
+Convert = Callable[..., tuple[int, str, str]]
+
+
+def made(config: GPTConfig = THEIRS) -> Checkpoint:
+    torch.manual_seed(0)
+    contract = replace(PRESETS["heartgpt-ecg"], min_samples=24, max_samples=24)
+    task = "forecast" if config.n_outputs is None else "beats"
+    return Checkpoint(GPT(config).eval(), LevelTokenizer(), contract, task=task)
+
+
+@pytest.fixture
+def convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Convert:
+    """Run `physiolect convert ...` in a folder with a checkpoint, a file of weights and a stranger's folder."""
+    monkeypatch.chdir(tmp_path)
+    made().save("checkpoint")
+    export_published(made(), Path("weights.pth"))
+    export_published(made(replace(THEIRS, n_outputs=1)), Path("detector.zip"))
+    Path("documents").mkdir()
+    Path("documents/thesis.txt").write_text("years of work")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        return main(["convert", *words]), *capsys.readouterr()
+
+    return run
+
+
+def test_weights_become_a_checkpoint_with_every_key_accounted_for(convert: Convert) -> None:
+    code, out, err = convert("weights.pth", "new")
+    assert (code, out) == (0, "")
+    for key in torch.load("weights.pth", weights_only=True):
+        assert key.endswith(".tril") or f"  {key} -> " in err, key
+    assert "4 causal masks dropped" in err
+    assert "none of the authors' five" in err
+    assert "forecast model of" in err
+    assert "reads ecg at 100 Hz, 24 samples (0.24 s) of any one channel" in err
+    assert err.splitlines()[-1].startswith("verified: weights identical")
+    assert load_checkpoint("new").run["converted_from"] == "weights.pth"
+
+
+@pytest.mark.parametrize("name", ["out.pth", "deep/out.zip"])
+def test_there_and_back_again(convert: Convert, name: str) -> None:
+    code, out, err = convert("checkpoint", name)
+    assert (code, out) == (0, "")
+    assert "tokenizer and contract stay behind" in err
+    assert err.splitlines()[-1].startswith("verified: ")
+    assert convert(name, "back")[0] == 0
+    before, after = (
+        load_checkpoint("checkpoint").model.state_dict(),
+        load_checkpoint("back").model.state_dict(),
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_detector_is_what_it_is_said_to_be(convert: Convert) -> None:
+    code, _, err = convert("detector.zip", "new")
+    assert (code, "--task rhythm or --task beats" in err) == (1, True)
+    assert convert("detector.zip", "new", "--task", "beats")[0] == 0
+    assert load_checkpoint("new").task == "beats"
+    assert convert("new", "again.pth")[0] == 0
+
+
+def test_a_checkpoint_may_be_converted_again(convert: Convert) -> None:
+    assert convert("weights.pth", "checkpoint")[0] == 0
+    assert load_checkpoint("checkpoint").run["converted_from"] == "weights.pth"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("weights.pth", "documents"), "holds other things than a checkpoint"),
+        (("weights.pth", "documents/thesis.txt"), "is a file"),
+        (("weights.pth", "other.zip"), "both files of weights"),
+        (("checkpoint", "other"), "is a checkpoint already"),
+        (("checkpoint", "weights.pth"), "exists already"),
+        (("documents", "other.pth"), "is no checkpoint"),
+        (("documents/thesis.txt", "new"), "no readable weights"),
+        (("nothing", "new"), "there is no file or checkpoint 'nothing'"),
+        (("nothing", "new.pth"), "there is no checkpoint 'nothing'"),
+        (("nothing.zip", "new"), "no readable weights"),
+        (("weights.pth", "new", "--task", "beats"), "is a forecast model"),
+        (("checkpoint", "new.pth", "--task", "beats"), "--task is for .zip and .pth files"),
+        (("weights.pth", "new", "--task", "forecast"), "--task"),
+        (("weights.pth",), "DST is missing"),
+    ],
+)
+def test_nonsense_is_a_sentence_and_a_hint_and_changes_nothing(
+    convert: Convert, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, err = convert(*words)
+    assert (code in (1, 2), out) == (True, "")
+    assert err.startswith("error: ")
+    assert told in err
+    assert "\nhint: " in err
+    assert "unexpected" not in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_an_altered_checkpoint_is_not_exported(convert: Convert) -> None:
+    config = Path("checkpoint/config.yaml")
+    config.write_text(config.read_text().replace("activation: relu", "activation: gelu"))
+    code, _, err = convert("checkpoint", "new.pth")
+    assert (code, Path("new.pth").exists()) == (1, False)
+    assert "differ from the fingerprint" in err
+
+
+def test_the_authors_beat_detector(convert: Convert, weights: Path) -> None:
+    code, _, err = convert(str(weights / "PPGPT_beat_5k_iters.zip"), "beats")
+    assert code == 0
+    assert "the authors' PPGPT_beat_5k_iters" in err
+    assert "beats model of 437,057 parameters; reads ppg at 50 Hz, 500 samples (10 s)" in err
