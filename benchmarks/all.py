@@ -47,8 +47,8 @@ def preface(rounds: int) -> str:
 Python {platform.python_version()}.
 
 `plain` is HeartGPT's maths written down directly (`benchmarks/plain.py`). Both sides hold the same weights ({weights}),
-run in turns in one process, and must agree before and while they are timed. Times are the
-processor's, medians of {rounds} rounds; a ratio is taken within its round, and the median of the ratios stands beside their range. Memory is the most by which
+run in turns in one process, and must agree before they are timed. Times are the processor's, medians of {rounds}
+rounds; a ratio is taken within its round, and the median of the ratios stands beside their range. Memory is the most by which
 a fresh process grew during one run. `promised` is the least ratio that this project holds itself to."""
 
 

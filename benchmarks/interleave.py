@@ -23,6 +23,9 @@ from torch import Tensor
 
 Run = Callable[[], Tensor]
 
+TURN = 1.0
+"""Seconds a side works in each round at least, so that both see the same neighbours."""
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -69,26 +72,27 @@ def _row(contest: Contest, rounds: int) -> str:
 
 
 def _in_turns(contest: Contest, rounds: int) -> list[list[float]]:
-    """Return the seconds of every round, one list a side; the results of every round must agree."""
+    """Return the seconds of one run in every round, one list a side, after proving the sides equal."""
     runs = [build() for build in contest.sides.values()]
-    seconds: list[list[float]] = [[], []]
-    for turn in range(rounds + 1):  # the first warms up, and proves the sides equal before anything is timed
-        results = []
-        for run, took in zip(runs, seconds, strict=True):
-            torch.manual_seed(turn)
-            start = time.process_time()
-            results.append(run())
-            if turn:
-                took.append(time.process_time() - start)
-        reference, ours = results
-        torch.testing.assert_close(
-            ours,
-            reference,
-            rtol=contest.tolerance,
-            atol=contest.tolerance,
-            msg=lambda m: f"{contest.name}: {m}",
-        )
-    return seconds
+    for seed in range(2):  # twice: a second training step sees the gradient of the first
+        reference, ours = (_seeded(run, seed) for run in runs)
+        torch.testing.assert_close(ours, reference, rtol=contest.tolerance, atol=contest.tolerance)
+    turns = [[_seconds(run) for run in runs] for _ in range(rounds)]
+    return [list(side) for side in zip(*turns, strict=True)]
+
+
+def _seeded(run: Run, seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    return run()
+
+
+def _seconds(run: Run) -> float:
+    """Return the mean time of a run over as many as fill a turn."""
+    n, start, taken = 0, time.process_time(), 0.0
+    while taken < TURN:
+        run()
+        n, taken = n + 1, time.process_time() - start
+    return taken / n
 
 
 def _peak_elsewhere(name: str, side: str) -> float:

@@ -24,7 +24,10 @@ _ALIASES = {
     **{lead.lower(): lead for lead in LEADS},
     **{name: name.upper() for name in ("vx", "vy", "vz", "v3r", "v4r", "v5r", "v7", "v8", "v9")},
 }  # fmt: skip
-_PPG = re.compile(r"^(ppg|pleth|plethysmogram|photoplethysmogram|spo2 ?(wave|pleth))\b", re.IGNORECASE)
+_PPG = re.compile(
+    r"^(ppg|plethr?|(photo)?plethysmogra(m|ph|phy)|spo2[ _]?(wave|pleth))(\b|[_\d])|[ _-](ppg|pleth)$",
+    re.IGNORECASE,
+)
 _ECOG = re.compile(r"^(ecog|ieeg|seeg)\b|^(ecog|seeg)_", re.IGNORECASE)
 _ECG = re.compile(r"^(ecg|ekg)\b|^(ecg|ekg)[_\d]", re.IGNORECASE)
 
@@ -45,7 +48,7 @@ def modality_of(channel: str) -> Modality | None:
     name = channel.strip()
     if canonical_channel(name) in _ALIASES.values() or _ECG.match(name):
         return "ecg"
-    if _PPG.match(name):
+    if _PPG.search(name):
         return "ppg"
     return "ecog" if _ECOG.match(name) else None
 

@@ -162,6 +162,23 @@ def test_a_damaged_part_is_one_sentence(folder: Path, name: str, content: bytes)
     assert caught.value.hint
 
 
+def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
+    (folder / "signal_tokenizer.json").write_text(
+        '{"kind": "levels", "n_levels": 201, "vocabulary_size": 201}'
+    )
+    with pytest.raises(CheckpointError, match=r"has 201 token ids, but the model .* has 101") as caught:
+        load_checkpoint(folder)
+    assert caught.value.hint
+
+
+def test_a_damaged_training_state_is_one_sentence(tmp_path: Path) -> None:
+    made().save(tmp_path / "run", state={"step": torch.tensor(3)})
+    (tmp_path / "run" / "state" / "training.safetensors").write_bytes(b"\x80\x04\xff")
+    with pytest.raises(CheckpointError, match="is damaged") as caught:
+        load_state(tmp_path / "run")
+    assert caught.value.hint
+
+
 def test_without_a_fingerprint_nothing_is_proved(folder: Path) -> None:
     (folder / "fingerprint.json").unlink()
     with pytest.raises(CheckpointError, match="no fingerprint"):

@@ -91,6 +91,8 @@ def run(config: Config) -> int | None:
             raise OSError(5, "Input/output error", "x.arrow")
         case "memory":
             raise MemoryError
+        case "tensor":
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
         case "pipe":
             for _ in range(100_000):
                 print("a line that nobody reads")

@@ -163,6 +163,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     for words in told:
         assert any(words in problem for problem in problems), words
     assert Config("x", "y").problems() == []
+    assert "at most 1e+09" in Config("x", "y", seconds=1e308).problems()[0]
     assert Config("x", "y", start=5).problems() == []
 
 

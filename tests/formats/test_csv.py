@@ -76,6 +76,29 @@ def test_rounded_times_give_the_round_rate(tmp_path: Path) -> None:
     assert read(tmp_path, text).fs == 360
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "  "])
+def test_a_first_column_without_a_name_is_time_if_it_rises_evenly(tmp_path: Path, delimiter: str) -> None:
+    wave = np.sin(np.arange(500)).round(3).tolist()
+    text = "\n".join(f"{10 + i / 360:.4f}{delimiter}{value}" for i, value in enumerate(wave))
+    recording = read(tmp_path, text)
+    assert (recording.fs, recording.channels) == (360, ("ch1",))
+    np.testing.assert_array_equal(recording.signal, np.array([wave], np.float32))
+    with pytest.raises(FormatError, match="states 360 Hz, but fs=100"):
+        read(tmp_path, text, fs=100)
+
+
+def test_a_first_column_without_a_name_may_count_the_samples(tmp_path: Path) -> None:
+    text = "\n".join(f"{i},{i % 7},{i % 5}" for i in range(100))
+    assert read(tmp_path, text, fs=250).channels == ("ch1", "ch2")
+    with pytest.raises(FormatError, match="states no sampling rate"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("rows", [["0,5", "1,6", "2,7"], [f"{i % 90},{i}" for i in range(100)]])
+def test_a_few_rising_numbers_or_an_uneven_column_are_a_channel(tmp_path: Path, rows: list[str]) -> None:
+    assert len(read(tmp_path, "\n".join(rows), fs=250).channels) == 2
+
+
 def test_a_counter_is_no_channel(tmp_path: Path) -> None:
     text = "sample #,MLII,V5\n" + "\n".join(f"{i},{i * 2},{i * 3}" for i in range(5))
     assert read(tmp_path, text, fs=360).channels == ("MLII", "V5")
@@ -113,9 +136,13 @@ def test_a_million_rows_take_seconds(tmp_path: Path) -> None:
         (b"I,II\n1,2\n3,four\n", "column 'II' of .* holds text, 'four', in line 3"),
         (b"1,2\n\n3,x\n", "column 2 of .* holds text, 'x', in line 3"),
         (b"I,II\n1,2\n3,4,5\n", "line 3 of .* has 3 cells, but line 2 has 2"),
+        (b"I,II\n1,2\n3\n", "line 3 of .* has 1 cells, but line 2 has 2"),
+        (b"II\n1\n2\n3\n4,5\n", "column 'II' of .* holds text, '4,5', in line 5"),
         (b"I,II,III\n1,2\n3,4\n", "names 3 columns, but line 2 has 2"),
         (b"time,II\n0,1\n0.1,2\n0.3,3\n0.4,3\n0.5,3\n", "not uniform: 0.1, then 0.3 in row 3"),
         (b"time,II\n0,1\n0,2\n0,3\n", "not uniform"),
+        (b"time,II\n0.2,1\n0.1,2\n0,3\n", "not uniform: they fall"),
+        (b"time,II\n0,1\n,2\n0.2,3\n", "time in row 2 of .* is missing"),
         (b"time (furlongs),II\n0,1\n1,2\n", "is in 'furlongs'"),
         (b"time,II\n0,1\n4,2\n8,3\n", "have no unit"),
         (b"time (s)\n0\n1\n", "time column only"),

@@ -76,6 +76,7 @@ def test_wrong_paths_say_what_and_what_to_do(folder: Path) -> None:
     (folder / "locked.dat").write_bytes(b"abc")
     for path, message in (
         (folder, "is a folder, not a recording"),
+        (Path(), "is a folder, not a recording"),
         (folder / "a.cvs", "there is no file"),
         (folder / "gone" / "x.csv", "there is no file"),
         (folder / "nothing.csv", "is empty"),

@@ -129,6 +129,18 @@ def test_top_k_and_top_p_keep_the_likeliest() -> None:
     assert share == pytest.approx(0.25 / (0.25 + 0.09 + 0.0225 + 0.0025), abs=0.03)
 
 
+def test_top_k_keeps_no_more_than_k_of_equals() -> None:
+    logits = torch.zeros(500, 6)
+    assert len(Sampling(top_k=2).draw(logits, torch.Generator().manual_seed(0)).unique()) == 2
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-45, 1e-39, 1e-6])
+def test_the_coldest_draw_is_greedy(temperature: float) -> None:
+    logits = torch.randn(50, 101, generator=torch.Generator().manual_seed(0)) * 30
+    drawn = Sampling(temperature=temperature).draw(logits, torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, Sampling(greedy=True).draw(logits, None))
+
+
 def test_refusals() -> None:
     with pytest.raises(ContractError):
         generate(checkpoint(), replace(recording(), modality="ppg", channels=("PPG",)), n_tokens=1)
@@ -136,6 +148,10 @@ def test_refusals() -> None:
         generate(checkpoint(), recording(), n_tokens=1, temperature=0, top_k=0, top_p=2)
     with pytest.raises(ConfigError, match="n_tokens is 0"):
         generate(checkpoint(), recording(), n_tokens=0)
+    several = checkpoint()
+    several.contract = replace(CONTRACT, channels=("II", "V1"))
+    with pytest.raises(CheckpointError, match="takes 2 channels"):
+        generate(several, replace(recording(), channels=("II",)), n_tokens=1)
     detector = checkpoint(n_outputs=1)
     detector.task = "rhythm"
     with pytest.raises(CheckpointError, match="rhythm detector"):

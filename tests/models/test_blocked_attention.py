@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from physiolect.models.blocked_attention import blocked_attention
+from physiolect.models.blocked_attention import blocked_attention, wins
 from physiolect.models.layers import causal_mask
 
 
@@ -53,3 +53,28 @@ def test_gradient_uses_the_same_dropped_weights() -> None:
 
     small = [x[:1, :2, :10].detach().requires_grad_() for x in (q, k, v)]
     assert torch.autograd.gradcheck(run, small)
+
+
+def test_masks_first_made_without_gradients_serve_training_too() -> None:
+    q, k, v = qkv(77)
+    with torch.inference_mode():
+        first = blocked_attention(q, k, v, scale=0.3, band=13)
+    out = blocked_attention(q, k, v, scale=0.3, band=13)
+    torch.testing.assert_close(out, first)
+    out.sum().backward()
+    assert q.grad is not None
+
+
+def test_views_of_one_projection_are_read_as_they_lie() -> None:
+    wide = torch.randn(2, 70, 3, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    q, k, v = wide.permute(2, 0, 3, 1, 4).unbind()
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3)
+    torch.testing.assert_close(blocked_attention(q, k, v, scale=0.3), expected, atol=1e-12, rtol=1e-10)
+
+
+def test_it_serves_tiny_heads_and_any_heads_whose_weights_are_dropped() -> None:
+    small, large = torch.zeros(1, 2, 9, 8), torch.zeros(1, 2, 9, 64)
+    assert wins(small, small)
+    assert not wins(large, large)
+    assert wins(large, large, dropout=0.1)
+    assert not wins(small[:, :, :1], small)  # one query of a cache

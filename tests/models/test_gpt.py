@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
+from physiolect.models import layers
 from physiolect.models.gpt import GPT, PRESETS, GPTConfig
 from physiolect.models.layers import Capture
 
@@ -22,7 +23,9 @@ VARIANTS = {
         SMALL, activation="swiglu", norm="rms", bias=False, head_bias=False, tied=True, qk_norm=True,
         attention_scale=0.2, rotary_base=500.0,
     ),
-    "published": replace(PRESETS["heartgpt-ecg"], vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2),
+    "published": replace(
+        PRESETS["heartgpt-ecg"], vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2
+    ),
 }  # fmt: skip
 
 
@@ -43,6 +46,16 @@ def test_shapes_and_last_only(model: GPT) -> None:
     full = model(ids())
     assert full.shape == (2, 24, 11)
     torch.testing.assert_close(model(ids(), last_only=True), full[:, -1:])
+
+
+@pytest.mark.parametrize("last_only", [False, True])
+def test_a_batch_in_parts_is_the_batch_at_once(
+    model: GPT, monkeypatch: pytest.MonkeyPatch, last_only: bool
+) -> None:
+    at_once = model(ids(B=7), last_only=last_only)  # with gradients, so never in parts
+    monkeypatch.setattr(layers, "CPU_TOKENS", 50)  # two windows of 24
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids(B=7), last_only=last_only), at_once)
 
 
 def test_gradient_never_comes_from_the_future_nor_from_outside_the_band(model: GPT) -> None:
@@ -131,8 +144,10 @@ def test_all_problems_are_told_at_once() -> None:
         GPTConfig(width=65, band=0, attention_dropout=2)
     with pytest.raises(ConfigError, match="even head size"):
         GPTConfig(width=12, n_heads=4)
+    with pytest.raises(ConfigError, match=r"rotary_base is 0.*attention_scale is nan.*n_outputs is 0"):
+        GPTConfig(rotary_base=0, attention_scale=float("nan"), n_outputs=0)
 
 
 def test_learned_positions_end() -> None:
-    with pytest.raises(ConfigError, match="25 positions.*end at 24"):
+    with pytest.raises(ConfigError, match=r"25 positions.*end at 24"):
         GPT(VARIANTS["learned"])(ids(T=25))

@@ -83,6 +83,11 @@ def test_refusals() -> None:
 def test_file(tmp_path: Path) -> None:
     save_tokenizer(LevelTokenizer(101, 102), tmp_path / "t.json")
     assert load_tokenizer(tmp_path / "t.json") == LevelTokenizer(101, 102)
-    (tmp_path / "t.json").write_text('{"kind": "words"}')
-    with pytest.raises(FormatError, match="no signal tokenizer"):
-        load_tokenizer(tmp_path / "t.json")
+    for content in ('{"kind": "words"}', "[" * 100_000, "[]", "{"):
+        (tmp_path / "t.json").write_text(content)
+        with pytest.raises(FormatError, match="no signal tokenizer"):
+            load_tokenizer(tmp_path / "t.json")
+    for content in ('{"kind": "levels", "n_levels": 50.5}', '{"kind": "levels", "levels": 101}'):
+        (tmp_path / "t.json").write_text(content)
+        with pytest.raises(ConfigError, match="levels"):
+            load_tokenizer(tmp_path / "t.json")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -82,7 +83,10 @@ def test_published_is_pytorchs_default_step_by_step() -> None:
 
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
-        replace(RECIPES["modern"], learning_rate=0, warmup_steps=-1, weight_decay=-0.1, clip_norm=0)
-    for name in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
+        replace(
+            RECIPES["modern"], learning_rate=math.inf, warmup_steps=-1, weight_decay=math.nan, clip_norm=0,
+            beta1=7, beta2=1.0,
+        )  # fmt: skip
+    for name in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm", "beta1", "beta2"):
         assert name in str(raised.value)
     assert raised.value.hint

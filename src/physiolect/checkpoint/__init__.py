@@ -38,15 +38,16 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Load a checkpoint folder, a published HeartGPT file, or `owner/name` from the Hugging Face Hub.
 
     Only a name of exactly that form, whose `owner` is no folder here, ever touches the network. A run's
-    folder stands for the best checkpoint in it.
+    folder stands for the best checkpoint in it, or the last where none was best yet.
 
     Raises:
         CheckpointError: there is nothing of that name, or it is incomplete, altered or unsafe.
     """
     place = whole_folder(Path(path))
-    best = whole_folder(place / "best")
-    if not (place / WEIGHTS_FILE).exists() and best.is_dir():
-        return load_folder(best)
+    if place.is_dir() and not (place / WEIGHTS_FILE).exists():
+        for kind in ("best", "last"):
+            if whole_folder(place / kind).is_dir():
+                return load_folder(whole_folder(place / kind))
     if place.is_file():
         if place.suffix.lower() in SUFFIXES:
             return load_published(place)

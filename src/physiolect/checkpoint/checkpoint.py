@@ -131,9 +131,16 @@ def load_folder(path: Path) -> Checkpoint:
             f"{path / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {reason}",
             hint="the two come from different models",
         ) from error
+    tokenizer = load_tokenizer(path / TOKENIZER_FILE)
+    if tokenizer.vocabulary_size != config.model.vocabulary_size:
+        raise CheckpointError(
+            f"{path / TOKENIZER_FILE} has {tokenizer.vocabulary_size} token ids, "
+            f"but the model of {CONFIG_FILE} has {config.model.vocabulary_size}",
+            hint="the two come from different models",
+        )
     return Checkpoint(
         model=model,
-        tokenizer=load_tokenizer(path / TOKENIZER_FILE),
+        tokenizer=tokenizer,
         contract=settings.load(InputContract, path / CONTRACT_FILE),
         task=config.task,
         run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
@@ -160,8 +167,9 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     """Read what `save` was given to resume from.
 
     Raises:
-        CheckpointError: the checkpoint holds no training state.
+        CheckpointError: the checkpoint holds no training state, or a damaged one.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     file = whole_folder(Path(path)) / STATE_FOLDER / "training.safetensors"
@@ -169,7 +177,13 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds no training state to resume from", hint="resume from a run's folder"
         )
-    return dict(load_file(str(file)))
+    try:
+        return dict(load_file(str(file)))
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{file} is damaged ({error})",
+            hint="the weights beside it can still be used, but not resumed from",
+        ) from error
 
 
 def whole_folder(path: Path) -> Path:

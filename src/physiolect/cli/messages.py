@@ -59,7 +59,7 @@ def explain(error: BaseException) -> tuple[str, str, int]:
             return f"{(error.strerror or 'it failed').lower()}: {path}", "check the path and the disk", 1
         message, hint = _OS_ERRORS[error.errno]
         return message.format(path=path), hint, 1
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _lacks_memory(error):
         return "there is not enough memory", "use a smaller input, batch or number of jobs", 1
     first_line = str(error).partition("\n")[0]
     return (
@@ -67,6 +67,12 @@ def explain(error: BaseException) -> tuple[str, str, int]:
         "this is a fault of ours: run again with --debug and report what it prints",
         1,
     )
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Tell PyTorch's errors for want of memory, which on a CPU have no type of their own."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 @contextmanager

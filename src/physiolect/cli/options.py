@@ -35,6 +35,7 @@ class Grammar:
 
     The fields that Config.POSITIONAL names are positional, one of them at most a list; all others are
     options, those without a default required. `--config FILE` reads settings from YAML; options override it.
+    `Config.complete(given)`, where there is one, may add to what was given before it is judged.
     """
 
     def __init__(self, verb: str, config: type) -> None:
@@ -73,6 +74,8 @@ class Grammar:
         if path is not None:
             values = merge(read_yaml(path), values)
             where = f"{where} with {path}"
+        if hasattr(self.config, "complete"):
+            values = self.config.complete(values)
         try:
             config: Any = from_dict(self.config, values, where, spell=self._spell)
         except ConfigError as error:

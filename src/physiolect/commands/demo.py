@@ -8,35 +8,34 @@ import shutil
 import statistics
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect import config as settings
+from physiolect.formats import list_recordings, read_recording
 from physiolect.models.gpt import GPTConfig
+from physiolect.report import Continued, Curve, Findings, Score, demo_report
 from physiolect.training import Recipe
 
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint
     from physiolect.datasets import Store
-    from physiolect.generation import Continuation
     from physiolect.recording import Recording
-    from physiolect.report import Report
 
 EXAMPLE = "physiolect demo --out physiolect-demo --minutes 2.5"
 
 MODEL = GPTConfig(
-    context_length=500, width=64, n_layers=4, n_heads=4, mlp_width=128, activation="swiglu", norm="rms",
+    context_length=500, width=64, n_layers=4, n_heads=4, mlp_width=128, band=128, activation="swiglu", norm="rms",
     bias=False, head_bias=False,
 )  # fmt: skip
 """A decoder that learns to continue ECG on two processor cores in minutes."""
-RECIPE = Recipe(learning_rate=6e-3)
+RECIPE = Recipe(learning_rate=8e-3)
 _BATCH = 8
-_FEWEST_STEPS = 20
 _PLANNED = 0.8
 """Share of the minutes that is planned, so that a computer that slows down still ends its schedule in time."""
 
@@ -52,7 +51,7 @@ _SAMPLES, _AHEAD, _CONTINUED_AT = 16, 3.0, 20.0
 _OURS = "the model"
 _RHYTHMS = ("sinus rhythm", "sinus rhythm with ectopic beats", "atrial fibrillation")
 _MARKER = "demo.yaml"
-_PARTS = ("recordings", "held-out", "store", "held-out-store", "run", "report.html", _MARKER)
+_PARTS = ("recordings", "held-out", "store", "held-out-store", "run", "report.html")
 
 
 @dataclass(frozen=True)
@@ -81,28 +80,6 @@ class Config:
         return found
 
 
-class _Trained(NamedTuple):
-    checkpoint: Checkpoint
-    steps: int
-    """Updates made, of those planned."""
-    planned: int
-    seconds: float
-
-
-class _Continued(NamedTuple):
-    name: str
-    rhythm: str
-    continuation: Continuation
-    truth: NDArray[np.float32]
-
-
-class _Score(NamedTuple):
-    name: str
-    nats: float
-    """Per token, the mean over the held-out patients."""
-    interval: tuple[float, float]
-
-
 def run(config: Config) -> int:
     """Run the demo; 130 or 143 where the user, or the machine, stopped it."""
     try:
@@ -110,37 +87,50 @@ def run(config: Config) -> int:
     except KeyboardInterrupt:
         code = 130
     if code:
-        _say(f"the demo was stopped before its report was written; to start over:\n  {_again(config)}")
+        again = f"physiolect demo --out {shlex.quote(config.out)} --seed {config.seed} --minutes {config.minutes:g}"
+        _say(f"the demo was stopped before its report was written; to start over:\n  {again}")
     return code
 
 
 def _run(config: Config, out: Path) -> int:
-    from physiolect.commands import prepare
-    from physiolect.synthetic import write_cohort
+    from physiolect.checkpoint import load_checkpoint
 
     _clear(out)
     settings.dump(config, out / _MARKER)
-    _say(
-        f"1/5  recordings of {_LEARN_FROM[0]} made patients to learn from, and of {_JUDGE_BY[0]} others to judge by"
-    )
-    for seed, folder, (n, seconds) in ((0, "recordings", _LEARN_FROM), (1, "held-out", _JUDGE_BY)):
-        write_cohort(out / folder, n_recordings=n, seconds=seconds, seed=2 * config.seed + seed)
-    _say(f"2/5  preparing lead {_LEAD} of them")
-    for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
-        code = prepare.run(prepare.Config([str(out / folder)], str(out / store), channel=_LEAD, jobs=1))
-        if code:
-            return code
-    code, trained = _train(config, out)
-    if trained is None:
+    code = _prepare(config.seed, out)
+    if code:
         return code
+    n_threads, pace = _pace()
+    planned = max(20, round(60 * _PLANNED * config.minutes / pace))
+    _say(f"3/5  training for {planned} updates, at most {config.minutes:g} minutes")
+    begun = time.perf_counter()
+    code = _train(config, out, planned, n_threads)
+    seconds = time.perf_counter() - begun
+    if code:
+        return code
+    best, last = out / "run" / "best", out / "run" / "last"
+    path = best if best.is_dir() else last  # where time was up before the first evaluation
+    checkpoint, next_commands = load_checkpoint(path), _next_commands(out, path)
+    checkpoint.verify()
     _say("4/5  continuing recordings it never saw, and scoring it beside baselines")
-    continued = _continue(trained.checkpoint, out / "held-out", config.seed)
-    scores, lead = _score(trained.checkpoint, out, config.seed)
-    _say("5/5  writing the report")
-    _write_report(out, trained, continued, scores, lead)
-    print("\nnats per token on patients it never saw, lower is better:")
+    continued = _continue(checkpoint, out / "held-out", config.seed)
+    scores, difference = _score(checkpoint, out, config.seed)
+    n_steps = load_checkpoint(last).run["step"]
+    train, validation = _curves(out / "run" / "metrics.jsonl")
+    demo_report(
+        Findings(
+            n_parameters=checkpoint.model.n_parameters(), n_steps=n_steps, n_planned=planned,
+            n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=seconds,
+            n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
+            n_levels=checkpoint.tokenizer.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
+            scores=scores, difference=difference, train=train, validation=validation,
+            example=read_recording(out / "recordings" / "ecg_0000.hea", stop=8.0).select(("I", "II", "V1", "V5")),
+            next_commands=next_commands,
+        )
+    ).write(out / "report.html")  # fmt: skip
+    print("nats per token on patients it never saw, lower is better:")
     print("\n".join(f"  {score.name:16} {score.nats:.3f}" for score in scores))
-    print(f"\nthe report: {out / 'report.html'}\n\nto try next:\n\n{_next_commands(out)}")
+    print(f"\nthe report: {out / 'report.html'}\n\nto try next:\n\n{next_commands}")
     return 0
 
 
@@ -154,64 +144,79 @@ def _clear(out: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _train(config: Config, out: Path) -> tuple[int, _Trained | None]:
-    """Train for as many updates as fit; returns pretrain's exit code, and what came of it unless it was stopped."""
-    from physiolect.checkpoint import load_checkpoint
+def _prepare(seed: int, out: Path) -> int:
+    """Make both groups of patients and a store of each; returns prepare's exit code."""
+    from physiolect.commands import prepare
+    from physiolect.synthetic import write_cohort
+
+    _say(f"1/5  making recordings of {_LEARN_FROM[0]} patients to learn from, and {_JUDGE_BY[0]} to judge by")
+    groups = (("recordings", _LEARN_FROM), ("held-out", _JUDGE_BY))
+    for number, (folder, (n_recordings, seconds)) in enumerate(groups):
+        write_cohort(out / folder, n_recordings=n_recordings, seconds=seconds, seed=2 * seed + number)
+    _say(f"2/5  preparing lead {_LEAD} of them")
+    for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
+        code = prepare.run(prepare.Config([str(out / folder)], str(out / store), channel=_LEAD, jobs=1))
+        if code:
+            return code
+    return 0
+
+
+def _train(config: Config, out: Path, n_steps: int, n_threads: int) -> int:
+    """Train into `run`; returns pretrain's exit code."""
     from physiolect.commands import pretrain
 
-    planned = _steps_within(60 * _PLANNED * config.minutes)
-    _say(f"3/5  training for {planned} updates, at most {config.minutes:g} minutes")
-    begun = time.perf_counter()
-    code = pretrain.run(
+    return pretrain.run(
         pretrain.Config(
-            str(out / "store"), str(out / "run"), steps=planned, batch_size=_BATCH, validation=_VALIDATION,
-            validation_windows=64, seed=config.seed, device="cpu", log_every=max(1, planned // 100),
-            evaluate_every=max(1, planned // 10), save_every=planned, minutes=config.minutes,
-            model=MODEL, recipe=RECIPE,
+            str(out / "store"), str(out / "run"), steps=n_steps, batch_size=_BATCH, validation=_VALIDATION,
+            validation_windows=64, seed=config.seed, device="cpu", threads=n_threads, log_every=max(1, n_steps // 100),
+            evaluate_every=max(1, n_steps // 10), save_every=n_steps, minutes=config.minutes, model=MODEL,
+            recipe=replace(RECIPE, warmup_steps=min(RECIPE.warmup_steps, n_steps // 8)),
         )
     )  # fmt: skip
-    seconds = time.perf_counter() - begun
-    if code:
-        return code, None
-    best, last = out / "run" / "best", out / "run" / "last"
-    checkpoint = load_checkpoint(best if best.is_dir() else last)
-    checkpoint.verify()
-    return 0, _Trained(checkpoint, load_checkpoint(last).run["step"], planned, seconds)
 
 
-def _steps_within(seconds: float) -> int:
-    """Return how many updates this computer makes in that time, from trying a few."""
+def _pace() -> tuple[int, float]:
+    """Try a few updates with all threads and with one, which wins where other programs keep processors busy.
+
+    Returns:
+        the better number of threads, and seconds an update takes with it.
+    """
     import torch
 
     from physiolect.models.gpt import GPT
     from physiolect.training import Callbacks, Progress, Schedule, fit, next_token_loss
 
     ids = torch.randint(MODEL.vocabulary_size, (_BATCH, MODEL.context_length + 1))
-    tried: list[Progress] = []
-    callbacks = Callbacks(save=lambda *_: None, report=tried.append)
-    fit(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, Schedule(10, log_every=1), callbacks)
-    return max(_FEWEST_STEPS, round(seconds / statistics.median(each.seconds for each in tried[2:])))
+    paces: dict[int, float] = {}
+    for n_threads in {torch.get_num_threads(), 1}:
+        torch.set_num_threads(n_threads)
+        tried: list[Progress] = []
+        callbacks = Callbacks(save=lambda *_: None, report=tried.append)
+        fit(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, Schedule(8, log_every=1), callbacks)
+        paces[n_threads] = statistics.mean(each.seconds for each in tried[2:])
+    best = min(paces, key=paces.__getitem__)
+    return best, paces[best]
 
 
-def _continue(checkpoint: Checkpoint, folder: Path, seed: int) -> list[_Continued]:
+def _continue(checkpoint: Checkpoint, folder: Path, seed: int) -> list[Continued]:
     """Continue the first recording of each rhythm that occurs in the folder."""
-    from physiolect.formats import read_recordings
     from physiolect.generation import generate, recorded_truth
 
-    contract, first = checkpoint.contract, dict[str, "Recording"]()
-    for recording in read_recordings(folder):
-        first.setdefault(_rhythm(recording), recording)
+    first: dict[str, tuple[str, Recording]] = {}
+    for path in list_recordings(folder):
+        recording = read_recording(path)
+        first.setdefault(_rhythm(recording), (path.stem, recording))
     continued = []
     for rhythm in filter(first.__contains__, _RHYTHMS):
-        recording = first[rhythm]
+        name, recording = first[rhythm]
         continuation = generate(
-            checkpoint, recording.slice(0, _CONTINUED_AT), n_tokens=round(_AHEAD * contract.fs),
-            n_samples=_SAMPLES, seed=seed, channel=_LEAD,
+            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=_SAMPLES, seed=seed, channel=_LEAD,
+            n_tokens=round(_AHEAD * checkpoint.contract.fs),
         )  # fmt: skip
         if continuation.interrupted:
             raise KeyboardInterrupt
-        truth = recorded_truth(recording, continuation, contract, _LEAD)
-        continued.append(_Continued(Path(recording.source).stem, rhythm, continuation, truth))
+        truth = recorded_truth(recording, continuation, checkpoint.contract, _LEAD)
+        continued.append(Continued(name, rhythm, continuation, truth))
     return continued
 
 
@@ -221,11 +226,11 @@ def _rhythm(recording: Recording) -> str:
     return _RHYTHMS["V" in recording.annotations.symbol]
 
 
-def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[_Score], tuple[float, float, float]]:
+def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[Score], tuple[float, float, float]]:
     """Score the model, and baselines fitted on its training part, at the same positions of held-out patients.
 
     Returns:
-        the scores, best first; and how far the model is below the best baseline: mean, low, high.
+        the scores, the model's first; and how far it is below the best baseline: mean, low, high.
     """
     from physiolect import evaluation
     from physiolect.datasets import open_store, split_rows
@@ -244,12 +249,10 @@ def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[_Score], 
         nats[fitted.name] = fitted.nll(ids)
     nats = {name: of_all[:, -_SCORED:] for name, of_all in nats.items()}
     scores = [
-        _Score(name, float(n.mean()), evaluation.bootstrap_interval(n, patients)) for name, n in nats.items()
+        Score(name, float(n.mean()), evaluation.bootstrap_interval(n, patients)) for name, n in nats.items()
     ]
     rival = min(scores[1:], key=lambda score: score.nats).name
-    return sorted(scores, key=lambda score: score.nats), evaluation.paired_difference(
-        nats[rival], nats[_OURS], patients
-    )
+    return scores, evaluation.paired_difference(nats[rival], nats[_OURS], patients)
 
 
 def _windows(
@@ -265,125 +268,32 @@ def _windows(
     return ids, [store.sources[row] for row in loader.spread(_WINDOWS).rows]
 
 
-def _write_report(
-    out: Path,
-    trained: _Trained,
-    continued: list[_Continued],
-    scores: list[_Score],
-    lead: tuple[float, float, float],
-) -> None:
-    from physiolect.formats import read_recording
-    from physiolect.plots import forecast_figure, loss_figure, recording_figure
-    from physiolect.report import Report
+def _curves(metrics: Path) -> tuple[Curve, Curve]:
+    """Return training and validation loss over the updates."""
+    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
 
-    report = Report("A small transformer learns ECG").text(_opening(trained, scores, lead))
-    _report_continuations(report, continued)
-    report.text("## How good are its forecasts?").figure(
-        forecast_figure([s.name for s in scores], [s.nats for s in scores], [s.interval for s in scores],
-            highlight=[_OURS], title="One sample ahead, on patients never seen"),
-        f"Mean over {_JUDGE_BY[0]} held-out patients; the whiskers are 95 % intervals, by drawing patients again.",
-    ).text(_METHOD)  # fmt: skip
-    lines = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
-    train, validation = (
-        ([line["step"] for line in lines if kind in line], [line[kind] for line in lines if kind in line])
-        for kind in ("loss", "validation_loss")
-    )
-    report.text("## How it learned").figure(
-        loss_figure(train, validation),
-        "Nats per token over all positions of whole windows, each cut into levels by its own range: not the "
-        "same quantity as above. Validation is on patients set aside from training.",
-    )
-    example = (
-        read_recording(out / "recordings" / "ecg_0000.hea").slice(0, 8.0).select(("I", "II", "V1", "V5"))
-    )
-    report.text("## What it learned from").figure(
-        recording_figure(example, title="ecg_0000"),
-        f"One of the {_LEARN_FROM[0]} made recordings, four of its twelve leads, with the marks of its beats. "
-        f"The model learned from lead {_LEAD} alone, and was never shown a mark.",
-    )
-    report.text(f"## To try next\n\n```\n{_next_commands(out)}\n```").write(out / "report.html")
+    def curve(name: str) -> Curve:
+        told = [line for line in lines if name in line]
+        return [line["step"] for line in told], [line[name] for line in told]
+
+    return curve("loss"), curve("validation_loss")
 
 
-_METHOD = f"""\
-Every window holds {_SEEN + _SCORED} samples, cut into {MODEL.vocabulary_size} levels by the range of its first \
-{_SEEN} alone, so that nothing of what is to be forecast shows in the scale. The last {_SCORED} are scored, one \
-sample ahead, at the same positions for all. The baselines were fitted on the recordings the model was trained on:
-
-- **unigram** knows how often each level occurs;
-- **repeat last beat** expects what came one heartbeat ago, with the period found in the past of the window;
-- **AR(p)** is a linear prediction from the last p samples, with p chosen on a part of the training windows.
-
-The two that predict a value carry a discretised Laplace noise, so that all are scored in the same currency."""
-
-
-def _opening(trained: _Trained, scores: list[_Score], lead: tuple[float, float, float]) -> str:
-    nats = {score.name: score.nats for score in scores}
-    rival = min(nats.keys() - {_OURS}, key=nats.__getitem__)
-    tokens = trained.steps * _BATCH * MODEL.context_length
-    difference, low, high = lead
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no different from"
-    early = (
-        ""
-        if trained.steps >= trained.planned
-        else f" The time was up after {trained.steps} of {trained.planned} updates, so it could have learned more."
-    )
-    return f"""\
-A decoder of {trained.checkpoint.model.n_parameters():,} parameters was trained on this computer's processor for \
-{trained.seconds / 60:.1f} minutes: {trained.steps} updates, {tokens / 1e6:.2g} million samples of lead {_LEAD}, each a \
-token.{early} It was then shown {_JUDGE_BY[0]} patients it had never seen.
-
-There it needs **{nats[_OURS]:.2f} nats per token**, and the best baseline, {rival}, {nats[rival]:.2f}: the model is \
-{verdict} it, by {difference:.2f} (95 % interval over patients {low:.2f} to {high:.2f}).
-
-**What this does not show.** The patients are made by a formula, far more alike than people are. That a model learns \
-them in minutes says that everything from file to forecast works here, and nothing about its worth on real recordings."""
-
-
-def _report_continuations(report: Report, continued: list[_Continued]) -> None:
-    from physiolect.plots import continuation_figure
-
-    report.text(
-        f"## What comes next?\n\nThe model saw the last five seconds and drew {_SAMPLES} continuations. They part with "
-        "time, as they should: the heart rate wanders, and premature beats come unannounced. Each recording is the "
-        "first of its rhythm among the held-out ones, not the best."
-    )
-    for name, rhythm, continuation, truth in continued:
-        for drawn, told in (
-            (continuation.signal, f"{_SAMPLES} continuations, and what was really recorded."),
-            (continuation.signal[:1], "The first of these continuations alone."),
-        ):
-            figure = continuation_figure(
-                continuation.context.signal[0], drawn, fs=continuation.fs, unit=continuation.unit,
-                title=f"{name} · {rhythm}", truth=truth if len(drawn) > 1 else None,
-            )  # fmt: skip
-            report.figure(figure, told)
-
-
-def _next_commands(out: Path) -> str:
-    run, recording = shlex.quote(str(out / "run")), shlex.quote(str(out / "held-out" / "ecg_0000.hea"))
+def _next_commands(out: Path, checkpoint: Path) -> str:
+    model, recording = (shlex.quote(str(path)) for path in (checkpoint, out / "held-out" / "ecg_0000.hea"))
     return f"""\
 # what a recording or a checkpoint holds
 physiolect inspect {recording}
-physiolect inspect {run}
+physiolect inspect {model}
 # continue another moment of it, or a recording of your own
-physiolect generate {recording} --channel {_LEAD} --stop 40 --checkpoint {run} --out continued
-physiolect generate YOUR_RECORDING --checkpoint {run} --out continued
+physiolect generate {recording} --channel {_LEAD} --stop 40 --checkpoint {model} --out continued
+physiolect generate YOUR_RECORDING --checkpoint {model} --out continued
 # train on your own recordings
 physiolect prepare YOUR_FOLDER --out store
 physiolect pretrain store --out run
 # use the published HeartGPT weights
 physiolect convert ECGPT_560k_iters.zip heartgpt-ecg
 physiolect generate YOUR_RECORDING --checkpoint heartgpt-ecg --out continued"""
-
-
-def _again(config: Config) -> str:
-    default = Config()
-    options = [
-        f"--{each.name} {shlex.quote(str(getattr(config, each.name)))}"
-        for each in fields(config)
-        if getattr(config, each.name) != getattr(default, each.name)
-    ]
-    return " ".join(["physiolect demo", *options])
 
 
 def _say(text: str) -> None:

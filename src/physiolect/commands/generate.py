@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EXAMPLE = "physiolect generate mitdb/100 --checkpoint ECGPT_560k_iters.zip --stop 300 --out continued"
 
 _SECONDS, _SAMPLES = 5.0, 5
+_MOST_SECONDS = 1e9
+"""Three decades: a longer wish is a slip of the hand."""
 _LEVELS = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
 _READ_BEFORE = 60.0
 """Seconds read before the window: more than the filters and gaps that reach into it."""
@@ -92,6 +94,8 @@ class Config:
             for name, value in from_1.items()
             if value is not None and value < 1
         ]
+        if self.seconds is not None and _MOST_SECONDS < self.seconds < inf:
+            found.append(f"--seconds is {self.seconds:g}, but must be at most {_MOST_SECONDS:g}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             found.append(f"--top-p is {self.top_p:g}, but must be above 0 and at most 1")
         if not 0 <= self.seed < 2**63:

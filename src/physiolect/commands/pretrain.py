@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -33,6 +34,11 @@ from physiolect.training import (
 )
 
 EXAMPLE = "physiolect pretrain store --out runs/ecg --steps 2000"
+
+_SETTINGS_FILE = "settings.yaml"
+_FREE = ("store", "out", "resume", "minutes", "threads", "device")
+"""Settings that a resumed run may change: none of them decides a number."""
+_LEVELS, _MOST = 101, 10**9
 
 PRESETS = {"modern": "modern", "heartgpt-ecg": "published", "heartgpt-ppg": "published"}
 """Model preset -> the training recipe that goes with it."""
@@ -92,22 +98,50 @@ class Config:
             found.append(
                 f"preset {self.preset} is what was published: --model and --recipe go with preset modern"
             )
-        for name in (
-            "steps",
-            "batch_size",
-            "accumulate",
-            "validation_windows",
-            "log_every",
-            "evaluate_every",
-            "save_every",
-        ):
-            if getattr(self, name) < 1:
-                found.append(f"{name} is {getattr(self, name)}, but must be at least 1")
+        counts = ("steps", "batch_size", "accumulate", "validation_windows", "log_every", "evaluate_every")
+        for name in (*counts, "save_every", "threads", "scale_samples"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= _MOST:
+                found.append(f"{name} is {value}, but must be from 1 to {_MOST:,}")
         if not 0 < self.validation < 1:
             found.append(f"validation is {self.validation}, but must be between 0 and 1")
-        if not self.resume and (Path(self.out) / "last").exists():
+        if not 0 <= self.seed < 2**63:
+            found.append(f"seed is {self.seed}, but must be from 0 to 2^63 - 1")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            found.append(f"minutes is {self.minutes}, but must be above 0")
+        if self.model.vocabulary_size < _LEVELS:
+            found.append(
+                f"model.vocabulary_size is {self.model.vocabulary_size}, but there are {_LEVELS} levels"
+            )
+        if self.model.n_outputs is not None:
+            found.append("model.n_outputs is for detection heads: leave it out to predict the next level")
+        saved = any((Path(self.out) / name).exists() for name in ("last", "last.old"))
+        if saved and not self.resume:
             found.append(f"{self.out} holds a run already: give --resume to go on with it, or another --out")
+        if self.resume and not saved:
+            found.append(f"{self.out} holds nothing to resume: leave --resume out to start a run")
         return found
+
+    @classmethod
+    def complete(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what was given, and on `resume` the settings the run had, which must not be contradicted.
+
+        Raises:
+            ConfigError: a setting was given that the run did not have.
+        """
+        file = Path(str(given.get("out"))) / _SETTINGS_FILE
+        if given.get("resume") is not True or not file.is_file():
+            return given
+        before = config.read_yaml(file)
+        free = {name: value for name, value in given.items() if name in _FREE}
+        kept = {name: value for name, value in given.items() if name not in _FREE}
+        changed = [name for name, value in kept.items() if config.merge(before, {name: value}) != before]
+        if changed:
+            raise ConfigError(
+                f"a resumed run keeps its settings, but {', '.join(changed)} differs from {file}",
+                hint="leave these out, or start a new run",
+            )
+        return {**before, **free}
 
     @property
     def chosen(self) -> tuple[GPTConfig, Recipe]:
@@ -120,14 +154,17 @@ class Config:
 def run(settings: Config) -> int:
     """Train, or go on training; returns 130 or 143 if a signal ended it."""
     out = Path(settings.out)
-    if settings.resume:
-        settings = _as_before(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    store = open_store(settings.store)
+    store = open_store(settings.store, verify=True)
+    if len(store.contract.channels) > 1:
+        raise ConfigError(
+            f"{settings.store} holds {len(store.contract.channels)} channels a row, but this decoder reads one",
+            hint="prepare a store of one channel: --contract heartgpt-ecg",
+        )
     model_config, recipe = settings.chosen
-    tokenizer = LevelTokenizer(101, model_config.vocabulary_size)
+    tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
     train_rows, validation_rows = split_rows(store, settings.validation, settings.seed)
     device = choose_device(settings.device)
     shared: dict[str, Any] = {
@@ -140,10 +177,17 @@ def run(settings: Config) -> int:
     held_out = LevelBatches(store, validation_rows, tokenizer, **shared).fixed(settings.validation_windows)
     if settings.resume:
         checkpoint, state = load_checkpoint(out / "last"), load_state(out / "last")
+        if checkpoint.run.get("store_sha256") != store.digest:
+            raise ConfigError(
+                f"{settings.store} is another store than the run was trained on",
+                hint="resume with the same store",
+            )
     else:
-        contract = replace(store.contract, max_samples=model_config.context_length)
+        longest = model_config.context_length
+        shortest = min(store.contract.min_samples, longest)
+        contract = replace(store.contract, min_samples=shortest, max_samples=longest)
         checkpoint, state = Checkpoint(GPT(model_config), tokenizer, contract), None
-        config.dump(settings, out / "settings.yaml")
+        config.dump(settings, out / _SETTINGS_FILE)
     checkpoint.model.to(device)
     size = settings.batch_size
     tokens_per_step = size * settings.accumulate * model_config.context_length
@@ -169,7 +213,7 @@ def run(settings: Config) -> int:
                     settings.save_every,
                 ),
                 Callbacks(
-                    save=_saver(checkpoint, out, settings),
+                    save=_saver(checkpoint, out, settings, store.digest),
                     report=journal.report,
                     evaluate=lambda: _mean_loss(checkpoint.model, held_out, size),
                     should_stop=stop.asked,
@@ -179,27 +223,6 @@ def run(settings: Config) -> int:
     return _farewell(outcome, settings, stop)
 
 
-def _as_before(settings: Config) -> Config:
-    """Return the settings the run in `out` had; those given now must not contradict them."""
-    file = Path(settings.out) / "settings.yaml"
-    if not file.is_file():
-        raise ConfigError(f"{settings.out} holds no run to resume", hint="leave --resume out to start one")
-    before = config.load(Config, file)
-    free = ("out", "store", "resume", "minutes", "threads", "device")
-    default = Config(store="", out="")
-    changed = [
-        f"{name} was {getattr(before, name)}, not {getattr(settings, name)}"
-        for name in Config.__dataclass_fields__
-        if name not in free and getattr(settings, name) not in (getattr(before, name), getattr(default, name))
-    ]
-    if changed:
-        raise ConfigError(
-            f"a resumed run keeps its settings: {'; '.join(changed)}",
-            hint="leave these out, or start a new run",
-        )
-    return replace(before, **{name: getattr(settings, name) for name in free})
-
-
 @torch.inference_mode()
 def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int) -> float:
     pieces = ids.split(size)
@@ -207,7 +230,7 @@ def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int) -> float:
 
 
 def _saver(
-    checkpoint: Checkpoint, out: Path, settings: Config
+    checkpoint: Checkpoint, out: Path, settings: Config, store_digest: str
 ) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
     def save(kind: Literal["last", "best"], state: Callable[[], dict[str, torch.Tensor]]) -> None:
         tensors = state()
@@ -215,6 +238,7 @@ def _saver(
             "made_by": f"physiolect {__version__} pretrain",
             "step": int(tensors["step"]),
             "validation_loss": float(tensors["best"]),
+            "store_sha256": store_digest,
             "settings": config.to_dict(settings),
         }
         checkpoint.save(out / kind, state=tensors if kind == "last" else None)

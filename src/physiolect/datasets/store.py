@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physiolect.config import to_dict
 from physiolect.contract import InputContract
 from physiolect.datasets.manifest import (
     Manifest,
@@ -91,6 +93,12 @@ class Store:
     def contract(self) -> InputContract:
         """What every row keeps to."""
         return self.manifests[0].header.contract
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over its shards' hashes and its contract: the same for the same samples, wherever they lie."""
+        shards = [shard.sha256 for manifest in self.manifests for shard in manifest.shards]
+        return hashlib.sha256(repr((to_dict(self.contract), shards)).encode()).hexdigest()
 
     @property
     def rejected(self) -> tuple[Rejection, ...]:

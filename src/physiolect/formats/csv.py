@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing, replacing
-from physiolect.formats.matrix import check_size, recordings_in
+from physiolect.formats.matrix import MAX_CHANNELS, check_size, recordings_in
 from physiolect.formats.request import Request, Unit, unit_name
 from physiolect.recording import Recording
 
@@ -31,6 +31,8 @@ _SECONDS = {
 }
 _COUNTERS = {"", "index", "sample", "samples", "sample #", "sample number"}
 _WITH_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
+_EVEN_ROWS = 16
+"""A column without a name must rise evenly for so many rows to be taken for time; no signal does."""
 _BLOCK = 65_536  # rows written at once
 
 
@@ -58,7 +60,8 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     """Yield the recordings of a text table.
 
     Columns are channels where a header names them; "II (mV)" gives the unit. A first column called time
-    (t, seconds, ms …) gives the rate. Without a header the numbers are taken as any matrix is.
+    (t, seconds, ms …) gives the rate. Without a header a first column that rises evenly is time in seconds, or
+    counts the samples; all other numbers are taken as any matrix is.
 
     Raises:
         FormatError: the file is no text, has text or a missing cell among its numbers, or times that are not uniform.
@@ -68,6 +71,13 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     if not table.header:
         if values.shape[1] > 1 and np.isnan(values[:, -1]).all():
             values = values[:, :-1]  # a delimiter ends every line
+        if _rises_evenly(values):
+            steps, values = values[:, 0], values[:, 1:]
+            counts = np.array_equal(steps - steps[0], np.arange(len(steps)))
+            stated = None if counts else _rate(steps, "", path, want.fs)
+            names = [f"ch{i + 1}" for i in range(values.shape[1])]
+            yield from recordings_in(values.T, want, path, stated_fs=stated, channels=names, as_is=True)
+            return
         yield from recordings_in(values.reshape(-1) if 1 in values.shape else values, want, path)
         return
     names, units = _names_and_units(table, values)
@@ -118,7 +128,9 @@ def _table(path: Path) -> _Table:
     if not full:
         raise FormatError(f"{path} holds no numbers", hint="choose a file with a signal in it")
     sample = full[min(2, len(full) - 1)][1]
-    delimiter = next((mark for mark in "\t;," if mark in sample), None)
+    # by most of the lines: one that is cut short must not decide for all
+    body = [line for _, line in full[1:50]] or [sample]
+    delimiter = next((mark for mark in "\t;," if 2 * sum(mark in line for line in body) >= len(body)), None)
     header: list[list[str]] = []
     while full and len(header) < 2:
         line = full[0][1].strip()
@@ -136,7 +148,7 @@ def _table(path: Path) -> _Table:
     if not full:
         raise FormatError(f"{path} holds no numbers, only a header", hint="choose a file with a signal in it")
     lines = [line for _, line in full]
-    if delimiter != "," and any("," in line for line in lines):
+    if delimiter in (";", "\t") and any("," in line for line in lines):
         lines = [line.replace(",", ".") for line in lines]
     return _Table(path, delimiter, header, lines, [number for number, _ in full])
 
@@ -221,6 +233,17 @@ def _is_counter(name: str, column: NDArray[np.float64]) -> bool:
     return name.lower() in _COUNTERS and len(column) > 1 and bool(np.array_equal(column - column[0], counts))
 
 
+def _rises_evenly(values: NDArray[np.float64]) -> bool:
+    """Tell whether the first of several columns can be nothing but time."""
+    n_rows, n_columns = values.shape
+    if not 2 <= n_columns <= MAX_CHANNELS + 1 or n_rows < max(_EVEN_ROWS, n_columns):
+        return False
+    first, last = values[0, 0], values[-1, 0]
+    step = (last - first) / (n_rows - 1)
+    off = np.abs(values[:, 0] - first - step * np.arange(n_rows)).max()  # NaN where a time is missing
+    return bool(step > 0 and off < 0.5 * step)
+
+
 def _rate(times: NDArray[np.float64], unit: str, path: Path, given: float | None) -> float | None:
     """Return the rate in Hz that a column of times tells; None where one sample tells nothing.
 
@@ -232,8 +255,15 @@ def _rate(times: NDArray[np.float64], unit: str, path: Path, given: float | None
         raise FormatError(f"the time column of {path} is in '{unit}'", hint="give it in s or ms")
     if len(times) < 2:
         return None
+    if np.isnan(times).any():
+        row = int(np.isnan(times).argmax()) + 1
+        raise FormatError(
+            f"the time in row {row} of {path} is missing", hint="fill it in, or remove the column and give fs"
+        )
     steps = np.diff(times)
     step = float(np.median(steps))
+    if step < 0:
+        raise FormatError(f"the times of {path} are not uniform: they fall", hint="sort the rows by time")
     # Rounded times may be off by less than half a step; a sample lost or doubled is off by a whole one.
     uneven = np.flatnonzero(~(np.abs(steps - step) < 0.5 * step))
     if uneven.size or not np.isfinite(step):

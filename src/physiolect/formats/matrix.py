@@ -121,11 +121,12 @@ def recordings_in(
         )
     fs = want.rate(stated_fs, path)
     names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
-    if len(names) != layout.n_channels or (units and len(units) != layout.n_channels):
-        raise FormatError(
-            f"{path} names {len(names)} channels, but holds {layout.n_channels}",
-            hint="name every channel once",
-        )
+    for what, given in (("names", names), ("gives the units of", units)):
+        if given and len(given) != layout.n_channels:
+            raise FormatError(
+                f"{path} {what} {len(given)} channels, but holds {layout.n_channels}",
+                hint="name every channel once, with its unit where it is known",
+            )
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
     for record in range(layout.n_records):

@@ -118,6 +118,8 @@ def find_header(path: Path) -> Path | None:
     """
     if path.suffix == ".hea":
         return path
+    if not path.name:  # "." and "/" have none
+        return None
     if not path.exists() or path.is_dir():
         header = path.with_name(path.name + ".hea")
         return header if header.is_file() else None

@@ -80,7 +80,7 @@ def generate(
 
     Raises:
         ContractError: the recording cannot be made into what the model accepts.
-        CheckpointError: the checkpoint is no decoder.
+        CheckpointError: the checkpoint is no decoder, or takes several channels.
         ConfigError: a setting is out of range.
     """
     if checkpoint.task != "forecast":
@@ -91,6 +91,11 @@ def generate(
     for name, value in (("n_tokens", n_tokens), ("n_samples", n_samples)):
         if value < 1:
             raise ConfigError(f"{name} is {value}, but must be at least 1", hint=f"pass {name}=1 or more")
+    if len(checkpoint.contract.channels) > 1:
+        raise CheckpointError(
+            f"the checkpoint takes {len(checkpoint.contract.channels)} channels, but one alone can be continued",
+            hint="use a model whose contract names one channel, or any (*)",
+        )
     context, report = adapt(recording, checkpoint.contract, channel)
     ids, scale = checkpoint.tokenizer.encode(context.signal[0])
     device = checkpoint.model.tokens.weight.device

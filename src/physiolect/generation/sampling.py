@@ -9,6 +9,9 @@ from torch import Tensor
 
 from physiolect.errors import ConfigError
 
+_COLDEST = 1e-30
+"""Colder than this is greedy already, and nothing in float32."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -46,10 +49,11 @@ class Sampling:
         if self.greedy:
             return logits.argmax(-1, keepdim=True)
         if self.temperature != 1.0:
-            logits = logits / self.temperature
+            # with the likeliest at 0 no temperature, however small, makes two infinities
+            logits = (logits - logits.amax(-1, keepdim=True)) / max(self.temperature, _COLDEST)
         if self.top_k is not None and self.top_k < logits.shape[-1]:
-            smallest = logits.topk(self.top_k, -1).values[:, -1:]
-            logits = logits.masked_fill(logits < smallest, -torch.inf)
+            kept, order = logits.topk(self.top_k, -1)  # of equals at the edge only as many as fit
+            logits = torch.full_like(logits, -torch.inf).scatter(-1, order, kept)
         if self.top_p is not None and self.top_p < 1:
             ranked, order = logits.sort(-1, descending=True)
             before = ranked.softmax(-1).cumsum(-1) - ranked.softmax(-1)  # mass of the likelier ones

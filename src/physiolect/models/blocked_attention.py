@@ -56,51 +56,63 @@ class _BlockedAttention(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, band: int | None, dropout: float
     ) -> Tensor:
-        out_t = q.new_empty(q.mT.shape)  # (B, H, D, T)
+        out = _like_projected(q)
         blocks, room = _query_blocks(q.shape[2], band, q.dtype), _room(q)
         kept: list[Tensor | None] = []
         for heads in _head_blocks(q):
-            q_h, k_t, v_t, o_t = q[heads], k[heads].mT, v[heads].mT.contiguous(), out_t[heads]
-            for rows, cols, mask in blocks:
-                weights = _weights(q_h[:, rows], k_t[:, :, cols], mask, scale, room)  # (h, t, s)
+            k_t, v_t = k[heads].mT, v[heads].mT.contiguous()  # (h, D, T)
+            parts = []
+            for q_b, (cols, mask) in zip(q[heads].split(QUERY_BLOCK, 1), blocks, strict=True):
+                weights = _weights(q_b, k_t[:, :, cols], mask, scale, room)  # (h, t, s)
                 keep = _draw_kept(weights.shape, dropout) if dropout else None
                 if keep is not None:
                     weights.mul_(keep)
-                o_t[:, :, rows] = torch.bmm(v_t[:, :, cols], weights.mT)
+                parts.append(torch.bmm(v_t[:, :, cols], weights.mT))  # (h, D, t)
                 kept.append(keep)
+            out[heads] = torch.cat(parts, -1).mT
         if dropout:
-            out_t.mul_(1 / (1 - dropout))
-        ctx.save_for_backward(q, k, v, out_t)
+            out.mul_(1 / (1 - dropout))
+        ctx.save_for_backward(q, k, v, out)
         ctx.scale, ctx.band, ctx.dropout, ctx.kept = scale, band, dropout, kept
-        return out_t.mT
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, out_t = ctx.saved_tensors
+        q, k, v, out = ctx.saved_tensors
         g = grads[0]
-        less = (g * out_t.mT).sum(-1, keepdim=True).neg_()  # (B, H, T, 1): the softmax takes it off each row
+        less = (g * out).sum(-1, keepdim=True).neg_()  # (B, H, T, 1): the softmax takes it off each row
         if ctx.dropout:
             g = g / (1 - ctx.dropout)
-        dq_t, dk_t, dv_t = torch.empty_like(out_t), torch.zeros_like(out_t), torch.zeros_like(out_t)
+        dq, dk, dv = (_like_projected(q) for _ in range(3))
         blocks, room, second_room = _query_blocks(q.shape[2], ctx.band, q.dtype), _room(q), _room(q)
         kept = iter(ctx.kept)
         for heads in _head_blocks(q):
-            q_h, g_h, less_h, v_t = q[heads], g[heads], less[heads], v[heads].mT  # (h, T, D), last (h, D, T)
-            q_t, k_t, g_t = (x[heads].mT.contiguous() for x in (q, k, g))
-            for rows, cols, mask in blocks:
-                weights = _weights(q_h[:, rows], k_t[:, :, cols], mask, ctx.scale, room)
+            q_t, k_t, v_t, g_t = (x[heads].mT.contiguous() for x in (q, k, v, g))  # (h, D, T)
+            dk_t, dv_t, parts = torch.zeros_like(k_t), torch.zeros_like(v_t), []
+            rows = (x.split(QUERY_BLOCK, 1) for x in (q[heads], g[heads], less[heads], q_t.mT, g_t.mT))
+            for q_b, g_b, less_b, q_bt, g_bt, (cols, mask) in zip(*rows, blocks, strict=True):
+                k_b = k_t[:, :, cols]
+                weights = _weights(q_b, k_b, mask, ctx.scale, room)
                 keep, ds = next(kept), _part(second_room, weights.shape)  # (h, t, s)
                 if keep is None:
-                    torch.baddbmm(less_h[:, rows], g_h[:, rows], v_t[:, :, cols], out=ds).mul_(weights)
+                    torch.baddbmm(less_b, g_b, v_t[:, :, cols], out=ds).mul_(weights)
                 else:
-                    torch.bmm(g_h[:, rows], v_t[:, :, cols], out=ds).mul_(keep)
-                    ds.add_(less_h[:, rows]).mul_(weights)
+                    torch.bmm(g_b, v_t[:, :, cols], out=ds).mul_(keep)
+                    ds.add_(less_b).mul_(weights)
                     weights.mul_(keep)
-                dv_t[heads][:, :, cols] += torch.bmm(g_t[:, :, rows], weights)
-                dk_t[heads][:, :, cols] += torch.bmm(q_t[:, :, rows], ds)
-                dq_t[heads][:, :, rows] = torch.bmm(k_t[:, :, cols], ds.mT)
-        return dq_t.mul_(ctx.scale).mT, dk_t.mul_(ctx.scale).mT, dv_t.mT, None, None, None
+                dv_t[:, :, cols] += torch.bmm(g_bt.mT, weights)
+                dk_t[:, :, cols] += torch.bmm(q_bt.mT, ds)
+                parts.append(torch.bmm(k_b, ds.mT))
+            dq[heads] = torch.cat(parts, -1).mT
+            dk[heads], dv[heads] = dk_t.mT, dv_t.mT
+        return dq.mul_(ctx.scale), dk.mul_(ctx.scale), dv, None, None, None
+
+
+def _like_projected(q: Tensor) -> Tensor:
+    """Return an empty (B, H, T, D) that lies in memory as (B, T, H, D), as projections read and write it."""
+    B, H, T, D = q.shape
+    return q.new_empty(B, T, H, D).transpose(1, 2)
 
 
 def _head_blocks(q: Tensor) -> Iterator[tuple[int, slice]]:
@@ -109,8 +121,8 @@ def _head_blocks(q: Tensor) -> Iterator[tuple[int, slice]]:
 
 
 @lru_cache(maxsize=8)
-def _query_blocks(T: int, band: int | None, dtype: torch.dtype) -> list[tuple[slice, slice, Tensor]]:
-    """Return each block of queries, the stretch of keys any of them sees, and its additive mask (t, s).
+def _query_blocks(T: int, band: int | None, dtype: torch.dtype) -> list[tuple[slice, Tensor]]:
+    """Return for each block of queries the stretch of keys any of them sees, and the additive mask (t, s).
 
     The masks are windows on one strip, since they depend on the distance between query and key alone.
     """
@@ -124,7 +136,7 @@ def _query_blocks(T: int, band: int | None, dtype: torch.dtype) -> list[tuple[sl
         stop = min(start + QUERY_BLOCK, T)
         first, shift = 0 if band is None else max(0, start - band + 1), before - start
         mask = strip[: stop - start, first + shift : stop + shift]
-        blocks.append((slice(start, stop), slice(first, stop), mask))
+        blocks.append((slice(first, stop), mask))
     return blocks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
 
 from torch import Tensor, nn
@@ -88,6 +89,12 @@ class GPTConfig:
         for name in ("attention_dropout", "residual_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 found.append(f"{name} is {getattr(self, name)}, but must be in [0, 1)")
+        if not 0 < self.rotary_base < inf:
+            found.append(f"rotary_base is {self.rotary_base}, but must be above 0")
+        if self.attention_scale is not None and not 0 < self.attention_scale < inf:
+            found.append(f"attention_scale is {self.attention_scale}, but must be above 0")
+        if self.n_outputs is not None and self.n_outputs < 1:
+            found.append(f"n_outputs is {self.n_outputs}, but must be at least 1, or none for one a token id")
         if self.tied and self.n_outputs not in (None, self.vocabulary_size):
             found.append("a tied head has one output a token id, so n_outputs must stay empty")
         return found

@@ -80,7 +80,7 @@ class LayerCache:
             self._keys[:, :, slots] = k[:, :, T - kept :]
             self._values[:, :, slots] = v[:, :, T - kept :]
         held = min(self.seen, self.capacity)
-        return self._keys[:, :, :held], self._values[:, :, :held]
+        return self._keys.narrow(2, 0, held), self._values.narrow(2, 0, held)
 
     def repeat(self, n: int) -> None:
         """Make `n` copies along the batch, so that samples share one prefill."""
@@ -202,16 +202,18 @@ class Attention(nn.Module):
 
     def _project(self, x: Tensor, source: Tensor | None, last_only: bool) -> tuple[Tensor, Tensor, Tensor]:
         if source is None and (not last_only or x.shape[1] == 1):
-            q, k, v = self.qkv(x).chunk(3, -1)
-        else:
-            E, weight, bias = self.width, self.qkv.weight, self.qkv.bias
-            q_bias, kv_bias = (None, None) if bias is None else (bias[:E], bias[E:])
-            q = F.linear(x[:, -1:] if last_only else x, weight[:E], q_bias)
-            k, v = F.linear(x if source is None else source, weight[E:], kv_bias).chunk(2, -1)
-        return self._heads(q), self._heads(k), self._heads(v)
+            q, k, v = self._heads(self.qkv(x), 3)
+            return q, k, v
+        E, weight, bias = self.width, self.qkv.weight, self.qkv.bias
+        q_bias, kv_bias = (None, None) if bias is None else (bias[:E], bias[E:])
+        (q,) = self._heads(F.linear(x[:, -1:] if last_only else x, weight[:E], q_bias), 1)
+        k, v = self._heads(F.linear(x if source is None else source, weight[E:], kv_bias), 2)
+        return q, k, v
 
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.n_heads, self.head_size).transpose(1, 2)  # (B, H, T, D)
+    def _heads(self, x: Tensor, n: int) -> tuple[Tensor, ...]:
+        """Split (B, T, n E) into n of (B, H, T, D) without copying."""
+        B, T, _ = x.shape
+        return tuple(part.transpose(1, 2) for part in x.view(B, T, n, self.n_heads, self.head_size).unbind(2))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         dropout = self.dropout if self.training else 0.0

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from physiolect.config import from_dict
 from physiolect.errors import FormatError
 from physiolect.tokenizers.levels import LevelScale, LevelTokenizer
 
@@ -27,12 +28,14 @@ def load_tokenizer(path: str | Path) -> LevelTokenizer:
 
     Raises:
         FormatError: the file is missing or no tokenizer of ours.
+        ConfigError: a setting is unknown, of the wrong type or out of range.
     """
     hint = f"pass a {FILE_NAME} written by physiolect"
     try:
         fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        return _KINDS[fields.pop("kind")](**fields)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        cls = _KINDS[fields.pop("kind")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(
             f"{path} is no signal tokenizer ({type(error).__name__}: {error})", hint=hint
         ) from error
+    return from_dict(cls, fields, str(path))

@@ -16,6 +16,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     check_option("device", name.partition(":")[0], ("cpu", "cuda", "mps", "xpu"))
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError("device is cuda, but PyTorch sees no GPU here", hint="leave --device out")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'{name}' names no device", hint="write cpu, cuda, or cuda:1 for the second"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device is {name}, but PyTorch sees no such GPU here", hint="leave --device out")
+    return device

@@ -118,7 +118,7 @@ def fit(
             callbacks.save("last", state)
             raise TrainingError(
                 f"update {step + 1} has a loss of {loss} and a gradient of norm {norm}",
-                hint=f"the weights of update {step} are saved; lower the learning rate, or look at the data",
+                hint=f"the weights of update {step} are saved; start anew with a lower rate, or look at the data",
             )
         step, total = step + 1, total + loss
         stopping = callbacks.should_stop()
@@ -128,7 +128,7 @@ def fit(
             last = Progress(step, total / (step - since), rate, norm, now - clock)
             callbacks.report(last)
             total, since, clock = 0.0, step, now
-        if callbacks.evaluate and not stopping and (step % schedule.evaluate_every == 0 or ending):
+        if callbacks.evaluate and (step % schedule.evaluate_every == 0 or (ending and not stopping)):
             paused = time.perf_counter()
             model.eval()
             validation = callbacks.evaluate()

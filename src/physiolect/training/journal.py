@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Journal:
         self._tokens_per_step, self._step = tokens_per_step, resumed_at
         file = out / "metrics.jsonl"
         kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
-        kept = [line for line in kept if json.loads(line)["step"] <= resumed_at]
+        kept = [line for line in kept if _step_of(line) <= resumed_at]
         self._file = file.open("w", encoding="utf-8")
         self._file.writelines(line + "\n" for line in kept)
         self._board = SummaryWriter(
@@ -78,3 +79,11 @@ class Journal:
         for name, value in line.items():
             if name != "step":
                 self._board.add_scalar(name, value, progress.step)
+
+
+def _step_of(line: str) -> float:
+    """Return the step of a line of metrics; a line that a killed run left half written is past every step."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -36,12 +36,15 @@ class Recipe:
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
         found = []
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             found.append(f"learning_rate is {self.learning_rate}, but must be above 0")
         if self.warmup_steps < 0:
             found.append(f"warmup_steps is {self.warmup_steps}, but cannot be negative")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             found.append(f"weight_decay is {self.weight_decay}, but cannot be negative")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                found.append(f"{name} is {getattr(self, name)}, but must be in [0, 1)")
         if self.clip_norm is not None and not self.clip_norm > 0:
             found.append(f"clip_norm is {self.clip_norm}, but must be above 0")
         return found

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from physiolect.errors import ConfigError
+from physiolect.training import choose_device
+
+
+def test_auto_is_there() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:x", "cpu:", "", "cuda:99"])
+def test_what_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        choose_device(name)
+    assert caught.value.hint
