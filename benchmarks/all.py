@@ -41,15 +41,16 @@ def section(name: str, rounds: int) -> str:
 def preface(rounds: int) -> str:
     """Return what all tables share: how and where they were made."""
     weights = "the published ECG model's" if os.environ.get("PHYSIOLECT_DATA") else "seeded"
+    python = platform.python_version()
     return f"""# Speed on the CPU
 
 `make bench` writes this page. Here: {processor()}, one thread, float32, torch {torch.__version__},
-Python {platform.python_version()}.
+Python {python}.
 
 `plain` is HeartGPT's maths written down directly (`benchmarks/plain.py`). Both sides hold the same weights ({weights}),
 run in turns in one process, and must agree before they are timed. Times are the processor's, medians of {rounds}
-rounds; a ratio is taken within its round, and the median of the ratios stands beside their range. Memory is the most by which
-a fresh process grew during one run. `promised` is the least ratio that this project holds itself to."""
+rounds; a ratio is taken within its round, and the median of the ratios stands beside their range. Memory is the most by
+which a fresh process grew during one run. `promised` is the least ratio that this project holds itself to."""
 
 
 def processor() -> str:

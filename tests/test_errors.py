@@ -3,7 +3,7 @@ import traceback
 
 import pytest
 
-from physiolect.errors import ConfigError, PhysiolectError, check_option, closest, did_you_mean, require
+from physiolect.errors import ConfigError, PhysiolectError, check_option, closest, did_you_mean
 
 
 def test_an_error_carries_its_hint_beside_its_sentence():
@@ -36,10 +36,3 @@ def test_check_option_refuses_what_is_not_listed():
     with pytest.raises(ConfigError, match=r"mode is 'hopp', which is not one of exact, hop") as caught:
         check_option("mode", "hopp", ["exact", "hop"])
     assert caught.value.hint == "did you mean 'hop'?"
-
-
-def test_require_names_the_extra_that_installs_a_package():
-    assert require("json", extra="lm").loads("1") == 1
-    with pytest.raises(PhysiolectError, match="'no_such_package'") as caught:
-        require("no_such_package", extra="lm")
-    assert caught.value.hint == "pip install 'physiolect[lm]'"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable
-from types import ModuleType
 
 
 class PhysiolectError(Exception):
@@ -59,18 +57,3 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> None:
         raise ConfigError(
             f"{name} is '{value}', which is not one of {', '.join(names)}", hint=did_you_mean(value, names)
         )
-
-
-def require(module: str, *, extra: str) -> ModuleType:
-    """Import an optional dependency, or say which extra installs it.
-
-    Raises:
-        PhysiolectError: the module is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise PhysiolectError(
-            f"this needs the package '{module}', which is not installed",
-            hint=f"pip install 'physiolect[{extra}]'",
-        ) from error

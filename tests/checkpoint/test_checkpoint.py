@@ -142,6 +142,29 @@ def test_a_setting_that_changes_shapes_is_refused_at_once(folder: Path) -> None:
         load_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (" width: 16", " width: 10000000"),
+        (" width: 16", " width: 10000000000000000"),
+        ("mlp_width: 32", "mlp_width: 1000000000000"),
+        ("n_layers: 2", "n_layers: 1000000000"),
+        ("vocabulary_size: 101", "vocabulary_size: 1000000000000"),
+        ("positions: rotary", "positions: learned"),
+        ("n_outputs: null", "n_outputs: 1000000000000"),
+    ],
+)
+def test_a_config_that_lies_about_sizes_costs_no_memory(folder: Path, before: str, after: str) -> None:
+    config = folder / "config.yaml"
+    text = config.read_text().replace("context_length: 24", "context_length: 1000000000000")
+    assert before in text
+    config.write_text(text.replace(before, after))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit config\.yaml") as caught:
+        load_checkpoint(folder)
+    assert "\n" not in str(caught.value)
+    assert "memory" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_a_missing_part_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

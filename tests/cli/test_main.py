@@ -55,6 +55,16 @@ def test_the_table_answers_without_importing_what_is_heavy(word):
     assert float(seconds) < 0.3
 
 
+@pytest.mark.parametrize("verb", ["inspect", "prepare", "generate", "convert"])
+def test_help_of_a_verb_imports_nothing_but_its_settings(verb):
+    done = run(
+        f"import sys; from physiolect.cli import main; main([{verb!r}, '--help'])\n"
+        "print(sorted(name for name in sys.modules if name in ('torch', 'scipy', 'rich', 'pyarrow') or "
+        "name.removeprefix('physiolect.') in ('contract', 'datasets', 'formats', 'checkpoint', 'generation')))"
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
 def test_help_of_the_whole_process_is_fast():
     def once() -> float:
         start = time.perf_counter()

@@ -151,6 +151,54 @@ def test_a_checkpoint_tells_its_parts(tmp_path, inspect, facts):
     assert any(line.split() == ["keys", "99", "entries"] for line in lines)
 
 
+def test_verify_reads_a_store_through(tmp_path, inspect, facts):
+    from physiolect.datasets import Row, StoreWriter
+
+    minute = Recording(np.random.default_rng(0).normal(size=6000), 100.0, ("II",), "mV", "ecg")
+    with StoreWriter(tmp_path / "store", PRESETS["heartgpt-ecg"], provenance={}) as writer:
+        writer.add("a", [Row.from_recording(minute, source="a")])
+    assert "SHA-256" in facts(tmp_path / "store", "--verify")["verified"]
+    assert "verified" not in facts(tmp_path / "store")
+    (shard,) = (tmp_path / "store").glob("*.arrow")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1  # in the midst of the samples
+    shard.write_bytes(content)
+    assert inspect(tmp_path / "store")[0] == 0
+    code, out, err = inspect(tmp_path / "store", "--verify")
+    assert (code, out) == (1, "")
+    assert "was altered" in err
+
+
+def test_verify_has_a_checkpoint_prove_itself(tmp_path, inspect, facts):
+    from physiolect.checkpoint import Checkpoint
+    from physiolect.models.gpt import GPT, GPTConfig
+    from physiolect.tokenizers import LevelTokenizer
+
+    model = GPT(GPTConfig(context_length=32, width=8, n_layers=1, n_heads=2, mlp_width=16))
+    for seed_folder in ("a", "b"):
+        model.tokens.weight.data += 1
+        Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(tmp_path / seed_folder)
+    assert facts(tmp_path / "a", "--verify")["verified"].startswith("weights identical")
+    (tmp_path / "b" / "model.safetensors").replace(tmp_path / "a" / "model.safetensors")
+    assert inspect(tmp_path / "a")[0] == 0
+    code, _, err = inspect(tmp_path / "a", "--verify")
+    assert code == 1
+    assert "weights are not those" in err
+
+
+def test_verify_is_refused_where_nothing_can_be_verified(recording, inspect):
+    for path in (recording[0], recording[0].parent, "nowhere"):
+        code, out, err = inspect(path, "--verify")
+        assert (code, out) == (2, "")
+        assert "nothing to verify it by\nhint: leave --verify out" in err
+
+
+def test_an_empty_name_is_no_folder(inspect):
+    code, out, err = inspect("")
+    assert (code, out) == (2, "")
+    assert "INPUT is empty" in err
+
+
 @pytest.mark.parametrize(
     "name", ["nowhere", "owner/name", "empty.npy", "text.csv", "signal_tokenizer.json", "x.zip"]
 )

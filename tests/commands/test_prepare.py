@@ -16,7 +16,7 @@ import pytest
 from physiolect.cli import main
 from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
-from physiolect.contract import PRESETS, InputContract
+from physiolect.contract import PRESETS, InputContract, adapt
 from physiolect.datasets import open_store
 from physiolect.formats import write_recording
 from physiolect.recording import Recording
@@ -46,7 +46,7 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     assert "1 left out" in told.err
     store = open_store(tmp_path / "out")
     assert store.channels(0) == ("V5",)
-    assert store.contract == PRESETS["heartgpt-ecg"]
+    assert store.contract == replace(PRESETS["heartgpt-ecg"], channels=("V5",))
 
 
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +77,29 @@ def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
     assert store.channels(0) == ("V5", "II")
     assert store.samples(0).shape == (2, 200)
     assert "takes 2 channels" in replace(config, channel="II").problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("channel", "asked_for"), [("MLII", ("II",)), ("ecg v5", ("V5",)), ("1", ("*",)), (None, ("*",))]
+)
+def test_a_channel_by_name_is_what_the_model_will_ask_for(
+    folder: Path, channel: str | None, asked_for: tuple[str, ...]
+) -> None:
+    assert Config([str(folder)], "out", channel=channel).input_contract().channels == asked_for
+
+
+def test_a_contract_that_names_its_channel_keeps_it(folder: Path, tmp_path: Path) -> None:
+    dump(replace(PRESETS["heartgpt-ecg"], channels=("II",)), tmp_path / "contract.yaml")
+    config = Config([str(folder)], "out", contract=str(tmp_path / "contract.yaml"), channel="V5")
+    assert config.input_contract().channels == ("II",)
+
+
+def test_a_store_of_one_lead_asks_for_it_among_others(folder: Path, tmp_path: Path) -> None:
+    assert run(Config([str(folder)], str(tmp_path / "out"), channel="ii", jobs=1)) == 0
+    signal = np.random.default_rng(0).standard_normal((2, 800))
+    recording = Recording(signal, 200.0, ("V5", "MLII"), unit="mV")
+    context, _ = adapt(recording, open_store(tmp_path / "out").contract)
+    assert context.channels == ("II",)
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

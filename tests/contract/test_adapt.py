@@ -63,7 +63,7 @@ def test_adapting_twice_is_adapting_once(
     recording = wavy(fs, 3 + extra / 100, ("MLII", "V5", "V1"), seed)
     once, _ = adapt(recording, contract, window=window)  # type: ignore[arg-type]
     twice, report = adapt(once, contract, window=window)  # type: ignore[arg-type]
-    assert report == AdaptationReport((), (), 0.0)
+    assert report == AdaptationReport((), (), 0.0, once.units, (1.0, 1.0), (0.0, 0.0))
     np.testing.assert_array_equal(once.signal, twice.signal)
     assert (once.fs, once.channels, once.unit) == (twice.fs, twice.channels, twice.unit)
     np.testing.assert_array_equal(once.annotations.sample, twice.annotations.sample)
@@ -278,8 +278,20 @@ def test_the_report_reads_and_serialises() -> None:
         "steps": list(report.steps),
         "notices": list(report.notices),
         "start": 4.0,
+        "units": list(report.units),
+        "scale": [1.0],
+        "offset": [0.0],
     }
-    assert str(AdaptationReport((), (), 0.0)) == "- nothing had to change"
+    assert str(AdaptationReport((), (), 0.0, (None,), (1.0,), (0.0,))) == "- nothing had to change"
+
+
+@pytest.mark.parametrize(("unit", "normalisation"), [("V", "tokenizer"), (None, "zscore"), (None, "none")])
+def test_the_report_leads_back_to_the_amplitudes_recorded(unit: str | None, normalisation: str) -> None:
+    recording = replace(wavy(100, 5, ("II", "V1")), unit=("mV", "uV"))
+    contract = replace(ECG, channels=("V1", "II"), unit=unit, normalisation=normalisation)  # type: ignore[arg-type]
+    adapted, report = adapt(recording, contract)
+    assert report.units == ("uV", "mV")
+    np.testing.assert_allclose(report.restore(adapted.signal), recording.signal[::-1], atol=1e-5)
 
 
 def test_stretches_between_long_gaps() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,39 @@ def test_microvolts_stay_microvolts(tmp_path: Path, spelling: str) -> None:
     (tmp_path / "u.dat").write_bytes(np.arange(10, dtype="<i2").tobytes())
     (tmp_path / "u.hea").write_text(f"u 1 100 10\nu.dat 16 1(0)/{spelling} 16 0 0 0 0 II\n", encoding="utf-8")
     assert read_recording(tmp_path / "u").unit == "uV"
+
+
+@pytest.mark.parametrize(
+    ("calibration", "unit"),
+    [
+        ("", None),
+        (" 0", None),
+        (" 0.0(5)/mV", None),
+        (" 200", "mV"),
+        (" 1e3(0)", "mV"),
+        (" 200/?", None),
+        (" 200/NU", "NU"),
+        (" .5/mmHg", "mmHg"),
+    ],
+)
+def test_a_signal_without_a_gain_is_uncalibrated(tmp_path: Path, calibration: str, unit: str | None) -> None:
+    (tmp_path / "u.dat").write_bytes(np.arange(10, dtype="<i2").tobytes())
+    (tmp_path / "u.hea").write_text(f"u 1 100 10\nu.dat 16{calibration}\n")
+    assert read_recording(tmp_path / "u").unit == unit
+
+
+def test_an_unknown_unit_stays_unknown(tmp_path: Path) -> None:
+    wrote = Recording(np.arange(20.0).reshape(2, 10), 100, ("II", "PLETH"), (None, "NU"))
+    write_recording(wrote, tmp_path / "u")
+    assert read_recording(tmp_path / "u").units == (None, "NU")
+
+
+def test_a_channel_calibrated_in_one_segment_alone_is_refused(segments: Callable[[str], Path]) -> None:
+    path = segments("fixed")
+    second = path.with_name("m_2.hea")
+    second.write_text(re.sub(r" 16 \S+", " 16 0", second.read_text()))
+    with pytest.raises(FormatError, match="from mV to an unknown one"):
+        read_recording(path)
 
 
 def test_a_header_without_a_rate_needs_one(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ def test_signal_comes_back_in_the_recordings_unit_and_rate() -> None:
     assert continuation.quantiles().shape == (5, 25)
 
 
+@pytest.mark.parametrize("changes", [{"unit": "uV"}, {"normalisation": "zscore"}])
+def test_the_unit_is_the_recordings_whatever_the_model_works_in(changes: dict[str, str]) -> None:
+    plain, other = checkpoint(), checkpoint()
+    other.contract = replace(CONTRACT, **changes)  # type: ignore[arg-type]
+    expected, ours = (generate(c, recording(), n_tokens=10, n_samples=2, seed=1) for c in (plain, other))
+    assert ours.unit == expected.unit == "mV"
+    assert ours.context.unit == changes.get("unit", "sd")
+    np.testing.assert_array_equal(ours.ids, expected.ids)
+    np.testing.assert_allclose(ours.signal, expected.signal, atol=1e-5)
+    np.testing.assert_allclose(ours.quantiles(), expected.quantiles(), atol=1e-5)
+    np.testing.assert_allclose(ours.seen, recording().signal[0, -32:], atol=1e-5)
+
+
 def test_seed_repeats_and_samples_differ() -> None:
     c = checkpoint()
     first, second, other = (generate(c, recording(), n_tokens=20, n_samples=2, seed=s).ids for s in (5, 5, 6))

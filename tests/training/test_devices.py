@@ -12,8 +12,13 @@ def test_auto_is_there() -> None:
     assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cpu:x", "cpu:", "", "cuda:99"])
+@pytest.mark.parametrize("name", ["gpu", "mps", "xpu:0", "cpu:x", "cpu:", "", "cuda:99"])
 def test_what_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         choose_device(name)
     assert caught.value.hint
+
+
+def test_a_device_without_float64_is_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match="the tokenizer needs float64"):
+        choose_device("mps")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from physiolect import config as settings
@@ -123,6 +124,7 @@ def load_folder(path: Path) -> Checkpoint:
         )
     config = settings.load(CheckpointConfig, path / CONFIG_FILE)
     try:
+        _check_shapes(config.model, path / WEIGHTS_FILE)
         model = GPT(config.model).eval()
         load_model(model, str(path / WEIGHTS_FILE), strict=True)
     except Exception as error:  # safetensors and torch raise their own, and all mean the same to a user
@@ -192,6 +194,23 @@ def whole_folder(path: Path) -> Path:
         return path
     old = path.with_name(path.name + ".old")
     return old if old.is_dir() else path
+
+
+def _check_shapes(config: GPTConfig, file: Path) -> None:
+    """Raise ValueError unless a model of these settings has the tensors of the file; this costs no memory."""
+    from safetensors import safe_open
+
+    with safe_open(str(file), "pt") as weights:
+        held = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    if config.n_layers > len(held):
+        raise ValueError(f"{len(held)} tensors are too few for {config.n_layers} layers")
+    with torch.device("meta"):
+        parameters = list(GPT(config).named_parameters(remove_duplicate=False))
+    shared = {id(parameter): held[name] for name, parameter in parameters if name in held}
+    for name, parameter in parameters:
+        shape = held.get(name, shared.get(id(parameter)))  # a tied table is stored under one name
+        if shape != tuple(parameter.shape):
+            raise ValueError(f"{name} is {shape or 'missing'}, but the model's is {tuple(parameter.shape)}")
 
 
 def _missing(folder: Path) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from physiolect.contract import ANY_CHANNEL
 from physiolect.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -95,6 +94,8 @@ def _export(source: str, target: Path) -> None:
 
 
 def _summary(checkpoint: Checkpoint) -> str:
+    from physiolect.contract import ANY_CHANNEL
+
     c = checkpoint.contract
     lengths = f"{c.max_samples} samples ({c.max_samples / c.fs:g} s)"
     if c.min_samples < c.max_samples:

@@ -284,18 +284,18 @@ def _write(
     from physiolect.plots import continuation_figure
 
     out.mkdir(parents=True, exist_ok=True)
-    signal, context = continuation.signal, continuation.context
+    signal = continuation.signal
     ahead = summary["context"]["stop"] + np.arange(signal.shape[1]) / continuation.fs  # (n,) of the recording
     names, columns = [f"sample_{i + 1}" for i in range(len(signal))], signal
     if len(signal) > 1:
         names += _LEVELS
         columns = np.concatenate((signal, continuation.quantiles(list(_LEVELS.values()))))
     arrays: dict[str, Any] = {
-        "signal": signal, "ids": continuation.ids, "time_s": ahead, "context": context.signal[0],
+        "signal": signal, "ids": continuation.ids, "time_s": ahead, "context": continuation.seen,
         "fs": np.float64(continuation.fs), "unit": np.array(continuation.unit or ""),
     }  # fmt: skip
     figure = continuation_figure(
-        context.signal[0],
+        continuation.seen,
         signal,
         fs=continuation.fs,
         unit=continuation.unit,

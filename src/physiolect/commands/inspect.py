@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from physiolect.errors import ContractError
+from physiolect.errors import ConfigError, ContractError
 from physiolect.models.weights_file import SUFFIXES
 from physiolect.recording import Annotations, Modality, Recording, modality_of
 
@@ -36,6 +36,8 @@ class Config:
     """A recording, a store's folder, a checkpoint's folder, a published HeartGPT file, or a signal_tokenizer.json."""
     json: bool = False
     """Print JSON, complete and unrounded, in place of tables."""
+    verify: bool = False
+    """Also prove a store by its hashes, or a checkpoint by its fingerprint."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
     channels: tuple[str, ...] | None = None
@@ -47,7 +49,10 @@ class Config:
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
-        return [f"fs is {self.fs}, but must be above 0 Hz"] if self.fs is not None and not self.fs > 0 else []
+        found = [] if self.input else ["INPUT is empty, but must name a file or folder"]
+        if self.fs is not None and not self.fs > 0:
+            found.append(f"fs is {self.fs}, but must be above 0 Hz")
+        return found
 
 
 def run(config: Config) -> None:
@@ -62,16 +67,23 @@ def run(config: Config) -> None:
 def _facts(config: Config) -> Facts:
     path = Path(config.input)
     if path.is_dir():
-        if (path / "config.yaml").is_file() or (path / "best").is_dir():
-            return _checkpoint(path)
+        if (path / "config.yaml").is_file() or any((path / kind).is_dir() for kind in ("best", "last")):
+            return _checkpoint(path, verify=config.verify)
         from physiolect.datasets import is_store
 
-        return _store(path) if is_store(path) else _folder(path)
-    if path.is_file():
-        if path.name == _TOKENIZER_FILE:
-            return _tokenizer(path)
-        if path.suffix.lower() in SUFFIXES:
-            return _checkpoint(path)
+        if is_store(path):
+            return _store(path, verify=config.verify)
+    elif path.is_file() and path.suffix.lower() in SUFFIXES:
+        return _checkpoint(path, verify=config.verify)
+    if config.verify:
+        raise ConfigError(
+            f"{path} is neither a store nor a checkpoint, and carries nothing to verify it by",
+            hint="leave --verify out",
+        )
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file() and path.name == _TOKENIZER_FILE:
+        return _tokenizer(path)
     from physiolect.formats import read_recording
 
     return _recording(
@@ -142,11 +154,11 @@ def _fits(recording: Recording) -> list[Facts]:
     return found
 
 
-def _store(path: Path) -> Facts:
+def _store(path: Path, *, verify: bool) -> Facts:
     from physiolect.config import to_dict
     from physiolect.datasets import open_store
 
-    store = open_store(path)
+    store = open_store(path, verify=verify)
     header = store.manifests[0].header
     patients = store.patients
     return {
@@ -159,6 +171,7 @@ def _store(path: Path) -> Facts:
         "rows of unknown patient": patients.count(None),
         "channels in a row": " or ".join(map(str, sorted(set(store.n_channels.tolist())))),
         "shards": sum(len(manifest.shards) for manifest in store.manifests),
+        **({"verified": "every shard by its SHA-256"} if verify else {}),
         "made by": f"physiolect {header.physiolect}",
         "contract": to_dict(store.contract),
         "provenance": header.provenance,
@@ -173,7 +186,7 @@ def _tokenizer(path: Path) -> Facts:
     return {"kind": "tokenizer", "name": str(path), "class": type(tokenizer).__name__, **asdict(tokenizer)}
 
 
-def _checkpoint(path: Path) -> Facts:
+def _checkpoint(path: Path, *, verify: bool) -> Facts:
     from physiolect.checkpoint import load_checkpoint
     from physiolect.config import to_dict
 
@@ -184,6 +197,7 @@ def _checkpoint(path: Path) -> Facts:
         "task": checkpoint.task,
         "parameters": checkpoint.model.n_parameters(),
         "fingerprint": checkpoint.fingerprint is not None,
+        **({"verified": str(checkpoint.verify())} if verify else {}),
         "model": to_dict(checkpoint.model.config),
         "contract": to_dict(checkpoint.contract),
         "tokenizer": {"class": type(checkpoint.tokenizer).__name__, **asdict(checkpoint.tokenizer)},

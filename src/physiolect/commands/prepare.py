@@ -6,18 +6,20 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from physiolect.config import load
-from physiolect.contract import PRESETS, InputContract
-from physiolect.datasets.manifest import Manifest, Part
-from physiolect.datasets.prepare import Prepared, Recipe, list_files, prepare_store, read_patients
 from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
-from physiolect.recording import Modality
+from physiolect.recording import Modality, canonical_channel
+
+if TYPE_CHECKING:
+    from physiolect.contract import InputContract
+    from physiolect.datasets.manifest import Manifest, Part
+    from physiolect.datasets.prepare import Prepared
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
 
@@ -35,7 +37,7 @@ class Config:
     contract: str = "heartgpt-ecg"
     """What every row must be made to fit: a preset's name, or a YAML file of its settings."""
     channel: str | None = None
-    """The one channel to take of each recording: a name, an alias of it, or a number from 0."""
+    """The one channel to take: a name or alias, which the model will then ask for too, or a number from 0."""
     fs: float | None = None
     """Sampling rate in Hz of files that state none."""
     modality: Modality | None = None
@@ -53,6 +55,8 @@ class Config:
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
+        from physiolect.datasets.prepare import list_files
+
         found = []
         checks: list[Callable[[], object]] = [partial(list_files, [path]) for path in self.inputs]
         for check in (*checks, self.input_contract, self.part):
@@ -71,11 +75,13 @@ class Config:
         return found
 
     def input_contract(self) -> InputContract:
-        """Return the contract that is named.
+        """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
 
         Raises:
             ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
         """
+        from physiolect.contract import ANY_CHANNEL, PRESETS, InputContract
+
         if self.contract in PRESETS or Path(self.contract).is_file():
             contract = PRESETS.get(self.contract) or load(InputContract, self.contract)
             if self.channel is not None and len(contract.channels) > 1:
@@ -83,6 +89,9 @@ class Config:
                     f"--channel is '{self.channel}', but the contract takes {len(contract.channels)} channels",
                     hint="leave --channel out",
                 )
+            a_name = None if (self.channel or "0").isdecimal() else self.channel
+            if a_name and contract.channels == (ANY_CHANNEL,):
+                return replace(contract, channels=(canonical_channel(a_name),))
             return contract
         raise ConfigError(
             f"--contract '{self.contract}' is neither a preset nor a file ({did_you_mean(self.contract, PRESETS)})",
@@ -95,6 +104,8 @@ class Config:
         Raises:
             ConfigError: it is no share.
         """
+        from physiolect.datasets.manifest import Part
+
         if self.shard is None:
             return Part()
         match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", self.shard)
@@ -107,6 +118,8 @@ def run(config: Config) -> int:
     """Prepare the store; 130 or 143 where the user, or the machine, stopped it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from physiolect.datasets.prepare import Recipe, list_files, prepare_store, read_patients
 
     patients = read_patients(config.patients) if config.patients else {}
     files = list_files(config.inputs, patients)

@@ -66,8 +66,10 @@ def adapt(
     signal = _filter(signal, recording.fs, plan, findings)
     signal = _change_rate(signal, recording.fs, contract.fs, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
+    offset, scale = np.zeros(len(rows)), np.ones(len(rows))  # (channels,) each
     if contract.normalisation == "zscore":
-        signal = _zscore(signal, block.channels, findings)
+        offset, scale = _moments(signal, block.channels, findings)
+        signal = (signal - offset[:, np.newaxis]) / scale[:, np.newaxis]
     told = {channel_modality(recording, row) for row in rows}
     adapted = replace(
         block,
@@ -78,7 +80,14 @@ def adapt(
         modality=told.pop() if len(told) == 1 else None,
         annotations=_marks(recording, plan),
     )
-    return adapted, findings.report(start=float(plan.start / plan.ratio) / recording.fs)
+    return adapted, AdaptationReport(
+        steps=tuple(findings.steps),
+        notices=tuple(findings.notices),
+        start=float(plan.start / plan.ratio) / recording.fs,
+        units=block.units,
+        scale=tuple((scale / factors).tolist()),
+        offset=tuple((offset / factors).tolist()),
+    )
 
 
 def split_at_gaps(recording: Recording, max_gap: float) -> list[tuple[float, Recording]]:
@@ -193,19 +202,22 @@ def _take_window(
     return signal[:, plan.skip : plan.skip + plan.length]
 
 
-def _zscore(signal: Signal, channels: tuple[str, ...], findings: Findings) -> Signal:
-    mean = signal.mean(axis=1, keepdims=True, dtype=np.float64)  # (channels, 1)
-    deviation = signal.std(axis=1, keepdims=True, dtype=np.float64)
+def _moments(
+    signal: Signal, channels: tuple[str, ...], findings: Findings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel, (channels,); 0 and 1 where they are nearly that."""
+    mean = signal.mean(axis=1, dtype=np.float64)
+    deviation = signal.std(axis=1, dtype=np.float64)
     if (np.abs(mean) < _STANDARD).all() and (np.abs(deviation - 1) < _STANDARD).all():
-        return signal
+        return np.zeros_like(mean), np.ones_like(deviation)
     findings.steps.append(
         "z-scored "
         + ", ".join(
             f"{name} (mean {m:.4g}, standard deviation {d:.4g})"
-            for name, m, d in zip(channels, mean[:, 0], deviation[:, 0], strict=True)
+            for name, m, d in zip(channels, mean, deviation, strict=True)
         )
     )
-    return (signal - mean) / deviation
+    return mean, deviation
 
 
 def _marks(recording: Recording, plan: Plan) -> Annotations:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from physiolect.errors import ContractError
 
@@ -17,14 +20,26 @@ class AdaptationReport:
     """What was assumed, or is worth a second look."""
     start: float
     """Where the window begins, in seconds from the start of the original recording."""
+    units: tuple[str | None, ...]
+    """Unit of each channel before it was adapted."""
+    scale: tuple[float, ...]
+    """Of each channel: amplitude in `units` = adapted * scale + offset."""
+    offset: tuple[float, ...]
+    """Of each channel, in `units`."""
 
     def __str__(self) -> str:
         lines = [f"- {step}" for step in self.steps] or ["- nothing had to change"]
         return "\n".join([*lines, *(f"! {notice}" for notice in self.notices)])
 
+    def restore(self, signal: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return adapted amplitudes (..., channels, time) in the units of the recording."""
+        return signal * np.array(self.scale)[:, np.newaxis] + np.array(self.offset)[:, np.newaxis]
+
     def to_dict(self) -> dict[str, object]:
         """Return the report as plain lists and numbers, ready for JSON."""
-        return {"steps": list(self.steps), "notices": list(self.notices), "start": self.start}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
 
 @dataclass
@@ -44,10 +59,6 @@ class Findings:
         """Return all refusals as one error."""
         hints = dict.fromkeys(self.refusals.values())  # each once, in order
         return ContractError("; ".join(self.refusals), hint="; ".join(hints))
-
-    def report(self, start: float) -> AdaptationReport:
-        """Return what was done as a report on a window that begins at `start` seconds."""
-        return AdaptationReport(tuple(self.steps), tuple(self.notices), start)
 
 
 def seconds(value: float) -> str:

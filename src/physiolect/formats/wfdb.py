@@ -38,6 +38,7 @@ _HEADER_BYTES = 4 << 20
 _MAX_SAMPLES = 1 << 48  # a century at 90 kHz
 _LINE_CHARACTERS = 1000  # wfdb's patterns take quadratic time on one long word
 _GAP_RATIO = 100  # a multi-segment record may be so many times longer than what it holds
+_NO_UNIT = "?"  # written for a unit nobody knows; "NU", of a signal without dimension, is a unit like others
 
 
 def _library() -> ModuleType:
@@ -82,8 +83,14 @@ class _Header:
 
     def units(self) -> list[Unit]:
         """Return one unit a signal, which wfdb, reading ASCII alone, makes "V" out of "µV"."""
-        words = [line.split() for line in self.lines]
-        return [unit_name(w[2].partition("/")[2]) or "mV" if len(w) > 2 else "mV" for w in words]
+        return [_unit(*line.split()[2:3]) for line in self.lines]
+
+
+def _unit(calibration: str = "") -> Unit:
+    """Return the unit out of gain(baseline)/unit: without a gain, or with gain 0, a signal is uncalibrated."""
+    gain, _, unit = calibration.partition("/")
+    number = re.match(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", gain)
+    return None if number is None or not float(number[0]) or unit == _NO_UNIT else unit_name(unit) or "mV"
 
 
 def read_header(path: Path) -> _Header:
@@ -277,7 +284,7 @@ def _segments(
     rows = want.rows(names, text.path)
     check_size((last - first) * len(names) * 4, text.path)
     signal = np.full((len(rows), last - first), np.nan, np.float32)
-    units: list[Unit] = [None] * len(rows)
+    units: dict[int, Unit] = {}
     stop = 0
     for name, length in zip(header.seg_name, lengths, strict=True):
         start, stop = stop, stop + length
@@ -298,15 +305,15 @@ def _segments(
                 )
             values, per_frame = _samples(part, inner, [source], begin - start, end - start)
             unit = part.units()[source]
-            if units[out] not in (None, unit):
+            if units.setdefault(out, unit) != unit:
                 raise FormatError(
-                    f"channel '{names[row]}' of {text.path} changes its unit from {units[out]} to {unit}",
+                    f"channel '{names[row]}' of {text.path} changes its unit from "
+                    f"{units[out] or 'an unknown one'} to {unit or 'an unknown one'}",
                     hint="choose other channels, or read one segment at a time",
                 )
-            units[out] = unit
             # a frame's samples are averaged: the segments of a record share one rate
             signal[out, begin - first : end - first] = values.reshape(-1, per_frame).mean(1)
-    return signal, [names[row] for row in rows], units
+    return signal, [names[row] for row in rows], [units.get(out) for out in range(len(rows))]
 
 
 def _annotations(path: Path, fs: float | None, first: int, last: int, *, per_frame: int) -> Annotations:
@@ -327,7 +334,7 @@ def write(recording: Recording, path: Path) -> None:
     """Write `path`.hea and .dat in 16-bit steps, and .atr where there are annotations.
 
     The step of a channel is its range / 65,534: what is read back differs by at most half of it. NaN stays
-    NaN, an unknown unit becomes "NU".
+    NaN, an unknown unit is written as "?".
 
     Raises:
         FormatError: the record's name, a unit or an annotation cannot be written in this format.
@@ -368,7 +375,7 @@ def write(recording: Recording, path: Path) -> None:
         wfdb.wrsamp(
             name,
             fs=recording.fs,
-            units=[unit or "NU" for unit in recording.units],
+            units=[unit or _NO_UNIT for unit in recording.units],
             sig_name=list(recording.channels),
             d_signal=np.stack(digital, 1),
             fmt=["16"] * len(digital),

@@ -28,7 +28,7 @@ class Continuation:
     fs: float
     """Sampling rate in Hz: the contract's."""
     context: Recording
-    """What the model saw: the adapted recording, one channel."""
+    """What the model saw: the adapted recording, one channel, in the contract's unit."""
     report: AdaptationReport
     """How the recording was adapted."""
     mode: Mode
@@ -38,7 +38,13 @@ class Continuation:
 
     @property
     def unit(self) -> str | None:
-        return self.context.units[0]
+        """Unit of `signal`: the recording's."""
+        return self.report.units[0]
+
+    @property
+    def seen(self) -> NDArray[np.float32]:
+        """The context in the recording's unit, (time,)."""
+        return self.report.restore(self.context.signal)[0].astype(np.float32)
 
     def quantiles(self, levels: ArrayLike = (0.05, 0.25, 0.5, 0.75, 0.95)) -> NDArray[np.float32]:
         """Return quantiles over the samples, (levels, n) in the recording's unit."""
@@ -122,7 +128,9 @@ def generate(
     new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
     return Continuation(
         ids=new,
-        signal=checkpoint.tokenizer.decode(new, scale).astype(np.float32),
+        signal=report.restore(checkpoint.tokenizer.decode(new, scale)[:, np.newaxis])[:, 0].astype(
+            np.float32
+        ),
         fs=context.fs,
         context=context,
         report=report,

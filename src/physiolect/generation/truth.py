@@ -16,7 +16,7 @@ from physiolect.recording import Recording
 def recorded_truth(
     recording: Recording, continuation: Continuation, contract: InputContract, channel: str | None = None
 ) -> NDArray[np.float32]:
-    """Return the samples that follow a continuation's context, on the same grid and in the same unit.
+    """Return the samples that follow a continuation's context, on the same grid, in the recording's unit.
 
     Args:
         recording: begins where the one that was continued begins, and goes on after its end.
@@ -36,12 +36,9 @@ def recorded_truth(
     longer = replace(
         contract,
         max_samples=seen + ahead + ceil(fs / recording.fs),
-        normalisation="none" if contract.normalisation == "zscore" else contract.normalisation,
+        unit=None,  # as recorded
+        normalisation="none",
     )
     adapted, report = adapt(recording.slice(0, min(end, recording.n_samples), by="samples"), longer, channel)
     seam = round((continuation.report.start - report.start) * fs) + seen
-    truth = adapted.signal[0, seam : seam + ahead]
-    if contract.normalisation == "zscore":  # with the context's numbers: those of a longer window differ
-        context = adapted.signal[0, seam - seen : seam]
-        truth = (truth - context.mean()) / context.std()
-    return truth
+    return adapted.signal[0, seam : seam + ahead]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physiolect.models.blocked_attention import blocked_attention, wins
+from physiolect.models.dropout import drop
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
 Norm = Literal["layer", "rms"]
@@ -282,7 +283,7 @@ class Block(nn.Module):
         self.attention = attention
         self.mlp_norm = make_norm(norm, attention.width, bias=norm_bias)
         self.mlp = mlp
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(
         self,
@@ -299,7 +300,7 @@ class Block(nn.Module):
         return x + self._drop(self.mlp(self.mlp_norm(x))), weights
 
     def _drop(self, x: Tensor) -> Tensor:
-        return self.dropout(x) if self.training else x  # one call spared: it counts at one token a pass
+        return drop(x, self.dropout) if self.training else x
 
 
 class Transformer(nn.Module):

@@ -140,7 +140,7 @@ def _add_continuations(report: Report, continued: Sequence[Continued]) -> None:
     for name, rhythm, continuation, truth in continued:
         for drawn, shown in ((continuation.signal, truth), (continuation.signal[:1], None)):
             figure = continuation_figure(
-                continuation.context.signal[0],
+                continuation.seen,
                 drawn,
                 fs=continuation.fs,
                 unit=continuation.unit,

@@ -8,14 +8,21 @@ from physiolect.errors import ConfigError, check_option
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of this name; "auto" is a GPU where there is one.
+    """Return the device of this name, cpu or cuda; "auto" is a GPU where there is one.
+
+    Others are left out because the tokenizer, which runs there too, needs float64.
 
     Raises:
         ConfigError: the name is unknown, or the device is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    check_option("device", name.partition(":")[0], ("cpu", "cuda", "mps", "xpu"))
+    if name.partition(":")[0] in ("mps", "xpu"):
+        raise ConfigError(
+            f"device is {name}, but the tokenizer needs float64, which only cpu and cuda are sure to have",
+            hint="pass cpu or cuda, or leave --device out",
+        )
+    check_option("device", name.partition(":")[0], ("cpu", "cuda"))
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -30,8 +30,10 @@ class Journal:
         file = out / "metrics.jsonl"
         kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
         kept = [line for line in kept if _step_of(line) <= resumed_at]
-        self._file = file.open("w", encoding="utf-8")
-        self._file.writelines(line + "\n" for line in kept)
+        fresh = file.with_name(file.name + ".partial")
+        fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        fresh.replace(file)  # killed before this, the run keeps all that it wrote
+        self._file = file.open("a", encoding="utf-8")
         self._board = SummaryWriter(
             str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None
         )

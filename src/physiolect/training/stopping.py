@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ class Stop:
 
 @contextmanager
 def stop_signals(minutes: float | None) -> Iterator[Stop]:
-    """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once."""
+    """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once.
+
+    Outside the main thread, where signals do not arrive, only the clock ends it.
+    """
     stop = Stop(minutes)
 
     def note(number: int, _: object) -> None:
@@ -31,7 +35,8 @@ def stop_signals(minutes: float | None) -> Iterator[Stop]:
         stop.signal = number
         sys.stderr.write("\nstopping after this update …\n")
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield stop
     finally:
