@@ -2,8 +2,8 @@
 
 The plain side keeps every head's scores, several times over, for the gradient; ours recomputes them block by block, and
 keeps one byte for each attention weight that may be dropped. Two thirds of our time are attention, a quarter the linear
-layers; with attention dropout, drawing and applying it takes as long as the rest of attention. The sides are proved equal
-without dropout, since they draw differently.
+layers; with attention dropout, drawing and applying it takes as long as the rest of attention. The sides are proved
+equal without dropout, since they draw differently.
 """
 
 from __future__ import annotations
