@@ -35,7 +35,7 @@ lint: .venv/all
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: .venv/core
 	$(BIN)/python benchmarks/all.py $(ARGS)
