@@ -12,6 +12,8 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+# One thread a process: the processes fill the processors, and threads of two would stall each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: help demo test test-slow lint bench
 
@@ -26,10 +28,10 @@ demo: .venv/core
 	$(BIN)/physiolect demo $(ARGS)
 
 test: .venv/all
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(PYTEST_ARGS)
+	$(PYTEST) -n auto --dist loadfile -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: .venv/all
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: .venv/all
 	$(BIN)/ruff format --check
