@@ -75,6 +75,8 @@ class Config:
     """How to go on past the model's context; "hop" is faster and approximate."""
     hop: int | None = None
     """Tokens forgotten at once in mode "hop" (default: a fifth of the context)."""
+    threads: int = 1
+    """Processor threads; models this small gain little from more, and stall where other work runs beside them."""
     out: str | None = None
     """Folder for continuation.csv, .npz and .png and summary.json."""
     json: bool = False
@@ -83,7 +85,10 @@ class Config:
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
         above_0 = {"fs": self.fs, "seconds": self.seconds, "temperature": self.temperature}
-        from_1 = {"tokens": self.tokens, "samples": self.samples, "top-k": self.top_k, "hop": self.hop}
+        from_1 = {
+            "tokens": self.tokens, "samples": self.samples, "top-k": self.top_k, "hop": self.hop,
+            "threads": self.threads,
+        }  # fmt: skip
         found = [
             f"--{name} is {value:g}, but must be above 0"
             for name, value in above_0.items()
@@ -126,9 +131,12 @@ class Config:
 
 def run(config: Config) -> int:
     """Continue the recording; 130 where Ctrl-C came first, with what there was by then."""
+    import torch
+
     from physiolect.checkpoint import load_checkpoint
     from physiolect.generation import generate
 
+    torch.set_num_threads(config.threads)
     checkpoint = load_checkpoint(config.checkpoint)
     contract = checkpoint.contract
     n_tokens = config.tokens or max(1, round((config.seconds or _SECONDS) * contract.fs))
