@@ -26,6 +26,7 @@ help:
 
 demo: .venv/core
 	$(BIN)/physiolect demo $(ARGS)
+	@echo && echo "source .venv/bin/activate puts physiolect on the path"
 
 test: .venv/all
 	$(PYTEST) -n auto --dist loadfile -m "not slow and not gpu" $(PYTEST_ARGS)

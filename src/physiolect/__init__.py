@@ -1,4 +1,4 @@
-"""Transformers that read, continue and explain physiological signals."""
+"""Transformers that read and continue physiological signals."""
 
 from __future__ import annotations
 

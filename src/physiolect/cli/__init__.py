@@ -5,6 +5,7 @@ The table answers `--help`; a verb's command, and all it needs, is imported only
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -62,6 +63,8 @@ def _dispatch(words: list[str]) -> int:
             f"there is no verb '{verb}'",
             hint=f"did you mean 'physiolect {near}'?" if near else f"the verbs are: {', '.join(VERBS)}",
         )
+    # threads that wait should sleep: spinning, they stall small models wherever other work runs beside them
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = import_module(f"physiolect.commands.{verb}")
     from physiolect.cli.options import Grammar
 
@@ -76,7 +79,7 @@ def _overview() -> str:
     width = max(map(len, VERBS))
     return "\n".join(
         [
-            "Transformers that read, continue and explain physiological signals.",
+            "Transformers that read and continue physiological signals.",
             "",
             "usage: physiolect VERB INPUT [--option value ...]",
             "",

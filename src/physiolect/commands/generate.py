@@ -142,7 +142,7 @@ def run(config: Config) -> int:
     n_tokens = config.tokens or max(1, round((config.seconds or _SECONDS) * contract.fs))
     n_samples = config.samples or (1 if config.greedy else _SAMPLES)
     recording, first, n_seen = _read(config, contract, n_tokens)
-    with _progress(n_tokens, n_samples) as on_token:
+    with _progress(n_tokens, n_samples, _opening(config, checkpoint, n_samples, n_tokens)) as on_token:
         begun = time.perf_counter()
         continuation = generate(
             checkpoint,
@@ -205,8 +205,8 @@ def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recor
 
 
 @contextmanager
-def _progress(n_tokens: int, n_samples: int) -> Iterator[Callable[[NDArray[np.int64]], None]]:
-    """Show on a terminal how far generation is, and yield what tells of each token."""
+def _progress(n_tokens: int, n_samples: int, opening: str) -> Iterator[Callable[[NDArray[np.int64]], None]]:
+    """Yield what tells of each token: with the first the opening, and on a terminal how far generation is."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.text import Text
@@ -221,7 +221,25 @@ def _progress(n_tokens: int, n_samples: int) -> Iterator[Callable[[NDArray[np.in
     columns = (TextColumn("continuing"), BarColumn(), MofNCompleteColumn(), Speed())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("continuing", total=n_tokens)
-        yield lambda _: progress.advance(task)
+
+        def tell(_: NDArray[np.int64]) -> None:
+            if not progress.tasks[0].completed:
+                _say(opening)
+            progress.advance(task)
+
+        yield tell
+
+
+def _opening(config: Config, checkpoint: Checkpoint, n_samples: int, n_tokens: int) -> str:
+    """Return what is being done, and where it is the slow way."""
+    from physiolect.generation import outgrows_cache
+
+    contract = checkpoint.contract
+    opening = f"continuing {config.input}: {n_samples} x {n_tokens / contract.fs:g} s"
+    if config.mode == "exact" and outgrows_cache(checkpoint.model, contract.max_samples, n_tokens):
+        opening += "\npast its context the model sees all of it anew for each token; "
+        opening += "--mode hop is faster, and approximate"
+    return opening
 
 
 def _truth(
@@ -349,10 +367,6 @@ def _tell(summary: dict[str, Any], continuation: Continuation) -> None:
         f"continuation: {ahead['samples']} x {ahead['seconds']:g} s at {summary['fs']:g} Hz in "
         f"{summary['unit'] or 'an unknown unit'}, {kind}, {summary['tokens_per_second']:,.0f} tokens/s"
     )
-    if summary["past_context"] and not summary["approximate"]:
-        _say(
-            "past its context the model saw all of it anew for each token; --mode hop is faster, and approximate"
-        )
     if "files" in summary:
         _say("\n".join(f"wrote {file}" for file in summary["files"]))
     else:

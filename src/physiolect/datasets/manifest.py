@@ -199,6 +199,11 @@ def read_manifests(folder: Path) -> list[Manifest]:
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     manifests = [read_manifest(folder / name) for name in names if _MANIFEST.fullmatch(name)]
     if not manifests:
+        if not folder.exists():
+            raise FormatError(
+                f"{folder} is not a store: there is no such folder",
+                hint=f"make it with `physiolect prepare INPUT --out {folder}`",
+            )
         if any(_SHARD.fullmatch(name) for name in names):
             raise FormatError(
                 f"the store {folder} is unfinished",
@@ -206,7 +211,7 @@ def read_manifests(folder: Path) -> list[Manifest]:
             )
         raise FormatError(
             f"{folder} is not a store: it holds no manifest.json",
-            hint=f"make one with `physiolect prepare INPUT --out {folder}`",
+            hint="make one with `physiolect prepare INPUT --out STORE`",
         )
     count = manifests[0].part.count
     first = manifests[0].header

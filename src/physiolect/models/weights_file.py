@@ -6,6 +6,7 @@ Loading this module costs no PyTorch: whether a file is one is told by its name.
 from __future__ import annotations
 
 import io
+import pickle  # for the name of an error alone
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
+    except pickle.UnpicklingError as error:  # PyTorch's own words advise to switch the safety off
+        raise CheckpointError(
+            f"{path} holds no readable weights: what asks for more than tensors is not opened", hint=hint
+        ) from error
     except Exception as error:  # the unpickler of a hostile file raises nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} holds no readable weights ({reason})", hint=hint) from error
