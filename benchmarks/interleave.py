@@ -24,7 +24,7 @@ from torch import Tensor
 Run = Callable[[], Tensor]
 
 TURN = 1.0
-"""Seconds a side works in each round at least, so that both see the same neighbours."""
+"""Seconds the reference works in each round at least; the other side then works as long as it did."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,22 @@ def _in_turns(contest: Contest, rounds: int) -> list[list[float]]:
         reference, ours = (run() for run in compared)
         torch.testing.assert_close(ours, reference, rtol=contest.tolerance, atol=contest.tolerance)
     runs = [build() for build in contest.sides.values()] if contest.proof else compared
-    turns = [[_seconds(run) for run in runs] for _ in range(rounds)]
-    return [list(side) for side in zip(*turns, strict=True)]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        length = TURN
+        for run, means in zip(runs, seconds, strict=True):
+            n, length = _turn(run, length)
+            means.append(length / n)
+    return seconds
 
 
-def _seconds(run: Run) -> float:
-    """Return the mean time of a run over as many as fill a turn."""
+def _turn(run: Run, at_least: float) -> tuple[int, float]:
+    """Run again and again for so many seconds; return how often, and how long it took."""
     n, start, taken = 0, time.process_time(), 0.0
-    while taken < TURN:
+    while taken < at_least:
         run()
         n, taken = n + 1, time.process_time() - start
-    return taken / n
+    return n, taken
 
 
 def _peak_elsewhere(name: str, side: str) -> float:

@@ -21,10 +21,10 @@ CPU_TOKENS = 1024
 """Positions a CPU takes through all blocks at once where no gradient is asked for: they stay in its cache."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu_,  # in place: the gradient needs the result alone
+    "relu": F.relu,  # not in place: on the view a Linear returns, autograd would copy the whole gradient
     "gelu": F.gelu,
     "silu": F.silu,
-    "relu2": lambda x: F.relu_(x).square(),
+    "relu2": lambda x: F.relu(x).square(),
     "swiglu": F.silu,
 }
 
