@@ -12,7 +12,7 @@ from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_fi
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DRAWN_SAMPLES = 12
+_DRAWN_SAMPLES = 8
 """More thin lines than these are a cloud; the bands use all of them."""
 
 
