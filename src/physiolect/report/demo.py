@@ -150,7 +150,7 @@ def _add_continuations(report: Report, continued: Sequence[Continued]) -> None:
             caption = (
                 "The first of these continuations, alone."
                 if shown is None
-                else f"All {n_samples} continuations, and what was recorded."
+                else f"Median and bands of all {n_samples} continuations, some of them as lines, and what was recorded."
             )
             report.figure(figure, caption)
 
