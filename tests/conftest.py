@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell's background job ignores Ctrl-C and its children inherit that, but some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA_REASON = "PHYSIOLECT_DATA is unset: this test reads real recordings"
 

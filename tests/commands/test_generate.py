@@ -170,7 +170,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--stop", "500"), "lasts 120 s"),
+        (("--stop", "500"), "ends at 120.00 s"),
         (("--channel", "V9"), "no channel named 'V9'"),
         (("--stop", "0.1"), "needs at least"),
         (("--mode", "hop", "--hop", "32"), "between 1 and 31"),

@@ -45,7 +45,8 @@ def test_text_and_arrays_come_back_exactly(
     write_recording(recording, path)
     back = read_recording(path)
     np.testing.assert_array_equal(back.signal, recording.signal)
-    assert back.fs == recording.fs
+    # text holds times: of two neighbouring rates whose samples fall on the same, it cannot know which it was
+    assert back.fs == (pytest.approx(recording.fs, rel=1e-15, abs=0) if suffix == ".csv" else recording.fs)
     assert back.channels == recording.channels
     assert back.units == recording.units
     if suffix == ".npz":

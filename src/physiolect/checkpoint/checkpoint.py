@@ -94,7 +94,8 @@ class Checkpoint:
         """
         if self.fingerprint is None:
             raise CheckpointError(
-                "the checkpoint has no fingerprint", hint="load it and save() it again to take one"
+                "the checkpoint has no fingerprint",
+                hint="make a folder of it, which has one: physiolect convert, or save() in Python",
             )
         return check_fingerprint(self.model, self.fingerprint)
 

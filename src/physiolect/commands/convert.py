@@ -64,6 +64,10 @@ def _import(source: Path, target: Path, task: Literal["rhythm", "beats"] | None)
     from physiolect.checkpoint import check_target, load_checkpoint, load_published
 
     check_target(target)
+    if target.is_dir() and any(target.iterdir()):
+        raise CheckpointError(
+            f"{target} holds a checkpoint already", hint="name a new folder, or remove it first"
+        )
     checkpoint = load_published(source, task=task)
     for line in checkpoint.run["keys"]:
         _say(f"  {line}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.errors import ContractError, FormatError
+from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.recording import Modality, Recording
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _SECONDS, _SAMPLES = 5.0, 5
 _MOST_SECONDS = 1e9
 """Three decades: a longer wish is a slip of the hand."""
 _LEVELS = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+_ROUNDED = 0.01
+"""Seconds that --stop may lie beyond the end, which is told in two decimals."""
 _READ_BEFORE = 60.0
 """Seconds read before the window: more than the filters and gaps that reach into it."""
 
@@ -198,10 +200,22 @@ def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recor
     first = max(config.start or 0.0, float(needed))
     try:
         recording = read(first, config.stop + n_tokens / contract.fs)
-    except FormatError:  # it may end before that; then the first of these says what is wrong, if anything is
-        read(first, config.stop)
-        recording = read(first, None)
-    return recording, first, round(config.stop * recording.fs) - round(first * recording.fs)
+    except (
+        FormatError
+    ):  # it may end before that, or even before `first`; or reading all of it tells what is wrong
+        try:
+            recording = read(first, None)
+        except FormatError:
+            first = config.start or 0.0
+            recording = read(first, None)
+        end = first + recording.duration
+        if config.stop > end + _ROUNDED:
+            raise ConfigError(
+                f"--stop is {config.stop:g} s, but {config.input} ends at {end:.2f} s",
+                hint="leave --stop out to continue from the end",
+            ) from None
+    n_seen = round(config.stop * recording.fs) - round(first * recording.fs)
+    return recording, first, min(n_seen, recording.n_samples)
 
 
 @contextmanager
@@ -237,7 +251,7 @@ def _opening(config: Config, checkpoint: Checkpoint, n_samples: int, n_tokens: i
     contract = checkpoint.contract
     opening = f"continuing {config.input}: {n_samples} x {n_tokens / contract.fs:g} s"
     if config.mode == "exact" and outgrows_cache(checkpoint.model, contract.max_samples, n_tokens):
-        opening += "\npast its context the model sees all of it anew for each token; "
+        opening += f"\npast {contract.max_samples} tokens the model sees its whole context anew for each; "
         opening += "--mode hop is faster, and approximate"
     return opening
 

@@ -289,7 +289,7 @@ def _simplest_rate(times: NDArray[np.float64]) -> float:
     off = float(np.abs(times - origin - counts / raw).max())
     allowed = 2 * off + 4 * np.spacing(np.abs(times).max())
     exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
-    for rate in (*(round(raw, digits) for digits in range(7)), *exact):
+    for rate in (*(round(raw, digits) for digits in range(13)), *exact):
         if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
             return float(rate)
     return raw

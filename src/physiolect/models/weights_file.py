@@ -33,6 +33,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
     path = Path(path)
     hint = "pass a HeartGPT .pth state dict, or the .zip it is published in"
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}", hint=hint)
     try:
         data = _unzip(path)
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
