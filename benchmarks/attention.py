@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from interleave import Contest, Run, main
 from torch import Tensor
 
-from physiolect.models.blocked_attention import blocked_attention
+from physiolect.models.blocked_attention import attention
 
 
 def library(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
@@ -19,7 +19,7 @@ def library(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
 
 
 def blocked(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:
-    return blocked_attention(q, k, v, scale=0.125, dropout=dropout)
+    return attention(q, k, v, scale=0.125, dropout=dropout)
 
 
 def run_of(kernel: type(library), head_size: int, backward: bool, dropout: float) -> Run:

@@ -38,7 +38,7 @@ def wins(q: Tensor, k: Tensor, dropout: float = 0.0) -> bool:
     return small and q.device.type == "cpu" and q.shape[-2] == k.shape[-2] > 1
 
 
-def blocked_attention(
+def attention(
     q: Tensor, k: Tensor, v: Tensor, *, scale: float, band: int | None = None, dropout: float = 0.0
 ) -> Tensor:
     """Return causal attention, equal to `scaled_dot_product_attention` under the same mask.

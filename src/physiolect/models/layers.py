@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from physiolect.models.blocked_attention import blocked_attention, wins
+from physiolect.models import blocked_attention, fused_attention
 from physiolect.models.dropout import drop
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
@@ -220,8 +220,9 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         if not self._needs_mask(q, k):
             return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
-        if wins(q, k, dropout):
-            return blocked_attention(q, k, v, scale=self.scale, band=self.band, dropout=dropout)
+        for kernel in (blocked_attention, fused_attention):
+            if kernel.wins(q, k, dropout):
+                return kernel.attention(q, k, v, scale=self.scale, band=self.band, dropout=dropout)
         if q.shape[-2] == k.shape[-2] and self.band is None:
             return F.scaled_dot_product_attention(
                 q, k, v, dropout_p=dropout, scale=self.scale, is_causal=True

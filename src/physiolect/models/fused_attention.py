@@ -1,0 +1,354 @@
+"""Causal attention on a GPU for tiny heads, in one kernel each way, with dropped weights inside.
+
+The libraries' kernels pad a head to 64 features and keep its softmax apart from what matters at this size: with 8 to
+32 features the exponentials, not the products, take the time. Here a program takes one block of queries (or, for the
+gradient of keys and values, of keys) of one head and goes once over what it may see; weights are recomputed in the
+backward pass (Dao et al. 2022, FlashAttention, section 3.1 and appendix B.2), and so is what was dropped, as a hash
+of the place and of one seed a call.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # PyTorch for a CPU, or for a system without Triton
+    triton = None
+
+HEAD_SIZES = range(8, 33)
+"""Features a head may have: those where it was measured to win; larger heads suit the library's kernels."""
+
+_SIZES = {
+    "forward": (64, 64, 4, 3),
+    "backward_q": (64, 64, 4, 3),
+    "backward_kv": (64, 32, 2, 2),
+}
+"""Of each kernel: rows of a program's own block, rows of a step, warps, stages. The block is a multiple of the step."""
+
+_BITS = 1 / math.log(2)
+"""Bits in a nat: powers of 2 come faster than powers of e."""
+
+
+def wins(q: Tensor, k: Tensor, dropout: float = 0.0) -> bool:
+    """Say whether this path takes causal self-attention over these tensors: half precision, a small head, a GPU."""
+    return (
+        triton is not None
+        and q.device.type == "cuda"
+        and q.dtype in (torch.bfloat16, torch.float16)
+        and q.shape[-1] in HEAD_SIZES
+        and q.shape[-2] == k.shape[-2] > 1
+    )
+
+
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, *, scale: float, band: int | None = None, dropout: float = 0.0
+) -> Tensor:
+    """Return causal attention, equal to `scaled_dot_product_attention` under the same mask.
+
+    Args:
+        q: queries (B, H, T, D) in half precision; k and v alike. Views of a wider tensor are read as they lie.
+        k: keys.
+        v: values.
+        scale: factor on q k^T before the softmax.
+        band: each query sees its own and the `band - 1` positions before; None sees all before.
+        dropout: share of attention weights set to zero (in steps of 2^-16), the others scaled up.
+    """
+    return _FusedAttention.apply(q, k, v, scale, band, dropout)
+
+
+class _FusedAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, band: int | None, dropout: float
+    ) -> Tensor:
+        q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+        B, H, T, _ = q.shape
+        out, lse = _like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
+        # drawn on the device by the generator of the device, so that a captured step draws anew each time
+        seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32) if dropout else lse
+        grid, settings = _launch("forward", q, scale, band, dropout)
+        _forward[grid](q, k, v, out, lse, seed, *_strides(q, k, v, out), H, T, **settings)
+        ctx.save_for_backward(q, k, v, out, lse, seed)
+        ctx.scale, ctx.band, ctx.dropout = scale, band, dropout
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, out, lse, seed = ctx.saved_tensors
+        g = grads[0] if grads[0].stride(-1) == 1 else grads[0].contiguous()
+        H, T = q.shape[1:3]
+        dq, dk, dv = (_like_projected(q) for _ in range(3))
+        less = torch.empty_like(lse)
+        places = (*_strides(q, k, v, out, g, dq), H, T)
+        grid, settings = _launch("backward_q", q, ctx.scale, ctx.band, ctx.dropout)
+        _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
+        grid, settings = _launch("backward_kv", q, ctx.scale, ctx.band, ctx.dropout)
+        _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
+        return dq, dk, dv, None, None, None
+
+
+def _like_projected(q: Tensor) -> Tensor:
+    """Return an empty (B, H, T, D) that lies in memory as (B, T, H, D), as projections read and write it."""
+    B, H, T, D = q.shape
+    return q.new_empty(B, T, H, D).transpose(1, 2)
+
+
+def _strides(*tensors: Tensor) -> tuple[int, ...]:
+    return tuple(stride for x in tensors for stride in x.stride()[:3])
+
+
+def _launch(
+    kernel: str, q: Tensor, scale: float, band: int | None, dropout: float
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Return the grid, blocks by heads, and what a kernel is compiled for."""
+    B, H, T, D = q.shape
+    block, step, n_warps, n_stages = _SIZES[kernel]
+    settings = {
+        "SCALE": scale,
+        "BAND": 0 if band is None or band >= T else band,
+        "DROPPED": min(round(dropout * (1 << 16)), (1 << 16) - 1),
+        "D": D,
+        "WIDE": max(16, 1 << (D - 1).bit_length()),
+        "BLOCK": block,
+        "STEP": step,
+        "num_warps": n_warps,
+        "num_stages": n_stages,
+    }
+    return (-(-T // block), B * H), settings
+
+
+if triton is not None:
+    _LOG2E = tl.constexpr(_BITS)
+
+    @triton.jit
+    def _rows(x, head, H, stride_b, stride_h, stride_t, at, features, T, D: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Read the rows `at` of one head, (block, WIDE), zero beyond T; beyond D its features come again.
+
+        So a row is read in one piece; `_own` of the other side of every product is zero there.
+        """
+        start = x + (head // H).to(tl.int64) * stride_b + (head % H) * stride_h
+        places = start + at[:, None] * stride_t + (features % D)[None, :]
+        return tl.load(places, mask=at[:, None] < T, other=0.0)
+
+    @triton.jit
+    def _own(x, head, H, stride_b, stride_h, stride_t, at, features, T, D: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Read a program's own rows, (block, WIDE), zero beyond T and D."""
+        rows = _rows(x, head, H, stride_b, stride_h, stride_t, at, features, T, D)
+        return tl.where(features[None, :] < D, rows, 0.0)
+
+    @triton.jit
+    def _write(x, value, head, H, stride_b, stride_h, stride_t, at, features, T, D: tl.constexpr):  # type: ignore[no-untyped-def]
+        start = x + (head // H).to(tl.int64) * stride_b + (head % H) * stride_h
+        places = start + at[:, None] * stride_t + features[None, :]
+        tl.store(places, value.to(x.dtype.element_ty), mask=(at[:, None] < T) & (features[None, :] < D))
+
+    @triton.jit
+    def _seen(query, key, BAND: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Say which keys a query sees; `query` and `key` broadcast."""
+        seen = key <= query
+        if BAND > 0:
+            seen = seen & (key > query - BAND)
+        return seen
+
+    @triton.jit
+    def _kept(stream, query, key, T, DROPPED: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Say which weights are kept: the highest bits of a mixed place (after Wellons 2018) against a threshold."""
+        x = (query * T + stream).to(tl.uint32) + key.to(tl.uint32)
+        x = x * 0x7FEB352D
+        x = (x ^ (x >> 15)) * 0x846CA68B
+        return x >= DROPPED << 16
+
+    @triton.jit
+    def _stream(seed, head):  # type: ignore[no-untyped-def]
+        """Return what tells the draws of one call and head from those of others."""
+        x = tl.load(seed).to(tl.uint32) + head.to(tl.uint32) * 0x9E3779B9
+        x = (x ^ (x >> 16)) * 0x85EBCA6B
+        x = (x ^ (x >> 13)) * 0xC2B2AE35
+        return (x ^ (x >> 16)).to(tl.int32)
+
+    @triton.jit
+    def _look(  # type: ignore[no-untyped-def]
+        acc, peak, total, q_b, query, begin, end, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt, T,
+        MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        """Let a block of queries look at the keys from `begin` to `end`."""
+        for at in range(begin, end, STEP):
+            key = at + tl.arange(0, STEP)
+            k_b = _rows(k, head, H, kb, kh, kt, key, features, T, D)  # (s, WIDE)
+            v_b = _rows(v, head, H, vb, vh, vt, key, features, T, D)
+            scores = tl.dot(q_b, tl.trans(k_b))  # (t, s)
+            if MASKED:
+                scores = tl.where(_seen(query[:, None], key[None, :], BAND), scores, -1e30)
+            higher = tl.maximum(peak, tl.max(scores, 1) * (SCALE * _LOG2E))  # in bits
+            weights = tl.exp2(scores * (SCALE * _LOG2E) - higher[:, None])
+            if MASKED:
+                weights = tl.where(_seen(query[:, None], key[None, :], BAND), weights, 0.0)
+            fade = tl.exp2(peak - higher)
+            total = total * fade + tl.sum(weights, 1)
+            if DROPPED > 0:
+                weights = tl.where(_kept(stream, query[:, None], key[None, :], T, DROPPED), weights, 0.0)
+            acc = acc * fade[:, None] + tl.dot(weights.to(v_b.dtype), v_b)
+            peak = higher
+        return acc, peak, total
+
+    @triton.jit
+    def _forward(  # type: ignore[no-untyped-def]
+        q, k, v, out, lse, seed,
+        qb, qh, qt, kb, kh, kt, vb, vh, vt, ob, oh, ot, H, T,
+        SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        head, first = tl.program_id(1), tl.program_id(0) * BLOCK
+        features, query = tl.arange(0, WIDE), first + tl.arange(0, BLOCK)
+        q_b = _own(q, head, H, qb, qh, qt, query, features, T, D)  # (t, WIDE)
+        peak = tl.full((BLOCK,), -1e30, tl.float32)
+        total = tl.zeros((BLOCK,), tl.float32)
+        acc = tl.zeros((BLOCK, WIDE), tl.float32)
+        stream = _stream(seed, head) if DROPPED > 0 else 0
+        whole = 0
+        if BAND > 0:  # keys that only some of the block still see, then those that all of it see
+            begin = tl.maximum(0, first - BAND + 1) // STEP * STEP
+            whole = tl.minimum(first, tl.cdiv(tl.maximum(0, first + BLOCK - BAND), STEP) * STEP)
+            acc, peak, total = _look(
+                acc, peak, total, q_b, query, begin, whole, k, v, stream, features, head, H, kb, kh, kt, vb, vh,
+                vt, T, True, SCALE, BAND, DROPPED, D, STEP,
+            )  # fmt: skip
+        acc, peak, total = _look(
+            acc, peak, total, q_b, query, whole, first, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt,
+            T, False, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        acc, peak, total = _look(
+            acc, peak, total, q_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, features, head, H,
+            kb, kh, kt, vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        acc = acc / (total * (1 - DROPPED / 65536))[:, None]
+        _write(out, acc, head, H, ob, oh, ot, query, features, T, D)
+        tl.store(lse + head * T + query, peak + tl.log2(total), mask=query < T)
+
+    @triton.jit
+    def _look_back(  # type: ignore[no-untyped-def]
+        acc, q_b, g_b, lse_b, less_b, query, begin, end, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt, T,
+        MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        """Add to the gradient of a block of queries what the keys from `begin` to `end` give."""
+        for at in range(begin, end, STEP):
+            key = at + tl.arange(0, STEP)
+            k_b = _rows(k, head, H, kb, kh, kt, key, features, T, D)
+            v_b = _rows(v, head, H, vb, vh, vt, key, features, T, D)
+            weights = tl.exp2(tl.dot(q_b, tl.trans(k_b)) * (SCALE * _LOG2E) - lse_b[:, None])  # (t, s)
+            if MASKED:
+                weights = tl.where(_seen(query[:, None], key[None, :], BAND), weights, 0.0)
+            dp = tl.dot(g_b, tl.trans(v_b))
+            if DROPPED > 0:
+                dp = tl.where(_kept(stream, query[:, None], key[None, :], T, DROPPED), dp, 0.0)
+            ds = weights * (dp - less_b[:, None])
+            acc += tl.dot(ds.to(k_b.dtype), k_b)
+        return acc
+
+    @triton.jit
+    def _backward_q(  # type: ignore[no-untyped-def]
+        q, k, v, out, g, lse, less, dq, seed,
+        qb, qh, qt, kb, kh, kt, vb, vh, vt, ob, oh, ot, gb, gh, gt, db, dh, dt, H, T,
+        SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        head, first = tl.program_id(1), tl.program_id(0) * BLOCK
+        features, query = tl.arange(0, WIDE), first + tl.arange(0, BLOCK)
+        q_b = _own(q, head, H, qb, qh, qt, query, features, T, D)
+        g_b = _own(g, head, H, gb, gh, gt, query, features, T, D)
+        o_b = _own(out, head, H, ob, oh, ot, query, features, T, D)
+        # what the softmax takes off each row, (t,); like all that meets g, not yet scaled up for what was dropped
+        less_b = tl.sum(g_b.to(tl.float32) * o_b.to(tl.float32), 1) * (1 - DROPPED / 65536)
+        tl.store(less + head * T + query, less_b, mask=query < T)
+        lse_b = tl.load(lse + head * T + query, mask=query < T, other=0.0)
+        acc = tl.zeros((BLOCK, WIDE), tl.float32)
+        stream = _stream(seed, head) if DROPPED > 0 else 0
+        whole = 0
+        if BAND > 0:
+            begin = tl.maximum(0, first - BAND + 1) // STEP * STEP
+            whole = tl.minimum(first, tl.cdiv(tl.maximum(0, first + BLOCK - BAND), STEP) * STEP)
+            acc = _look_back(
+                acc, q_b, g_b, lse_b, less_b, query, begin, whole, k, v, stream, features, head, H, kb, kh, kt,
+                vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
+            )  # fmt: skip
+        acc = _look_back(
+            acc, q_b, g_b, lse_b, less_b, query, whole, first, k, v, stream, features, head, H, kb, kh, kt, vb,
+            vh, vt, T, False, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        acc = _look_back(
+            acc, q_b, g_b, lse_b, less_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, features,
+            head, H, kb, kh, kt, vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        _write(dq, acc * (SCALE / (1 - DROPPED / 65536)), head, H, db, dh, dt, query, features, T, D)
+
+    @triton.jit
+    def _be_seen(  # type: ignore[no-untyped-def]
+        dk_b, dv_b, k_b, v_b, key, begin, end, q, g, lse, less, stream, features, head, H, qb, qh, qt, gb, gh, gt, T,
+        MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        """Add to the gradients of a block of keys and values what the queries from `begin` to `end` give."""
+        for at in range(begin, end, STEP):
+            query = at + tl.arange(0, STEP)
+            q_b = _rows(q, head, H, qb, qh, qt, query, features, T, D)
+            g_b = _rows(g, head, H, gb, gh, gt, query, features, T, D)
+            lse_b = tl.load(lse + head * T + query, mask=query < T, other=0.0)
+            less_b = tl.load(less + head * T + query, mask=query < T, other=0.0)
+            weights = tl.exp2(tl.dot(k_b, tl.trans(q_b)) * (SCALE * _LOG2E) - lse_b[None, :])  # (s, t)
+            if MASKED:
+                weights = tl.where(_seen(query[None, :], key[:, None], BAND), weights, 0.0)
+            dp = tl.dot(v_b, tl.trans(g_b))
+            dropped = weights
+            if DROPPED > 0:
+                kept = _kept(stream, query[None, :], key[:, None], T, DROPPED)
+                dropped = tl.where(kept, weights, 0.0)
+                dp = tl.where(kept, dp, 0.0)
+            dv_b += tl.dot(dropped.to(g_b.dtype), g_b)
+            ds = weights * (dp - less_b[None, :])
+            dk_b += tl.dot(ds.to(q_b.dtype), q_b)
+        return dk_b, dv_b
+
+    @triton.jit
+    def _backward_kv(  # type: ignore[no-untyped-def]
+        q, k, v, g, lse, less, dk, dv, seed,
+        qb, qh, qt, kb, kh, kt, vb, vh, vt, ob, oh, ot, gb, gh, gt, db, dh, dt, H, T,
+        SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
+        D: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ):  # fmt: skip
+        head, first = tl.program_id(1), tl.program_id(0) * BLOCK
+        features, key = tl.arange(0, WIDE), first + tl.arange(0, BLOCK)
+        k_b = _own(k, head, H, kb, kh, kt, key, features, T, D)
+        v_b = _own(v, head, H, vb, vh, vt, key, features, T, D)
+        dk_b = tl.zeros((BLOCK, WIDE), tl.float32)
+        dv_b = tl.zeros((BLOCK, WIDE), tl.float32)
+        stream = _stream(seed, head) if DROPPED > 0 else 0
+        diagonal = tl.minimum(T, first + BLOCK)
+        dk_b, dv_b = _be_seen(
+            dk_b, dv_b, k_b, v_b, key, first, diagonal, q, g, lse, less, stream, features, head, H, qb, qh, qt,
+            gb, gh, gt, T, True, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        whole = T
+        if BAND > 0:  # queries that see the whole block, then those that see only some of it
+            whole = tl.minimum(T, tl.maximum(first + BLOCK, (first + BAND) // STEP * STEP))
+        dk_b, dv_b = _be_seen(
+            dk_b, dv_b, k_b, v_b, key, first + BLOCK, whole, q, g, lse, less, stream, features, head, H, qb, qh,
+            qt, gb, gh, gt, T, False, SCALE, BAND, DROPPED, D, STEP,
+        )  # fmt: skip
+        if BAND > 0:
+            dk_b, dv_b = _be_seen(
+                dk_b, dv_b, k_b, v_b, key, whole, tl.minimum(T, first + BLOCK + BAND - 1), q, g, lse, less,
+                stream, features, head, H, qb, qh, qt, gb, gh, gt, T, True, SCALE, BAND, DROPPED, D, STEP,
+            )  # fmt: skip
+        kept_share = 1 - DROPPED / 65536
+        _write(dk, dk_b * (SCALE / kept_share), head, H, db, dh, dt, key, features, T, D)
+        _write(dv, dv_b / kept_share, head, H, db, dh, dt, key, features, T, D)
