@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from physiolect.errors import ConfigError
-from physiolect.training import choose_device
+from physiolect.training import choose_device, choose_precision
 
 
 def test_auto_is_there() -> None:
@@ -22,3 +22,10 @@ def test_what_is_not_there_is_refused(name: str) -> None:
 def test_a_device_without_float64_is_refused_with_the_reason() -> None:
     with pytest.raises(ConfigError, match="the tokenizer needs float64"):
         choose_device("mps")
+
+
+def test_a_cpu_computes_in_float32() -> None:
+    assert choose_precision("auto", torch.device("cpu")) == torch.float32
+    assert choose_precision("float32", torch.device("cpu")) == torch.float32
+    with pytest.raises(ConfigError, match="is not made for it"):
+        choose_precision("bf16", torch.device("cpu"))

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,10 +25,12 @@ from physiolect.training import (
     Callbacks,
     Journal,
     Outcome,
+    Precision,
     Recipe,
     Schedule,
     Stop,
     choose_device,
+    choose_precision,
     fit,
     next_token_loss,
     stop_signals,
@@ -74,6 +77,8 @@ class Config:
     """Go on with the run in --out, with the settings it had."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda …"""
+    precision: Precision = "auto"
+    """Of products and attention in training: float32, or bf16, which auto takes on a GPU made for it."""
     threads: int | None = None
     """Processor threads; none leaves PyTorch's choice."""
     log_every: int = 10
@@ -167,6 +172,7 @@ def run(settings: Config) -> int:
     tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
     train_rows, validation_rows = split_rows(store, settings.validation, settings.seed)
     device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
     shared: dict[str, Any] = {
         "length": model_config.context_length + 1,
         "seed": settings.seed,
@@ -195,14 +201,14 @@ def run(settings: Config) -> int:
         out, settings.steps, tokens_per_step, resumed_at=int(state["step"]) if state else 0
     ) as journal:
         print(
-            f"{checkpoint.model.n_parameters():,} parameters on {device}; {len(train_rows)} rows to train on, "
-            f"{len(validation_rows)} to validate ({len(held_out)} windows)",
+            f"{checkpoint.model.n_parameters():,} parameters on {device} in {str(precision).removeprefix('torch.')}; "
+            f"{len(train_rows)} rows to train on, {len(validation_rows)} to validate ({len(held_out)} windows)",
             file=sys.stderr,
         )
         with stop_signals(settings.minutes) as stop:
             outcome = fit(
                 checkpoint.model,
-                next_token_loss,
+                partial(_loss, device=device, precision=precision),
                 lambda step, part: train.batch(step, size, first=part * size),
                 recipe,
                 Schedule(
@@ -221,6 +227,13 @@ def run(settings: Config) -> int:
                 resume=state,
             )
     return _farewell(outcome, settings, stop)
+
+
+def _loss(
+    model: torch.nn.Module, ids: torch.Tensor, device: torch.device, precision: torch.dtype
+) -> torch.Tensor:
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+        return next_token_loss(model, ids)
 
 
 @torch.inference_mode()

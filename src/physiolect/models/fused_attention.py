@@ -31,6 +31,8 @@ _SIZES = {
     "backward_kv": (64, 32, 2, 2),
 }
 """Of each kernel: rows of a program's own block, rows of a step, warps, stages. The block is a multiple of the step."""
+_TINY = {**_SIZES, "forward": (64, 32, 4, 2), "backward_q": (64, 32, 4, 2)}
+"""The same for heads of fewer than 16 features."""
 
 _BITS = 1 / math.log(2)
 """Bits in a nat: powers of 2 come faster than powers of e."""
@@ -110,7 +112,7 @@ def _launch(
 ) -> tuple[tuple[int, int], dict[str, Any]]:
     """Return the grid, blocks by heads, and what a kernel is compiled for."""
     B, H, T, D = q.shape
-    block, step, n_warps, n_stages = _SIZES[kernel]
+    block, step, n_warps, n_stages = (_TINY if D < 16 else _SIZES)[kernel]
     settings = {
         "SCALE": scale,
         "BAND": 0 if band is None or band >= T else band,

@@ -1,6 +1,6 @@
 """The training loop, its objectives and its optimiser."""
 
-from physiolect.training.devices import choose_device
+from physiolect.training.devices import Precision, choose_device, choose_precision
 from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, TrainingError, fit
 from physiolect.training.journal import Journal
 from physiolect.training.objectives import next_token_loss
@@ -12,12 +12,14 @@ __all__ = [
     "Callbacks",
     "Journal",
     "Outcome",
+    "Precision",
     "Progress",
     "Recipe",
     "Schedule",
     "Stop",
     "TrainingError",
     "choose_device",
+    "choose_precision",
     "fit",
     "learning_rate_at",
     "make_optimizer",

@@ -1,6 +1,8 @@
-"""Where to train."""
+"""Where to train, and how precisely."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 
@@ -32,3 +34,25 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device is {name}, but PyTorch sees no such GPU here", hint="leave --device out")
     return device
+
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """Return the type in which products and attention are computed while training.
+
+    With bfloat16 (autocast) norms and losses, weights, gradients and the optimiser stay in float32. "auto" is bf16 on
+    a GPU made for it (compute capability 8.0), and float32 elsewhere.
+
+    Raises:
+        ConfigError: the name is unknown, or bf16 is asked of a device that is not made for it.
+    """
+    check_option("precision", name, ("auto", "float32", "bf16"))
+    able = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if name == "bf16" and not able:
+        raise ConfigError(
+            f"precision is bf16, but {device} is not made for it",
+            hint="leave --precision out, or train on a GPU",
+        )
+    return torch.bfloat16 if able and name != "float32" else torch.float32
