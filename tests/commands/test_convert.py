@@ -102,7 +102,7 @@ def test_a_detector_is_what_it_is_said_to_be(convert: Convert) -> None:
         (("documents/thesis.txt", "new"), "no readable weights"),
         (("nothing", "new"), "there is no file or checkpoint 'nothing'"),
         (("nothing", "new.pth"), "there is no checkpoint 'nothing'"),
-        (("nothing.zip", "new"), "there is no"),
+        (("nothing.zip", "new"), "there is no nothing.zip"),
         (("weights.pth", "new", "--task", "beats"), "is a forecast model"),
         (("checkpoint", "new.pth", "--task", "beats"), "--task is for .zip and .pth files"),
         (("weights.pth", "new", "--task", "forecast"), "--task"),

@@ -199,6 +199,12 @@ def test_a_gap_after_stop_costs_the_truth_alone(
     assert "is not shown: channel II misses" in err
 
 
+def test_the_end_may_be_named_as_it_is_told(run: Run, recording: Path, tmp_path: Path) -> None:
+    code, out, _ = run("--stop", "120.005", "--tokens", 3, "--greedy", "--json", "--out", tmp_path / "out")
+    assert code == 0
+    assert summary(out)["context"]["stop"] == pytest.approx(120)
+
+
 def test_ctrl_c_keeps_what_there_is(recording: Path, checkpoint: Path, tmp_path: Path) -> None:
     script = (
         "import signal, sys, physiolect.generation.continuation as c; from physiolect.cli import main\n"

@@ -200,9 +200,8 @@ def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recor
     first = max(config.start or 0.0, float(needed))
     try:
         recording = read(first, config.stop + n_tokens / contract.fs)
-    except (
-        FormatError
-    ):  # it may end before that, or even before `first`; or reading all of it tells what is wrong
+    except FormatError:
+        # it may end before that, or even before `first`; or else reading all of it tells what is wrong
         try:
             recording = read(first, None)
         except FormatError:

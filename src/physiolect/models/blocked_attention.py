@@ -28,7 +28,7 @@ HEAD_BLOCK = 8
 LARGEST_HEAD = 15
 """From 16 features a head the library's kernel is as fast, unless weights are dropped (benchmarks/attention.py)."""
 
-_BITS = 1 / math.log(2)
+BITS = 1 / math.log(2)
 """Bits in a nat: powers of 2 come twice as fast as powers of e."""
 
 
@@ -60,13 +60,13 @@ class _BlockedAttention(torch.autograd.Function):
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, band: int | None, dropout: float
     ) -> Tensor:
         B, H, T, _ = q.shape
-        out, lse = _like_projected(q), q.new_empty(B, H, T, 1)
+        out, lse = like_projected(q), q.new_empty(B, H, T, 1)
         blocks, room = _query_blocks(q.shape[2], band, q.dtype), _room(q)
         kept: list[Tensor | None] = []
         for heads in _head_blocks(q):
             k_t, v_t = k[heads].mT, v[heads].mT.contiguous()  # (h, D, T)
             parts, lse_parts = [], []
-            q_bits = q[heads] * (scale * _BITS)
+            q_bits = q[heads] * (scale * BITS)
             for q_b, (cols, mask) in zip(q_bits.split(QUERY_BLOCK, 1), blocks, strict=True):
                 scores = _masked_product(q_b, k_t[:, :, cols], mask, room)  # (h, t, s)
                 peak = scores.amax(-1, keepdim=True)  # (h, t, 1)
@@ -92,14 +92,14 @@ class _BlockedAttention(torch.autograd.Function):
         less = (g * out).sum(-1, keepdim=True).neg_()  # (B, H, T, 1): the softmax takes it off each row
         if ctx.dropout:
             g = g / (1 - ctx.dropout)
-        dq, dk, dv = (_like_projected(q) for _ in range(3))
+        dq, dk, dv = (like_projected(q) for _ in range(3))
         blocks, room, second_room = _query_blocks(q.shape[2], ctx.band, q.dtype), _room(q), _room(q)
         kept = iter(ctx.kept)
         for heads in _head_blocks(q):
             q_t, k_t, v_t, g_t = (x[heads].mT.contiguous() for x in (q, k, v, g))  # (h, D, T)
             dk_t, dv_t, parts = torch.zeros_like(k_t), torch.zeros_like(v_t), []
             # one feature more, and the product is already the logarithm of the weights
-            q_1 = torch.cat((q[heads] * (ctx.scale * _BITS), -lse[heads]), -1)  # (h, T, D + 1)
+            q_1 = torch.cat((q[heads] * (ctx.scale * BITS), -lse[heads]), -1)  # (h, T, D + 1)
             k_1 = torch.cat((k_t, torch.ones_like(k_t[:, :1])), 1)  # (h, D + 1, T)
             rows = (x.split(QUERY_BLOCK, 1) for x in (q_1, g[heads], less[heads], q_t.mT, g_t.mT))
             for q_b, g_b, less_b, q_bt, g_bt, (cols, mask) in zip(*rows, blocks, strict=True):
@@ -119,7 +119,7 @@ class _BlockedAttention(torch.autograd.Function):
         return dq.mul_(ctx.scale), dk.mul_(ctx.scale), dv, None, None, None
 
 
-def _like_projected(q: Tensor) -> Tensor:
+def like_projected(q: Tensor) -> Tensor:
     """Return an empty (B, H, T, D) that lies in memory as (B, T, H, D), as projections read and write it."""
     B, H, T, D = q.shape
     return q.new_empty(B, T, H, D).transpose(1, 2)

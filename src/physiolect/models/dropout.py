@@ -9,12 +9,16 @@ from torch import Tensor
 _LOWEST = torch.iinfo(torch.int64).min
 
 
+def dropped_of_65536(dropout: float) -> int:
+    """Return how many of 2^16 equally likely values drop a weight; never all of them."""
+    return min(round(dropout * (1 << 16)), (1 << 16) - 1)
+
+
 def draw_kept(shape: torch.Size, dropout: float) -> Tensor:
     """Return True with probability 1 - dropout, on the CPU: four 16-bit draws out of each 64-bit one."""
     n = shape.numel()
     bits = torch.empty((n + 3) // 4, dtype=torch.int64).random_(_LOWEST, None).view(torch.int16)[:n]
-    dropped = min(round(dropout * (1 << 16)), (1 << 16) - 1)  # of the 2^16 values, counted from the lowest
-    return bits.ge(dropped - (1 << 15)).view(shape)
+    return bits.ge(dropped_of_65536(dropout) - (1 << 15)).view(shape)  # dropped are the lowest
 
 
 def drop(x: Tensor, dropout: float) -> Tensor:

@@ -1,20 +1,23 @@
-"""Causal attention on a GPU for tiny heads, in one kernel each way, with dropped weights inside.
+"""Causal attention on a GPU for tiny heads, with dropped weights inside: one kernel forward and two backward.
 
-The libraries' kernels pad a head to 64 features and keep its softmax apart from what matters at this size: with 8 to
-32 features the exponentials, not the products, take the time. Here a program takes one block of queries (or, for the
-gradient of keys and values, of keys) of one head and goes once over what it may see; weights are recomputed in the
-backward pass (Dao et al. 2022, FlashAttention, section 3.1 and appendix B.2), and so is what was dropped, as a hash
-of the place and of one seed a call.
+With 8 to 32 features a head is far smaller than the library's kernels are made for. Here a program takes one block of
+queries (or, for the gradient of keys and values, of keys) of one head and goes once over what it may see. Weights are
+recomputed in the backward pass (Dao et al. 2022, FlashAttention, section 3.1 and appendix B.2), and so is what was
+dropped, as a hash of the place and of one seed a call.
 """
 
 from __future__ import annotations
 
-import math
+import os
+import shutil
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from physiolect.models.blocked_attention import BITS, like_projected
+from physiolect.models.dropout import dropped_of_65536
 
 try:
     import triton
@@ -22,8 +25,13 @@ try:
 except ImportError:  # PyTorch for a CPU, or for a system without Triton
     triton = None
 
+_READY = triton is not None and bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"))
+"""Triton compiles what starts a kernel, which needs the system's C compiler; without it the library serves."""
+
 HEAD_SIZES = range(8, 33)
-"""Features a head may have: those where it was measured to win; larger heads suit the library's kernels."""
+"""Features a head may have; it was measured to win at 8, 16 and 32, and larger heads were not tried."""
+_MOST_HEADS = 65_535
+"""Heads of all windows that one launch may count (CUDA's limit on the second axis of a grid)."""
 
 _SIZES = {
     "forward": (64, 64, 4, 3),
@@ -34,18 +42,16 @@ _SIZES = {
 _TINY = {**_SIZES, "forward": (64, 32, 4, 2), "backward_q": (64, 32, 4, 2)}
 """The same for heads of fewer than 16 features."""
 
-_BITS = 1 / math.log(2)
-"""Bits in a nat: powers of 2 come faster than powers of e."""
-
 
 def wins(q: Tensor, k: Tensor, dropout: float = 0.0) -> bool:
     """Say whether this path takes causal self-attention over these tensors: half precision, a small head, a GPU."""
     return (
-        triton is not None
+        _READY
         and q.device.type == "cuda"
         and q.dtype in (torch.bfloat16, torch.float16)
         and q.shape[-1] in HEAD_SIZES
         and q.shape[-2] == k.shape[-2] > 1
+        and q.shape[0] * q.shape[1] <= _MOST_HEADS
     )
 
 
@@ -72,7 +78,7 @@ class _FusedAttention(torch.autograd.Function):
     ) -> Tensor:
         q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
         B, H, T, _ = q.shape
-        out, lse = _like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
+        out, lse = like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
         # drawn on the device by the generator of the device, so that a captured step draws anew each time
         seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32) if dropout else lse
         grid, settings = _launch("forward", q, scale, band, dropout)
@@ -87,7 +93,7 @@ class _FusedAttention(torch.autograd.Function):
         q, k, v, out, lse, seed = ctx.saved_tensors
         g = grads[0] if grads[0].stride(-1) == 1 else grads[0].contiguous()
         H, T = q.shape[1:3]
-        dq, dk, dv = (_like_projected(q) for _ in range(3))
+        dq, dk, dv = (like_projected(q) for _ in range(3))
         less = torch.empty_like(lse)
         places = (*_strides(q, k, v, out, g, dq), H, T)
         grid, settings = _launch("backward_q", q, ctx.scale, ctx.band, ctx.dropout)
@@ -95,12 +101,6 @@ class _FusedAttention(torch.autograd.Function):
         grid, settings = _launch("backward_kv", q, ctx.scale, ctx.band, ctx.dropout)
         _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
         return dq, dk, dv, None, None, None
-
-
-def _like_projected(q: Tensor) -> Tensor:
-    """Return an empty (B, H, T, D) that lies in memory as (B, T, H, D), as projections read and write it."""
-    B, H, T, D = q.shape
-    return q.new_empty(B, T, H, D).transpose(1, 2)
 
 
 def _strides(*tensors: Tensor) -> tuple[int, ...]:
@@ -116,7 +116,7 @@ def _launch(
     settings = {
         "SCALE": scale,
         "BAND": 0 if band is None or band >= T else band,
-        "DROPPED": min(round(dropout * (1 << 16)), (1 << 16) - 1),
+        "DROPPED": dropped_of_65536(dropout),
         "D": D,
         "WIDE": max(16, 1 << (D - 1).bit_length()),
         "BLOCK": block,
@@ -128,7 +128,7 @@ def _launch(
 
 
 if triton is not None:
-    _LOG2E = tl.constexpr(_BITS)
+    _LOG2E = tl.constexpr(BITS)
 
     @triton.jit
     def _rows(x, head, H, stride_b, stride_h, stride_t, at, features, T, D: tl.constexpr):  # type: ignore[no-untyped-def]
