@@ -77,7 +77,7 @@ def train(name: str, seed: int, store: str, tokens: int, batch_size: int) -> dic
     from physiolect.datasets.batches import LevelBatches
     from physiolect.models.gpt import GPT
     from physiolect.tokenizers import LevelTokenizer
-    from physiolect.training import Callbacks, Progress, Schedule, choose_device, fit, next_token_loss
+    from physiolect.training import Callbacks, Progress, Schedule, Step, choose_device, fit, next_token_loss
 
     config, recipe = VARIANTS[name]
     device = choose_device()
@@ -108,10 +108,9 @@ def train(name: str, seed: int, store: str, tokens: int, batch_size: int) -> dic
             losses.append(progress.validation_loss)
 
     began = time.perf_counter()
-    fit(
-        model, next_token_loss, lambda step, _: batches.batch(step, batch_size), recipe,
-        Schedule(steps, 1, 10**9, max(1, steps // 8), 10**9), Callbacks(lambda *_: None, report, evaluate),
-    )  # fmt: skip
+    step = Step(model, next_token_loss, lambda step, _: batches.batch(step, batch_size), recipe, steps)
+    callbacks = Callbacks(lambda *_: None, report, evaluate)
+    fit(step, Schedule(10**9, max(1, steps // 8), 10**9), callbacks)
     return {
         "name": name, "seed": seed, "parameters": model.n_parameters(), "updates": steps, "last": losses[-1],
         "best": min(losses), "curve": losses, "seconds": round(time.perf_counter() - began),

@@ -69,7 +69,7 @@ def test_the_scale_comes_from_a_stretch_centred_on_the_window_and_inside_its_row
     places = WindowLoader(store, [0, 1, 2], length=LENGTH, seed=3).draw(1, 64)
     ids = make(store, stretch).batch(1, 64).numpy()
     ends = set()
-    for got, row, channel, start in zip(ids, *places, strict=True):
+    for got, row, channel, start in zip(ids, *(each.tolist() for each in places[:3]), strict=True):
         samples = store.samples(row)[channel]
         begin = min(max(start - (stretch - LENGTH) // 2, 0), len(samples) - stretch)
         levels, _ = TOKENIZER.encode(samples[begin : begin + stretch])

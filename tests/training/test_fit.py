@@ -16,6 +16,7 @@ from physiolect.training import (
     Progress,
     Recipe,
     Schedule,
+    Step,
     TrainingError,
     fit,
     next_token_loss,
@@ -93,7 +94,9 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_a_run_learns_and_ends_as_told() -> None:
     model = make()
     witness = Witness(model)
-    outcome = fit(model, next_token_loss, lambda *_: ids(0, 0), LEVEL, Schedule(60), witness.callbacks())
+    outcome = fit(
+        Step(model, next_token_loss, lambda *_: ids(0, 0), LEVEL, 60), Schedule(), witness.callbacks()
+    )
     assert (outcome.step, outcome.finished, outcome.best_loss) == (60, True, math.inf)
     assert witness.reports[-1].loss < 0.7 * witness.reports[0].loss
     assert witness.steps_of("last") == [60]
@@ -106,10 +109,11 @@ def test_two_batches_of_four_are_one_of_eight() -> None:
     seen = [], []
     for model, accumulate, size, notes in ((whole, 1, 8, seen[0]), (parts, 2, 4, seen[1])):
         witness = Witness(model, reports=notes)
-        fit(
-            model, next_token_loss, lambda step, part, n=size: ids(step, part, n), RECIPES["modern"],
-            Schedule(5, accumulate, log_every=1), witness.callbacks(),
+        step = Step(
+            model, next_token_loss, lambda step, part, n=size: ids(step, part, n), RECIPES["modern"], 5,
+            accumulate=accumulate,
         )  # fmt: skip
+        fit(step, Schedule(log_every=1), witness.callbacks())
     for one, other in zip(*seen, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-6)  # the loss itself is in float32
         assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-5)
@@ -119,11 +123,12 @@ def test_two_batches_of_four_are_one_of_eight() -> None:
 
 @pytest.mark.parametrize("recipe", ["modern", "published"])
 def test_ten_and_ten_are_twenty_to_the_bit(recipe: str) -> None:
-    schedule = Schedule(20, accumulate=2, log_every=1, evaluate_every=7, save_every=9)
+    schedule = Schedule(log_every=1, evaluate_every=7, save_every=9)
 
     def train(model: GPT, stop_after: int | None, resume: dict[str, Tensor] | None = None) -> Witness:
         witness = Witness(model, [3.0, 2.0, 1.0], stop_after)
-        fit(model, next_token_loss, ids, RECIPES[recipe], schedule, witness.callbacks(), resume=resume)
+        step = Step(model, next_token_loss, ids, RECIPES[recipe], 20, accumulate=2)
+        fit(step, schedule, witness.callbacks(), resume=resume)
         return witness
 
     whole = train(make(DROPOUT), None)
@@ -153,18 +158,12 @@ def test_a_loss_that_is_no_number_saves_the_last_good_weights(bad: float) -> Non
         return next_token_loss(model, tokens) * (bad if step == 5 else 1.0)
 
     good = make()
-    fit(good, next_token_loss, ids, LEVEL, Schedule(5), Witness(good).callbacks())
+    fit(Step(good, next_token_loss, ids, LEVEL, 5), Schedule(), Witness(good).callbacks())
     model = make()
     witness = Witness(model)
+    step = Step(model, loss_of, lambda step, part: (step, ids(step, part)), LEVEL, 20)
     with pytest.raises(TrainingError, match=r"update 6 has a loss of (nan|inf)") as raised:
-        fit(
-            model,
-            loss_of,
-            lambda step, part: (step, ids(step, part)),
-            LEVEL,
-            Schedule(20),
-            witness.callbacks(),
-        )
+        fit(step, Schedule(), witness.callbacks())
     assert raised.value.hint is not None
     assert "update 5" in raised.value.hint
     kind, saved = witness.saves[-1]
@@ -180,17 +179,16 @@ def test_a_gradient_that_is_no_number_stops_too() -> None:
 
     model = Cliff()
     witness = Witness(model)
+    step = Step(model, lambda m, _: m.x.sqrt().sum(), lambda *_: None, LEVEL, 3)
     with pytest.raises(TrainingError, match=r"gradient of norm (nan|inf)"):
-        fit(
-            model, lambda m, _: m.x.sqrt().sum(), lambda *_: None, LEVEL, Schedule(3), witness.callbacks()
-        )  # sqrt is 0 at 0, and infinitely steep
+        fit(step, Schedule(), witness.callbacks())  # sqrt is 0 at 0, and infinitely steep
     assert torch.equal(witness.saves[-1][1].weights["x"], torch.zeros(3))
 
 
 def test_a_stop_saves_and_says_so() -> None:
     model = make()
     witness = Witness(model, [1.0], stop_after=3)
-    outcome = fit(model, next_token_loss, ids, LEVEL, Schedule(20), witness.callbacks())
+    outcome = fit(Step(model, next_token_loss, ids, LEVEL, 20), Schedule(), witness.callbacks())
     assert (outcome.step, outcome.finished) == (3, False)
     assert witness.steps_of("last") == [3]
     assert [report.step for report in witness.reports] == [3]
@@ -199,16 +197,15 @@ def test_a_stop_saves_and_says_so() -> None:
 
 def test_a_stop_after_the_last_update_has_finished() -> None:
     model = make()
-    assert fit(
-        model, next_token_loss, ids, LEVEL, Schedule(3), Witness(model, stop_after=3).callbacks()
-    ).finished
+    step = Step(model, next_token_loss, ids, LEVEL, 3)
+    assert fit(step, Schedule(), Witness(model, stop_after=3).callbacks()).finished
 
 
 def test_the_best_is_saved_on_improvement_only() -> None:
     model = make()
     witness = Witness(model, [3.0, 2.0, 2.0, math.nan, 2.5, 1.0])
-    schedule = Schedule(12, evaluate_every=2, save_every=5)
-    outcome = fit(model, next_token_loss, ids, LEVEL, schedule, witness.callbacks())
+    schedule = Schedule(evaluate_every=2, save_every=5)
+    outcome = fit(Step(model, next_token_loss, ids, LEVEL, 12), schedule, witness.callbacks())
     assert outcome.best_loss == 1.0
     assert witness.steps_of("best") == [2, 4, 12]
     assert witness.steps_of("last") == [5, 10, 12]
@@ -219,12 +216,10 @@ def test_the_best_is_saved_on_improvement_only() -> None:
 def test_a_resumed_run_remembers_its_best() -> None:
     model = make()
     first = Witness(model, [1.0], stop_after=3)
-    fit(model, next_token_loss, ids, LEVEL, Schedule(6, evaluate_every=2), first.callbacks())
+    fit(Step(model, next_token_loss, ids, LEVEL, 6), Schedule(evaluate_every=2), first.callbacks())
     second = Witness(model, [1.5, 0.5])
-    outcome = fit(
-        model, next_token_loss, ids, LEVEL, Schedule(6, evaluate_every=2), second.callbacks(),
-        resume=first.saves[-1][1].state,
-    )  # fmt: skip
+    step = Step(model, next_token_loss, ids, LEVEL, 6)
+    outcome = fit(step, Schedule(evaluate_every=2), second.callbacks(), resume=first.saves[-1][1].state)
     assert first.steps_of("best") == [2]
     assert second.steps_of("best") == [6]
     assert outcome.best_loss == 0.5
@@ -237,8 +232,8 @@ def test_reports_carry_the_mean_loss_since_the_last() -> None:
     def loss_of(model: nn.Module, value: float) -> Tensor:
         return 0 * sum(p.sum() for p in model.parameters()) + value
 
-    schedule = Schedule(10, accumulate=2, log_every=4)
-    fit(model, loss_of, lambda step, part: float(step + 10 * part), LEVEL, schedule, witness.callbacks())
+    step = Step(model, loss_of, lambda step, part: float(step + 10 * part), LEVEL, 10, accumulate=2)
+    fit(step, Schedule(log_every=4), witness.callbacks())
     # an update's loss is its number from 0, and 5 for the mean of its parts' 0 and 10
     assert [(report.step, report.loss) for report in witness.reports] == [(4, 6.5), (8, 10.5), (10, 13.5)]
     assert all(report.learning_rate == 1e-2 and report.gradient_norm == 0 for report in witness.reports)
@@ -260,19 +255,24 @@ def test_a_report_leaves_out_the_time_of_evaluations(monkeypatch: pytest.MonkeyP
     callbacks = witness.callbacks()
     callbacks.evaluate = lambda: spend(100) or 1.0  # type: ignore[func-returns-value]
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    fit(model, loss_of, lambda *_: None, LEVEL, Schedule(8, log_every=4, evaluate_every=3), callbacks)
+    fit(Step(model, loss_of, lambda *_: None, LEVEL, 8), Schedule(log_every=4, evaluate_every=3), callbacks)
     assert [r.seconds for r in witness.reports if r.validation_loss is None] == [4, 4]
 
 
 def test_a_state_of_another_run_is_refused() -> None:
     model = make()
     witness = Witness(model)
-    fit(model, next_token_loss, ids, LEVEL, Schedule(2), witness.callbacks())
+    fit(Step(model, next_token_loss, ids, LEVEL, 2), Schedule(), witness.callbacks())
     state = witness.saves[-1][1].state
     for broken in (
         {name: value for name, value in state.items() if name != "random"},
         {name.replace("tokens", "elsewhere"): value for name, value in state.items()},
     ):
         with pytest.raises(TrainingError, match="does not fit") as raised:
-            fit(model, next_token_loss, ids, LEVEL, Schedule(4), Witness(model).callbacks(), resume=broken)
+            fit(
+                Step(model, next_token_loss, ids, LEVEL, 4),
+                Schedule(),
+                Witness(model).callbacks(),
+                resume=broken,
+            )
         assert raised.value.hint

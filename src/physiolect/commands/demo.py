@@ -184,7 +184,7 @@ def _pace() -> tuple[int, float]:
     import torch
 
     from physiolect.models.gpt import GPT
-    from physiolect.training import Callbacks, Progress, Schedule, fit, next_token_loss
+    from physiolect.training import Callbacks, Progress, Schedule, Step, fit, next_token_loss
 
     ids = torch.randint(MODEL.vocabulary_size, (_BATCH, MODEL.context_length + 1))
     paces: dict[int, float] = {}
@@ -192,7 +192,7 @@ def _pace() -> tuple[int, float]:
         torch.set_num_threads(n_threads)
         tried: list[Progress] = []
         callbacks = Callbacks(save=lambda *_: None, report=tried.append)
-        fit(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, Schedule(8, log_every=1), callbacks)
+        fit(Step(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, 8), Schedule(log_every=1), callbacks)
         paces[n_threads] = statistics.mean(each.seconds for each in tried[2:])
     best = min(paces, key=paces.__getitem__)
     return best, paces[best]

@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +14,8 @@ import torch
 from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
 from physiolect.datasets import open_store, split_rows
-from physiolect.datasets.batches import LevelBatches
+from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
 from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
@@ -23,13 +23,17 @@ from physiolect.tokenizers import LevelTokenizer
 from physiolect.training import (
     RECIPES,
     Callbacks,
+    Form,
     Journal,
+    NextToken,
     Outcome,
     Precision,
     Recipe,
     Schedule,
+    Step,
     Stop,
     choose_device,
+    choose_form,
     choose_precision,
     fit,
     next_token_loss,
@@ -39,7 +43,7 @@ from physiolect.training import (
 EXAMPLE = "physiolect pretrain store --out runs/ecg --steps 2000"
 
 _SETTINGS_FILE = "settings.yaml"
-_FREE = ("store", "out", "resume", "minutes", "threads", "device")
+_FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
 """Settings that a resumed run may change: none of them decides a number."""
 _LEVELS, _MOST = 101, 10**9
 
@@ -79,6 +83,8 @@ class Config:
     """Where to train: auto, cpu, cuda …"""
     precision: Precision = "auto"
     """Of products and attention in training: float32, or bf16, which auto takes on a GPU made for it."""
+    form: Form = "auto"
+    """Of the training step: eager, compiled, or captured as one CUDA graph, which auto takes on one GPU."""
     threads: int | None = None
     """Processor threads; none leaves PyTorch's choice."""
     log_every: int = 10
@@ -93,6 +99,8 @@ class Config:
     """The model, for preset modern."""
     recipe: Recipe = field(default_factory=lambda: RECIPES["modern"])
     """The recipe, for preset modern."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How training windows are varied; not at all unless told."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -173,13 +181,24 @@ def run(settings: Config) -> int:
     train_rows, validation_rows = split_rows(store, settings.validation, settings.seed)
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training
+    form = choose_form(settings.form, device)
     shared: dict[str, Any] = {
         "length": model_config.context_length + 1,
         "seed": settings.seed,
         "device": device,
     }
-    scale_samples = settings.scale_samples or (None if settings.preset == "modern" else 1000)
-    train = LevelBatches(store, train_rows, tokenizer, scale_samples=scale_samples, **shared)
+    resident = device.type == "cuda" and fits_on(store, train_rows, device)
+    train = LevelBatches(
+        store,
+        train_rows,
+        tokenizer,
+        scale_samples=settings.scale_samples or (None if settings.preset == "modern" else 1000),
+        augmentation=settings.augmentation,
+        resident=resident,
+        **shared,
+    )
     held_out = LevelBatches(store, validation_rows, tokenizer, **shared).fixed(settings.validation_windows)
     if settings.resume:
         checkpoint, state = load_checkpoint(out / "last"), load_state(out / "last")
@@ -196,28 +215,35 @@ def run(settings: Config) -> int:
         config.dump(settings, out / _SETTINGS_FILE)
     checkpoint.model.to(device)
     size = settings.batch_size
+    streamed = (
+        StreamedBatches(train, size, settings.accumulate) if device.type == "cuda" and not resident else None
+    )
+    objective = NextToken(precision)
+    step = Step(
+        checkpoint.model,
+        objective,
+        streamed.batch if streamed else lambda step, part: train.batch(step, size, first=part * size),
+        recipe,
+        settings.steps,
+        accumulate=settings.accumulate,
+        stage=streamed.stage if streamed else None,
+        form=form,
+        regions=[*checkpoint.model.trunk.blocks, objective.score],
+    )
     tokens_per_step = size * settings.accumulate * model_config.context_length
     with Journal(
         out, settings.steps, tokens_per_step, resumed_at=int(state["step"]) if state else 0
     ) as journal:
         print(
-            f"{checkpoint.model.n_parameters():,} parameters on {device} in {str(precision).removeprefix('torch.')}; "
-            f"{len(train_rows)} rows to train on, {len(validation_rows)} to validate ({len(held_out)} windows)",
+            f"{checkpoint.model.n_parameters():,} parameters on {device} in {str(precision).removeprefix('torch.')}, "
+            f"{form} steps; {len(train_rows)} rows to train on{', kept on the device' if resident else ''}, "
+            f"{len(validation_rows)} to validate ({len(held_out)} windows)",
             file=sys.stderr,
         )
         with stop_signals(settings.minutes) as stop:
             outcome = fit(
-                checkpoint.model,
-                partial(_loss, device=device, precision=precision),
-                lambda step, part: train.batch(step, size, first=part * size),
-                recipe,
-                Schedule(
-                    settings.steps,
-                    settings.accumulate,
-                    settings.log_every,
-                    settings.evaluate_every,
-                    settings.save_every,
-                ),
+                step,
+                Schedule(settings.log_every, settings.evaluate_every, settings.save_every),
                 Callbacks(
                     save=_saver(checkpoint, out, settings, store.digest),
                     report=journal.report,
@@ -227,13 +253,6 @@ def run(settings: Config) -> int:
                 resume=state,
             )
     return _farewell(outcome, settings, stop)
-
-
-def _loss(
-    model: torch.nn.Module, ids: torch.Tensor, device: torch.device, precision: torch.dtype
-) -> torch.Tensor:
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-        return next_token_loss(model, ids)
 
 
 @torch.inference_mode()

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from physiolect.datasets.augmentation import Augmentation
 from physiolect.datasets.loader import Places, WindowLoader
 from physiolect.datasets.store import Store
 from physiolect.errors import ConfigError
 from physiolect.tokenizers import LevelTokenizer
+
+_SHARE_OF_MEMORY = 0.25
+"""Of a device's free memory that a store may take to live there."""
+
+
+class Stretches(NamedTuple):
+    """What is read of a store for a batch, and what decides the rest."""
+
+    signal: Tensor
+    """(B, S) int16."""
+    cuts: Tensor
+    """Where the window begins in its stretch, (B,) int64."""
+    bits: Tensor
+    """Random bits of each window, (B,) int64."""
 
 
 class LevelBatches:
@@ -24,7 +42,10 @@ class LevelBatches:
         seed: another seed makes other windows.
         scale_samples: samples around the window that give its range; None is the window itself, as when a
             model is used, and 1000 is HeartGPT's training on ten-second records.
+        augmentation: how windows are varied before they are cut into levels.
         device: where the ids are made.
+        resident: keep the rows' samples on the device and draw there too, so that nothing but the number of the
+            step comes from outside.
     """
 
     def __init__(
@@ -36,38 +57,133 @@ class LevelBatches:
         length: int,
         seed: int,
         scale_samples: int | None = None,
+        augmentation: Augmentation | None = None,
         device: torch.device | str = "cpu",
+        resident: bool = False,
     ) -> None:
         rows = np.asarray(rows, np.int64)
-        self.stretch = max(length, scale_samples or 0)
+        self.augmentation = augmentation or Augmentation()
+        read = self.augmentation.samples_for(length)  # samples that a window is made of
+        self.stretch = max(read, scale_samples or 0)
+        if self.stretch > read and augmentation is not None and augmentation != Augmentation():
+            raise ConfigError(
+                "windows cannot be both varied and scaled by what surrounds them",
+                hint="leave scale_samples out, or the augmentation",
+            )
         long_enough = rows[store.lengths[rows] >= self.stretch]
         if not len(long_enough):
             raise ConfigError(
                 f"no row of {store.path} is {self.stretch} samples long, which a window and its scale need",
                 hint="choose a shorter context, or prepare longer recordings",
             )
-        self.loader = WindowLoader(store, long_enough, length=length, seed=seed)
-        self.tokenizer, self.device = tokenizer, torch.device(device)
+        self.length, self.tokenizer, self.device = length, tokenizer, torch.device(device)
+        drawn_on = self.device if resident else torch.device("cpu")
+        self.loader = WindowLoader(store, long_enough, length=read, seed=seed, device=drawn_on)
+        self._lengths = torch.tensor(store.lengths, dtype=torch.int64, device=drawn_on)
+        self._samples: Tensor | None = None
+        if resident:
+            begins = np.zeros(len(store), np.int64)
+            parts = [np.ravel(store.samples(row)) for row in long_enough.tolist()]
+            begins[long_enough] = np.cumsum([0, *map(len, parts[:-1])])
+            self._samples = torch.from_numpy(np.concatenate(parts)).to(self.device)
+            self._begins = torch.from_numpy(begins).to(self.device)
 
-    def batch(self, step: int, size: int, *, first: int = 0) -> Tensor:
-        """Return the ids of one step (size, length); `first` leaves out that many of the step's windows."""
-        return self._ids(self.loader.draw(step, size, first=first))
+    def batch(self, step: int | Tensor, size: int, *, first: int = 0) -> Tensor:
+        """Return the ids of one step (size, length) int64.
+
+        Args:
+            step: which step, from 0; a resident store also takes a tensor ().
+            size: how many windows.
+            first: leave out this many of the step's windows.
+        """
+        return self.ids(self.read(step, size, first=first))
 
     def fixed(self, n: int) -> Tensor:
         """Return up to n windows for evaluation, spread evenly over the rows and the same at every call."""
-        return self._ids(self.loader.spread(n))
+        return self.ids(self._read(self.loader.spread(n)))
 
-    def _ids(self, places: Places) -> Tensor:
-        store, length = self.loader.store, self.loader.length
-        begins = self._stretch_begins(store, places)
-        signal = store.windows(places.rows, places.channels, begins, self.stretch)  # (B, stretch) int16
-        ids, _ = self.tokenizer.encode(torch.from_numpy(signal).to(self.device), flat="level")
-        if self.stretch == length:
+    def read(self, step: int | Tensor, size: int, *, first: int = 0) -> Stretches:
+        """Return what `ids` makes the windows of one step of."""
+        return self._read(self.loader.draw(step, size, first=first))
+
+    def ids(self, stretches: Stretches) -> Tensor:
+        """Return the ids (B, length) of what was read, made on this object's device without waiting for it."""
+        signal, cuts, bits = (each.to(self.device) for each in stretches)
+        if self.augmentation != Augmentation():
+            signal = self.augmentation.vary(signal, bits, self.length)
+        ids, _ = self.tokenizer.cut(signal, signal)
+        if ids.shape[1] == self.length:
             return ids
-        cut = torch.from_numpy(places.starts - begins).to(self.device).unsqueeze(1)  # (B, 1)
-        return ids.gather(1, cut + torch.arange(length, device=self.device))
+        return ids.gather(1, cuts.unsqueeze(1) + torch.arange(self.length, device=ids.device))
 
-    def _stretch_begins(self, store: Store, places: Places) -> NDArray[np.int64]:
-        """Centre the stretch on the window as far as the row's ends allow."""
-        begins = places.starts - (self.stretch - self.loader.length) // 2
-        return np.clip(begins, 0, store.lengths[places.rows] - self.stretch)
+    def _read(self, places: Places) -> Stretches:
+        rows, channels, starts, bits = places
+        begins = starts - (self.stretch - self.loader.length) // 2  # centred as far as the row's ends allow
+        begins = torch.minimum(begins.clamp(min=0), self._lengths[rows] - self.stretch)
+        if self._samples is None:
+            at = rows.numpy(), channels.numpy(), begins.numpy()
+            signal = torch.from_numpy(self.loader.store.windows(*at, self.stretch))
+        else:
+            first = self._begins[rows] + channels * self._lengths[rows] + begins  # (B,)
+            signal = self._samples[first.unsqueeze(1) + torch.arange(self.stretch, device=first.device)]
+        return Stretches(signal, starts - begins, bits)
+
+
+class StreamedBatches:
+    """The same batches of a store too large for the device: a thread reads ahead into pinned memory.
+
+    `stage` brings a step's stretches to where `batch` finds them, so that a captured step finds them there too.
+
+    Args:
+        batches: reads on the host; its device is the GPU that trains.
+        size: windows a batch.
+        parts: batches a step.
+        first: leave out this many of each step's windows.
+    """
+
+    def __init__(self, batches: LevelBatches, size: int, parts: int = 1, *, first: int = 0) -> None:
+        self.batches, self.size = batches, size
+        self._n, self._first = size * parts, first
+        self._reader = ThreadPoolExecutor(1, "physiolect-read-ahead")
+        self._ahead: tuple[int, Future[tuple[Stretches, torch.cuda.Event]]] | None = None
+        host = [self._like_read(pinned=True) for _ in range(2)]
+        self._slots = [(each, torch.cuda.Event()) for each in host]
+        self._here = Stretches(*(each.to(batches.device) for each in host[0]))
+
+    def stage(self, step: int) -> None:
+        """Send the stretches of this step to the device, and begin to read those of the next."""
+        if self._ahead is None or self._ahead[0] != step:
+            self._ahead = (step, self._reader.submit(self._fill, step))
+        read, sent = self._ahead[1].result()
+        for here, there in zip(self._here, read, strict=True):
+            here.copy_(there, non_blocking=True)
+        sent.record()
+        self._ahead = (step + 1, self._reader.submit(self._fill, step + 1))
+
+    def batch(self, step: int | Tensor, part: int) -> Tensor:
+        """Return the ids of a part of the step last staged, (size, length)."""
+        mine = slice(part * self.size, (part + 1) * self.size)
+        return self.batches.ids(Stretches(*(each[mine] for each in self._here)))
+
+    def _fill(self, step: int) -> tuple[Stretches, torch.cuda.Event]:
+        slot, sent = self._slots[step % 2]
+        read = self.batches.read(step, self._n, first=self._first)
+        sent.synchronize()  # what lies there may still be under way
+        for there, here in zip(slot, read, strict=True):
+            there.copy_(here)
+        return slot, sent
+
+    def _like_read(self, *, pinned: bool) -> Stretches:
+        shapes = (
+            ((self._n, self.batches.stretch), torch.int16),
+            ((self._n,), torch.int64),
+            ((self._n,), torch.int64),
+        )
+        return Stretches(*(torch.zeros(shape, dtype=kind, pin_memory=pinned) for shape, kind in shapes))
+
+
+def fits_on(store: Store, rows: ArrayLike, device: torch.device) -> bool:
+    """Say whether these rows' samples take little enough of a GPU's free memory to live there."""
+    rows = np.asarray(rows, np.int64)
+    n_bytes = 2 * int((store.lengths[rows] * store.n_channels[rows]).sum())
+    return n_bytes <= _SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]

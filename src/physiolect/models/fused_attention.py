@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from physiolect.models.blocked_attention import BITS, like_projected
 from physiolect.models.dropout import dropped_of_65536
@@ -68,39 +67,67 @@ def attention(
         band: each query sees its own and the `band - 1` positions before; None sees all before.
         dropout: share of attention weights set to zero (in steps of 2^-16), the others scaled up.
     """
-    return _FusedAttention.apply(q, k, v, scale, band, dropout)
+    # drawn by the generator of the device, so that a captured step draws anew each time
+    seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32) if dropout else q.new_empty(0)
+    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+    out: Tensor = _attention(q, k, v, seed, scale, band, dropout)[0]
+    return out
 
 
-class _FusedAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float, band: int | None, dropout: float
-    ) -> Tensor:
-        q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
-        B, H, T, _ = q.shape
-        out, lse = like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
-        # drawn on the device by the generator of the device, so that a captured step draws anew each time
-        seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32) if dropout else lse
-        grid, settings = _launch("forward", q, scale, band, dropout)
-        _forward[grid](q, k, v, out, lse, seed, *_strides(q, k, v, out), H, T, **settings)
-        ctx.save_for_backward(q, k, v, out, lse, seed)
-        ctx.scale, ctx.band, ctx.dropout = scale, band, dropout
-        return out
+# Custom operators, so that torch.compile takes them as they are into what it fuses around them.
+@torch.library.custom_op("physiolect::tiny_attention", mutates_args=())
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, seed: Tensor, scale: float, band: int | None, dropout: float
+) -> tuple[Tensor, Tensor]:
+    """Return attention, and what its backward pass needs: the logarithm of each row's sum, in bits."""
+    B, H, T, _ = q.shape
+    out, lse = like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
+    grid, settings = _launch("forward", q, scale, band, dropout)
+    _forward[grid](q, k, v, out, lse, seed if dropout else lse, *_strides(q, k, v, out), H, T, **settings)
+    return out, lse
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, out, lse, seed = ctx.saved_tensors
-        g = grads[0] if grads[0].stride(-1) == 1 else grads[0].contiguous()
-        H, T = q.shape[1:3]
-        dq, dk, dv = (like_projected(q) for _ in range(3))
-        less = torch.empty_like(lse)
-        places = (*_strides(q, k, v, out, g, dq), H, T)
-        grid, settings = _launch("backward_q", q, ctx.scale, ctx.band, ctx.dropout)
-        _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
-        grid, settings = _launch("backward_kv", q, ctx.scale, ctx.band, ctx.dropout)
-        _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
-        return dq, dk, dv, None, None, None
+
+@torch.library.custom_op("physiolect::tiny_attention_backward", mutates_args=())
+def _gradients(
+    q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, g: Tensor, seed: Tensor,
+    scale: float, band: int | None, dropout: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Return the gradients of q, k and v."""
+    g = g if g.stride(-1) == 1 else g.contiguous()
+    H, T = q.shape[1:3]
+    dq, dk, dv = (like_projected(q) for _ in range(3))
+    less = torch.empty_like(lse)
+    seed = seed if dropout else lse
+    places = (*_strides(q, k, v, out, g, dq), H, T)
+    grid, settings = _launch("backward_q", q, scale, band, dropout)
+    _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
+    grid, settings = _launch("backward_kv", q, scale, band, dropout)
+    _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
+    return dq, dk, dv
+
+
+@_attention.register_fake
+def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    B, H, T, _D = q.shape
+    return like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
+
+
+@_gradients.register_fake
+def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return like_projected(q), like_projected(q), like_projected(q)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, seed, *ctx.settings = inputs
+    ctx.save_for_backward(q, k, v, *output, seed)
+
+
+def _differentiate(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    q, k, v, out, lse, seed = ctx.saved_tensors
+    return *_gradients(q, k, v, out, lse, g, seed, *ctx.settings), None, None, None, None
+
+
+_attention.register_autograd(_differentiate, setup_context=_remember)
 
 
 def _strides(*tensors: Tensor) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,8 @@ from physiolect.models.dropout import drop
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
 Norm = Literal["layer", "rms"]
+Angles: TypeAlias = tuple[Tensor, Tensor]
+"""Cosines and sines of rotary positions."""
 
 CPU_TOKENS = 1024
 """Positions a CPU takes through all blocks at once where no gradient is asked for: they stay in its cache."""
@@ -95,26 +97,27 @@ class Rotary(nn.Module):
 
     def __init__(self, *, head_size: int, base: float = 10_000.0) -> None:
         super().__init__()
-        self.rates = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
-        self._held: tuple[object, Tensor, Tensor] = (None, torch.empty(0), torch.empty(0))
+        self.head_size, self.base = head_size, base
 
-    def forward(self, q: Tensor, k: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """Turn k (B, H, S, D), whose first position is `start`, and q (B, H, T, D), whose last is k's last."""
-        cos, sin = self._angles(start, start + k.shape[-2], k)  # (S, D / 2) each
+    def angles(self, start: int, stop: int, like: Tensor) -> Angles:
+        """Return what all layers of a pass over these positions share, (stop - start, D / 2) each, typed like a tensor.
+
+        Computed in float64, since hours of signal outgrow float32.
+        """
+        features = torch.arange(0, self.head_size, 2, dtype=torch.float64, device=like.device)
+        positions = torch.arange(start, stop, dtype=torch.float64, device=like.device)
+        angle = positions.outer(self.base ** (-features / self.head_size))
+        return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+
+    def forward(self, q: Tensor, k: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
+        """Turn k (B, H, S, D) by the angles of its positions, and q (B, H, T, D) by the last of them."""
+        cos, sin = (each.to(k.dtype) for each in angles)
         T = q.shape[-2]
         return self._turn(q, cos[-T:], sin[-T:]), self._turn(k, cos, sin)
 
     def _turn(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         even, odd = x.chunk(2, -1)
         return torch.cat((even * cos - odd * sin, even * sin + odd * cos), -1)
-
-    def _angles(self, start: int, stop: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute once what all layers of a pass share; in float64, since hours of signal outgrow float32."""
-        key = (start, stop, like.device, like.dtype)
-        if self._held[0] != key:
-            angle = torch.arange(start, stop, dtype=torch.float64).outer(self.rates)
-            self._held = (key, angle.cos().to(like), angle.sin().to(like))
-        return self._held[1], self._held[2]
 
 
 def causal_mask(n_queries: int, n_keys: int, *, band: int | None, device: torch.device) -> Tensor:
@@ -174,6 +177,7 @@ class Attention(nn.Module):
         source: Tensor | None = None,
         *,
         cache: LayerCache | None = None,
+        angles: Angles | None = None,
         last_only: bool = False,
         keep_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
@@ -183,6 +187,7 @@ class Attention(nn.Module):
             x: queries' input.
             source: keys' and values' input; None is x.
             cache: keys and values of earlier positions, extended by this call.
+            angles: of the keys' rotary positions; None computes them.
             last_only: compute the last query alone.
             keep_weights: also return the weights (B, H, T, S) by the eager path.
         """
@@ -190,7 +195,8 @@ class Attention(nn.Module):
         if self.qk_norm:
             q, k = F.rms_norm(q, (self.head_size,)), F.rms_norm(k, (self.head_size,))
         if self.rotary is not None:
-            q, k = self.rotary(q, k, 0 if cache is None else cache.seen)
+            start = 0 if cache is None else cache.seen
+            q, k = self.rotary(q, k, angles or self.rotary.angles(start, start + k.shape[-2], k))
         if cache is not None:
             first_fill = cache.seen == 0
             held = cache.extend(k, v)
@@ -291,11 +297,12 @@ class Block(nn.Module):
         x: Tensor,
         *,
         cache: LayerCache | None = None,
+        angles: Angles | None = None,
         last_only: bool = False,
         keep_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         attended, weights = self.attention(
-            self.attention_norm(x), cache=cache, last_only=last_only, keep_weights=keep_weights
+            self.attention_norm(x), cache=cache, angles=angles, last_only=last_only, keep_weights=keep_weights
         )
         x = (x[:, -1:] if last_only else x) + self._drop(attended)
         return x + self._drop(self.mlp(self.mlp_norm(x))), weights
@@ -309,8 +316,11 @@ class Transformer(nn.Module):
 
     def __init__(self, blocks: Iterable[Block], *, norm: Norm = "layer", norm_bias: bool = True) -> None:
         super().__init__()
+        blocks = list(blocks)
         self.blocks = nn.ModuleList(blocks)
-        self.norm = make_norm(norm, self.blocks[0].attention.width, bias=norm_bias)  # type: ignore[union-attr, arg-type]
+        self.norm = make_norm(norm, blocks[0].attention.width, bias=norm_bias)
+        self.rotary = blocks[0].attention.rotary
+        """What all blocks share, where positions are rotary."""
 
     def forward(
         self,
@@ -328,11 +338,14 @@ class Transformer(nn.Module):
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)
+        start = cache[0].seen if cache else 0
+        angles = self.rotary.angles(start, start + x.shape[1], x) if self.rotary else None
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             x, weights = block(
                 x,
                 cache=cache[i] if cache else None,
+                angles=angles,
                 last_only=last_only and i == last,
                 keep_weights=i in capture.attention_layers,
             )

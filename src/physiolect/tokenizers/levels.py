@@ -75,23 +75,31 @@ class LevelTokenizer:
         xp = _namespace(signal)
         x = xp.asarray(signal, dtype=xp.float64)
         reference = x if scale == "window" else x[..., : self._context(context_length, x.shape[-1])]
-        low, high = xp.amin(reference, -1, keepdims=True), xp.amax(reference, -1, keepdims=True)  # (..., 1)
-        span = high - low
         if not bool(xp.isfinite(xp.sum(x))):
             raise FormatError(
                 "a window has missing or infinite samples", hint="bridge the gaps first (adapt does)"
             )
-        if bool((span <= 0).any()):
-            if flat == "refuse":
-                raise FormatError(
-                    "a window is flat: it has no range to cut into levels",
-                    hint='choose another stretch, or flat="level"',
-                )
-            span = xp.where(span <= 0, xp.ones_like(span), span)
+        ids, cut = self.cut(x, reference)
+        if flat == "refuse" and bool((cut.high <= cut.low).any()):
+            raise FormatError(
+                "a window is flat: it has no range to cut into levels",
+                hint='choose another stretch, or flat="level"',
+            )
+        return ids, cut
+
+    def cut(self, signal: Array, reference: Array) -> tuple[Array, LevelScale]:
+        """Return what `encode` does, unchecked, so that a GPU need not wait: flat windows become level 0.
+
+        Args:
+            signal: windows (..., T), all finite.
+            reference: what each window's range is taken from (..., S); what lies beyond it is clipped.
+        """
+        xp = _namespace(signal)
+        x, reference = xp.asarray(signal, dtype=xp.float64), xp.asarray(reference, dtype=xp.float64)
+        low, high = xp.amin(reference, -1, keepdims=True), xp.amax(reference, -1, keepdims=True)  # (..., 1)
+        span = xp.where(high > low, high - low, xp.ones_like(high))
         top = self.n_levels - 1
-        levels = xp.round((x - low) / span * top)
-        if scale == "context":
-            levels = xp.clip(levels, 0, top)
+        levels = xp.clip(xp.round((x - low) / span * top), 0, top)
         return xp.asarray(levels, dtype=xp.int64), LevelScale(low, high)
 
     def decode(self, ids: Array, scale: LevelScale) -> Array:

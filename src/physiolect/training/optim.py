@@ -72,7 +72,7 @@ def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """Return a fused AdamW with the recipe's weight decay."""
+    """Return a fused AdamW with the recipe's weight decay, which a CUDA graph may capture."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     decayed = [p for name, p in named if recipe.decay_all or (p.ndim >= 2 and "positions" not in name)]
     chosen = {id(p) for p in decayed}
@@ -85,4 +85,5 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         lr=recipe.learning_rate,
         betas=(recipe.beta1, recipe.beta2),
         fused=True,
+        capturable=named[0][1].device.type == "cuda",
     )

@@ -1,0 +1,245 @@
+"""One update of the weights, in three forms of one meaning: eager, compiled, captured."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from typing import Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from physiolect.errors import ConfigError, PhysiolectError, check_option
+from physiolect.training.optim import Recipe, learning_rate_at, make_optimizer
+
+Batch = TypeVar("Batch")
+Form = Literal["auto", "eager", "compiled", "captured"]
+
+
+class TrainingError(PhysiolectError):
+    """Training cannot go on."""
+
+
+_WARM_UPS = 3
+"""Updates before a capture, for what libraries set up when they are first used; they are undone."""
+
+
+def choose_form(
+    name: Form, device: torch.device, *, n_processes: int = 1
+) -> Literal["eager", "compiled", "captured"]:
+    """Return the form of the step that goes by this name; "auto" is captured on one GPU and eager elsewhere.
+
+    Raises:
+        ConfigError: the name is unknown, or the step cannot be captured here.
+    """
+    check_option("form", name, ("auto", "eager", "compiled", "captured"))
+    able = device.type == "cuda" and n_processes == 1
+    if name == "captured" and not able:
+        raise ConfigError(
+            f"form is captured, but {n_processes} processes train on {device}",
+            hint="leave --form out: a step is captured on one GPU only",
+        )
+    if name == "auto":
+        return "captured" if able else "eager"
+    return name
+
+
+def _can_compile() -> bool:
+    """Say whether torch.compile finds what it needs for a GPU: Triton, and the C compiler that Triton needs."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    return find_spec("triton") is not None and compiler is not None
+
+
+class Step(Generic[Batch]):
+    """An update: loss and gradient of some batches, clipping, AdamW; all of it on the device, waiting for nothing.
+
+    An update whose loss or gradient is not finite is not made, nor is any after it; `read` tells.
+
+    Args:
+        model: trained in place; on its device already.
+        loss_of: mean loss of a batch.
+        batches: (update, part of the accumulation) -> batch. In the captured form the update is an int64 tensor () on
+            the device, what is computed must have the same shapes each time, and nothing may wait for the device.
+        recipe: optimiser and schedule of the learning rate.
+        steps: updates in all, for the schedule.
+        accumulate: batches summed into one update.
+        stage: brings to the device what the batches of an update need; never captured.
+        form: "eager"; "compiled", by torch.compile; or "captured", compiled where that is possible and then the whole
+            update as one CUDA graph, replayed: one launch instead of hundreds.
+        regions: what is compiled, each on its own and in place, so that blocks of one shape are compiled once; the
+            whole model unless told.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_of: Callable[[nn.Module, Batch], Tensor],
+        batches: Callable[[int | Tensor, int], Batch],
+        recipe: Recipe,
+        steps: int,
+        *,
+        accumulate: int = 1,
+        stage: Callable[[int], None] | None = None,
+        form: Literal["eager", "compiled", "captured"] = "eager",
+        regions: Iterable[nn.Module] | None = None,
+    ) -> None:
+        self.model, self.loss_of, self.batches, self.recipe, self.steps = (
+            model,
+            loss_of,
+            batches,
+            recipe,
+            steps,
+        )
+        self.parts, self.stage, self.form = accumulate, stage, form
+        self.done = 0
+        """Updates asked for."""
+        self.rate = 0.0
+        """Learning rate of the last update."""
+        self.optimizer = make_optimizer(model, recipe)
+        self._device = next(model.parameters()).device
+        self._at = self._number(0, kind=torch.int64)
+        self._failed_at = self._number(-1, kind=torch.int64)
+        self._failed_with = self._number(0, 0)
+        self._total = self._number(0)
+        self._norm = self._number(0)
+        self._refuse = self._number(0, kind=torch.float32)
+        self._rate = self._number(0, kind=torch.float32)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate
+        # AdamW skips its update where this is 1: what mixed precision uses it for, too
+        self.optimizer.found_inf = self._refuse  # type: ignore[attr-defined]
+        self._make_moments()
+        if form == "compiled" or (form == "captured" and _can_compile()):
+            for region in [model] if regions is None else regions:
+                region.compile()
+
+    def __call__(self) -> None:
+        """Make the next update."""
+        if self.form == "captured" and self._graph is None:
+            self._graph = self._captured()
+        self._begin()
+        if self._graph is None:
+            self._update(self.done)
+        else:
+            self._graph.replay()
+        self.done += 1
+
+    def read(self) -> tuple[float, float]:
+        """Return the sum of the losses since the last reading, and the last gradient's norm before clipping.
+
+        Raises:
+            TrainingError: an update was refused; nothing was made since, and `done` says so.
+        """
+        failed = int(self._failed_at)
+        if failed >= 0:
+            self.done = failed
+            loss, norm = self._failed_with.tolist()
+            raise TrainingError(
+                f"update {failed + 1} has a loss of {loss} and a gradient of norm {norm}",
+                hint=f"the weights of update {failed} are saved; start anew with a lower rate, or look at the data",
+            )
+        total, norm = float(self._total), float(self._norm)
+        self._total.zero_()
+        return total, norm
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that the next update depends on besides the weights, as flat tensors."""
+        state = {"step": torch.tensor(self.done), "random": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state(self._device)
+        for name, parameter in self._named():
+            for kind, value in self.optimizer.state[parameter].items():
+                state[f"optimizer/{name}/{kind}"] = value.detach().clone()
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state; one saved on another kind of device goes on with other random numbers.
+
+        Raises:
+            TrainingError: the state is another model's.
+        """
+        try:
+            for name, parameter in self._named():
+                for kind, value in self.optimizer.state[parameter].items():
+                    value.copy_(state[f"optimizer/{name}/{kind}"])
+            torch.set_rng_state(state["random"])
+            if self._device.type == "cuda" and "random_cuda" in state:
+                torch.cuda.set_rng_state(state["random_cuda"], self._device)
+            self.done = int(state["step"])
+        except (KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"the saved state does not fit the model: {error}",
+                hint="resume from the folder this run wrote, with the settings it had",
+            ) from error
+
+    def _begin(self) -> None:
+        """Send what changes from update to update; a number written to the device is waited for by nobody."""
+        if self.stage is not None:
+            self.stage(self.done)
+        self.rate = learning_rate_at(self.done, self.steps, self.recipe)
+        self._rate.fill_(self.rate)
+        self._at.fill_(self.done)
+
+    def _update(self, at: int | Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros_like(self._total)
+        for part in range(self.parts):
+            piece = self.loss_of(self.model, self.batches(at, part)) / self.parts
+            piece.backward()
+            loss = loss + piece.detach()
+        norm = self._clip()
+        failed = ~torch.isfinite(loss + norm)
+        first = failed & (self._failed_at < 0)
+        self._failed_at.copy_(torch.where(first, self._at, self._failed_at))
+        self._failed_with.copy_(torch.where(first, torch.stack((loss, norm.double())), self._failed_with))
+        self._refuse.copy_(self._failed_at >= 0)
+        self.optimizer.step()
+        self._total += loss
+        self._norm.copy_(norm)
+
+    def _clip(self) -> Tensor:
+        """Return the norm of the whole gradient, after making it no longer than the recipe allows."""
+        if self.recipe.clip_norm is not None:
+            return nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        return nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+
+    def _captured(self) -> torch.cuda.CUDAGraph:
+        """Return the whole update as a graph, and everything else as it was before."""
+        moments = [value for _, p in self._named() for value in self.optimizer.state[p].values()]
+        counts = [self._failed_at, self._failed_with, self._refuse, self._total, self._norm]
+        held = [*self.model.parameters(), *self.model.buffers(), *moments, *counts]
+        before, random = [each.detach().clone() for each in held], torch.cuda.get_rng_state(self._device)
+        self._begin()
+        aside = torch.cuda.Stream(self._device)
+        aside.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(aside):
+            for _ in range(_WARM_UPS):
+                self._update(self._at)
+        torch.cuda.current_stream(self._device).wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._update(self._at)
+        with torch.no_grad():
+            for each, value in zip(held, before, strict=True):
+                each.copy_(value)
+        torch.cuda.set_rng_state(random, self._device)
+        return graph
+
+    def _make_moments(self) -> None:
+        """Let AdamW make its moments, by an update of nothing that it is told to leave out."""
+        for _, parameter in self._named():
+            parameter.grad = torch.zeros_like(parameter)
+        self._refuse.fill_(1)
+        self.optimizer.step()
+        self._refuse.zero_()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+
+    def _number(self, *values: float, kind: torch.dtype = torch.float64) -> Tensor:
+        """Return numbers that live on the device; one of them as a tensor ()."""
+        return torch.tensor(values if len(values) > 1 else values[0], dtype=kind, device=self._device)
