@@ -16,9 +16,9 @@ def test_published_ecgpt_needs_1_607_nats_on_ds2(
     data: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
-    from forecast_mitbih import DS2, windows
+    from cohorts import DS2, mitbih_windows
 
-    signal, owners = windows(data / "mitdb", DS2)
+    signal, owners = mitbih_windows(DS2)
     assert len(signal) == len(owners) == 880
     ids, _ = LevelTokenizer().encode(signal)
     nll = nll_of_model(load_checkpoint(weights / "ECGPT_560k_iters.zip").model, ids)
