@@ -11,6 +11,9 @@ from torch import Tensor
 from physiolect.datasets.loader import random_uniform
 from physiolect.errors import ConfigError
 
+_DRAWS = 8
+"""Random numbers that each window has for itself, before those of its samples."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -24,6 +27,8 @@ class Augmentation:
     """Largest amplitude of a slow sine (0.1 to 1.5 periods a window), as a share of the window's range."""
     flip: float = 0.0
     """Share of windows turned upside down, as by swapped electrodes."""
+    mix: float = 0.0
+    """Share of windows that are a weighted sum of two simultaneous leads, as an electrode between theirs would see."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -33,8 +38,9 @@ class Augmentation:
         for name in ("noise", "wander"):
             if not 0 <= getattr(self, name) < math.inf:
                 found.append(f"{name} is {getattr(self, name)}, but cannot be negative")
-        if not 0 <= self.flip <= 1:
-            found.append(f"flip is {self.flip}, but must be from 0 to 1")
+        for name in ("flip", "mix"):
+            if not 0 <= getattr(self, name) <= 1:
+                found.append(f"{name} is {getattr(self, name)}, but must be from 0 to 1")
         return found
 
     def __post_init__(self) -> None:
@@ -46,16 +52,21 @@ class Augmentation:
         """Return how many samples must be read so that every tempo leaves `length` of them."""
         return length if self.tempo == 1 else math.ceil((length - 1) * self.tempo) + 3
 
-    def vary(self, signal: Tensor, bits: Tensor, length: int) -> Tensor:
+    def vary(self, signal: Tensor, other: Tensor | None, bits: Tensor, length: int) -> Tensor:
         """Return varied windows (B, length) in float32.
 
         Args:
             signal: (B, S) with S = samples_for(length).
+            other: the same stretches in another lead, for `mix`.
             bits: (B,) int64 that decide everything.
             length: samples wanted.
         """
         x = signal.float()
-        draws = random_uniform(bits.unsqueeze(1), 6)  # (B, 6)
+        draws = random_uniform(bits.unsqueeze(1), _DRAWS)  # (B, _DRAWS)
+        if self.mix and other is not None:
+            turn = (draws[:, 6:7] - 0.5) * (2 / 3 * math.pi)  # up to 60 degrees either way
+            mixed = _standard(x) * turn.cos() + _standard(other.float()) * turn.sin()
+            x = torch.where(draws[:, 7:8] < self.mix, mixed, _standard(x))
         if self.tempo > 1:
             x = _played(x, self.tempo ** (2 * draws[:, :1] - 1), length)
         span = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)  # (B, 1)
@@ -68,6 +79,12 @@ class Augmentation:
         if self.flip:
             x = torch.where(draws[:, 5:6] < self.flip, -x, x)
         return x
+
+
+def _standard(x: Tensor) -> Tensor:
+    """Return x (B, S) about zero, each row with a variance of 1 unless it is flat."""
+    x = x - x.mean(1, keepdim=True)
+    return x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
 
 
 def _played(x: Tensor, speed: Tensor, length: int) -> Tensor:
@@ -86,5 +103,5 @@ def _played(x: Tensor, speed: Tensor, length: int) -> Tensor:
 
 def _normal(bits: Tensor, n: int) -> Tensor:
     """Return normal numbers (B, n) out of bits (B, 1), by Box and Muller 1958."""
-    one, two = random_uniform(bits, 2 * n, first=6).chunk(2, 1)
+    one, two = random_uniform(bits, 2 * n, first=_DRAWS).chunk(2, 1)
     return (-2 * torch.log1p(-one)).sqrt() * (2 * math.pi * two).cos()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from physiolect.datasets.augmentation import Augmentation
@@ -25,6 +25,8 @@ class Stretches(NamedTuple):
 
     signal: Tensor
     """(B, S) int16."""
+    other: Tensor
+    """The same stretches in another lead of the recording, where windows are mixed; else (B, 0)."""
     cuts: Tensor
     """Where the window begins in its stretch, (B,) int64."""
     bits: Tensor
@@ -80,11 +82,12 @@ class LevelBatches:
         drawn_on = self.device if resident else torch.device("cpu")
         self.loader = WindowLoader(store, long_enough, length=read, seed=seed, device=drawn_on)
         self._lengths = torch.tensor(store.lengths, dtype=torch.int64, device=drawn_on)
+        self._leads = Leads(store, long_enough, drawn_on) if self.augmentation.mix else None
         self._samples: Tensor | None = None
         if resident:
-            begins = np.zeros(len(store), np.int64)
-            parts = [np.ravel(store.samples(row)) for row in long_enough.tolist()]
-            begins[long_enough] = np.cumsum([0, *map(len, parts[:-1])])
+            begins, kept = np.zeros(len(store), np.int64), np.unique(long_enough)
+            parts = [np.ravel(store.samples(row)) for row in kept.tolist()]
+            begins[kept] = np.cumsum([0, *map(len, parts[:-1])])
             self._samples = torch.from_numpy(np.concatenate(parts)).to(self.device)
             self._begins = torch.from_numpy(begins).to(self.device)
 
@@ -108,9 +111,9 @@ class LevelBatches:
 
     def ids(self, stretches: Stretches) -> Tensor:
         """Return the ids (B, length) of what was read, made on this object's device without waiting for it."""
-        signal, cuts, bits = (each.to(self.device) for each in stretches)
+        signal, other, cuts, bits = (each.to(self.device) for each in stretches)
         if self.augmentation != Augmentation():
-            signal = self.augmentation.vary(signal, bits, self.length)
+            signal = self.augmentation.vary(signal, other if self._leads else None, bits, self.length)
         ids, _ = self.tokenizer.cut(signal, signal)
         if ids.shape[1] == self.length:
             return ids
@@ -120,13 +123,57 @@ class LevelBatches:
         rows, channels, starts, bits = places
         begins = starts - (self.stretch - self.loader.length) // 2  # centred as far as the row's ends allow
         begins = torch.minimum(begins.clamp(min=0), self._lengths[rows] - self.stretch)
+        signal = self._stretches(rows, channels, begins)
+        if self._leads is None:
+            return Stretches(signal, signal[:, :0], starts - begins, bits)
+        return Stretches(
+            signal, self._stretches(*self._leads.beside(rows, channels, bits), begins), starts - begins, bits
+        )
+
+    def _stretches(self, rows: Tensor, channels: Tensor, begins: Tensor) -> Tensor:
         if self._samples is None:
             at = rows.numpy(), channels.numpy(), begins.numpy()
-            signal = torch.from_numpy(self.loader.store.windows(*at, self.stretch))
-        else:
-            first = self._begins[rows] + channels * self._lengths[rows] + begins  # (B,)
-            signal = self._samples[first.unsqueeze(1) + torch.arange(self.stretch, device=first.device)]
-        return Stretches(signal, starts - begins, bits)
+            return torch.from_numpy(self.loader.store.windows(*at, self.stretch))
+        first = self._begins[rows] + channels * self._lengths[rows] + begins  # (B,)
+        return self._samples[first.unsqueeze(1) + torch.arange(self.stretch, device=first.device)]
+
+
+class Leads:
+    """Which rows and channels of a store are simultaneous leads: those of one source, start and length.
+
+    Args:
+        store: where the signals are.
+        rows: rows that may be drawn.
+        device: where they are drawn.
+    """
+
+    def __init__(self, store: Store, rows: NDArray[np.int64], device: torch.device) -> None:
+        together: dict[tuple[str, float, int], list[tuple[int, int]]] = {}
+        for row in np.unique(rows).tolist():
+            about = store.row(row)
+            key = about.source, about.start, int(store.lengths[row])
+            together.setdefault(key, []).extend(
+                (row, channel) for channel in range(int(store.n_channels[row]))
+            )
+        leads = [lead for group in together.values() for lead in group]  # laid end to end
+        sizes = [len(group) for group in together.values() for _ in group]
+        firsts = np.repeat(
+            np.cumsum([0, *map(len, together.values())])[:-1], [len(g) for g in together.values()]
+        )
+        at = np.zeros(len(store), np.int64)
+        for place, (row, channel) in reversed(list(enumerate(leads))):
+            at[row] = place - channel
+        self._leads, self._sizes, self._firsts, self._at = (
+            torch.tensor(each, dtype=torch.int64, device=device) for each in (leads, sizes, firsts, at)
+        )
+
+    def beside(self, rows: Tensor, channels: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return row and channel of another lead of the same recording, as bits (B,) choose; of the same if alone."""
+        place = self._at[rows] + channels
+        size = self._sizes[place]
+        step = 1 + ((bits >> 8) & 0xFFFF) % (size - 1).clamp(min=1)
+        other = self._leads[self._firsts[place] + (place - self._firsts[place] + step) % size]  # (B, 2)
+        return other[:, 0], other[:, 1]
 
 
 class StreamedBatches:
