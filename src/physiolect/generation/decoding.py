@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 from physiolect.errors import ConfigError
 from physiolect.generation.sampling import Sampling
 from physiolect.models.gpt import GPT
+from physiolect.models.layers import FixedCache, LayerCache
+from physiolect.training import capture
 
 Mode = Literal["exact", "hop"]
 
@@ -56,22 +58,58 @@ def decode(
     for layer in cache:
         layer.repeat(n_samples)
     ids = ids.expand(n_samples, -1)
+    step, whole = _step(model, cache), _whole(model)
     while True:
         new = sampling.draw(logits, generator)  # (S, 1)
         yield new
         if endless:
-            logits = model(new, cache=cache, last_only=True)[:, -1]
+            logits = step(new)
             continue
         ids = torch.cat((ids, new), 1)
         if ids.shape[1] <= limit:
-            logits = model(new, cache=cache, last_only=True)[:, -1]
+            logits = step(new)
         elif mode == "exact":
             ids = ids[:, -limit:]
-            logits = model(ids, last_only=True)[:, -1]
+            logits = whole(ids)
         else:
             ids = ids[:, ids.shape[1] - limit - 1 + hop :]
             cache = model.new_cache()
             logits = model(ids, cache=cache, last_only=True)[:, -1]
+            step = _step(model, cache)
+
+
+def _step(model: GPT, cache: list[LayerCache]) -> Callable[[Tensor], Tensor]:
+    """Return what maps the newest ids (S, 1) to the logits (S, V) of the next, remembering them."""
+    if model.tokens.weight.device.type != "cuda":
+        return lambda new: model(new, cache=cache, last_only=True)[:, -1]
+    fixed: list[LayerCache] = [FixedCache(layer) for layer in cache]
+    changed = [tensor for layer in fixed if isinstance(layer, FixedCache) for tensor in layer.tensors]
+    return _Replayed(lambda new: model(new, cache=fixed, last_only=True)[:, -1], changed)
+
+
+def _whole(model: GPT) -> Callable[[Tensor], Tensor]:
+    """Return what maps a whole context (S, T) to the logits (S, V) of the next ids."""
+
+    def logits(ids: Tensor) -> Tensor:
+        return model(ids, last_only=True)[:, -1]
+
+    return logits if model.tokens.weight.device.type != "cuda" else _Replayed(logits, [])
+
+
+class _Replayed:
+    """A function of one tensor on a GPU, captured as a graph when it is first called."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], changed: list[Tensor]) -> None:
+        self._function, self._changed = function, changed
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._graph is None:
+            self._x = x.clone()
+            self._graph, self._result = capture(lambda: self._function(self._x), self._changed, x.device)
+        self._x.copy_(x)
+        self._graph.replay()
+        return self._result
 
 
 def outgrows_cache(model: GPT, n_context: int, n_tokens: int) -> bool:

@@ -160,7 +160,7 @@ class GPT(nn.Module):
                     f"{stop} positions, but the model's learned positions end at {self.config.context_length}",
                     hint="pass the last tokens only, or use a model with rotary positions",
                 )
-            x = x + self.positions.weight[start:stop]
+            x = x + self.positions.weight[cache[0].places(ids.shape[1]) if cache else slice(stop)]
         return self.head(self.trunk(x, cache=cache, capture=capture, last_only=last_only))
 
     def new_cache(self) -> list[LayerCache]:

@@ -18,6 +18,8 @@ Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
 Norm = Literal["layer", "rms"]
 Angles: TypeAlias = tuple[Tensor, Tensor]
 """Cosines and sines of rotary positions."""
+Positions: TypeAlias = slice | Tensor
+"""Where the tokens of a pass stand: from and to, or one by one (T,)."""
 
 CPU_TOKENS = 1024
 """Positions a CPU takes through all blocks at once where no gradient is asked for: they stay in its cache."""
@@ -62,6 +64,15 @@ class LayerCache:
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
+    @property
+    def mask(self) -> Tensor | None:
+        """Which of the held positions are filled, (S,); None where all are."""
+        return None
+
+    def places(self, T: int) -> Positions:
+        """Return the positions of the next T tokens."""
+        return slice(self.seen, self.seen + T)
+
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add new keys and values (B, H, T, D) and return all those now held, in no particular order.
 
@@ -92,6 +103,46 @@ class LayerCache:
             self._values = self._values.repeat_interleave(n, 0)
 
 
+class FixedCache(LayerCache):
+    """A filled cache that always holds its whole ring, and counts on the device: for a step captured as a graph.
+
+    Args:
+        cache: what was held so far; from now on single steps alone are added.
+    """
+
+    def __init__(self, cache: LayerCache) -> None:
+        super().__init__(cache.capacity)
+        assert cache._keys is not None
+        assert cache._values is not None
+        self.seen, self._keys, self._values = cache.seen, cache._keys, cache._values
+        for held in (self._keys, self._values):  # weights of nothing would not hide what is not a number there
+            held[:, :, cache.seen :] = 0
+        self.next = torch.tensor([cache.seen], device=self._keys.device)
+        self._slots = torch.arange(self.capacity, device=self._keys.device)
+        self.tensors = [self._keys, self._values, self.next]
+        """What a step changes."""
+
+    @property
+    def mask(self) -> Tensor:
+        """Which positions of the ring are filled, (capacity,)."""
+        return self._slots < self.next
+
+    def places(self, T: int) -> Positions:
+        """Return the position of the next token, (1,)."""
+        assert T == 1
+        return self.next.clone()
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the key and value (B, H, 1, D) of the next token and return the whole ring, filled or not."""
+        assert self._keys is not None
+        assert self._values is not None
+        slot = self.next % self.capacity
+        self._keys.index_copy_(2, slot, k)
+        self._values.index_copy_(2, slot, v)
+        self.next += 1
+        return self._keys, self._values
+
+
 class Rotary(nn.Module):
     """Rotary positions (Su et al. 2021, eq. 34): pairs of features turn by an angle growing with position."""
 
@@ -99,14 +150,15 @@ class Rotary(nn.Module):
         super().__init__()
         self.head_size, self.base = head_size, base
 
-    def angles(self, start: int, stop: int, like: Tensor) -> Angles:
-        """Return what all layers of a pass over these positions share, (stop - start, D / 2) each, typed like a tensor.
+    def angles(self, places: Positions, like: Tensor) -> Angles:
+        """Return what all layers of a pass over these positions share, (T, D / 2) each, typed like a tensor.
 
         Computed in float64, since hours of signal outgrow float32.
         """
         features = torch.arange(0, self.head_size, 2, dtype=torch.float64, device=like.device)
-        positions = torch.arange(start, stop, dtype=torch.float64, device=like.device)
-        angle = positions.outer(self.base ** (-features / self.head_size))
+        if isinstance(places, slice):
+            places = torch.arange(places.start, places.stop, device=like.device)
+        angle = places.double().outer(self.base ** (-features / self.head_size))
         return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
     def forward(self, q: Tensor, k: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
@@ -195,15 +247,20 @@ class Attention(nn.Module):
         if self.qk_norm:
             q, k = F.rms_norm(q, (self.head_size,)), F.rms_norm(k, (self.head_size,))
         if self.rotary is not None:
-            start = 0 if cache is None else cache.seen
-            q, k = self.rotary(q, k, angles or self.rotary.angles(start, start + k.shape[-2], k))
+            S = k.shape[-2]
+            places = slice(0, S) if cache is None else cache.places(S)
+            q, k = self.rotary(q, k, angles or self.rotary.angles(places, k))
+        mask = None
         if cache is not None:
             first_fill = cache.seen == 0
             held = cache.extend(k, v)
             if not first_fill:
-                k, v = held
+                (k, v), mask = held, cache.mask
         weights = self._weights(q, k) if keep_weights else None
-        out = self._attend(q, k, v) if weights is None else weights @ v
+        if mask is not None:
+            out = F.scaled_dot_product_attention(q, k, v, mask, scale=self.scale)
+        else:
+            out = self._attend(q, k, v) if weights is None else weights @ v
         out = out.transpose(1, 2).flatten(2)  # (B, T, E)
         return self.projection(out), weights
 
@@ -338,8 +395,8 @@ class Transformer(nn.Module):
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)
-        start = cache[0].seen if cache else 0
-        angles = self.rotary.angles(start, start + x.shape[1], x) if self.rotary else None
+        places = cache[0].places(x.shape[1]) if cache else slice(0, x.shape[1])
+        angles = self.rotary.angles(places, x) if self.rotary else None
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             x, weights = block(

@@ -1,5 +1,6 @@
 """The training loop, its objectives and its optimiser."""
 
+from physiolect.training.capture import capture
 from physiolect.training.devices import Precision, choose_device, choose_precision
 from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, fit
 from physiolect.training.journal import Journal
@@ -22,6 +23,7 @@ __all__ = [
     "Step",
     "Stop",
     "TrainingError",
+    "capture",
     "choose_device",
     "choose_form",
     "choose_precision",

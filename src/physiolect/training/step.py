@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError, PhysiolectError, check_option
+from physiolect.training.capture import capture
 from physiolect.training.optim import Recipe, learning_rate_at, make_optimizer
 
 Batch = TypeVar("Batch")
@@ -20,10 +21,6 @@ Form = Literal["auto", "eager", "compiled", "captured"]
 
 class TrainingError(PhysiolectError):
     """Training cannot go on."""
-
-
-_WARM_UPS = 3
-"""Updates before a capture, for what libraries set up when they are first used; they are undone."""
 
 
 def choose_form(
@@ -211,22 +208,8 @@ class Step(Generic[Batch]):
         moments = [value for _, p in self._named() for value in self.optimizer.state[p].values()]
         counts = [self._failed_at, self._failed_with, self._refuse, self._total, self._norm]
         held = [*self.model.parameters(), *self.model.buffers(), *moments, *counts]
-        before, random = [each.detach().clone() for each in held], torch.cuda.get_rng_state(self._device)
         self._begin()
-        aside = torch.cuda.Stream(self._device)
-        aside.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UPS):
-                self._update(self._at)
-        torch.cuda.current_stream(self._device).wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._update(self._at)
-        with torch.no_grad():
-            for each, value in zip(held, before, strict=True):
-                each.copy_(value)
-        torch.cuda.set_rng_state(random, self._device)
-        return graph
+        return capture(lambda: self._update(self._at), held, self._device)[0]
 
     def _make_moments(self) -> None:
         """Let AdamW make its moments, by an update of nothing that it is told to leave out."""

@@ -1,0 +1,302 @@
+"""Speed on one GPU: `python benchmarks/gpu.py > gpu.md`, in about four minutes.
+
+`plain` is HeartGPT's maths written down directly (`benchmarks/plain.py`), in float32 as published. Both sides hold the
+same weights and take turns in one process. Times are of a clock on the wall around work that the device has finished;
+ratios are medians over the rounds, with their range. Ours draws its windows and cuts them into levels within the time;
+plain is given ids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from plain import plain_like
+from torch import Tensor
+from weights import heartgpt, ids
+
+from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.datasets import Row, Store, StoreWriter, open_store
+from physiolect.datasets.batches import LevelBatches, StreamedBatches
+from physiolect.generation import Sampling, decode
+from physiolect.models.gpt import GPT, PRESETS
+from physiolect.recording import Recording
+from physiolect.tokenizers import LevelTokenizer
+from physiolect.training import RECIPES, NextToken, Step, next_token_loss
+
+DEVICE = torch.device("cuda")
+T = 500
+Where = Literal["resident", "streamed"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    torch.set_float32_matmul_precision("high")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {ceilings()}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        store = made_store(Path(folder) / "store")
+        training(store, rounds)
+        shares(store)
+        forms(store)
+    torch.set_float32_matmul_precision("highest")  # tokens are compared
+    generation(rounds)
+
+
+def ceilings() -> str:
+    """Measure what the device can do at most."""
+    a = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
+    x = torch.empty(2**30, device=DEVICE, dtype=torch.int8)
+    y = torch.empty_like(x)
+    product = seconds(lambda: a @ a, 20)
+    copied = seconds(lambda: y.copy_(x), 20)
+    return (
+        f"measured ceilings: {2 * 8192**3 / product / 1e12:.0f} TFLOP/s in bfloat16 products, "
+        f"{2 * x.numel() / copied / 1e12:.1f} TB/s copied"
+    )
+
+
+def made_store(folder: Path) -> Store:
+    """Write 64 long rows of noise that wanders: what it is decides nothing about the time."""
+    rng = np.random.default_rng(0)
+    with StoreWriter(folder, CONTRACTS["heartgpt-ecg"]) as writer:
+        for k in range(64):
+            signal = rng.standard_normal((1, 100_000)).cumsum(1).astype(np.float32)
+            recording = Recording(signal, 100.0, ("II",), unit="mV", modality="ecg")
+            writer.add(f"row {k}", [Row.from_recording(recording, source=f"row {k}")])
+    return open_store(folder)
+
+
+def model_like(source: GPT, attention_dropout: float, residual_dropout: float) -> GPT:
+    config = replace(source.config, attention_dropout=attention_dropout, residual_dropout=residual_dropout)
+    model = GPT(config)
+    model.load_state_dict(source.state_dict())
+    return model.to(DEVICE).train()
+
+
+def our_step(
+    model: GPT,
+    store: Store,
+    size: int,
+    *,
+    form: Literal["eager", "compiled", "captured"] = "captured",
+    where: Where = "resident",
+) -> Step[Tensor]:
+    """Return the step that `pretrain` would take: windows drawn, scaled over 1000 samples, cut into levels."""
+    batches = LevelBatches(
+        store, np.arange(len(store)), LevelTokenizer(), length=T + 1, seed=0, scale_samples=1000,
+        device=DEVICE, resident=where == "resident",
+    )  # fmt: skip
+    streamed = StreamedBatches(batches, size) if where == "streamed" else None
+    objective = NextToken(torch.bfloat16)
+    return Step(
+        model, objective, streamed.batch if streamed else lambda step, _: batches.batch(step, size),
+        RECIPES["published"], 10**6, stage=streamed.stage if streamed else None, form=form,
+        regions=[*model.trunk.blocks, objective.score],
+    )  # fmt: skip
+
+
+def plain_step(model: GPT, size: int) -> Callable[[], object]:
+    plain, batch = plain_like(model).to(DEVICE), ids(size, T + 1).to(DEVICE)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-4)
+
+    def step() -> None:
+        loss = F.cross_entropy(plain(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def training(store: Store, rounds: int) -> None:
+    print("| training step | plain, float32 | ours, bfloat16 | ratio (range) | tokens/s | memory |")
+    print("|---|---|---|---|---|---|")
+    source = heartgpt()
+    for name, dropouts in (("every dropout", (0.2, 0.2)), ("no attention dropout", (0.0, 0.2))):
+        model = model_like(source, *dropouts)
+        prove_step(source, store)
+        plain = plain_step(model, 64)
+        torch.cuda.reset_peak_memory_stats()
+        theirs, ours, ratios = in_turns(plain, our_step(model, store, 64), rounds, 5, 30)
+        print(row(f"HeartGPT, {name}, 64 x {T}", theirs, ours, ratios, 64 * T))
+        del plain
+        largest(f"HeartGPT, {name}", model, store)
+    torch.manual_seed(0)
+    modern = GPT(PRESETS["modern"]).to(DEVICE).train()
+    ours = steady(our_step(modern, store, 64), 30)
+    print(f"| modern, 64 x {T} | | {1e3 * ours:.2f} ms | | {64 * T / ours / 1e6:.1f} M | |", flush=True)
+    largest("modern", modern, store)
+    print()
+
+
+def largest(name: str, model: GPT, store: Store) -> None:
+    """Time the batch beyond which nothing is gained."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    ours = steady(our_step(model, store, 1024), 8)
+    memory = torch.cuda.max_memory_allocated() / 2**30
+    print(
+        f"| {name}, 1024 x {T} | | {1e3 * ours:.1f} ms | | {1024 * T / ours / 1e6:.1f} M | {memory:.1f} GB |",
+        flush=True,
+    )
+
+
+def prove_step(source: GPT, store: Store) -> None:
+    """Compare the loss and the gradient of both sides on the same ids, without chance."""
+    model = model_like(source, 0.0, 0.0)
+    plain, batch = plain_like(model).to(DEVICE), ids(8, T + 1).to(DEVICE)
+    ours = NextToken(torch.bfloat16)(model, batch)
+    theirs = F.cross_entropy(plain(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+    torch.testing.assert_close(ours, theirs, atol=0.01, rtol=0.005)
+    assert torch.allclose(next_token_loss(model, batch), theirs, atol=2e-3)
+
+
+def shares(store: Store) -> None:
+    """Tell where the time of a captured step goes, and how long the device waits."""
+    from torch.profiler import ProfilerActivity, profile
+
+    print(
+        "| captured step, every dropout | attention | products | the rest | kernels | device idle | of the model |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    wheres: tuple[Where, ...] = ("resident", "streamed")
+    for size in (64, 1024):
+        for where in wheres:
+            step = our_step(model_like(heartgpt(), 0.2, 0.2), store, size, where=where)
+            wall = steady(step, 8)
+            with profile(activities=[ProfilerActivity.CUDA]) as seen:
+                for _ in range(4):
+                    step()
+                torch.cuda.synchronize()
+            spent = {"attention": 0.0, "products": 0.0, "the rest": 0.0}
+            kernels = 0
+            for event in seen.key_averages():
+                kernels += event.count / 4
+                tiny = event.key in ("_forward", "_backward_q", "_backward_kv")
+                product = any(word in event.key for word in ("nvjet", "gemm", "cutlass", "splitK"))
+                kind = "attention" if tiny else "products" if product else "the rest"
+                spent[kind] += event.self_device_time_total / 4e6
+            busy = sum(spent.values())
+            cells = " | ".join(f"{value / busy:.0%}" for value in spent.values())
+            c = PRESETS["heartgpt-ecg"]
+            weights = c.n_layers * (4 * c.width**2 + 2 * c.width * c.mlp_width) + c.width * c.vocabulary_size
+            flops = size * T * (6 * weights + 12 * c.n_layers * c.width * T / 2)
+            print(
+                f"| {size} x {T}, {where}: {1e3 * wall:.2f} ms | {cells} | {kernels:.0f} "
+                f"| {max(0.0, 1 - busy / wall):.0%} | {flops / wall / 1e12:.0f} TFLOP/s |", flush=True,
+            )  # fmt: skip
+    print()
+
+
+def forms(store: Store) -> None:
+    """Time the three forms of the step."""
+    print("| form of the step, every dropout, 64 x 500, bfloat16 | ms | first step |")
+    print("|---|---|---|")
+    choices: tuple[Literal["eager", "compiled", "captured"], ...] = ("eager", "compiled", "captured")
+    for form in choices:
+        torch._dynamo.reset()
+        step = our_step(model_like(heartgpt(), 0.2, 0.2), store, 64, form=form)
+        began = time.perf_counter()
+        step()
+        torch.cuda.synchronize()
+        first = time.perf_counter() - began
+        print(f"| {form} | {1e3 * steady(step, 20):.2f} | {first:.1f} s |", flush=True)
+    print()
+
+
+def generation(rounds: int) -> None:
+    print("| generation, greedy | plain, float32, tokens/s | ours, tokens/s | ratio (range) |")
+    print("|---|---|---|---|")
+    full = heartgpt().to(DEVICE).eval()
+    half = copy.deepcopy(full).bfloat16()
+    plain = plain_like(full).to(DEVICE).eval()
+    for size, tokens in ((1, 60), (64, 20), (1024, 4)):
+        for name, prompt, n in (
+            ("exact past the context", T, tokens),
+            ("inside the context, cached", 8, 8 * tokens),
+        ):
+            context = ids(prompt).to(DEVICE)
+
+            def theirs(n: int = n, context: Tensor = context, size: int = size) -> Tensor:
+                return plain.generate(context.expand(size, -1), n)[:, len(context) :]
+
+            for precision, model in (("float32", full), ("bfloat16", half)):
+                began = Decoding(model, context, size)
+                got, wanted = began(n), theirs()
+                if precision == "float32":
+                    assert torch.equal(got, wanted), "tokens differ"
+                a, b, ratios = in_turns(theirs, lambda n=n, began=began: began(n), rounds, 1, 1)
+                print(
+                    f"| {name}, {precision}, batch {size} | {size * n / a:,.0f} | {size * n / b:,.0f} "
+                    f"| **{median(ratios):.1f}** ({min(ratios):.1f} to {max(ratios):.1f}) |", flush=True,
+                )  # fmt: skip
+    batch = ids(16, T).to(DEVICE)
+    with torch.inference_mode():
+        apart = (half(batch).float() - full(batch)).abs()
+    print(
+        f"\nbfloat16 logits differ from float32's by {apart.mean():.3f} on average, {apart.max():.2f} at most."
+    )
+
+
+class Decoding:
+    """Continuations that start anew at each call, graphs included."""
+
+    def __init__(self, model: GPT, context: Tensor, size: int) -> None:
+        self.model, self.context, self.size = model, context, size
+
+    @torch.inference_mode()
+    def __call__(self, n: int) -> Tensor:
+        steps = decode(self.model, self.context, n_samples=self.size, sampling=Sampling(greedy=True))
+        return torch.cat(list(islice(steps, n)), 1)
+
+
+def in_turns(
+    theirs: Callable[[], object], ours: Callable[[], object], rounds: int, n_theirs: int, n_ours: int
+) -> tuple[float, float, list[float]]:
+    """Return the median seconds of each, and the ratios."""
+    steady(theirs, 1), steady(ours, 1)
+    taken = [(seconds(theirs, n_theirs), seconds(ours, n_ours)) for _ in range(rounds)]
+    return median(a for a, _ in taken), median(b for _, b in taken), [a / b for a, b in taken]
+
+
+def steady(work: Callable[[], object], n: int) -> float:
+    """Return the seconds of one run after the first ones."""
+    for _ in range(3):
+        work()
+    return seconds(work, n)
+
+
+def seconds(work: Callable[[], object], n: int) -> float:
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(n):
+        work()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - began) / n
+
+
+def row(name: str, theirs: float, ours: float, ratios: list[float], tokens: int) -> str:
+    memory = torch.cuda.max_memory_allocated() / 2**30
+    return (
+        f"| {name} | {1e3 * theirs:.1f} ms | {1e3 * ours:.2f} ms | **{median(ratios):.1f}** "
+        f"({min(ratios):.1f} to {max(ratios):.1f}) | {tokens / ours / 1e6:.1f} M | {memory:.1f} GB with plain's |"
+    )
+
+
+if __name__ == "__main__":
+    main()
