@@ -209,7 +209,7 @@ class Step(Generic[Batch]):
         counts = [self._failed_at, self._failed_with, self._refuse, self._total, self._norm]
         held = [*self.model.parameters(), *self.model.buffers(), *moments, *counts]
         self._begin()
-        return capture(lambda: self._update(self._at), held, self._device)[0]
+        return capture(lambda: self._update(self._at), held, self._device, warm_ups=3)[0]
 
     def _make_moments(self) -> None:
         """Let AdamW make its moments, by an update of nothing that it is told to leave out."""
