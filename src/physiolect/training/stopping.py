@@ -22,10 +22,14 @@ class Stop:
 
 
 @contextmanager
-def stop_signals(minutes: float | None) -> Iterator[Stop]:
+def stop_signals(minutes: float | None, *, aloud: bool = True) -> Iterator[Stop]:
     """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once.
 
     Outside the main thread, where signals do not arrive, only the clock ends it.
+
+    Args:
+        minutes: end the run after so long, too.
+        aloud: say on stderr that a signal was heard.
     """
     stop = Stop(minutes)
 
@@ -33,7 +37,8 @@ def stop_signals(minutes: float | None) -> Iterator[Stop]:
         if stop.signal is not None:
             raise KeyboardInterrupt
         stop.signal = number
-        sys.stderr.write("\nstopping after this update …\n")
+        if aloud:
+            sys.stderr.write("\nstopping after this update …\n")
 
     heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, note) for number in heard}
