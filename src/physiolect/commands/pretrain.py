@@ -41,6 +41,7 @@ from physiolect.training import (
     join_processes,
     n_launched,
     next_token_loss,
+    noticing_loss,
     stop_signals,
 )
 
@@ -225,11 +226,11 @@ def _train(settings: Config, processes: Processes) -> int:
     )
     tokens_per_step = settings.batch_size * settings.accumulate * model_config.context_length
     resumed_at = int(state["step"]) if state else 0
+    journal = Journal(out, settings.steps, tokens_per_step, resumed_at=resumed_at) if processes.main else None
     with (
-        Journal(out, settings.steps, tokens_per_step, resumed_at=resumed_at)
-        if processes.main
-        else nullcontext() as journal,
         stop_signals(settings.minutes, aloud=processes.main) as stop,
+        journal or nullcontext(),
+        noticing_loss(),
     ):
         if processes.main:
             print(

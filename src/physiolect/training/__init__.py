@@ -5,7 +5,13 @@ from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, fit
 from physiolect.training.journal import Journal
 from physiolect.training.objectives import NextToken, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
-from physiolect.training.processes import LostProcessError, Processes, join_processes, n_launched
+from physiolect.training.processes import (
+    LostProcessError,
+    Processes,
+    join_processes,
+    n_launched,
+    noticing_loss,
+)
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
 
@@ -34,5 +40,6 @@ __all__ = [
     "make_optimizer",
     "n_launched",
     "next_token_loss",
+    "noticing_loss",
     "stop_signals",
 ]

@@ -193,15 +193,26 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
             )
         yield Processes(choose_device(device))
         return
-    count = n_launched()
-    try:
+    with noticing_loss():
         yield _Launched(device)
         dist.destroy_process_group()
+
+
+@contextmanager
+def noticing_loss() -> Iterator[None]:
+    """Tell a broken connection to another process by its name.
+
+    Raises:
+        LostProcessError: in the place of what the library raises.
+    """
+    try:
+        yield
     except RuntimeError as error:
         if not _is_of_connection(error):
             raise
         raise LostProcessError(
-            f"another of the {count} processes has ended or does not answer, and training cannot go on without it",
+            f"another of the {n_launched()} processes has ended or does not answer, "
+            "and training cannot go on without it",
             hint="it was killed, for want of memory perhaps, or has told above what went wrong",
         ) from error
 

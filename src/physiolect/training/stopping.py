@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from physiolect.training.processes import LostProcessError
+
 
 class Stop:
     """Whether a signal or the clock has asked the run to end."""
@@ -44,6 +46,9 @@ def stop_signals(minutes: float | None, *, aloud: bool = True) -> Iterator[Stop]
     before = {number: signal.signal(number, note) for number in heard}
     try:
         yield stop
+    except LostProcessError:
+        before.clear()  # the launcher now ends who is left, who should be heard first
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
