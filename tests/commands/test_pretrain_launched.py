@@ -185,6 +185,21 @@ def test_a_killed_process_ends_the_run_with_a_word_and_a_checkpoint(
     assert_same_run(out, alone)
 
 
+def test_an_update_that_is_refused_is_told_once(store: Path, small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["--out", str(out), "--config", str(small), "--recipe.learning-rate", "1e30"]
+    process = launch("pretrain", str(store), *words)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert (
+        len(re.findall("^error: update .* has a loss of .* and a gradient of norm (nan|inf)$", told, re.M))
+        == 1
+    )
+    assert told.count("error: ") == 1
+    last = load_checkpoint(out / "last")
+    assert all(value.isfinite().all() for value in last.model.state_dict().values())
+
+
 def test_a_batch_that_processes_cannot_share_is_refused(
     store: Path,
     small: Path,

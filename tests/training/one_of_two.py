@@ -1,13 +1,15 @@
-"""What each of two processes does for test_processes.py: `one_of_two.py FOLDER` under a launcher's environment.
+"""What each of two processes does for test_processes.py: `one_of_two.py FOLDER DEVICE` under a launcher's environment.
 
-Writes what it saw into `FOLDER/<rank>.pt`; asserts nothing.
+Writes what it saw into `FOLDER/<rank>.pt`; asserts nothing. On a GPU it trains once and does no more.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,7 @@ from physiolect.training import (
     join_processes,
     next_token_loss,
 )
+from physiolect.training.processes import _Launched
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=8, width=8, n_layers=2, n_heads=2, mlp_width=16)
 DROPOUT = GPTConfig(
@@ -52,7 +55,7 @@ class Run:
         self, processes: Processes, config: GPTConfig = SMALL, loss_of: Loss = next_token_loss
     ) -> None:
         torch.manual_seed(0)
-        self.model, self.processes, self.loss_of = GPT(config), processes, loss_of
+        self.model, self.processes, self.loss_of = GPT(config).to(processes.device), processes, loss_of
         processes.draw_apart()
         self.losses: list[tuple[float, float]] = []
         self.kept: dict[str, Tensor] = {}
@@ -64,7 +67,7 @@ class Run:
     def batch(self, step: int, part: int) -> Any:
         share = SIZE // self.processes.count
         first = (self.processes.rank * PARTS + part) * share
-        ids = torch.stack([window(step, first + row) for row in range(share)])
+        ids = torch.stack([window(step, first + row) for row in range(share)]).to(self.processes.device)
         return ids if self.loss_of is next_token_loss else (step, ids)
 
     def train(self, steps: int, resume: dict[str, Tensor] | None = None, recipe: Recipe = LEVEL) -> Run:
@@ -113,17 +116,25 @@ def gradients(processes: Processes) -> list[Tensor]:
     return seen
 
 
+def trained(processes: Processes) -> dict[str, Any]:
+    """Return who this process is, and what it sees of a run."""
+    run = Run(processes).train(6, recipe=RECIPES["modern"])
+    return {
+        "rank": processes.rank,
+        "count": processes.count,
+        "sharded": processes.sharded,
+        "whole": (run.losses, {name: value.cpu() for name, value in run.kept.items()}),
+        "held": sum(getattr(p, "_local_tensor", p).numel() for p in run.model.parameters()),
+    }
+
+
 def everything(processes: Processes) -> dict[str, Any]:
     """Return what this process sees of all that is to be shown."""
     rank = processes.rank
-    saw: dict[str, Any] = {"rank": rank, "count": processes.count, "main": processes.main}
-    saw["sharded"] = processes.sharded
+    saw: dict[str, Any] = trained(processes) | {"main": processes.main}
     saw["gathered"] = processes.gather(torch.arange(3) + 10 * rank)
     saw["sum"], saw["largest"] = processes.sum(0.1 + rank), processes.largest(rank == 1)
     saw["mean"] = processes.mean(torch.tensor([1.0, 2.0 + rank]))
-    whole = Run(processes).train(6, recipe=RECIPES["modern"])
-    saw["whole"] = whole.losses, whole.kept
-    saw["held"] = sum(getattr(p, "_local_tensor", p).numel() for p in whole.model.parameters())
     refused = Run(processes, loss_of=bad_for_one(processes)).train(6)
     saw["refused"] = refused.refused, refused.done, refused.kept
     stopped = Run(processes)
@@ -143,5 +154,8 @@ def everything(processes: Processes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with join_processes("cpu") as processes:
-        torch.save(everything(processes), Path(sys.argv[1]) / f"{processes.rank}.pt")
+    device = sys.argv[2]
+    alone = os.environ["WORLD_SIZE"] == "1"  # on one GPU, a group of one still goes the way of several
+    with nullcontext(_Launched(device)) if alone else join_processes(device) as processes:
+        saw = everything(processes) if device == "cpu" else trained(processes)
+        torch.save(saw, Path(sys.argv[1]) / f"{processes.rank}.pt")

@@ -50,27 +50,44 @@ def alone() -> Any:
     return run.train(6)
 
 
-@pytest.fixture(scope="module", params=["replicated", "sharded"])
-def two(request: pytest.FixtureRequest, alone: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What two processes saw, by rank."""
-    folder = tmp_path_factory.mktemp("two")
-    torch.save(alone.kept, folder / "alone.pt")
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    shared |= {"OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "2"}
-    if request.param == "sharded":
+def launch(folder: Path, device: str, count: int, *, sharded: bool) -> list[Any]:
+    """Return what each of so many processes saw, by rank."""
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    shared |= {"OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": str(count)}
+    if sharded:
         shared |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
     running = [
         subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder)],
+            [sys.executable, str(SCRIPT), str(folder), device],
             env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for rank in range(count)
     ]
     for process in running:
-        assert process.wait(timeout=60) == 0, process.communicate()[1]
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+        told = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, told
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["replicated", "sharded"])
+def two(request: pytest.FixtureRequest, alone: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What two processes saw, by rank."""
+    folder = tmp_path_factory.mktemp("two")
+    torch.save(alone.kept, folder / "alone.pt")
+    return launch(folder, "cpu", 2, sharded=request.param)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("sharded", [False, True], ids=["replicated", "sharded"])
+def test_gpus_train_as_one_does(sharded: bool, tmp_path: Path) -> None:
+    one = one_of_two.Run(Processes(torch.device("cuda"))).train(6, recipe=RECIPES["modern"])
+    for saw in launch(tmp_path, "cuda", min(2, torch.cuda.device_count()), sharded=sharded):
+        losses, kept = saw["whole"]
+        torch.testing.assert_close(torch.tensor(losses), torch.tensor(one.losses), **TOLERANCE)
+        assert_close(weights(kept), {name: value.cpu() for name, value in weights(one.kept).items()})
 
 
 def weights(kept: dict[str, Tensor]) -> dict[str, Tensor]:
