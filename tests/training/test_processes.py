@@ -18,6 +18,7 @@ from torch import Tensor
 
 from physiolect.errors import ConfigError
 from physiolect.training import RECIPES, LostProcessError, Processes, join_processes, noticing_loss
+from physiolect.training.processes import _Launched
 
 SCRIPT = Path(__file__).with_name("one_of_two.py")
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
@@ -205,6 +206,15 @@ def test_one_of_several_chooses_no_device_by_number(monkeypatch: pytest.MonkeyPa
     ):
         pass
     assert "CUDA_VISIBLE_DEVICES" in str(refused.value.hint)
+
+
+def test_the_older_fsdp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    launched = _Launched.__new__(_Launched)  # what it is refused for needs no other process
+    launched.sharded = True
+    with pytest.raises(ConfigError, match="asks for FSDP 1") as refused:
+        launched.wrap(torch.nn.Linear(1, 1))
+    assert "--fsdp_version 2" in str(refused.value.hint)
 
 
 def test_a_launcher_that_started_one_process_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

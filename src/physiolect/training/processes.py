@@ -127,7 +127,7 @@ class _Launched(Processes):
         asked = FullyShardedDataParallelPlugin()
         if asked.fsdp_version != 2:
             raise ConfigError(
-                f"the launcher asks for FSDP {asked.fsdp_version}, which keeps no weight of its own shape",
+                f"the launcher asks for FSDP {asked.fsdp_version}, but weights keep their shapes in FSDP 2 only",
                 hint="accelerate launch --use_fsdp --fsdp_version 2",
             )
         how: dict[str, Any] = {
