@@ -87,6 +87,14 @@ def await_updates(process: subprocess.Popen[str], run: Path, n: int) -> None:
     assert process.poll() is None, process.communicate()[1]
 
 
+def words_of(process: subprocess.Popen[str]) -> str:
+    """Return what the processes wrote, once they have ended."""
+    try:
+        return process.communicate(timeout=60)[1]
+    finally:
+        process.terminate()
+
+
 def worker(launcher: subprocess.Popen[str], rank: int) -> int:
     """Return the id of the process of this rank."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -124,7 +132,7 @@ def test_two_processes_are_one_with_the_same_batch(
 ) -> None:
     out = tmp_path / "run"
     process = launch("pretrain", str(store), "--out", str(out), "--config", str(small), how=how)
-    told = process.communicate(timeout=60)[1]
+    told = words_of(process)
     assert process.returncode == 0, told
     assert told.count("2 processes of cpu") == told.count("best validation loss") == 1
     assert ("sharded" in told) == ("--use_fsdp" in how)
@@ -138,7 +146,7 @@ def test_a_signal_to_one_stops_all_after_the_same_update_and_one_goes_on(
     process = launch("pretrain", str(store), "--out", str(out), "--config", str(small), script=slow)
     await_updates(process, out, 6)
     os.kill(worker(process, 1), signal.SIGTERM)
-    told = process.communicate(timeout=60)[1]
+    told = words_of(process)
     step = int(load_state(out / "last")["step"])
     assert 6 <= step < 20
     assert told.count(f"stopped after {step} of 20 updates; to go on:") == 1
@@ -168,7 +176,7 @@ def test_a_killed_process_ends_the_run_with_a_word_and_a_checkpoint(
     await_updates(process, out, 12)
     killed = time.monotonic()
     os.kill(worker(process, rank), signal.SIGKILL)
-    told = process.communicate(timeout=60)[1]
+    told = words_of(process)
     assert time.monotonic() - killed < ENDS_WITHIN
     assert process.returncode == 1
     step = int(load_state(out / "last")["step"])
@@ -189,7 +197,7 @@ def test_an_update_that_is_refused_is_told_once(store: Path, small: Path, tmp_pa
     out = tmp_path / "run"
     words = ["--out", str(out), "--config", str(small), "--recipe.learning-rate", "1e30"]
     process = launch("pretrain", str(store), *words)
-    told = process.communicate(timeout=60)[1]
+    told = words_of(process)
     assert process.returncode == 1
     assert (
         len(re.findall("^error: update .* has a loss of .* and a gradient of norm (nan|inf)$", told, re.M))

@@ -66,9 +66,13 @@ def launch(folder: Path, device: str, count: int, *, sharded: bool) -> list[Any]
         )
         for rank in range(count)
     ]
-    for process in running:
-        told = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, told
+    try:
+        for process in running:
+            told = process.communicate(timeout=60)[1]
+            assert process.returncode == 0, told
+    finally:
+        for process in running:
+            process.kill()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
@@ -208,13 +212,24 @@ def test_one_of_several_chooses_no_device_by_number(monkeypatch: pytest.MonkeyPa
     assert "CUDA_VISIBLE_DEVICES" in str(refused.value.hint)
 
 
-def test_the_older_fsdp_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FSDP_VERSION", "1")
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("FSDP_VERSION", "1", "--fsdp_version 2"),
+        ("FSDP_OFFLOAD_PARAMS", "true", "leave --fsdp_offload_params out"),
+        ("FSDP_ACTIVATION_CHECKPOINTING", "true", "leave --fsdp_activation_checkpointing out"),
+    ],
+)
+def test_what_fsdp_cannot_do_here_is_refused(
+    name: str, value: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    monkeypatch.setenv(name, value)
     launched = _Launched.__new__(_Launched)  # what it is refused for needs no other process
     launched.sharded = True
-    with pytest.raises(ConfigError, match="asks for FSDP 1") as refused:
+    with pytest.raises(ConfigError, match="the launcher") as refused:
         launched.wrap(torch.nn.Linear(1, 1))
-    assert "--fsdp_version 2" in str(refused.value.hint)
+    assert hint in str(refused.value.hint)
 
 
 def test_a_launcher_that_started_one_process_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -130,15 +129,18 @@ class _Launched(Processes):
                 f"the launcher asks for FSDP {asked.fsdp_version}, but weights keep their shapes in FSDP 2 only",
                 hint="accelerate launch --use_fsdp --fsdp_version 2",
             )
-        how: dict[str, Any] = {
-            "mesh": init_device_mesh(self.device.type, (self.count,)),
-            "offload_policy": asked.cpu_offload,
-        }
+        for name in ("FSDP_OFFLOAD_PARAMS", "FSDP_ACTIVATION_CHECKPOINTING"):
+            if os.environ.get(name, "").lower() == "true":
+                raise ConfigError(
+                    f"the launcher sets {name}, which training does not do",
+                    hint=f"leave --{name.lower()} out",
+                )
+        mesh = init_device_mesh(self.device.type, (self.count,))
         inside = set(model.modules()) - {model}
         for region in regions:
             if region in inside:
-                fully_shard(region, reshard_after_forward=asked.reshard_after_forward, **how)
-        fully_shard(model, **how)
+                fully_shard(region, mesh=mesh, reshard_after_forward=asked.reshard_after_forward)
+        fully_shard(model, mesh=mesh)
         return model
 
     def sum_gradients_later(self, wrapped: nn.Module, later: bool) -> None:
@@ -166,7 +168,8 @@ class _Launched(Processes):
         from torch.distributed.tensor import DTensor, distribute_tensor
 
         if isinstance(value, DTensor):
-            whole = distribute_tensor(whole.to(self.device), value.device_mesh, value.placements)
+            here = whole.to(self.device)
+            whole = distribute_tensor(here, value.device_mesh, value.placements, src_data_rank=None)
         value.copy_(whole)
 
 

@@ -107,8 +107,8 @@ class Step(Generic[Batch]):
         self.rate = 0.0
         """Learning rate of the last update."""
         self.processes = processes or Processes()
-        regions = [] if regions is None else list(regions)
-        self._wrapped = self.processes.wrap(model, regions)
+        regions = None if regions is None else list(regions)
+        self._wrapped = self.processes.wrap(model, regions or [])
         self.optimizer = make_optimizer(model, recipe)
         self._device = next(model.parameters()).device
         self._at = self._number(0, kind=torch.int64)
@@ -125,7 +125,7 @@ class Step(Generic[Batch]):
         self.optimizer.found_inf = self._refuse  # type: ignore[attr-defined]
         self._make_moments()
         if form == "compiled" or (form == "captured" and _can_compile()):
-            for region in regions or [model]:
+            for region in [model] if regions is None else regions:
                 region.compile()
 
     def __call__(self) -> None:
@@ -171,7 +171,8 @@ class Step(Generic[Batch]):
                 state[name + _of_rank(rank)] = each
         for name, parameter in self._named():
             for kind, value in self.optimizer.state[parameter].items():
-                state[f"optimizer/{name}/{kind}"] = self.processes.whole(value.detach()).clone()
+                value = self.processes.whole(value.detach())  # on the host where one device may be too small
+                state[f"optimizer/{name}/{kind}"] = value.cpu() if self.processes.sharded else value.clone()
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
