@@ -78,7 +78,12 @@ class LevelBatches:
                 f"no row of {store.path} is {self.stretch} samples long, which a window and its scale need",
                 hint="choose a shorter context, or prepare longer recordings",
             )
-        self.length, self.tokenizer, self.device = length, tokenizer, torch.device(device)
+        self.length, self.tokenizer, self.device, self.resident = (
+            length,
+            tokenizer,
+            torch.device(device),
+            resident,
+        )
         drawn_on = self.device if resident else torch.device("cpu")
         self.loader = WindowLoader(store, long_enough, length=read, seed=seed, device=drawn_on)
         self._lengths = torch.tensor(store.lengths, dtype=torch.int64, device=drawn_on)
