@@ -49,6 +49,19 @@ def test_as_near_to_float32_as_the_library(size: int, T: int, band: int | None) 
         assert (got - wanted).abs().max() <= 2 * (theirs - wanted).abs().max() + 0.004
 
 
+@pytest.mark.parametrize("band", [None, 7, 125])
+@pytest.mark.parametrize("size", [8, 16])
+def test_in_single_precision_without_a_gradient_as_exact_as_the_library(size: int, band: int | None) -> None:
+    torch.manual_seed(0)
+    q, k, v = heads(torch.randn(2, 130, 3 * 3 * size, device="cuda"), 3)
+    assert fused_attention.wins(q, k)
+    assert not fused_attention.wins(q.detach().requires_grad_(), k)
+    out = fused_attention.attention(q, k, v, scale=0.3, band=band)
+    mask = causal_mask(130, 130, band=band, device=q.device)
+    exact = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), mask, scale=0.3)
+    torch.testing.assert_close(out.double(), exact, atol=2e-6, rtol=0)
+
+
 def test_weights_are_dropped_alike_both_ways() -> None:
     torch.manual_seed(0)
     q, k, v, g = (torch.randn(1, 2, 32, 32, device="cuda", dtype=torch.bfloat16) for _ in range(4))
@@ -89,3 +102,19 @@ def test_what_is_dropped_is_random() -> None:
         assert (a * b).mean().abs() < 1.1 * sure
     again = fused_attention.attention(q, q, unit, scale=1.0, dropout=0.2)
     assert not torch.equal(draws[-1], again)
+
+
+def test_what_is_dropped_has_the_spectrum_of_chance() -> None:
+    q = torch.zeros(4, 16, 512, 8, device="cuda", dtype=torch.bfloat16)
+    columns = []
+    for first in range(0, 256, 8):  # the weights themselves, eight keys a call, by the same draws
+        torch.manual_seed(0)
+        unit = torch.zeros_like(q)
+        unit[:, :, first : first + 8] = torch.eye(8, device="cuda", dtype=torch.bfloat16)
+        columns.append(fused_attention.attention(q, q, unit, scale=1.0, dropout=0.2)[:, :, 256:])
+    kept = ((torch.cat(columns, -1) > 0).float() - 0.8).flatten(0, 1) / 0.4  # (heads, queries, keys)
+    edge = 2 * 256**0.5  # of the singular values of independent draws (Bai and Yin 1993)
+    assert torch.linalg.matrix_norm(kept, 2).mean() < 1.01 * edge
+    assert torch.linalg.matrix_norm(kept, 2).max() < 1.05 * edge
+    heads = kept.flatten(1)
+    assert torch.linalg.matrix_norm(heads, 2) < 1.01 * (64**0.5 + 256)

@@ -160,8 +160,10 @@ def test_a_cache_of_fixed_shape_is_the_growing_one(model: GPT, seen: int) -> Non
     growing = model.new_cache()
     with torch.inference_mode():
         model(ids()[:, :seen], cache=growing)
-        fixed: list[LayerCache] = [FixedCache(copy.deepcopy(layer)) for layer in growing]
+        place = torch.tensor([seen])
+        fixed: list[LayerCache] = [FixedCache(copy.deepcopy(layer), place) for layer in growing]
         for at in range(seen, 24):
+            place.fill_(at)
             token = ids()[:, at : at + 1]
             torch.testing.assert_close(
                 model(token, cache=fixed, last_only=True), model(token, cache=growing, last_only=True)

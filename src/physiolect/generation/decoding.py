@@ -82,9 +82,15 @@ def _step(model: GPT, cache: list[LayerCache]) -> Callable[[Tensor], Tensor]:
     """Return what maps the newest ids (S, 1) to the logits (S, V) of the next, remembering them."""
     if model.tokens.weight.device.type != "cuda":
         return lambda new: model(new, cache=cache, last_only=True)[:, -1]
-    fixed: list[LayerCache] = [FixedCache(layer) for layer in cache]
-    changed = [tensor for layer in fixed if isinstance(layer, FixedCache) for tensor in layer.tensors]
-    return _Replayed(lambda new: model(new, cache=fixed, last_only=True)[:, -1], changed)
+    place = torch.tensor([cache[0].seen], device=model.tokens.weight.device)
+    fixed = [FixedCache(layer, place) for layer in cache]
+
+    def logits(new: Tensor) -> Tensor:
+        found = model(new, cache=fixed, last_only=True)[:, -1]
+        place.add_(1)
+        return found
+
+    return _Replayed(logits, [place, *(held for layer in fixed for held in (layer.keys, layer.values))])
 
 
 def _whole(model: GPT) -> Callable[[Tensor], Tensor]:

@@ -3,7 +3,7 @@
 With 8 to 32 features a head is far smaller than the library's kernels are made for. Here a program takes one block of
 queries (or, for the gradient of keys and values, of keys) of one head and goes once over what it may see. Weights are
 recomputed in the backward pass (Dao et al. 2022, FlashAttention, section 3.1 and appendix B.2), and so is what was
-dropped, as a hash of the place and of one seed a call.
+dropped, from one random factor a query, a key and a head.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ try:
 except ImportError:  # PyTorch for a CPU, or for a system without Triton
     triton = None
 
-_READY = triton is not None and bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"))
+READY = triton is not None and bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"))
 """Triton compiles what starts a kernel, which needs the system's C compiler; without it the library serves."""
 
 HEAD_SIZES = range(8, 33)
@@ -35,19 +35,34 @@ _MOST_HEADS = 65_535
 _SIZES = {
     "forward": (64, 64, 4, 3),
     "backward_q": (64, 64, 4, 3),
-    "backward_kv": (64, 32, 2, 2),
+    "backward_kv": (64, 32, 4, 2),
 }
-"""Of each kernel: rows of a program's own block, rows of a step, warps, stages. The block is a multiple of the step."""
-_TINY = {**_SIZES, "forward": (64, 32, 4, 2), "backward_q": (64, 32, 4, 2)}
+"""Of each kernel: rows of a program's own block, rows of a step, warps, stages. The block is a multiple of the step.
+
+All of them were chosen by timing each kernel alone on an H200 over 500 positions.
+"""
+_TINY = {**_SIZES, "forward": (64, 32, 4, 2), "backward_q": (64, 64, 4, 2)}
 """The same for heads of fewer than 16 features."""
+_BANDED = {"forward": (32, 32, 2, 2), "backward_q": (32, 32, 2, 2), "backward_kv": (32, 32, 1, 2)}
+"""The same for larger heads that see a band: smaller blocks waste less of its edges."""
+_EXACT = {"forward": (64, 64, 4, 2)}
+"""The same in single precision."""
+_LARGEST_EXACT = 16
+"""Features a head may have in single precision; at 32 the library is as fast."""
 
 
 def wins(q: Tensor, k: Tensor, dropout: float = 0.0) -> bool:
-    """Say whether this path takes causal self-attention over these tensors: half precision, a small head, a GPU."""
+    """Say whether this path takes causal self-attention over these tensors: a small head, a GPU, and half precision.
+
+    In single precision it takes what needs no gradient, and multiplies as exactly as the library.
+    """
+    half = q.dtype in (torch.bfloat16, torch.float16)
+    learning = dropout > 0 or (torch.is_grad_enabled() and q.requires_grad)
+    exact = q.dtype == torch.float32 and not learning and q.shape[-1] <= _LARGEST_EXACT
     return (
-        _READY
+        READY
         and q.device.type == "cuda"
-        and q.dtype in (torch.bfloat16, torch.float16)
+        and (half or exact)
         and q.shape[-1] in HEAD_SIZES
         and q.shape[-2] == k.shape[-2] > 1
         and q.shape[0] * q.shape[1] <= _MOST_HEADS
@@ -68,7 +83,9 @@ def attention(
         dropout: share of attention weights set to zero (in steps of 2^-16), the others scaled up.
     """
     # drawn by the generator of the device, so that a captured step draws anew each time
-    seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32) if dropout else q.new_empty(0)
+    seed = q.new_empty(0, dtype=torch.int32)
+    if dropout:
+        seed = torch.randint(2**31 - 1, (1,), device=q.device, dtype=torch.int32)
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     out: Tensor = _attention(q, k, v, seed, scale, band, dropout)[0]
     return out
@@ -83,7 +100,7 @@ def _attention(
     B, H, T, _ = q.shape
     out, lse = like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
     grid, settings = _launch("forward", q, scale, band, dropout)
-    _forward[grid](q, k, v, out, lse, seed if dropout else lse, *_strides(q, k, v, out), H, T, **settings)
+    _forward[grid](q, k, v, out, lse, seed, *_strides(q, k, v, out), H, T, **settings)
     return out, lse
 
 
@@ -97,7 +114,6 @@ def _gradients(
     H, T = q.shape[1:3]
     dq, dk, dv = (like_projected(q) for _ in range(3))
     less = torch.empty_like(lse)
-    seed = seed if dropout else lse
     places = (*_strides(q, k, v, out, g, dq), H, T)
     grid, settings = _launch("backward_q", q, scale, band, dropout)
     _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
@@ -139,10 +155,12 @@ def _launch(
 ) -> tuple[tuple[int, int], dict[str, Any]]:
     """Return the grid, blocks by heads, and what a kernel is compiled for."""
     B, H, T, D = q.shape
-    block, step, n_warps, n_stages = (_TINY if D < 16 else _SIZES)[kernel]
+    band = 0 if band is None or band >= T else band
+    sizes = _EXACT if q.dtype == torch.float32 else _TINY if D < 16 else _BANDED if band else _SIZES
+    block, step, n_warps, n_stages = sizes[kernel]
     settings = {
         "SCALE": scale,
-        "BAND": 0 if band is None or band >= T else band,
+        "BAND": band,
         "DROPPED": dropped_of_65536(dropout),
         "D": D,
         "WIDE": max(16, 1 << (D - 1).bit_length()),
@@ -188,24 +206,42 @@ if triton is not None:
         return seen
 
     @triton.jit
-    def _kept(stream, query, key, T, DROPPED: tl.constexpr):  # type: ignore[no-untyped-def]
-        """Say which weights are kept: the highest bits of a mixed place (after Wellons 2018) against a threshold."""
-        x = (query * T + stream).to(tl.uint32) + key.to(tl.uint32)
-        x = x * 0x7FEB352D
-        x = (x ^ (x >> 15)) * 0x846CA68B
-        return x >= DROPPED << 16
-
-    @triton.jit
-    def _stream(seed, head):  # type: ignore[no-untyped-def]
-        """Return what tells the draws of one call and head from those of others."""
-        x = tl.load(seed).to(tl.uint32) + head.to(tl.uint32) * 0x9E3779B9
+    def _mixed(x):  # type: ignore[no-untyped-def]
+        """Mix the bits of an unsigned number (the finaliser of MurmurHash3, Appleby 2011)."""
         x = (x ^ (x >> 16)) * 0x85EBCA6B
         x = (x ^ (x >> 13)) * 0xC2B2AE35
-        return (x ^ (x >> 16)).to(tl.int32)
+        return x ^ (x >> 16)
+
+    @triton.jit
+    def _streams(seed, head, DROPPED: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Return where a call's factors of queries and of keys begin, and one head's factor."""
+        if DROPPED == 0:
+            return 0, 0, 0
+        else:
+            call = tl.load(seed).to(tl.uint32)
+            return _mixed(call + 1), _mixed(call + 2), _mixed(call + head.to(tl.uint32) * 0x9E3779B9) | 1
+
+    @triton.jit
+    def _factor(stream, at, DROPPED: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Return an odd random factor for each of some places."""
+        if DROPPED == 0:
+            return at
+        else:
+            x = stream + at.to(tl.uint32) * 0x9E3779B9
+            return ((x ^ (x >> 15)) * 0x85EBCA6B) | 1
+
+    @triton.jit
+    def _kept(one, other, DROPPED: tl.constexpr):  # type: ignore[no-untyped-def]
+        """Say which weights are kept: a query's, a key's and a head's factors multiplied, against a threshold.
+
+        So a weight costs a product where mixing its place would cost seven instructions. Matrices of what is kept
+        have the singular values of independent draws, within a head and from head to head.
+        """
+        return one * other >= DROPPED << 16
 
     @triton.jit
     def _look(  # type: ignore[no-untyped-def]
-        acc, peak, total, q_b, query, begin, end, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt, T,
+        acc, peak, total, q_b, query, begin, end, k, v, stream, own, features, head, H, kb, kh, kt, vb, vh, vt, T,
         MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
         D: tl.constexpr, STEP: tl.constexpr,
     ):  # fmt: skip
@@ -214,7 +250,7 @@ if triton is not None:
             key = at + tl.arange(0, STEP)
             k_b = _rows(k, head, H, kb, kh, kt, key, features, T, D)  # (s, WIDE)
             v_b = _rows(v, head, H, vb, vh, vt, key, features, T, D)
-            scores = tl.dot(q_b, tl.trans(k_b))  # (t, s)
+            scores = tl.dot(q_b, tl.trans(k_b), input_precision="ieee")  # (t, s)
             if MASKED:
                 scores = tl.where(_seen(query[:, None], key[None, :], BAND), scores, -1e30)
             higher = tl.maximum(peak, tl.max(scores, 1) * (SCALE * _LOG2E))  # in bits
@@ -224,8 +260,9 @@ if triton is not None:
             fade = tl.exp2(peak - higher)
             total = total * fade + tl.sum(weights, 1)
             if DROPPED > 0:
-                weights = tl.where(_kept(stream, query[:, None], key[None, :], T, DROPPED), weights, 0.0)
-            acc = acc * fade[:, None] + tl.dot(weights.to(v_b.dtype), v_b)
+                key_factor = _factor(stream, key, DROPPED)
+                weights = tl.where(_kept(own[:, None], key_factor[None, :], DROPPED), weights, 0.0)
+            acc = acc * fade[:, None] + tl.dot(weights.to(v_b.dtype), v_b, input_precision="ieee")
             peak = higher
         return acc, peak, total
 
@@ -242,21 +279,22 @@ if triton is not None:
         peak = tl.full((BLOCK,), -1e30, tl.float32)
         total = tl.zeros((BLOCK,), tl.float32)
         acc = tl.zeros((BLOCK, WIDE), tl.float32)
-        stream = _stream(seed, head) if DROPPED > 0 else 0
+        queries, stream, own = _streams(seed, head, DROPPED)
+        own = own * _factor(queries, query, DROPPED)
         whole = 0
         if BAND > 0:  # keys that only some of the block still see, then those that all of it see
             begin = tl.maximum(0, first - BAND + 1) // STEP * STEP
             whole = tl.minimum(first, tl.cdiv(tl.maximum(0, first + BLOCK - BAND), STEP) * STEP)
             acc, peak, total = _look(
-                acc, peak, total, q_b, query, begin, whole, k, v, stream, features, head, H, kb, kh, kt, vb, vh,
+                acc, peak, total, q_b, query, begin, whole, k, v, stream, own, features, head, H, kb, kh, kt, vb, vh,
                 vt, T, True, SCALE, BAND, DROPPED, D, STEP,
             )  # fmt: skip
         acc, peak, total = _look(
-            acc, peak, total, q_b, query, whole, first, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt,
+            acc, peak, total, q_b, query, whole, first, k, v, stream, own, features, head, H, kb, kh, kt, vb, vh, vt,
             T, False, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         acc, peak, total = _look(
-            acc, peak, total, q_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, features, head, H,
+            acc, peak, total, q_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, own, features, head, H,
             kb, kh, kt, vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         acc = acc / (total * (1 - DROPPED / 65536))[:, None]
@@ -265,7 +303,8 @@ if triton is not None:
 
     @triton.jit
     def _look_back(  # type: ignore[no-untyped-def]
-        acc, q_b, g_b, lse_b, less_b, query, begin, end, k, v, stream, features, head, H, kb, kh, kt, vb, vh, vt, T,
+        acc, q_b, g_b, lse_b, less_b, query, begin, end, k, v, stream, own, features, head, H,
+        kb, kh, kt, vb, vh, vt, T,
         MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
         D: tl.constexpr, STEP: tl.constexpr,
     ):  # fmt: skip
@@ -279,7 +318,8 @@ if triton is not None:
                 weights = tl.where(_seen(query[:, None], key[None, :], BAND), weights, 0.0)
             dp = tl.dot(g_b, tl.trans(v_b))
             if DROPPED > 0:
-                dp = tl.where(_kept(stream, query[:, None], key[None, :], T, DROPPED), dp, 0.0)
+                key_factor = _factor(stream, key, DROPPED)
+                dp = tl.where(_kept(own[:, None], key_factor[None, :], DROPPED), dp, 0.0)
             ds = weights * (dp - less_b[:, None])
             acc += tl.dot(ds.to(k_b.dtype), k_b)
         return acc
@@ -301,28 +341,30 @@ if triton is not None:
         tl.store(less + head * T + query, less_b, mask=query < T)
         lse_b = tl.load(lse + head * T + query, mask=query < T, other=0.0)
         acc = tl.zeros((BLOCK, WIDE), tl.float32)
-        stream = _stream(seed, head) if DROPPED > 0 else 0
+        queries, stream, own = _streams(seed, head, DROPPED)
+        own = own * _factor(queries, query, DROPPED)
         whole = 0
         if BAND > 0:
             begin = tl.maximum(0, first - BAND + 1) // STEP * STEP
             whole = tl.minimum(first, tl.cdiv(tl.maximum(0, first + BLOCK - BAND), STEP) * STEP)
             acc = _look_back(
-                acc, q_b, g_b, lse_b, less_b, query, begin, whole, k, v, stream, features, head, H, kb, kh, kt,
+                acc, q_b, g_b, lse_b, less_b, query, begin, whole, k, v, stream, own, features, head, H, kb, kh, kt,
                 vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
             )  # fmt: skip
         acc = _look_back(
-            acc, q_b, g_b, lse_b, less_b, query, whole, first, k, v, stream, features, head, H, kb, kh, kt, vb,
+            acc, q_b, g_b, lse_b, less_b, query, whole, first, k, v, stream, own, features, head, H, kb, kh, kt, vb,
             vh, vt, T, False, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         acc = _look_back(
-            acc, q_b, g_b, lse_b, less_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, features,
+            acc, q_b, g_b, lse_b, less_b, query, first, tl.minimum(T, first + BLOCK), k, v, stream, own, features,
             head, H, kb, kh, kt, vb, vh, vt, T, True, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         _write(dq, acc * (SCALE / (1 - DROPPED / 65536)), head, H, db, dh, dt, query, features, T, D)
 
     @triton.jit
     def _be_seen(  # type: ignore[no-untyped-def]
-        dk_b, dv_b, k_b, v_b, key, begin, end, q, g, lse, less, stream, features, head, H, qb, qh, qt, gb, gh, gt, T,
+        dk_b, dv_b, k_b, v_b, key, begin, end, q, g, lse, less, stream, own, features, head, H,
+        qb, qh, qt, gb, gh, gt, T,
         MASKED: tl.constexpr, SCALE: tl.constexpr, BAND: tl.constexpr, DROPPED: tl.constexpr,
         D: tl.constexpr, STEP: tl.constexpr,
     ):  # fmt: skip
@@ -339,7 +381,8 @@ if triton is not None:
             dp = tl.dot(v_b, tl.trans(g_b))
             dropped = weights
             if DROPPED > 0:
-                kept = _kept(stream, query[None, :], key[:, None], T, DROPPED)
+                query_factor = _factor(stream, query, DROPPED)
+                kept = _kept(query_factor[None, :], own[:, None], DROPPED)
                 dropped = tl.where(kept, weights, 0.0)
                 dp = tl.where(kept, dp, 0.0)
             dv_b += tl.dot(dropped.to(g_b.dtype), g_b)
@@ -360,23 +403,24 @@ if triton is not None:
         v_b = _own(v, head, H, vb, vh, vt, key, features, T, D)
         dk_b = tl.zeros((BLOCK, WIDE), tl.float32)
         dv_b = tl.zeros((BLOCK, WIDE), tl.float32)
-        stream = _stream(seed, head) if DROPPED > 0 else 0
+        stream, keys, own = _streams(seed, head, DROPPED)
+        own = own * _factor(keys, key, DROPPED)
         diagonal = tl.minimum(T, first + BLOCK)
         dk_b, dv_b = _be_seen(
-            dk_b, dv_b, k_b, v_b, key, first, diagonal, q, g, lse, less, stream, features, head, H, qb, qh, qt,
+            dk_b, dv_b, k_b, v_b, key, first, diagonal, q, g, lse, less, stream, own, features, head, H, qb, qh, qt,
             gb, gh, gt, T, True, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         whole = T
         if BAND > 0:  # queries that see the whole block, then those that see only some of it
             whole = tl.minimum(T, tl.maximum(first + BLOCK, (first + BAND) // STEP * STEP))
         dk_b, dv_b = _be_seen(
-            dk_b, dv_b, k_b, v_b, key, first + BLOCK, whole, q, g, lse, less, stream, features, head, H, qb, qh,
+            dk_b, dv_b, k_b, v_b, key, first + BLOCK, whole, q, g, lse, less, stream, own, features, head, H, qb, qh,
             qt, gb, gh, gt, T, False, SCALE, BAND, DROPPED, D, STEP,
         )  # fmt: skip
         if BAND > 0:
             dk_b, dv_b = _be_seen(
                 dk_b, dv_b, k_b, v_b, key, whole, tl.minimum(T, first + BLOCK + BAND - 1), q, g, lse, less,
-                stream, features, head, H, qb, qh, qt, gb, gh, gt, T, True, SCALE, BAND, DROPPED, D, STEP,
+                stream, own, features, head, H, qb, qh, qt, gb, gh, gt, T, True, SCALE, BAND, DROPPED, D, STEP,
             )  # fmt: skip
         kept_share = 1 - DROPPED / 65536
         _write(dk, dk_b * (SCALE / kept_share), head, H, db, dh, dt, key, features, T, D)

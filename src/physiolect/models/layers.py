@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from physiolect.models import blocked_attention, fused_attention
+from physiolect.models import blocked_attention, fused_attention, ring_attention
 from physiolect.models.dropout import drop
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
@@ -64,11 +64,6 @@ class LayerCache:
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
-    @property
-    def mask(self) -> Tensor | None:
-        """Which of the held positions are filled, (1, S); None where all are."""
-        return None
-
     def places(self, T: int) -> Positions:
         """Return the positions of the next T tokens."""
         return slice(self.seen, self.seen + T)
@@ -104,46 +99,36 @@ class LayerCache:
 
 
 class FixedCache(LayerCache):
-    """A filled cache that always holds its whole ring, and counts on the device: for a step captured as a graph.
+    """A filled cache whose tensors stay in place and whose count lives on the device: for a step captured as a graph.
 
     Args:
         cache: what was held so far; from now on single steps alone are added.
+        place: positions seen, (1,), int64; one tensor for all layers, counted on by whoever makes the steps.
     """
 
-    def __init__(self, cache: LayerCache) -> None:
+    def __init__(self, cache: LayerCache, place: Tensor) -> None:
         super().__init__(cache.capacity)
         assert cache._keys is not None
         assert cache._values is not None
-        self.seen, self._keys, self._values = cache.seen, cache._keys, cache._values
-        for held in (
-            self._keys,
-            self._values,
-        ):  # weights of nothing would not hide what is not a number there
+        self.seen, self.place = cache.seen, place
+        self.keys, self.values = cache._keys, cache._values
+        for held in (self.keys, self.values):  # weights of nothing would not hide what is not a number there
             held[:, :, cache.seen :] = 0
-        self.next = torch.tensor([cache.seen], device=self._keys.device)
-        self._slots = torch.arange(self.capacity, device=self._keys.device)
-        self.tensors = [self._keys, self._values, self.next]
-        """What a step changes."""
-
-    @property
-    def mask(self) -> Tensor:
-        """Which positions of the ring are filled, (1, capacity)."""
-        return (self._slots < self.next).unsqueeze(0)
 
     def places(self, T: int) -> Positions:
         """Return the position of the next token, (1,)."""
         assert T == 1
-        return self.next.clone()
+        return self.place
 
-    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the key and value (B, H, 1, D) of the next token and return the whole ring, filled or not."""
-        assert self._keys is not None
-        assert self._values is not None
-        slot = self.next % self.capacity
-        self._keys.index_copy_(2, slot, k)
-        self._values.index_copy_(2, slot, v)
-        self.next += 1
-        return self._keys, self._values
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Add key and value (B, H, 1, D) of the next token, and return what its query sees of all that is held."""
+        if ring_attention.wins(q):
+            return ring_attention.attention(q, k, v, self.keys, self.values, self.place, scale=scale)
+        slot = self.place % self.capacity
+        self.keys.index_copy_(2, slot, k)
+        self.values.index_copy_(2, slot, v)
+        held = torch.arange(self.capacity, device=q.device) <= self.place  # (S,)
+        return F.scaled_dot_product_attention(q, self.keys, self.values, held.unsqueeze(0), scale=scale)
 
 
 class Rotary(nn.Module):
@@ -253,16 +238,15 @@ class Attention(nn.Module):
             S = k.shape[-2]
             places = slice(0, S) if cache is None else cache.places(S)
             q, k = self.rotary(q, k, angles or self.rotary.angles(places, k))
-        mask = None
-        if cache is not None:
-            first_fill = cache.seen == 0
-            held = cache.extend(k, v)
-            if not first_fill:
-                (k, v), mask = held, cache.mask
-        weights = self._weights(q, k) if keep_weights else None
-        if mask is not None:
-            out = F.scaled_dot_product_attention(q, k, v, mask, scale=self.scale)
+        weights = None
+        if isinstance(cache, FixedCache):
+            out = cache.attend(q, k, v, self.scale)
         else:
+            if cache is not None:
+                first_fill = cache.seen == 0
+                held = cache.extend(k, v)
+                k, v = (k, v) if first_fill else held
+            weights = self._weights(q, k) if keep_weights else None
             out = self._attend(q, k, v) if weights is None else weights @ v
         out = out.transpose(1, 2).flatten(2)  # (B, T, E)
         return self.projection(out), weights
