@@ -1,4 +1,7 @@
-"""Run every benchmark and write docs/benchmarks.md: `python benchmarks/all.py [--rounds 7]`."""
+"""Run every benchmark of the CPU and write its part of docs/benchmarks.md: `python benchmarks/all.py [--rounds 7]`.
+
+What `benchmarks/gpu.py` found stands at the page's end and stays.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import torch
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+ON_GPU = "# Speed on one GPU"
 NAMES = ("forward", "generate", "train_step", "attention", "imports")
 
 
@@ -23,7 +27,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     sections = [section(name, rounds) for name in NAMES]
-    PAGE.write_text("\n\n".join([preface(rounds), *sections]) + "\n", encoding="utf-8")
+    _, heading, on_gpu = PAGE.read_text(encoding="utf-8").partition(ON_GPU)
+    PAGE.write_text("\n\n".join([preface(rounds), *sections, heading + on_gpu]), encoding="utf-8")
 
 
 def section(name: str, rounds: int) -> str:
