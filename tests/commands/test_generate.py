@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +15,16 @@ import numpy as np
 import pytest
 import torch
 
-from physiolect import Checkpoint, InputContract, Recording, adapt, generate, load_checkpoint, read_recording
+from physiolect import (
+    Checkpoint,
+    InputContract,
+    Recording,
+    adapt,
+    generate,
+    load_checkpoint,
+    read_recording,
+    synthetic,
+)
 from physiolect.cli import main
 from physiolect.commands.generate import Config
 from physiolect.formats import write_recording
@@ -148,6 +159,50 @@ def test_no_out_writes_nothing_and_says_so(run: Run, tmp_path: Path, monkeypatch
     code, out, err = run("--tokens", 2)
     assert (code, out, list(tmp_path.iterdir())) == (0, "", [])
     assert "--out DIR" in err
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_checkpoint_it_is_our_own_decoder_wherever_one_stands(
+    recording: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(checkpoint, tmp_path / "ecg")
+    words = ["generate", str(recording), "--stop", "60", "--tokens", "8", "--samples", "2", "--json"]
+    assert main([*words, "--out", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert "by the ECG decoder that comes with Physiolect" in err
+    told = summary(out)
+    assert (told["checkpoint"], told["fs"], told["context"]["tokens"]) == ("ecg", 100.0, 500)
+    assert told["past_context"] is False  # a ring of keys goes on for ever
+    assert {file.name for file in (tmp_path / "out").iterdir()} == FILES
+    assert main([*words, "--checkpoint", "ecg"]) == 0  # but a name is first a folder's
+    assert summary(capsys.readouterr().out)["fs"] == 50.0
+
+
+def test_without_a_checkpoint_a_ppg_is_refused_with_what_to_give(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recording(synthetic.ppg(seconds=10), tmp_path / "finger.csv")
+    words = ["generate", str(tmp_path / "finger.csv")]
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert "finger.csv is ppg, and the decoder used without --checkpoint reads ECG" in err
+    assert "hint: give --checkpoint with a model for this signal" in err
+    assert main([*words, "--checkpoint", str(checkpoint)]) == 1
+    assert "the decoder used without" not in capsys.readouterr().err
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
