@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from physiolect.errors import ConfigError
 from physiolect.models import layers
 from physiolect.models.gpt import GPT, PRESETS, GPTConfig
-from physiolect.models.layers import Capture
+from physiolect.models.layers import Capture, FixedCache, LayerCache
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2, mlp_width=32)
 VARIANTS = {
@@ -151,3 +152,17 @@ def test_all_problems_are_told_at_once() -> None:
 def test_learned_positions_end() -> None:
     with pytest.raises(ConfigError, match=r"25 positions.*end at 24"):
         GPT(VARIANTS["learned"])(ids(T=25))
+
+
+@pytest.mark.parametrize("seen", [3, 12])
+def test_a_cache_of_fixed_shape_is_the_growing_one(model: GPT, seen: int) -> None:
+    """What a GPU captures as a graph, tried here: all slots are looked at, and those not filled are masked."""
+    growing = model.new_cache()
+    with torch.inference_mode():
+        model(ids()[:, :seen], cache=growing)
+        fixed: list[LayerCache] = [FixedCache(copy.deepcopy(layer)) for layer in growing]
+        for at in range(seen, 24):
+            token = ids()[:, at : at + 1]
+            torch.testing.assert_close(
+                model(token, cache=fixed, last_only=True), model(token, cache=growing, last_only=True)
+            )

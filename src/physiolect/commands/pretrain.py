@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,10 +14,10 @@ import torch
 
 from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
-from physiolect.datasets import open_store, split_rows
+from physiolect.datasets import Store, open_store, split_rows
 from physiolect.datasets.augmentation import Augmentation
 from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
-from physiolect.errors import ConfigError
+from physiolect.errors import ConfigError, PhysiolectError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
 from physiolect.tokenizers import LevelTokenizer
@@ -25,18 +26,22 @@ from physiolect.training import (
     Callbacks,
     Form,
     Journal,
+    LostProcessError,
     NextToken,
     Outcome,
     Precision,
+    Processes,
     Recipe,
     Schedule,
     Step,
-    Stop,
-    choose_device,
+    TrainingError,
     choose_form,
     choose_precision,
     fit,
+    join_processes,
+    n_launched,
     next_token_loss,
+    noticing_loss,
     stop_signals,
 )
 
@@ -66,7 +71,7 @@ class Config:
     steps: int = 2000
     """Updates."""
     batch_size: int = 32
-    """Windows a batch."""
+    """Windows a batch, of all processes together."""
     accumulate: int = 1
     """Batches an update."""
     validation: float = 0.1
@@ -80,7 +85,7 @@ class Config:
     resume: bool = False
     """Go on with the run in --out, with the settings it had."""
     device: str = "auto"
-    """Where to train: auto, cpu, cuda …"""
+    """Where to train: auto, cpu, cuda …; of several processes each takes a GPU of its own."""
     precision: Precision = "auto"
     """Of products and attention in training: float32, or bf16, which auto takes on a GPU made for it."""
     form: Form = "auto"
@@ -116,6 +121,13 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= _MOST:
                 found.append(f"{name} is {value}, but must be from 1 to {_MOST:,}")
+        n = n_launched()
+        if self.batch_size % n:
+            lower = self.batch_size // n * n
+            found.append(
+                f"batch_size is {self.batch_size}, which {n} processes cannot share equally: "
+                f"take {f'{lower} or ' if lower else ''}{lower + n}, or another number of processes"
+            )
         if not 0 < self.validation < 1:
             found.append(f"validation is {self.validation}, but must be between 0 and 1")
         if not 0 <= self.seed < 2**63:
@@ -165,11 +177,22 @@ class Config:
 
 
 def run(settings: Config) -> int:
-    """Train, or go on training; returns 130 or 143 if a signal ended it."""
-    out = Path(settings.out)
+    """Train, or go on training; returns 130 or 143 if a signal ended it.
+
+    Of several processes the first writes, tells and decides the exit code.
+    """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    try:
+        with join_processes(settings.device) as processes:
+            return _train(settings, processes)
+    except LostProcessError as error:
+        raise LostProcessError(str(error), hint=f"{error.hint}; {_how_to_go_on(settings)}") from error
+
+
+def _train(settings: Config, processes: Processes) -> int:
+    out, device = Path(settings.out), processes.device
     store = open_store(settings.store, verify=True)
     if len(store.contract.channels) > 1:
         raise ConfigError(
@@ -177,22 +200,75 @@ def run(settings: Config) -> int:
             hint="prepare a store of one channel: --contract heartgpt-ecg",
         )
     model_config, recipe = settings.chosen
-    tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
-    train_rows, validation_rows = split_rows(store, settings.validation, settings.seed)
-    device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training
-    form = choose_form(settings.form, device)
+    form = choose_form(settings.form, device, n_processes=processes.count)
+    train, held_out, data = _windows(store, settings, device)
+    checkpoint, state = _resumed(settings, store) if settings.resume else (_fresh(settings, store), None)
+    if processes.main and not settings.resume:
+        config.dump(settings, out / _SETTINGS_FILE)
+    checkpoint.model.to(device)
+    processes.draw_apart()
+    batches, stage = _own_share(train, settings, processes)
+    objective = NextToken(precision)
+    step = Step(
+        checkpoint.model,
+        objective,
+        batches,
+        recipe,
+        settings.steps,
+        accumulate=settings.accumulate,
+        stage=stage,
+        form=form,
+        regions=[*checkpoint.model.trunk.blocks, objective.score],
+        processes=processes,
+    )
+    tokens_per_step = settings.batch_size * settings.accumulate * model_config.context_length
+    resumed_at = int(state["step"]) if state else 0
+    journal = Journal(out, settings.steps, tokens_per_step, resumed_at=resumed_at) if processes.main else None
+    with (
+        stop_signals(settings.minutes, aloud=processes.main) as stop,
+        journal or nullcontext(),
+        noticing_loss(),
+    ):
+        if processes.main:
+            print(
+                f"{checkpoint.model.n_parameters():,} parameters on {_company(processes)} "
+                f"in {str(precision).removeprefix('torch.')}, {form} steps; {data}",
+                file=sys.stderr,
+            )
+        callbacks = Callbacks(
+            save=_saver(checkpoint, settings, store.digest, processes),
+            report=journal.report if journal else lambda _: None,
+            evaluate=lambda: _mean_loss(checkpoint.model, held_out, settings.batch_size, processes),
+            should_stop=stop.asked,
+        )
+        schedule = Schedule(settings.log_every, settings.evaluate_every, settings.save_every)
+        try:
+            outcome = fit(step, schedule, callbacks, resume=state)
+        except TrainingError:
+            if processes.main:
+                raise
+            return 0
+    heard = processes.largest(stop.signal or 0)
+    return _farewell(outcome, settings, heard) if processes.main else 0
+
+
+def _windows(store: Store, settings: Config, device: torch.device) -> tuple[LevelBatches, torch.Tensor, str]:
+    """Return what to train on, the ids to validate on, and both in words."""
+    model_config, _ = settings.chosen
+    tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
+    rows, validation_rows = split_rows(store, settings.validation, settings.seed)
     shared: dict[str, Any] = {
         "length": model_config.context_length + 1,
         "seed": settings.seed,
         "device": device,
     }
-    resident = device.type == "cuda" and fits_on(store, train_rows, device)
+    resident = device.type == "cuda" and fits_on(store, rows, device)
     train = LevelBatches(
         store,
-        train_rows,
+        rows,
         tokenizer,
         scale_samples=settings.scale_samples or (None if settings.preset == "modern" else 1000),
         augmentation=settings.augmentation,
@@ -200,91 +276,116 @@ def run(settings: Config) -> int:
         **shared,
     )
     held_out = LevelBatches(store, validation_rows, tokenizer, **shared).fixed(settings.validation_windows)
-    if settings.resume:
-        checkpoint, state = load_checkpoint(out / "last"), load_state(out / "last")
-        if checkpoint.run.get("store_sha256") != store.digest:
-            raise ConfigError(
-                f"{settings.store} is another store than the run was trained on",
-                hint="resume with the same store",
-            )
-    else:
-        longest = model_config.context_length
-        shortest = min(store.contract.min_samples, longest)
-        contract = replace(store.contract, min_samples=shortest, max_samples=longest)
-        checkpoint, state = Checkpoint(GPT(model_config), tokenizer, contract), None
-        config.dump(settings, out / _SETTINGS_FILE)
-    checkpoint.model.to(device)
-    size = settings.batch_size
-    streamed = (
-        StreamedBatches(train, size, settings.accumulate) if device.type == "cuda" and not resident else None
+    words = (
+        f"{len(rows)} rows to train on{', kept on the device' if resident else ''}, "
+        f"{len(validation_rows)} to validate ({len(held_out)} windows)"
     )
-    objective = NextToken(precision)
-    step = Step(
-        checkpoint.model,
-        objective,
-        streamed.batch if streamed else lambda step, part: train.batch(step, size, first=part * size),
-        recipe,
-        settings.steps,
-        accumulate=settings.accumulate,
-        stage=streamed.stage if streamed else None,
-        form=form,
-        regions=[*checkpoint.model.trunk.blocks, objective.score],
+    return train, held_out, words
+
+
+def _fresh(settings: Config, store: Store) -> Checkpoint:
+    model_config, _ = settings.chosen
+    longest = model_config.context_length
+    contract = replace(
+        store.contract, min_samples=min(store.contract.min_samples, longest), max_samples=longest
     )
-    tokens_per_step = size * settings.accumulate * model_config.context_length
-    with Journal(
-        out, settings.steps, tokens_per_step, resumed_at=int(state["step"]) if state else 0
-    ) as journal:
-        print(
-            f"{checkpoint.model.n_parameters():,} parameters on {device} in {str(precision).removeprefix('torch.')}, "
-            f"{form} steps; {len(train_rows)} rows to train on{', kept on the device' if resident else ''}, "
-            f"{len(validation_rows)} to validate ({len(held_out)} windows)",
-            file=sys.stderr,
+    return Checkpoint(GPT(model_config), LevelTokenizer(_LEVELS, model_config.vocabulary_size), contract)
+
+
+def _resumed(settings: Config, store: Store) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
+    last = Path(settings.out) / "last"
+    checkpoint, state = load_checkpoint(last), load_state(last)
+    if checkpoint.run.get("store_sha256") != store.digest:
+        raise ConfigError(
+            f"{settings.store} is another store than the run was trained on",
+            hint="resume with the same store",
         )
-        with stop_signals(settings.minutes) as stop:
-            outcome = fit(
-                step,
-                Schedule(settings.log_every, settings.evaluate_every, settings.save_every),
-                Callbacks(
-                    save=_saver(checkpoint, out, settings, store.digest),
-                    report=journal.report,
-                    evaluate=lambda: _mean_loss(checkpoint.model, held_out, size),
-                    should_stop=stop.asked,
-                ),
-                resume=state,
-            )
-    return _farewell(outcome, settings, stop)
+    return checkpoint, state
 
 
-@torch.inference_mode()
-def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int) -> float:
-    pieces = ids.split(size)
-    return sum(next_token_loss(model, piece).item() * len(piece) for piece in pieces) / len(ids)
+def _own_share(
+    train: LevelBatches, settings: Config, processes: Processes
+) -> tuple[Callable[[int | torch.Tensor, int], torch.Tensor], Callable[[int], None] | None]:
+    """Return what gives this process its equal share of an update's windows, and what stages them."""
+    size, parts = settings.batch_size // processes.count, settings.accumulate
+    first = processes.rank * size * parts
+    if train.device.type == "cuda" and not train.resident:
+        streamed = StreamedBatches(train, size, parts, first=first)
+        return streamed.batch, streamed.stage
+    return lambda step, part: train.batch(step, size, first=first + part * size), None
+
+
+def _company(processes: Processes) -> str:
+    if processes.count == 1:
+        return str(processes.device)
+    return (
+        f"{processes.count} processes of {processes.device.type}{', sharded' if processes.sharded else ''},"
+    )
+
+
+@torch.no_grad()  # a sharded model cannot be gathered in inference mode
+def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int, processes: Processes) -> float:
+    """Return the mean loss of ids (N, T), of which the processes score pieces in turn."""
+    pieces = ids.split(max(1, size // processes.count))
+    total = 0.0
+    for first in range(0, len(pieces), processes.count):
+        mine = first + processes.rank
+        piece = pieces[min(mine, len(pieces) - 1)]  # a sharded model needs all processes for every pass
+        loss = next_token_loss(model, piece).item() * len(piece)
+        total += loss if mine < len(pieces) else 0.0
+    return processes.sum(total) / len(ids)
 
 
 def _saver(
-    checkpoint: Checkpoint, out: Path, settings: Config, store_digest: str
+    checkpoint: Checkpoint, settings: Config, store_digest: str, processes: Processes
 ) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
+    with torch.random.fork_rng([]):
+        whole = GPT(checkpoint.model.config) if processes.sharded else checkpoint.model
+
     def save(kind: Literal["last", "best"], state: Callable[[], dict[str, torch.Tensor]]) -> None:
         tensors = state()
-        checkpoint.run = {
-            "made_by": f"physiolect {__version__} pretrain",
-            "step": int(tensors["step"]),
-            "validation_loss": float(tensors["best"]),
-            "store_sha256": store_digest,
-            "settings": config.to_dict(settings),
-        }
-        checkpoint.save(out / kind, state=tensors if kind == "last" else None)
+        sharded = checkpoint.model.state_dict() if processes.sharded else {}
+        weights = {name: processes.whole(value).cpu() for name, value in sharded.items()}
+        if processes.main:
+            if weights:
+                whole.load_state_dict(weights)
+            run = {
+                "made_by": f"physiolect {__version__} pretrain",
+                "step": int(tensors["step"]),
+                "validation_loss": float(tensors["best"]),
+                "store_sha256": store_digest,
+                "settings": config.to_dict(settings),
+            }
+            kept = replace(checkpoint, model=whole, run=run)
+            kept.save(Path(settings.out) / kind, state=tensors if kind == "last" else None)
+        processes.wait()
 
     return save
 
 
-def _farewell(outcome: Outcome, settings: Config, stop: Stop) -> int:
+def _farewell(outcome: Outcome, settings: Config, heard: int) -> int:
+    """Say how the run ended and return its exit code, given the signal that any process heard, or 0."""
     if outcome.finished:
         print(
             f"best validation loss {outcome.best_loss:.4f} nats per token: {settings.out}/best",
             file=sys.stderr,
         )
         return 0
-    again = f"physiolect pretrain {settings.store} --out {settings.out} --resume"
-    print(f"stopped after {outcome.step} of {settings.steps} updates; to go on:\n  {again}", file=sys.stderr)
-    return 128 + stop.signal if stop.signal else 0
+    print(
+        f"stopped after {outcome.step} of {settings.steps} updates; to go on:\n  {_again(settings)}",
+        file=sys.stderr,
+    )
+    return 128 + heard if heard else 0
+
+
+def _again(settings: Config) -> str:
+    return f"physiolect pretrain {settings.store} --out {settings.out} --resume"
+
+
+def _how_to_go_on(settings: Config) -> str:
+    """Say from where the run can go on, after it ended without a word of its own."""
+    try:
+        step = load_checkpoint(Path(settings.out) / "last").run["step"]
+    except (PhysiolectError, OSError, KeyError):
+        return "nothing was saved yet, so start anew"
+    return f"to go on from update {step}, with as many processes as you like:\n  {_again(settings)}"

@@ -78,7 +78,12 @@ class LevelBatches:
                 f"no row of {store.path} is {self.stretch} samples long, which a window and its scale need",
                 hint="choose a shorter context, or prepare longer recordings",
             )
-        self.length, self.tokenizer, self.device = length, tokenizer, torch.device(device)
+        self.length, self.tokenizer, self.device, self.resident = (
+            length,
+            tokenizer,
+            torch.device(device),
+            resident,
+        )
         drawn_on = self.device if resident else torch.device("cpu")
         self.loader = WindowLoader(store, long_enough, length=read, seed=seed, device=drawn_on)
         self._lengths = torch.tensor(store.lengths, dtype=torch.int64, device=drawn_on)
@@ -176,6 +181,14 @@ class Leads:
         return other[:, 0], other[:, 1]
 
 
+class _Slot(NamedTuple):
+    """Where the stretches of a step wait for the device."""
+
+    stretches: Stretches
+    sent: torch.cuda.Event | None
+    """Passed when the device has them."""
+
+
 class StreamedBatches:
     """The same batches of a store too large for the device: a thread reads ahead into pinned memory.
 
@@ -192,19 +205,27 @@ class StreamedBatches:
         self.batches, self.size = batches, size
         self._n, self._first = size * parts, first
         self._reader = ThreadPoolExecutor(1, "physiolect-read-ahead")
-        self._ahead: tuple[int, Future[tuple[Stretches, torch.cuda.Event]]] | None = None
-        host = [self._like_read(pinned=True) for _ in range(2)]
-        self._slots = [(each, torch.cuda.Event()) for each in host]
-        self._here = Stretches(*(each.to(batches.device) for each in host[0]))
+        self._ahead: tuple[int, Future[_Slot]] | None = None
+        on_gpu = batches.device.type == "cuda"
+        read = batches.read(0, self._n, first=first)
+        self._slots = [
+            _Slot(
+                Stretches(*(torch.empty_like(each, pin_memory=on_gpu) for each in read)),
+                torch.cuda.Event() if on_gpu else None,
+            )
+            for _ in range(2)
+        ]
+        self._here = Stretches(*(each.to(batches.device, copy=True) for each in read))
 
     def stage(self, step: int) -> None:
         """Send the stretches of this step to the device, and begin to read those of the next."""
         if self._ahead is None or self._ahead[0] != step:
             self._ahead = (step, self._reader.submit(self._fill, step))
-        read, sent = self._ahead[1].result()
-        for here, there in zip(self._here, read, strict=True):
+        slot = self._ahead[1].result()
+        for here, there in zip(self._here, slot.stretches, strict=True):
             here.copy_(there, non_blocking=True)
-        sent.record()
+        if slot.sent is not None:
+            slot.sent.record()
         self._ahead = (step + 1, self._reader.submit(self._fill, step + 1))
 
     def batch(self, step: int | Tensor, part: int) -> Tensor:
@@ -212,21 +233,14 @@ class StreamedBatches:
         mine = slice(part * self.size, (part + 1) * self.size)
         return self.batches.ids(Stretches(*(each[mine] for each in self._here)))
 
-    def _fill(self, step: int) -> tuple[Stretches, torch.cuda.Event]:
-        slot, sent = self._slots[step % 2]
+    def _fill(self, step: int) -> _Slot:
+        slot = self._slots[step % 2]
         read = self.batches.read(step, self._n, first=self._first)
-        sent.synchronize()  # what lies there may still be under way
-        for there, here in zip(slot, read, strict=True):
+        if slot.sent is not None:
+            slot.sent.synchronize()  # what lies there may still be under way
+        for there, here in zip(slot.stretches, read, strict=True):
             there.copy_(here)
-        return slot, sent
-
-    def _like_read(self, *, pinned: bool) -> Stretches:
-        shapes = (
-            ((self._n, self.batches.stretch), torch.int16),
-            ((self._n,), torch.int64),
-            ((self._n,), torch.int64),
-        )
-        return Stretches(*(torch.zeros(shape, dtype=kind, pin_memory=pinned) for shape, kind in shapes))
+        return slot
 
 
 def fits_on(store: Store, rows: ArrayLike, device: torch.device) -> bool:

@@ -66,7 +66,7 @@ class LayerCache:
 
     @property
     def mask(self) -> Tensor | None:
-        """Which of the held positions are filled, (S,); None where all are."""
+        """Which of the held positions are filled, (1, S); None where all are."""
         return None
 
     def places(self, T: int) -> Positions:
@@ -115,7 +115,10 @@ class FixedCache(LayerCache):
         assert cache._keys is not None
         assert cache._values is not None
         self.seen, self._keys, self._values = cache.seen, cache._keys, cache._values
-        for held in (self._keys, self._values):  # weights of nothing would not hide what is not a number there
+        for held in (
+            self._keys,
+            self._values,
+        ):  # weights of nothing would not hide what is not a number there
             held[:, :, cache.seen :] = 0
         self.next = torch.tensor([cache.seen], device=self._keys.device)
         self._slots = torch.arange(self.capacity, device=self._keys.device)
@@ -124,8 +127,8 @@ class FixedCache(LayerCache):
 
     @property
     def mask(self) -> Tensor:
-        """Which positions of the ring are filled, (capacity,)."""
-        return self._slots < self.next
+        """Which positions of the ring are filled, (1, capacity)."""
+        return (self._slots < self.next).unsqueeze(0)
 
     def places(self, T: int) -> Positions:
         """Return the position of the next token, (1,)."""

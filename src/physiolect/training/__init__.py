@@ -6,6 +6,13 @@ from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, fit
 from physiolect.training.journal import Journal
 from physiolect.training.objectives import NextToken, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
+from physiolect.training.processes import (
+    LostProcessError,
+    Processes,
+    join_processes,
+    n_launched,
+    noticing_loss,
+)
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
 
@@ -14,9 +21,11 @@ __all__ = [
     "Callbacks",
     "Form",
     "Journal",
+    "LostProcessError",
     "NextToken",
     "Outcome",
     "Precision",
+    "Processes",
     "Progress",
     "Recipe",
     "Schedule",
@@ -28,8 +37,11 @@ __all__ = [
     "choose_form",
     "choose_precision",
     "fit",
+    "join_processes",
     "learning_rate_at",
     "make_optimizer",
+    "n_launched",
     "next_token_loss",
+    "noticing_loss",
     "stop_signals",
 ]

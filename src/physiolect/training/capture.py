@@ -10,27 +10,25 @@ from torch import Tensor
 
 Result = TypeVar("Result")
 
-_WARM_UPS = 3
-"""Runs before the capture, for what libraries set up when they are first used."""
-
 
 def capture(
-    work: Callable[[], Result], changed: Sequence[Tensor], device: torch.device
+    work: Callable[[], Result], changed: Sequence[Tensor], device: torch.device, *, warm_ups: int = 1
 ) -> tuple[torch.cuda.CUDAGraph, Result]:
     """Return the graph of some work, and its result, which each replay writes anew in place.
 
-    The work is run a few times first and then undone: everything is left as it was, random numbers included.
+    The work is run first and then undone: everything is left as it was, random numbers included.
 
     Args:
         work: waits for nothing, and finds and leaves its tensors in the same places each time.
         changed: the tensors it changes.
         device: where it runs.
+        warm_ups: runs before the capture, for what is set up when it is first used.
     """
     before, random = [each.detach().clone() for each in changed], torch.cuda.get_rng_state(device)
     aside = torch.cuda.Stream(device)
     aside.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(aside):
-        for _ in range(_WARM_UPS):
+        for _ in range(warm_ups):
             work()
     torch.cuda.current_stream(device).wait_stream(aside)
     graph = torch.cuda.CUDAGraph()

@@ -42,14 +42,17 @@ class Schedule:
 
 @dataclass
 class Callbacks:
-    """What the caller does along the way; `state` holds the tensors to resume from."""
+    """What the caller does along the way, in every process; `state` gives the tensors to resume from.
+
+    Every process must ask for the state, and only one may write it.
+    """
 
     save: Callable[[Literal["last", "best"], Callable[[], dict[str, Tensor]]], None]
     report: Callable[[Progress], None]
     evaluate: Callable[[], float] | None = None
     """Validation loss; None never evaluates, and there is no best then."""
     should_stop: Callable[[], bool] = lambda: False
-    """Asked after each update: a signal, a deadline."""
+    """Asked after each update: a signal, a deadline; where one process says so, all stop after this update."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def fit(
     step.model.train()
     while step.done < step.steps:
         step()
-        stopping = callbacks.should_stop()
+        stopping = bool(step.processes.largest(callbacks.should_stop()))
         ending = stopping or step.done == step.steps
         logging = step.done % schedule.log_every == 0 or ending
         evaluating = callbacks.evaluate and (

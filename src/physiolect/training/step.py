@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from physiolect.errors import ConfigError, PhysiolectError, check_option
 from physiolect.training.capture import capture
 from physiolect.training.optim import Recipe, learning_rate_at, make_optimizer
+from physiolect.training.processes import Processes
 
 Batch = TypeVar("Batch")
 Form = Literal["auto", "eager", "compiled", "captured"]
@@ -49,6 +50,11 @@ def _can_compile() -> bool:
     return find_spec("triton") is not None and compiler is not None
 
 
+def _of_rank(rank: int) -> str:
+    """Return what the name of a process's own tensor ends in; the first one's are named as if it were alone."""
+    return f"/{rank}" if rank else ""
+
+
 class Step(Generic[Batch]):
     """An update: loss and gradient of some batches, clipping, AdamW; all of it on the device, waiting for nothing.
 
@@ -67,6 +73,8 @@ class Step(Generic[Batch]):
             update as one CUDA graph, replayed: one launch instead of hundreds.
         regions: what is compiled, each on its own and in place, so that blocks of one shape are compiled once; the
             whole model unless told.
+        processes: who else trains the model, each with batches of its own and as large; losses and gradients are the
+            means over all, and what one must refuse, all refuse.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class Step(Generic[Batch]):
         stage: Callable[[int], None] | None = None,
         form: Literal["eager", "compiled", "captured"] = "eager",
         regions: Iterable[nn.Module] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.model, self.loss_of, self.batches, self.recipe, self.steps = (
             model,
@@ -94,6 +103,9 @@ class Step(Generic[Batch]):
         """Updates asked for."""
         self.rate = 0.0
         """Learning rate of the last update."""
+        self.processes = processes or Processes()
+        regions = None if regions is None else list(regions)
+        self._wrapped = self.processes.wrap(model, regions or [])
         self.optimizer = make_optimizer(model, recipe)
         self._device = next(model.parameters()).device
         self._at = self._number(0, kind=torch.int64)
@@ -143,17 +155,25 @@ class Step(Generic[Batch]):
         return total, norm
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that the next update depends on besides the weights, as flat tensors."""
-        state = {"step": torch.tensor(self.done), "random": torch.get_rng_state()}
+        """Return everything that the next update depends on besides the weights, as flat tensors.
+
+        They are the same whether the model is sharded or not; it takes all processes to ask.
+        """
+        state = {"step": torch.tensor(self.done)}
+        generators = {"random": torch.get_rng_state()}
         if self._device.type == "cuda":
-            state["random_cuda"] = torch.cuda.get_rng_state(self._device)
+            generators["random_cuda"] = torch.cuda.get_rng_state(self._device)
+        for name, own in generators.items():
+            for rank, each in enumerate(self.processes.gather(own)):
+                state[name + _of_rank(rank)] = each
         for name, parameter in self._named():
             for kind, value in self.optimizer.state[parameter].items():
-                state[f"optimizer/{name}/{kind}"] = value.detach().clone()
+                value = self.processes.whole(value.detach())  # on the host where one device may be too small
+                state[f"optimizer/{name}/{kind}"] = value.cpu() if self.processes.sharded else value.clone()
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state; one saved on another kind of device goes on with other random numbers.
+        """Go on from a state; one saved on another kind of device, or by fewer processes, with other random numbers.
 
         Raises:
             TrainingError: the state is another model's.
@@ -161,10 +181,14 @@ class Step(Generic[Batch]):
         try:
             for name, parameter in self._named():
                 for kind, value in self.optimizer.state[parameter].items():
-                    value.copy_(state[f"optimizer/{name}/{kind}"])
-            torch.set_rng_state(state["random"])
-            if self._device.type == "cuda" and "random_cuda" in state:
-                torch.cuda.set_rng_state(state["random_cuda"], self._device)
+                    self.processes.fill(value, state[f"optimizer/{name}/{kind}"])
+            own = _of_rank(self.processes.rank)
+            known = own if f"random{own}" in state else ""
+            torch.set_rng_state(state[f"random{known}"])
+            if self._device.type == "cuda" and f"random_cuda{known}" in state:
+                torch.cuda.set_rng_state(state[f"random_cuda{known}"], self._device)
+            if known != own:
+                self.processes.draw_apart()
             self.done = int(state["step"])
         except (KeyError, RuntimeError) as error:
             raise TrainingError(
@@ -184,10 +208,11 @@ class Step(Generic[Batch]):
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros_like(self._total)
         for part in range(self.parts):
-            piece = self.loss_of(self.model, self.batches(at, part)) / self.parts
+            self.processes.sum_gradients_later(self._wrapped, part < self.parts - 1)
+            piece = self.loss_of(self._wrapped, self.batches(at, part)) / self.parts
             piece.backward()
             loss = loss + piece.detach()
-        norm = self._clip()
+        loss, norm = self.processes.mean(loss), self.processes.whole(self._clip())
         failed = ~torch.isfinite(loss + norm)
         first = failed & (self._failed_at < 0)
         self._failed_at.copy_(torch.where(first, self._at, self._failed_at))
@@ -209,7 +234,7 @@ class Step(Generic[Batch]):
         counts = [self._failed_at, self._failed_with, self._refuse, self._total, self._norm]
         held = [*self.model.parameters(), *self.model.buffers(), *moments, *counts]
         self._begin()
-        return capture(lambda: self._update(self._at), held, self._device)[0]
+        return capture(lambda: self._update(self._at), held, self._device, warm_ups=3)[0]
 
     def _make_moments(self) -> None:
         """Let AdamW make its moments, by an update of nothing that it is told to leave out."""

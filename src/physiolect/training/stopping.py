@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from physiolect.training.processes import LostProcessError
+
 
 class Stop:
     """Whether a signal or the clock has asked the run to end."""
@@ -22,10 +24,14 @@ class Stop:
 
 
 @contextmanager
-def stop_signals(minutes: float | None) -> Iterator[Stop]:
+def stop_signals(minutes: float | None, *, aloud: bool = True) -> Iterator[Stop]:
     """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once.
 
     Outside the main thread, where signals do not arrive, only the clock ends it.
+
+    Args:
+        minutes: end the run after so long, too.
+        aloud: say on stderr that a signal was heard.
     """
     stop = Stop(minutes)
 
@@ -33,12 +39,16 @@ def stop_signals(minutes: float | None) -> Iterator[Stop]:
         if stop.signal is not None:
             raise KeyboardInterrupt
         stop.signal = number
-        sys.stderr.write("\nstopping after this update …\n")
+        if aloud:
+            sys.stderr.write("\nstopping after this update …\n")
 
     heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, note) for number in heard}
     try:
         yield stop
+    except LostProcessError:
+        before.clear()  # the launcher now ends who is left, who should be heard first
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
