@@ -235,7 +235,11 @@ def test_the_published_ecg_model(data, facts):
 def test_our_own_decoder_is_shown_by_its_name(facts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = facts("ecg", "--verify")
-    assert (told["kind"], told["parameters"], told["contract"]["modality"]) == ("checkpoint", 1_596_901, "ecg")
+    assert (told["kind"], told["parameters"], told["contract"]["modality"]) == (
+        "checkpoint",
+        1_596_901,
+        "ecg",
+    )
     assert told["verified"].startswith("weights identical")
     write_recording(Recording(np.arange(500.0)[None] % 7, 100.0, ("II",), "mV"), tmp_path / "ecg")
     assert facts("ecg")["kind"] == "recording"  # what lies here comes first
