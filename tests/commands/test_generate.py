@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from physiolect.commands.generate import Config
 from physiolect.formats import write_recording
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
+from physiolect.training import Precision
 
 FILES = {"continuation.csv", "continuation.npz", "continuation.png", "summary.json"}
 
@@ -145,6 +146,24 @@ def test_defaults_and_seeds(run: Run, tmp_path: Path) -> None:
     assert not np.array_equal(a, c)
 
 
+def test_where_and_how_precisely(run: Run) -> None:
+    code, out, _ = run("--tokens", 3, "--device", "cpu", "--precision", "auto", "--json")
+    assert code == 0
+    told = summary(out)
+    assert (told["device"], told["precision"], told["settings"]["precision"]) == ("cpu", "float32", "auto")
+    assert get_args(get_type_hints(Config)["precision"]) == get_args(Precision)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_a_gpu_in_half_precision(run: Run) -> None:
+    code, out, _ = run("--tokens", 40, "--device", "cuda", "--precision", "bf16", "--json")
+    assert code == 0
+    told = summary(out)
+    assert (told["device"], told["precision"]) == ("cuda", "bfloat16")
+    assert told["continuation"]["tokens"] == 40
+
+
 def test_hop_is_called_approximate_only_where_it_is(run: Run) -> None:
     code, out, err = run("--mode", "hop", "--hop", 8, "--tokens", 40, "--json")
     assert code == 0
@@ -230,6 +249,11 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (("--stop", "0.1"), "needs at least"),
         (("--mode", "hop", "--hop", "32"), "between 1 and 31"),
         (("--modality", "ecgg"), "--modality"),
+        (("--device", "mps"), "float64"),
+        (("--device", "abacus"), "device"),
+        (("--device", "cuda:99"), "PyTorch sees no such GPU here"),
+        (("--device", "cpu", "--precision", "bf16"), "cpu is not made for it"),
+        (("--precision", "bfloat16"), "bf16"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_a_hint(run: Run, words: tuple[str, ...], told: str) -> None:

@@ -80,6 +80,10 @@ class Config:
     """How to go on past the model's context; "hop" is faster and approximate."""
     hop: int | None = None
     """Tokens forgotten at once in mode "hop" (default: a fifth of the context)."""
+    device: str = "auto"
+    """Where to generate: auto, cpu, cuda …; seeds draw alike on one kind of device, and otherwise on another."""
+    precision: Literal["auto", "float32", "bf16"] = "float32"
+    """Of the weights and all that is computed with them: float32, or bf16, which auto takes on a GPU made for it."""
     threads: int = 1
     """Processor threads; models this small gain little from more, and stall where other work runs beside them."""
     out: str | None = None
@@ -140,8 +144,11 @@ def run(config: Config) -> int:
 
     from physiolect.checkpoint import EMBEDDED, load_checkpoint
     from physiolect.generation import generate
+    from physiolect.training import choose_device, choose_precision
 
     torch.set_num_threads(config.threads)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
     checkpoint = load_checkpoint(EMBEDDED[_EMBEDDED] if config.checkpoint is None else config.checkpoint)
     contract = checkpoint.contract
     n_tokens = config.tokens or max(1, round((config.seconds or _SECONDS) * contract.fs))
@@ -149,6 +156,7 @@ def run(config: Config) -> int:
     recording, first, n_seen = _read(config, contract, n_tokens)
     if config.checkpoint is None:
         _check_it_is_ecg(recording, config)
+    checkpoint.model.to(device, precision)
     with _progress(n_tokens, n_samples, _opening(config, checkpoint, n_samples, n_tokens)) as on_token:
         begun = time.perf_counter()
         continuation = generate(
@@ -171,6 +179,7 @@ def run(config: Config) -> int:
         raise KeyboardInterrupt  # before the first token: there is nothing to keep
     truth = _truth(recording, n_seen, continuation, contract, config.channel)
     summary = _summary(config, checkpoint, recording, first, continuation, truth, rate)
+    summary |= {"device": str(device), "precision": str(precision).removeprefix("torch.")}
     if config.out is not None:
         summary["files"] = _write(Path(config.out), continuation, truth, summary)
     _tell(summary, continuation)
