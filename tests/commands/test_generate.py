@@ -224,6 +224,27 @@ def test_without_a_checkpoint_a_ppg_is_refused_with_what_to_give(
     assert "the decoder used without" not in capsys.readouterr().err
 
 
+def test_without_a_checkpoint_the_channel_that_was_named_must_be_ecg(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = np.random.default_rng(0).normal(size=(2, 600))
+    write_recording(Recording(both, 100.0, ("II", "PLETH"), None, None), tmp_path / "bedside.npz")
+    words = ["generate", str(tmp_path / "bedside.npz"), "--tokens", "2"]
+    assert main([*words, "--channel", "PLETH"]) == 1
+    assert "channel PLETH of" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "context: II" in capsys.readouterr().err
+
+
+def test_without_a_checkpoint_an_ecog_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = np.random.default_rng(0).normal(size=(2, 600))
+    write_recording(Recording(grid, 100.0, ("G1", "G2"), "uV", "ecog"), tmp_path / "grid.npz")
+    assert main(["generate", str(tmp_path / "grid.npz")]) == 1
+    err = capsys.readouterr().err
+    assert "grid.npz is ecog, and the decoder used without --checkpoint reads ECG" in err
+    assert "hint: give --checkpoint" in err
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = Config(

@@ -236,8 +236,9 @@ def _check_it_is_ecg(recording: Recording, config: Config) -> None:
     rows = range(len(recording.channels)) if config.channel is None else [recording.index(config.channel)]
     told = {modality_of(recording.channels[row]) or recording.modality for row in rows}
     if not told & {"ecg", None}:
+        what = config.input if config.channel is None else f"channel {config.channel} of {config.input}"
         raise ContractError(
-            f"{config.input} is {' and '.join(sorted(map(str, told)))}, and the decoder used without --checkpoint "
+            f"{what} is {' and '.join(sorted(map(str, told)))}, and the decoder used without --checkpoint "
             "reads ECG",
             hint="give --checkpoint with a model for this signal; HeartGPT's PPGPT_500k_iters.zip reads PPG",
         )
