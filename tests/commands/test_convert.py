@@ -135,3 +135,13 @@ def test_the_authors_beat_detector(convert: Convert, weights: Path) -> None:
     assert code == 0
     assert "the authors' PPGPT_beat_5k_iters" in err
     assert "beats model of 437,057 parameters; reads ppg at 50 Hz, 500 samples (10 s)" in err
+
+
+def test_our_own_decoder_is_a_checkpoint_already_and_no_heartgpt(convert: Convert) -> None:
+    code, out, err = convert("ecg", "copy")
+    assert (code, out) == (2, "")
+    assert "ecg is a checkpoint already" in err
+    code, out, err = convert("ecg", "copy.pth")
+    assert (code, out) == (1, "")
+    assert "hint: " in err
+    assert not Path("copy.pth").exists()

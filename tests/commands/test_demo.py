@@ -48,6 +48,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.setattr(demo, "_LEARN_FROM", (8, 20.0))
         patch.setattr(demo, "_JUDGE_BY", (5, 30.0))
         patch.setattr(demo, "_SAMPLES", 3)
+        patch.setattr(demo, "_EMBEDDED_SAMPLES", 2)
         patch.setattr(demo, "_WINDOWS", 40)
         assert main(["demo", "--out", str(out), "--minutes", "0.1"]) == 0
     torch.set_num_threads(threads)
@@ -99,6 +100,7 @@ def test_the_report_holds_all_and_needs_nothing(ran: Ran) -> None:
     assert "://" not in re.sub(r'"data:[^"]*"', "", ran.page)
     for told in ("nats per token", "made by a formula", "continuations", "unigram", "To try next"):
         assert told in ran.page
+    assert "trained on real ECGs" in ran.page
     assert "nan" not in re.sub(r'"data:[^"]*"', "", ran.page).split()
 
 
@@ -111,7 +113,9 @@ def test_the_next_commands_are_ones_that_exist(ran: Ran, tmp_path: Path) -> None
     for _, verb, *words in commands:
         if str(ran.out) in words[0] and verb == "inspect":
             assert main([verb, *words]) == 0
-    _, verb, *words = next(words for words in commands if words[1] == "generate")
+    generates = [words for words in commands if words[1] == "generate"]
+    assert any("--checkpoint" not in words for words in generates)
+    _, verb, *words = generates[0]
     words[words.index("--stop") + 1] = "20"
     words[words.index("--out") + 1] = str(tmp_path / "continued")
     assert main([verb, *words]) == 0

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
-from physiolect import Checkpoint, InputContract, Recording, adapt, generate, load_checkpoint, read_recording
+from physiolect import (
+    Checkpoint,
+    InputContract,
+    Recording,
+    adapt,
+    generate,
+    load_checkpoint,
+    read_recording,
+    synthetic,
+)
 from physiolect.cli import main
 from physiolect.commands.generate import Config
 from physiolect.formats import write_recording
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
+from physiolect.training import Precision
 
 FILES = {"continuation.csv", "continuation.npz", "continuation.png", "summary.json"}
 
@@ -134,6 +146,24 @@ def test_defaults_and_seeds(run: Run, tmp_path: Path) -> None:
     assert not np.array_equal(a, c)
 
 
+def test_where_and_how_precisely(run: Run) -> None:
+    code, out, _ = run("--tokens", 3, "--device", "cpu", "--precision", "auto", "--json")
+    assert code == 0
+    told = summary(out)
+    assert (told["device"], told["precision"], told["settings"]["precision"]) == ("cpu", "float32", "auto")
+    assert get_args(get_type_hints(Config)["precision"]) == get_args(Precision)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_a_gpu_in_half_precision(run: Run) -> None:
+    code, out, _ = run("--tokens", 40, "--device", "cuda", "--precision", "bf16", "--json")
+    assert code == 0
+    told = summary(out)
+    assert (told["device"], told["precision"]) == ("cuda", "bfloat16")
+    assert told["continuation"]["tokens"] == 40
+
+
 def test_hop_is_called_approximate_only_where_it_is(run: Run) -> None:
     code, out, err = run("--mode", "hop", "--hop", 8, "--tokens", 40, "--json")
     assert code == 0
@@ -148,6 +178,71 @@ def test_no_out_writes_nothing_and_says_so(run: Run, tmp_path: Path, monkeypatch
     code, out, err = run("--tokens", 2)
     assert (code, out, list(tmp_path.iterdir())) == (0, "", [])
     assert "--out DIR" in err
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_checkpoint_it_is_our_own_decoder_wherever_one_stands(
+    recording: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(checkpoint, tmp_path / "ecg")
+    words = ["generate", str(recording), "--stop", "60", "--tokens", "8", "--samples", "2", "--json"]
+    assert main([*words, "--out", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert "by the ECG decoder that comes with Physiolect" in err
+    told = summary(out)
+    assert (told["checkpoint"], told["fs"], told["context"]["tokens"]) == ("ecg", 100.0, 500)
+    assert told["past_context"] is False  # a ring of keys goes on for ever
+    assert {file.name for file in (tmp_path / "out").iterdir()} == FILES
+    assert main([*words, "--checkpoint", "ecg"]) == 0  # but a name is first a folder's
+    assert summary(capsys.readouterr().out)["fs"] == 50.0
+
+
+def test_without_a_checkpoint_a_ppg_is_refused_with_what_to_give(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_recording(synthetic.ppg(seconds=10), tmp_path / "finger.csv")
+    words = ["generate", str(tmp_path / "finger.csv")]
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert "finger.csv is ppg, and the decoder used without --checkpoint reads ECG" in err
+    assert "hint: give --checkpoint with a model for this signal" in err
+    assert main([*words, "--checkpoint", str(checkpoint)]) == 1
+    assert "the decoder used without" not in capsys.readouterr().err
+
+
+def test_without_a_checkpoint_the_channel_that_was_named_must_be_ecg(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = np.random.default_rng(0).normal(size=(2, 600))
+    write_recording(Recording(both, 100.0, ("II", "PLETH"), None, None), tmp_path / "bedside.npz")
+    words = ["generate", str(tmp_path / "bedside.npz"), "--tokens", "2"]
+    assert main([*words, "--channel", "PLETH"]) == 1
+    assert "channel PLETH of" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "context: II" in capsys.readouterr().err
+
+
+def test_without_a_checkpoint_an_ecog_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = np.random.default_rng(0).normal(size=(2, 600))
+    write_recording(Recording(grid, 100.0, ("G1", "G2"), "uV", "ecog"), tmp_path / "grid.npz")
+    assert main(["generate", str(tmp_path / "grid.npz")]) == 1
+    err = capsys.readouterr().err
+    assert "grid.npz is ecog, and the decoder used without --checkpoint reads ECG" in err
+    assert "hint: give --checkpoint" in err
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -175,6 +270,11 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (("--stop", "0.1"), "needs at least"),
         (("--mode", "hop", "--hop", "32"), "between 1 and 31"),
         (("--modality", "ecgg"), "--modality"),
+        (("--device", "mps"), "float64"),
+        (("--device", "abacus"), "device"),
+        (("--device", "cuda:99"), "PyTorch sees no such GPU here"),
+        (("--device", "cpu", "--precision", "bf16"), "cpu is not made for it"),
+        (("--precision", "bfloat16"), "bf16"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_a_hint(run: Run, words: tuple[str, ...], told: str) -> None:

@@ -230,3 +230,16 @@ def test_record_100_of_mit_bih(data, facts):
 def test_the_published_ecg_model(data, facts):
     told = facts(data / "heartgpt" / "Model_files" / "ECGPT_560k_iters.zip")
     assert (told["kind"], told["model"]["n_layers"], told["contract"]["fs"]) == ("checkpoint", 8, 100.0)
+
+
+def test_our_own_decoder_is_shown_by_its_name(facts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = facts("ecg", "--verify")
+    assert (told["kind"], told["parameters"], told["contract"]["modality"]) == (
+        "checkpoint",
+        1_596_901,
+        "ecg",
+    )
+    assert told["verified"].startswith("weights identical")
+    write_recording(Recording(np.arange(500.0)[None] % 7, 100.0, ("II",), "mV"), tmp_path / "ecg")
+    assert facts("ecg")["kind"] == "recording"  # what lies here comes first

@@ -154,6 +154,20 @@ def test_the_coldest_draw_is_greedy(temperature: float) -> None:
     assert torch.equal(drawn, Sampling(greedy=True).draw(logits, None))
 
 
+def test_half_precision_is_drawn_from_as_single() -> None:
+    logits = torch.randn(4096, 101, generator=torch.Generator().manual_seed(0)).bfloat16()
+    drawn = [Sampling(top_p=0.95).draw(x, torch.Generator().manual_seed(1)) for x in (logits, logits.float())]
+    assert torch.equal(*drawn)
+
+
+def test_a_model_in_half_precision_goes_on() -> None:
+    half = checkpoint()
+    half.model.to(torch.bfloat16)
+    continued = generate(half, recording(), n_tokens=40, n_samples=2, seed=0)
+    assert continued.ids.shape == (2, 40)
+    assert np.isfinite(continued.signal).all()
+
+
 def test_refusals() -> None:
     with pytest.raises(ContractError):
         generate(checkpoint(), replace(recording(), modality="ppg", channels=("PPG",)), n_tokens=1)

@@ -24,6 +24,8 @@ def found() -> Findings:
         n_parameters=177_344, n_steps=500, n_planned=500, n_tokens=2_000_000, seconds=120.0, n_learned_from=72,
         n_judged_by=16, lead="II", n_levels=101, n_seen=400, n_scored=100,
         continued=[Continued("ecg_0007", "sinus rhythm", continuation, signal[0])],
+        also_continued=[Continued("ecg_0007", "sinus rhythm", continuation, signal[0])],
+        n_embedded_parameters=1_596_901,
         scores=[
             Score("the model", 1.4, (1.3, 1.5)), Score("unigram", 4.0, (3.9, 4.1)), Score("AR(8)", 1.9, (1.8, 2.0)),
         ],
@@ -46,7 +48,8 @@ def test_numbers_figures_and_commands_are_on_the_page(found: Findings) -> None:
     )
     assert "more to learn" not in told
     assert "physiolect inspect &#x27;a &lt;b&gt;&#x27;" in told
-    assert demo_report(found).html().count("<img") == 5
+    assert demo_report(found).html().count("<img") == 6
+    assert "decoder of 1,596,901 parameters that was trained on real ECGs" in told
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from physiolect.checkpoint.checkpoint import (
+    CONFIG_FILE,
     WEIGHTS_FILE,
     Checkpoint,
     CheckpointConfig,
@@ -21,6 +22,7 @@ from physiolect.errors import CheckpointError
 from physiolect.models.weights_file import SUFFIXES
 
 __all__ = [
+    "EMBEDDED",
     "Checkpoint",
     "CheckpointConfig",
     "Fingerprint",
@@ -34,16 +36,24 @@ __all__ = [
 ]
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Load a checkpoint folder, a published HeartGPT file, or `owner/name` from the Hugging Face Hub.
+EMBEDDED: dict[str, Path] = {"ecg": Path(__file__).parent / "embedded" / "ecg"}
+"""Checkpoints that come with the package, by name; each folder's README.md is its model card."""
 
-    Only a name of exactly that form, whose `owner` is no folder here, ever touches the network. A run's
-    folder stands for the best checkpoint in it, or the last where none was best yet.
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Load a checkpoint folder, a published HeartGPT file, "ecg", or `owner/name` from the Hugging Face Hub.
+
+    "ecg" is the decoder that comes with the package, unless a checkpoint of that name lies here: what is the
+    user's own comes first, and `EMBEDDED["ecg"]` is always the package's. Only a name of the form `owner/name`,
+    whose `owner` is no folder here, ever touches the network. A run's folder stands for the best checkpoint in it,
+    or the last where none was best yet.
 
     Raises:
         CheckpointError: there is nothing of that name, or it is incomplete, altered or unsafe.
     """
     place = whole_folder(Path(path))
+    if str(path) in EMBEDDED and not _is_checkpoint(place):
+        return load_folder(EMBEDDED[str(path)])
     if place.is_dir() and not (place / WEIGHTS_FILE).exists():
         for kind in ("best", "last"):
             if whole_folder(place / kind).is_dir():
@@ -60,6 +70,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             return load_folder(download(str(path)))
         raise CheckpointError(
             f"there is no checkpoint '{path}'",
-            hint="pass a folder made by pretrain or convert, a HeartGPT .zip, or owner/name on the Hub",
+            hint="pass a folder made by pretrain or convert, a HeartGPT .zip, owner/name on the Hub, "
+            f"or {', '.join(EMBEDDED)}, which comes with Physiolect",
         )
     return load_folder(place)
+
+
+def _is_checkpoint(place: Path) -> bool:
+    """Say whether a folder holds a checkpoint, whole or not, or is a run's, which holds some."""
+    return (place / CONFIG_FILE).is_file() or any(
+        whole_folder(place / kind).is_dir() for kind in ("best", "last")
+    )

@@ -37,6 +37,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Convert one way or the other, and prove the result."""
+    from physiolect.checkpoint import EMBEDDED
     from physiolect.models.weights_file import SUFFIXES
 
     source, target = Path(config.src), Path(config.dst)
@@ -48,7 +49,7 @@ def run(config: Config) -> None:
         _export(config.src, target)
     elif from_file:
         raise ConfigError(f"{source} and {target} are both files of weights", hint="make DST a folder's name")
-    elif source.is_dir():
+    elif source.is_dir() or config.src in EMBEDDED:
         raise ConfigError(
             f"{source} is a checkpoint already",
             hint="to write it for the authors' code, let DST end in .pth or .zip",

@@ -48,6 +48,8 @@ _SEEN, _SCORED = 400, 100
 _WINDOWS = 320
 _SAMPLES, _AHEAD, _CONTINUED_AT = 16, 3.0, 20.0
 """Continuations of one recording, their length in seconds, and where they begin."""
+_EMBEDDED_SAMPLES = 8
+"""The same for the decoder that comes with Physiolect, nine times as large and as much slower."""
 _OURS = "the model"
 _RHYTHMS = ("sinus rhythm", "sinus rhythm with ectopic beats", "atrial fibrillation")
 _MARKER = "demo.yaml"
@@ -93,7 +95,7 @@ def run(config: Config) -> int:
 
 
 def _run(config: Config, out: Path) -> int:
-    from physiolect.checkpoint import load_checkpoint
+    from physiolect.checkpoint import EMBEDDED, load_checkpoint
 
     _clear(out)
     settings.dump(config, out / _MARKER)
@@ -113,8 +115,11 @@ def _run(config: Config, out: Path) -> int:
     checkpoint, next_commands = load_checkpoint(path), _next_commands(out, path)
     checkpoint.verify()
     _say("4/5  continuing recordings it never saw, and scoring it beside baselines")
-    continued = _continue(checkpoint, out / "held-out", config.seed)
+    continued = _continue(checkpoint, out / "held-out", config.seed, _SAMPLES)
     scores, difference = _score(checkpoint, out, config.seed)
+    _say("5/5  continuing the same recordings by the decoder that comes with Physiolect")
+    embedded = load_checkpoint(EMBEDDED["ecg"])
+    also_continued = _continue(embedded, out / "held-out", config.seed, _EMBEDDED_SAMPLES)
     n_steps = load_checkpoint(last).run["step"]
     train, validation = _curves(out / "run" / "metrics.jsonl")
     demo_report(
@@ -123,6 +128,7 @@ def _run(config: Config, out: Path) -> int:
             n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=seconds,
             n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
             n_levels=checkpoint.tokenizer.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
+            also_continued=also_continued, n_embedded_parameters=embedded.model.n_parameters(),
             scores=scores, difference=difference, train=train, validation=validation,
             example=read_recording(out / "recordings" / "ecg_0000.hea", stop=8.0).select(("I", "II", "V1", "V5")),
             next_commands=next_commands,
@@ -198,7 +204,7 @@ def _pace() -> tuple[int, float]:
     return best, paces[best]
 
 
-def _continue(checkpoint: Checkpoint, folder: Path, seed: int) -> list[Continued]:
+def _continue(checkpoint: Checkpoint, folder: Path, seed: int, n_samples: int) -> list[Continued]:
     """Continue the first recording of each rhythm that occurs in the folder."""
     from physiolect.generation import generate, recorded_truth
 
@@ -210,7 +216,7 @@ def _continue(checkpoint: Checkpoint, folder: Path, seed: int) -> list[Continued
     for rhythm in filter(first.__contains__, _RHYTHMS):
         name, recording = first[rhythm]
         continuation = generate(
-            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=_SAMPLES, seed=seed, channel=_LEAD,
+            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=n_samples, seed=seed, channel=_LEAD,
             n_tokens=round(_AHEAD * checkpoint.contract.fs),
         )  # fmt: skip
         if continuation.interrupted:
@@ -288,6 +294,8 @@ physiolect inspect {model}
 # continue another moment of it, or a recording of your own
 physiolect generate {recording} --channel {_LEAD} --stop 40 --checkpoint {model} --out continued
 physiolect generate YOUR_RECORDING --checkpoint {model} --out continued
+# the same by the decoder that comes with Physiolect, which learned from real ECGs
+physiolect generate YOUR_RECORDING --out continued
 # train on your own recordings
 physiolect prepare YOUR_FOLDER --out store
 physiolect pretrain store --out run

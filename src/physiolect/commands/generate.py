@@ -1,4 +1,4 @@
-"""`physiolect generate INPUT --checkpoint CHECKPOINT`: a recording is continued."""
+"""`physiolect generate INPUT`: a recording is continued, by our own ECG decoder or by `--checkpoint`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import ConfigError, ContractError, FormatError
-from physiolect.recording import Modality, Recording
+from physiolect.recording import Modality, Recording, modality_of
 
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint
     from physiolect.contract import InputContract
     from physiolect.generation import Continuation
 
-EXAMPLE = "physiolect generate mitdb/100 --checkpoint ECGPT_560k_iters.zip --stop 300 --out continued"
+EXAMPLE = "physiolect generate mitdb/100 --stop 300 --out continued"
 
+_EMBEDDED = "ecg"
+"""Goes on with the recording where no checkpoint is named."""
 _SECONDS, _SAMPLES = 5.0, 5
 _MOST_SECONDS = 1e9
 """Three decades: a longer wish is a slip of the hand."""
@@ -43,8 +45,9 @@ class Config:
 
     input: str
     """The recording to continue, from its end or from --stop."""
-    checkpoint: str
-    """A checkpoint's folder, a published HeartGPT file, or owner/name on the Hugging Face Hub."""
+    checkpoint: str | None = None
+    """A checkpoint's folder, a published HeartGPT file, or owner/name on the Hugging Face Hub; without it the
+    ECG decoder that comes with Physiolect."""
     fs: float | None = None
     """Sampling rate in Hz, for a file that states none."""
     channel: str | None = None
@@ -77,6 +80,10 @@ class Config:
     """How to go on past the model's context; "hop" is faster and approximate."""
     hop: int | None = None
     """Tokens forgotten at once in mode "hop" (default: a fifth of the context)."""
+    device: str = "auto"
+    """Where to generate: auto, cpu, cuda …; seeds draw alike on one kind of device, and otherwise on another."""
+    precision: Literal["auto", "float32", "bf16"] = "float32"
+    """Of the weights and all that is computed with them: float32, or bf16, which auto takes on a GPU made for it."""
     threads: int = 1
     """Processor threads; models this small gain little from more, and stall where other work runs beside them."""
     out: str | None = None
@@ -135,15 +142,21 @@ def run(config: Config) -> int:
     """Continue the recording; 130 where Ctrl-C came first, with what there was by then."""
     import torch
 
-    from physiolect.checkpoint import load_checkpoint
+    from physiolect.checkpoint import EMBEDDED, load_checkpoint
     from physiolect.generation import generate
+    from physiolect.training import choose_device, choose_precision
 
     torch.set_num_threads(config.threads)
-    checkpoint = load_checkpoint(config.checkpoint)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    checkpoint = load_checkpoint(EMBEDDED[_EMBEDDED] if config.checkpoint is None else config.checkpoint)
     contract = checkpoint.contract
     n_tokens = config.tokens or max(1, round((config.seconds or _SECONDS) * contract.fs))
     n_samples = config.samples or (1 if config.greedy else _SAMPLES)
     recording, first, n_seen = _read(config, contract, n_tokens)
+    if config.checkpoint is None:
+        _check_it_is_ecg(recording, config)
+    checkpoint.model.to(device, precision)
     with _progress(n_tokens, n_samples, _opening(config, checkpoint, n_samples, n_tokens)) as on_token:
         begun = time.perf_counter()
         continuation = generate(
@@ -166,6 +179,7 @@ def run(config: Config) -> int:
         raise KeyboardInterrupt  # before the first token: there is nothing to keep
     truth = _truth(recording, n_seen, continuation, contract, config.channel)
     summary = _summary(config, checkpoint, recording, first, continuation, truth, rate)
+    summary |= {"device": str(device), "precision": str(precision).removeprefix("torch.")}
     if config.out is not None:
         summary["files"] = _write(Path(config.out), continuation, truth, summary)
     _tell(summary, continuation)
@@ -217,6 +231,19 @@ def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recor
     return recording, first, min(n_seen, recording.n_samples)
 
 
+def _check_it_is_ecg(recording: Recording, config: Config) -> None:
+    """Refuse what our own decoder cannot read, and say which model was meant to."""
+    rows = range(len(recording.channels)) if config.channel is None else [recording.index(config.channel)]
+    told = {modality_of(recording.channels[row]) or recording.modality for row in rows}
+    if not told & {"ecg", None}:
+        what = config.input if config.channel is None else f"channel {config.channel} of {config.input}"
+        raise ContractError(
+            f"{what} is {' and '.join(sorted(map(str, told)))}, and the decoder used without --checkpoint "
+            "reads ECG",
+            hint="give --checkpoint with a model for this signal; HeartGPT's PPGPT_500k_iters.zip reads PPG",
+        )
+
+
 @contextmanager
 def _progress(n_tokens: int, n_samples: int, opening: str) -> Iterator[Callable[[NDArray[np.int64]], None]]:
     """Yield what tells of each token: with the first the opening, and on a terminal how far generation is."""
@@ -249,6 +276,8 @@ def _opening(config: Config, checkpoint: Checkpoint, n_samples: int, n_tokens: i
 
     contract = checkpoint.contract
     opening = f"continuing {config.input}: {n_samples} x {n_tokens / contract.fs:g} s"
+    if config.checkpoint is None:
+        opening += ", by the ECG decoder that comes with Physiolect"
     if config.mode == "exact" and outgrows_cache(checkpoint.model, contract.max_samples, n_tokens):
         opening += f"\npast {contract.max_samples} tokens the model sees its whole context anew for each; "
         opening += "--mode hop is faster, and approximate"
@@ -291,7 +320,7 @@ def _summary(
     past_context = outgrows_cache(checkpoint.model, context.n_samples, n_tokens)
     return {
         "input": config.input,
-        "checkpoint": config.checkpoint,
+        "checkpoint": config.checkpoint or _EMBEDDED,
         "published_as": checkpoint.run.get("published_as"),
         "read": {"start": first, "stop": first + recording.duration},
         "channel": context.channels[0],

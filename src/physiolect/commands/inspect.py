@@ -21,6 +21,7 @@ Facts = dict[str, Any]
 
 EXAMPLE = "physiolect inspect mitdb/100"
 _TOKENIZER_FILE = "signal_tokenizer.json"
+_EMBEDDED = "ecg"
 _LABELS = {"seconds": "length (s)", "fs": "fs (Hz)", "missing": "NaN (%)", "notes": "how, or why not"}
 _MANY = 15
 """How many entries of a long list one screen shows; `--json` shows all."""
@@ -33,7 +34,7 @@ class Config:
     POSITIONAL: ClassVar[tuple[str, ...]] = ("input",)
 
     input: str
-    """A recording, a store's folder, a checkpoint's folder, a published HeartGPT file, or a signal_tokenizer.json."""
+    """A recording, a store, a checkpoint (or "ecg", our own), a published HeartGPT file, or a signal_tokenizer.json."""
     json: bool = False
     """Print JSON, complete and unrounded, in place of tables."""
     verify: bool = False
@@ -66,6 +67,8 @@ def run(config: Config) -> None:
 
 def _facts(config: Config) -> Facts:
     path = Path(config.input)
+    if config.input == _EMBEDDED and not path.exists() and not path.with_suffix(".hea").exists():
+        return _checkpoint(path, verify=config.verify)
     if path.is_dir():
         if (path / "config.yaml").is_file() or any((path / kind).is_dir() for kind in ("best", "last")):
             return _checkpoint(path, verify=config.verify)

@@ -70,7 +70,8 @@ def generate(
     """Continue a recording from its end, one token a sample of signal.
 
     Args:
-        checkpoint: a decoder; the recording is adapted to its contract or refused.
+        checkpoint: a decoder; the recording is adapted to its contract or refused. It runs where its model's weights
+            are, and in their type: `checkpoint.model.to("cuda", torch.bfloat16)` beforehand is faster, and rounds.
         recording: the signal so far; its last window is the context.
         n_tokens: samples to generate, at the contract's rate.
         greedy: take the likeliest token each time.

@@ -46,6 +46,7 @@ class Sampling:
 
     def draw(self, logits: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return one id a row, (B, 1), for logits (B, V)."""
+        logits = logits.float()  # in half precision the sums that top_p compares would be rounded to 1 of 256
         if self.greedy:
             return logits.argmax(-1, keepdim=True)
         if self.temperature != 1.0:

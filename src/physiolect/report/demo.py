@@ -66,6 +66,10 @@ class Findings:
     n_scored: int
     """Samples that follow."""
     continued: Sequence[Continued]
+    also_continued: Sequence[Continued]
+    """The same recordings, by the decoder that comes with Physiolect."""
+    n_embedded_parameters: int
+    """That decoder's."""
     scores: Sequence[Score]
     """The model's first, then the baselines'."""
     difference: tuple[float, float, float]
@@ -93,6 +97,7 @@ def demo_report(found: Findings) -> Report:
         ),
         f"Mean over {found.n_judged_by} held-out patients, with 95 % intervals from drawing the patients again.",
     ).text(_method(found))
+    _add_embedded(report, found)
     report.text("## How it learned").figure(
         loss_figure(found.train, found.validation),
         "Over all positions of whole windows, each cut into levels by its own range: not the quantity compared "
@@ -137,22 +142,45 @@ def _add_continuations(report: Report, continued: Sequence[Continued]) -> None:
         "trained this briefly keeps a rhythm loosely. Each recording is the first of its rhythm among the held-out "
         "ones, not the best."
     )
-    for name, rhythm, continuation, truth in continued:
-        for drawn, shown in ((continuation.signal, truth), (continuation.signal[:1], None)):
-            figure = continuation_figure(
-                continuation.seen,
-                drawn,
-                fs=continuation.fs,
-                unit=continuation.unit,
-                title=f"{name} · {rhythm}",
-                truth=shown,
-            )
-            caption = (
-                "The first of these continuations, alone."
-                if shown is None
-                else f"Median and bands of all {n_samples} continuations, some of them as lines, and what was recorded."
-            )
-            report.figure(figure, caption)
+    for each in continued:
+        _add_bands(report, each)
+        first = continuation_figure(
+            each.continuation.seen,
+            each.continuation.signal[:1],
+            fs=each.continuation.fs,
+            unit=each.continuation.unit,
+            title=f"{each.name} · {each.rhythm}",
+        )
+        report.figure(first, "The first of these continuations, alone.")
+
+
+def _add_embedded(report: Report, found: Findings) -> None:
+    report.text(
+        f"## The decoder that comes with Physiolect\n\n`physiolect generate` without `--checkpoint` uses a decoder of "
+        f"{found.n_embedded_parameters:,} parameters that was trained on real ECGs, of MIT-BIH, PTB-XL and CinC 2021, "
+        f"any lead. Here it goes on with the same {len(found.also_continued)} recordings. They are made ones, such as "
+        "it never saw, and the small model above learned from nothing else: **what is seen here says nothing of its "
+        "worth on patients**, which `docs/results.md` measures."
+    )
+    for each in found.also_continued:
+        _add_bands(report, each)
+
+
+def _add_bands(report: Report, each: Continued) -> None:
+    continuation = each.continuation
+    figure = continuation_figure(
+        continuation.seen,
+        continuation.signal,
+        fs=continuation.fs,
+        unit=continuation.unit,
+        title=f"{each.name} · {each.rhythm}",
+        truth=each.truth,
+    )
+    n_samples = len(continuation.signal)
+    report.figure(
+        figure,
+        f"Median and bands of all {n_samples} continuations, some of them as lines, and what was recorded.",
+    )
 
 
 def _method(found: Findings) -> str:

@@ -1,4 +1,4 @@
-"""Where to train, and how precisely."""
+"""Where to compute, and how precisely."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Precision = Literal["auto", "float32", "bf16"]
 
 
 def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """Return the type in which products and attention are computed while training.
+    """Return the type in which products and attention are computed.
 
-    With bfloat16 (autocast) norms and losses, weights, gradients and the optimiser stay in float32. "auto" is bf16 on
+    In training (autocast) norms and losses, weights, gradients and the optimiser stay in float32. "auto" is bf16 on
     a GPU made for it (compute capability 8.0), and float32 elsewhere.
 
     Raises:
@@ -53,6 +53,6 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     if name == "bf16" and not able:
         raise ConfigError(
             f"precision is bf16, but {device} is not made for it",
-            hint="leave --precision out, or train on a GPU",
+            hint="leave --precision out, or take a GPU made for it",
         )
     return torch.bfloat16 if able and name != "float32" else torch.float32

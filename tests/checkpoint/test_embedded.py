@@ -1,0 +1,114 @@
+"""The decoder that comes with the package: there, whole, offline, and behind what is the user's own."""
+
+from __future__ import annotations
+
+import re
+import socket
+import zipfile
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+import torch
+
+from physiolect import Checkpoint, generate, load_checkpoint, synthetic
+from physiolect.checkpoint import EMBEDDED
+from physiolect.checkpoint.hub import FILES
+from physiolect.contract import PRESETS
+from physiolect.errors import CheckpointError
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.tokenizers import LevelTokenizer
+
+ROOT = Path(__file__).parents[2]
+CARD = (EMBEDDED["ecg"] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in, and no way to the network."""
+
+    def refuse(*args: object, **_: object) -> NoReturn:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def own(path: Path) -> Path:
+    model = GPT(GPTConfig(context_length=8, width=8, n_layers=1, n_heads=2, mlp_width=8))
+    return Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(path)
+
+
+def test_it_loads_offline_in_float32_and_proves_itself() -> None:
+    checkpoint = load_checkpoint("ecg")
+    assert checkpoint.verify().deviation < 1e-3
+    assert {p.dtype for p in checkpoint.model.parameters()} == {torch.float32}
+    assert checkpoint.model.n_parameters() == 1_596_901
+    assert (checkpoint.task, checkpoint.contract.modality, checkpoint.contract.fs) == (
+        "forecast",
+        "ecg",
+        100.0,
+    )
+
+
+def test_it_continues_any_lead_past_its_context() -> None:
+    recording = synthetic.ecg(seconds=6, leads=("II",), seed=3)
+    continuation = generate(load_checkpoint("ecg"), recording, n_tokens=20, n_samples=2, seed=0)
+    assert continuation.signal.shape == (2, 20)
+    assert continuation.unit == "mV"
+    assert np.abs(continuation.signal).max() < 5
+
+
+def test_a_checkpoint_of_that_name_here_comes_first(here: Path) -> None:
+    own(here / "ecg")
+    assert load_checkpoint("ecg").model.config.width == 8
+    (here / "ecg" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="missing"):  # what is broken is told, not passed over
+        load_checkpoint("ecg")
+
+
+def test_so_does_a_run_of_that_name(here: Path) -> None:
+    own(here / "ecg" / "best")
+    assert load_checkpoint("ecg").model.config.width == 8
+
+
+def test_anything_else_of_that_name_does_not(here: Path) -> None:
+    (here / "ecg").mkdir()
+    (here / "ecg" / "100.hea").touch()
+    assert load_checkpoint("ecg").model.config.width == 128
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_checkpoint("./ecg")
+
+
+def test_other_plain_names_stay_unknown() -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint 'ppg'") as caught:
+        load_checkpoint("ppg")
+    assert "or ecg, which comes with Physiolect" in (caught.value.hint or "")
+
+
+def test_it_is_small_and_holds_no_more_than_a_checkpoint_and_its_card() -> None:
+    files = {file.name: file.stat().st_size for file in EMBEDDED["ecg"].iterdir()}
+    assert set(files) == {*FILES, "README.md"}
+    assert sum(files.values()) < 3_300_000
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["## Training data", "## Limits", "## Results", "no diagnosis", "ODC-By 1.0", "CC BY 4.0", "1,596,901"],
+)
+def test_its_card_tells(told: str) -> None:
+    assert told in re.sub(r"\s+", " ", CARD)
+
+
+def test_the_wheel_holds_it(here: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    wheel = next(WheelBuilder(str(ROOT)).build(directory=str(here), versions=["standard"]))
+    with zipfile.ZipFile(wheel) as archive:
+        held = {Path(name).name for name in archive.namelist() if "/embedded/ecg/" in name}
+        (weights,) = (name for name in archive.namelist() if name.endswith(".safetensors"))
+        assert archive.read(weights) == (EMBEDDED["ecg"] / "model.safetensors").read_bytes()
+    assert held == {*FILES, "README.md"}
