@@ -57,7 +57,7 @@ class Augmentation:
 
         Args:
             signal: (B, S) with S = samples_for(length).
-            other: the same stretches in another lead, for `mix`.
+            other: the same stretches in another lead, for `mix`; a lead beside itself stays as it is.
             bits: (B,) int64 that decide everything.
             length: samples wanted.
         """
@@ -66,7 +66,10 @@ class Augmentation:
         if self.mix and other is not None:
             turn = (draws[:, 6:7] - 0.5) * (2 / 3 * math.pi)  # up to 60 degrees either way
             mixed = _standard(x) * turn.cos() + _standard(other.float()) * turn.sin()
-            x = torch.where(draws[:, 7:8] < self.mix, mixed, _standard(x))
+            alone = (signal == other).all(
+                1, keepdim=True
+            )  # mixed with itself it would but shrink, or turn over
+            x = torch.where((draws[:, 7:8] < self.mix) & ~alone, mixed, _standard(x))
         if self.tempo > 1:
             x = _played(x, self.tempo ** (2 * draws[:, :1] - 1), length)
         span = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)  # (B, 1)

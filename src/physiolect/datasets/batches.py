@@ -173,7 +173,7 @@ class Leads:
         )
 
     def beside(self, rows: Tensor, channels: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return row and channel of another lead of the same recording, as bits (B,) choose; of the same if alone."""
+        """Return row and channel of another lead of the same recording, as bits (B,) choose; of itself if alone."""
         place = self._at[rows] + channels
         size = self._sizes[place]
         step = 1 + ((bits >> 8) & 0xFFFF) % (size - 1).clamp(min=1)
@@ -225,7 +225,7 @@ class StreamedBatches:
         for here, there in zip(self._here, slot.stretches, strict=True):
             here.copy_(there, non_blocking=True)
         if slot.sent is not None:
-            slot.sent.record()
+            slot.sent.record(torch.cuda.current_stream(self.batches.device))
         self._ahead = (step + 1, self._reader.submit(self._fill, step + 1))
 
     def batch(self, step: int | Tensor, part: int) -> Tensor:

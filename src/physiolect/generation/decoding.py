@@ -58,7 +58,7 @@ def decode(
     for layer in cache:
         layer.repeat(n_samples)
     ids = ids.expand(n_samples, -1)
-    step, whole = _step(model, cache), _whole(model)
+    step, whole = _Steps(model, cache), _whole(model)
     while True:
         new = sampling.draw(logits, generator)  # (S, 1)
         yield new
@@ -75,22 +75,38 @@ def decode(
             ids = ids[:, ids.shape[1] - limit - 1 + hop :]
             cache = model.new_cache()
             logits = model(ids, cache=cache, last_only=True)[:, -1]
-            step = _step(model, cache)
+            step.restart(cache)
 
 
-def _step(model: GPT, cache: list[LayerCache]) -> Callable[[Tensor], Tensor]:
-    """Return what maps the newest ids (S, 1) to the logits (S, V) of the next, remembering them."""
-    if model.tokens.weight.device.type != "cuda":
-        return lambda new: model(new, cache=cache, last_only=True)[:, -1]
-    place = torch.tensor([cache[0].seen], device=model.tokens.weight.device)
-    fixed = [FixedCache(layer, place) for layer in cache]
+class _Steps:
+    """Maps the newest ids (S, 1) to the logits (S, V) of the next, remembering them; on a GPU as a captured graph."""
 
-    def logits(new: Tensor) -> Tensor:
-        found = model(new, cache=fixed, last_only=True)[:, -1]
-        place.add_(1)
-        return found
+    def __init__(self, model: GPT, cache: list[LayerCache]) -> None:
+        self._model, self._cache = model, cache
+        self._captured = _is_captured(model)
+        if self._captured:
+            self._place = torch.tensor([cache[0].seen], device=model.tokens.weight.device)
+            self._fixed = [FixedCache(layer, self._place) for layer in cache]
+            held = [each for layer in self._fixed for each in (layer.keys, layer.values)]
+            self._replayed = _Replayed(self._next, [self._place, *held])
 
-    return _Replayed(logits, [place, *(held for layer in fixed for held in (layer.keys, layer.values))])
+    def __call__(self, new: Tensor) -> Tensor:
+        if self._captured:
+            return self._replayed(new)
+        return self._model(new, cache=self._cache, last_only=True)[:, -1]
+
+    def restart(self, cache: list[LayerCache]) -> None:
+        """Go on from another cache of the same shape."""
+        self._cache = cache
+        if self._captured:
+            self._place.fill_(cache[0].seen)
+            for fixed, layer in zip(self._fixed, cache, strict=True):
+                fixed.refill(layer)
+
+    def _next(self, new: Tensor) -> Tensor:
+        logits = self._model(new, cache=self._fixed, last_only=True)[:, -1]
+        self._place.add_(1)
+        return logits
 
 
 def _whole(model: GPT) -> Callable[[Tensor], Tensor]:
@@ -99,7 +115,11 @@ def _whole(model: GPT) -> Callable[[Tensor], Tensor]:
     def logits(ids: Tensor) -> Tensor:
         return model(ids, last_only=True)[:, -1]
 
-    return logits if model.tokens.weight.device.type != "cuda" else _Replayed(logits, [])
+    return _Replayed(logits, []) if _is_captured(model) else logits
+
+
+def _is_captured(model: GPT) -> bool:
+    return model.tokens.weight.device.type == "cuda"
 
 
 class _Replayed:

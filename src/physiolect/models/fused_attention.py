@@ -100,7 +100,8 @@ def _attention(
     B, H, T, _ = q.shape
     out, lse = like_projected(q), q.new_empty(B * H, T, dtype=torch.float32)
     grid, settings = _launch("forward", q, scale, band, dropout)
-    _forward[grid](q, k, v, out, lse, seed, *_strides(q, k, v, out), H, T, **settings)
+    with torch.cuda.device_of(q):
+        _forward[grid](q, k, v, out, lse, seed, *_strides(q, k, v, out), H, T, **settings)
     return out, lse
 
 
@@ -115,10 +116,11 @@ def _gradients(
     dq, dk, dv = (like_projected(q) for _ in range(3))
     less = torch.empty_like(lse)
     places = (*_strides(q, k, v, out, g, dq), H, T)
-    grid, settings = _launch("backward_q", q, scale, band, dropout)
-    _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
-    grid, settings = _launch("backward_kv", q, scale, band, dropout)
-    _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
+    with torch.cuda.device_of(q):
+        grid, settings = _launch("backward_q", q, scale, band, dropout)
+        _backward_q[grid](q, k, v, out, g, lse, less, dq, seed, *places, **settings)
+        grid, settings = _launch("backward_kv", q, scale, band, dropout)
+        _backward_kv[grid](q, k, v, g, lse, less, dk, dv, seed, *places, **settings)
     return dq, dk, dv
 
 

@@ -110,10 +110,23 @@ class FixedCache(LayerCache):
         super().__init__(cache.capacity)
         assert cache._keys is not None
         assert cache._values is not None
-        self.seen, self.place = cache.seen, place
-        self.keys, self.values = cache._keys, cache._values
-        for held in (self.keys, self.values):  # weights of nothing would not hide what is not a number there
-            held[:, :, cache.seen :] = 0
+        self.place, self.keys, self.values = place, cache._keys, cache._values
+        self.refill(cache)
+
+    def refill(self, cache: LayerCache) -> None:
+        """Hold what another cache of this shape holds instead; `place` is whoever's who makes the steps."""
+        assert cache._keys is not None
+        assert cache._values is not None
+        self.seen = cache.seen
+        for held, new in ((self.keys, cache._keys), (self.values, cache._values)):
+            held.copy_(new)
+            held[:, :, cache.seen :] = 0  # weights of nothing would not hide what is not a number there
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        raise AssertionError("a fixed cache is added to by `attend`")
+
+    def repeat(self, n: int) -> None:
+        raise AssertionError("a fixed cache keeps its shape")
 
     def places(self, T: int) -> Positions:
         """Return the position of the next token, (1,)."""
@@ -240,6 +253,7 @@ class Attention(nn.Module):
             q, k = self.rotary(q, k, angles or self.rotary.angles(places, k))
         weights = None
         if isinstance(cache, FixedCache):
+            assert not keep_weights
             out = cache.attend(q, k, v, self.scale)
         else:
             if cache is not None:

@@ -6,6 +6,7 @@ head: it puts the new key and value in their place and reads what is held once, 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from physiolect.models.blocked_attention import BITS, like_projected
@@ -22,8 +23,8 @@ _AT_ONCE = 4096
 
 
 def wins(q: Tensor) -> bool:
-    """Say whether this path takes a query on this device."""
-    return READY and q.device.type == "cuda"
+    """Say whether this path takes a query: on a GPU, in single or half precision, which it adds up in single."""
+    return READY and q.device.type == "cuda" and q.dtype != torch.float64
 
 
 def attention(
@@ -46,9 +47,10 @@ def attention(
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     strides = [stride for x in (q, k, v, out) for stride in x.stride()[:2]]
     block = max(16, min(_AT_ONCE // wide, 1 << (S - 1).bit_length()))
-    _look[(B * H,)](
-        q, k, v, keys, values, seen, out, *strides, H, S, SCALE=scale, D=D, WIDE=wide, BLOCK=block
-    )
+    with torch.cuda.device_of(q):
+        _look[(B * H,)](
+            q, k, v, keys, values, seen, out, *strides, H, S, SCALE=scale, D=D, WIDE=wide, BLOCK=block
+        )
     return out
 
 

@@ -25,15 +25,16 @@ def capture(
         warm_ups: runs before the capture, for what is set up when it is first used.
     """
     before, random = [each.detach().clone() for each in changed], torch.cuda.get_rng_state(device)
-    aside = torch.cuda.Stream(device)
-    aside.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(aside):
-        for _ in range(warm_ups):
-            work()
-    torch.cuda.current_stream(device).wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = work()
+    with torch.cuda.device(device):  # what is captured goes to the stream of the current device
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(warm_ups):
+                work()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=aside):
+            result = work()
     with torch.no_grad():
         for each, value in zip(changed, before, strict=True):
             each.copy_(value)
