@@ -15,12 +15,13 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constrain
 # One thread a process: the processes fill the processors, and threads of two would stall each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow lint bench
+.PHONY: help demo test test-slow test-gpu lint bench
 
 help:
 	@echo "make demo       watch a small transformer learn ECG on this computer"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow tests"
+	@echo "make test-gpu   the tests that need a GPU"
 	@echo "make lint       format, lint, types, floors"
 	@echo "make bench      side-by-side speed"
 
@@ -33,6 +34,9 @@ test: .venv/all
 
 test-slow: .venv/all
 	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-gpu: .venv/all
+	$(PYTEST) -m gpu $(PYTEST_ARGS)
 
 lint: .venv/all
 	$(BIN)/ruff format --check

@@ -204,7 +204,9 @@ def test_without_a_checkpoint_it_is_our_own_decoder_wherever_one_stands(
     out, err = capsys.readouterr()
     assert "by the ECG decoder that comes with Physiolect" in err
     told = summary(out)
-    assert (told["checkpoint"], told["fs"], told["context"]["tokens"]) == ("ecg", 100.0, 500)
+    assert (told["checkpoint"], told["fs"], told["context"]["tokens"]) == (
+        "ecg (with Physiolect)", 100.0, 500,
+    )  # fmt: skip
     assert told["past_context"] is False  # a ring of keys goes on for ever
     assert {file.name for file in (tmp_path / "out").iterdir()} == FILES
     assert main([*words, "--checkpoint", "ecg"]) == 0  # but a name is first a folder's

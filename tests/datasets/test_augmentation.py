@@ -90,6 +90,12 @@ def test_a_share_of_windows_is_a_sum_of_two_leads() -> None:
     assert parts[mixed, 1].max() > 0.5
 
 
+def test_a_lead_without_another_is_not_turned_over_or_shrunk() -> None:
+    lead = sines(50, LENGTH)
+    x = varied(Augmentation(mix=1.0), lead, lead)
+    torch.testing.assert_close(x, (lead.float() / lead.float().square().mean(1, keepdim=True).sqrt()))
+
+
 def test_a_flat_window_stays_flat_where_leads_are_mixed() -> None:
     flat = torch.full((B, LENGTH), 7, dtype=torch.int16)
     assert torch.isfinite(varied(Augmentation(mix=1.0), flat, flat)).all()

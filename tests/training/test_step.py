@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, PRESETS, GPTConfig
 from physiolect.training import RECIPES, Form, NextToken, Step, TrainingError, choose_form, next_token_loss
+from physiolect.training import step as step_module
 
 on_gpu = [
     pytest.mark.gpu,
@@ -31,8 +34,9 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_the_form_is_chosen_by_where_training_runs(
-    name: Form, device: torch.device, n_processes: int, chosen: str
+    name: Form, device: torch.device, n_processes: int, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(step_module, "_can_compile", lambda _: True)
     assert choose_form(name, device, n_processes=n_processes) == chosen
 
 
@@ -41,6 +45,42 @@ def test_no_step_is_captured_off_a_single_gpu(device: torch.device, n_processes:
     with pytest.raises(ConfigError, match="form is captured") as refused:
         choose_form("captured", device, n_processes=n_processes)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("device", [CPU, CUDA])
+def test_nothing_is_compiled_without_a_compiler(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="form is compiled") as refused:
+        choose_form("compiled", device)
+    assert refused.value.hint
+
+
+@pytest.mark.slow
+def test_compiled_updates_are_the_eager_ones() -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("needs a C++ compiler")
+    batch = torch.randint(0, 11, (4, 9), generator=torch.Generator().manual_seed(0))
+    seen = []
+    forms: tuple[Literal["eager", "compiled"], ...] = ("eager", "compiled")
+    for form in forms:
+        torch.manual_seed(0)
+        model = GPT(
+            GPTConfig(vocabulary_size=11, context_length=8, width=8, n_layers=2, n_heads=2, mlp_width=8)
+        )
+        objective = NextToken()
+        regions = [*model.trunk.blocks, objective.score]
+        step = Step(model, objective, lambda *_: batch, RECIPES["modern"], 10, form=form, regions=regions)
+        losses = []
+        for _ in range(5):
+            step()
+            losses.append(step.read()[0])
+        seen.append(losses)
+    assert seen[1] == pytest.approx(seen[0], rel=1e-5)
+    assert seen[0][-1] < seen[0][0]
 
 
 def test_after_a_refused_update_nothing_moves() -> None:

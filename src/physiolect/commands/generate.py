@@ -320,7 +320,7 @@ def _summary(
     past_context = outgrows_cache(checkpoint.model, context.n_samples, n_tokens)
     return {
         "input": config.input,
-        "checkpoint": config.checkpoint or _EMBEDDED,
+        "checkpoint": config.checkpoint or f"{_EMBEDDED} (with Physiolect)",
         "published_as": checkpoint.run.get("published_as"),
         "read": {"start": first, "stop": first + recording.duration},
         "channel": context.channels[0],

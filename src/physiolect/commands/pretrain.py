@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -49,7 +50,7 @@ EXAMPLE = "physiolect pretrain store --out runs/ecg --steps 2000"
 
 _SETTINGS_FILE = "settings.yaml"
 _FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
-"""Settings that a resumed run may change: none of them decides a number."""
+"""Settings that a resumed run may change: they decide no number but by rounding."""
 _LEVELS, _MOST = 101, 10**9
 
 PRESETS = {"modern": "modern", "heartgpt-ecg": "published", "heartgpt-ppg": "published"}
@@ -115,6 +116,12 @@ class Config:
         elif self.preset != "modern" and (self.model, self.recipe) != (MODELS["modern"], RECIPES["modern"]):
             found.append(
                 f"preset {self.preset} is what was published: --model and --recipe go with preset modern"
+            )
+        scaled = self.scale_samples is not None or self.preset != "modern"
+        if scaled and self.augmentation != Augmentation():
+            found.append(
+                "varied windows are scaled by themselves: --augmentation goes with preset modern and "
+                "without --scale-samples"
             )
         counts = ("steps", "batch_size", "accumulate", "validation_windows", "log_every", "evaluate_every")
         for name in (*counts, "save_every", "threads", "scale_samples"):
@@ -379,7 +386,7 @@ def _farewell(outcome: Outcome, settings: Config, heard: int) -> int:
 
 
 def _again(settings: Config) -> str:
-    return f"physiolect pretrain {settings.store} --out {settings.out} --resume"
+    return shlex.join(["physiolect", "pretrain", settings.store, "--out", settings.out, "--resume"])
 
 
 def _how_to_go_on(settings: Config) -> str:

@@ -20,7 +20,8 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
 
     Args:
         store: The store.
-        fraction: Share of the groups that validate, on average; above 0 and below 1.
+        fraction: Share of the groups that validate, on average and never more than twice as many (but one at
+            least); above 0 and below 1.
         seed: Another seed makes another split.
 
     Raises:
@@ -39,11 +40,9 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
             hint="prepare more recordings; one recording is never split between training and validation",
         )
     draws = {name: _uniform(seed, name) for name in names}
-    validating = {name for name in names if draws[name] < fraction}
-    if not validating:
-        validating = {min(names, key=draws.__getitem__)}
-    elif len(validating) == len(names):
-        validating.remove(max(names, key=draws.__getitem__))
+    drawn = sorted((name for name in names if draws[name] < fraction), key=draws.__getitem__)
+    most = max(1, round(2 * fraction * len(names)))  # of a few groups, chance may draw far too many
+    validating = set(drawn[: min(most, len(names) - 1)] or [min(names, key=draws.__getitem__)])
     validates = np.array([group in validating for group in groups])
     return np.flatnonzero(~validates), np.flatnonzero(validates)
 

@@ -30,7 +30,7 @@ def choose_form(
     """Return the form of the step that goes by this name; "auto" is captured on one GPU and eager elsewhere.
 
     Raises:
-        ConfigError: the name is unknown, or the step cannot be captured here.
+        ConfigError: the name is unknown, or the step cannot be compiled or captured here.
     """
     check_option("form", name, ("auto", "eager", "compiled", "captured"))
     able = device.type == "cuda" and n_processes == 1
@@ -39,13 +39,20 @@ def choose_form(
             f"form is captured, but {n_processes} processes train on {device}",
             hint="leave --form out: a step is captured on one GPU only",
         )
+    if name == "compiled" and not _can_compile(device):
+        raise ConfigError(
+            f"form is compiled, but what compiles for {device} is not installed",
+            hint="leave --form out, or install Triton and gcc for a GPU, g++ for a CPU",
+        )
     if name == "auto":
         return "captured" if able else "eager"
     return name
 
 
-def _can_compile() -> bool:
-    """Say whether torch.compile finds what it needs for a GPU: Triton, and the C compiler that Triton needs."""
+def _can_compile(device: torch.device) -> bool:
+    """Say whether torch.compile finds what it needs: a C++ compiler, or for a GPU Triton and its C compiler."""
+    if device.type != "cuda":
+        return bool(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++"))
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
     return find_spec("triton") is not None and compiler is not None
 
@@ -121,7 +128,7 @@ class Step(Generic[Batch]):
         # AdamW skips its update where this is 1: what mixed precision uses it for, too
         self.optimizer.found_inf = self._refuse  # type: ignore[attr-defined]
         self._make_moments()
-        if form == "compiled" or (form == "captured" and _can_compile()):
+        if form == "compiled" or (form == "captured" and _can_compile(self._device)):
             for region in [model] if regions is None else regions:
                 region.compile()
 
