@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
+import pyedflib
 import pytest
 import torch
 
@@ -345,3 +346,25 @@ def test_record_100_with_the_published_model(
     assert (told["channel"], told["unit"], told["fs"]) == ("MLII", "mV", 100.0)
     assert told["continuation"]["recorded_tokens"] == 100
     assert "resampled 360 -> 100 Hz (up 5, down 18)" in err
+
+
+def test_a_channel_is_read_beside_others_of_another_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "night.edf"
+    headers = [
+        {"label": name, "dimension": "mV", "sample_frequency": fs, "physical_min": -5, "physical_max": 5,
+         "digital_min": -32768, "digital_max": 32767, "transducer": "", "prefilter": ""}
+        for name, fs in (("ECG II", 250), ("Resp", 25))
+    ]  # fmt: skip
+    signals = [
+        synthetic.ecg(seconds=10.0, fs=250.0, leads=("II",), seed=1).signal[0].astype(float),
+        np.zeros(250),
+    ]
+    with pyedflib.EdfWriter(str(path), 2, file_type=pyedflib.FILETYPE_EDFPLUS) as writer:
+        writer.setSignalHeaders(headers)
+        writer.writeSamples(signals)
+    words = ["generate", str(path), "--tokens", "5", "--samples", "1"]
+    assert main(words) == 1
+    assert "differ in sampling rate" in capsys.readouterr().err
+    assert main([*words, "--channel", "ECG II"]) == 0

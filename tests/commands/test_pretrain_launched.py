@@ -218,6 +218,6 @@ def test_a_batch_that_processes_cannot_share_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert main(["pretrain", str(store), "--out", str(tmp_path / "run"), "--config", str(small)]) == 2
     told = capsys.readouterr().err
-    assert "batch_size is 8, which 3 processes cannot share equally: take 6 or 9, or another number" in told
+    assert "--batch-size is 8, which 3 processes cannot share equally: take 6 or 9, or another number" in told
     assert "take 3, or another number" in " ".join(Config("store", "out", batch_size=2).problems())
     assert not (tmp_path / "run").exists()

@@ -213,10 +213,10 @@ def _continue(checkpoint: Checkpoint, folder: Path, seed: int, n_samples: int) -
         recording = read_recording(path)
         first.setdefault(_rhythm(recording), (path.stem, recording))
     continued = []
-    for rhythm in filter(first.__contains__, _RHYTHMS):
+    for number, rhythm in enumerate(filter(first.__contains__, _RHYTHMS)):
         name, recording = first[rhythm]
         continuation = generate(
-            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=n_samples, seed=seed, channel=_LEAD,
+            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=n_samples, seed=seed + number, channel=_LEAD,
             n_tokens=round(_AHEAD * checkpoint.contract.fs),
         )  # fmt: skip
         if continuation.interrupted:

@@ -197,14 +197,14 @@ def _read(config: Config, contract: InputContract, n_tokens: int) -> tuple[Recor
     from physiolect.formats import read_recording
 
     def read(start: float | None, stop: float | None) -> Recording:
-        return read_recording(
-            config.input,
-            fs=config.fs,
-            start=start,
-            stop=stop,
-            modality=config.modality,
-            variable=config.variable,
-        )
+        about: dict[str, Any] = {"fs": config.fs, "modality": config.modality, "variable": config.variable}
+        try:
+            return read_recording(config.input, start=start, stop=stop, **about)
+        except FormatError:
+            if config.channel is None or config.channel.isdigit():
+                raise
+            # channels of other rates may stand beside the one that is wanted
+            return read_recording(config.input, start=start, stop=stop, channels=[config.channel], **about)
 
     if config.stop is None:
         recording = read(config.start, None)
@@ -278,6 +278,8 @@ def _opening(config: Config, checkpoint: Checkpoint, n_samples: int, n_tokens: i
     opening = f"continuing {config.input}: {n_samples} x {n_tokens / contract.fs:g} s"
     if config.checkpoint is None:
         opening += ", by the ECG decoder that comes with Physiolect"
+    if config.out is None:
+        opening += "\nnothing of it is kept: --out DIR keeps table, arrays, figure and summary"
     if config.mode == "exact" and outgrows_cache(checkpoint.model, contract.max_samples, n_tokens):
         opening += f"\npast {contract.max_samples} tokens the model sees its whole context anew for each; "
         opening += "--mode hop is faster, and approximate"
@@ -411,8 +413,6 @@ def _tell(summary: dict[str, Any], continuation: Continuation) -> None:
     )
     if "files" in summary:
         _say("\n".join(f"wrote {file}" for file in summary["files"]))
-    else:
-        _say("no file was written: --out DIR keeps table, arrays, figure and summary")
 
 
 def _say(text: str) -> None:

@@ -127,20 +127,20 @@ class Config:
         for name in (*counts, "save_every", "threads", "scale_samples"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= _MOST:
-                found.append(f"{name} is {value}, but must be from 1 to {_MOST:,}")
+                found.append(f"--{name.replace('_', '-')} is {value}, but must be from 1 to {_MOST:,}")
         n = n_launched()
         if self.batch_size % n:
             lower = self.batch_size // n * n
             found.append(
-                f"batch_size is {self.batch_size}, which {n} processes cannot share equally: "
+                f"--batch-size is {self.batch_size}, which {n} processes cannot share equally: "
                 f"take {f'{lower} or ' if lower else ''}{lower + n}, or another number of processes"
             )
         if not 0 < self.validation < 1:
-            found.append(f"validation is {self.validation}, but must be between 0 and 1")
+            found.append(f"--validation is {self.validation}, but must be between 0 and 1")
         if not 0 <= self.seed < 2**63:
-            found.append(f"seed is {self.seed}, but must be from 0 to 2^63 - 1")
+            found.append(f"--seed is {self.seed}, but must be from 0 to 2^63 - 1")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
-            found.append(f"minutes is {self.minutes}, but must be above 0")
+            found.append(f"--minutes is {self.minutes}, but must be above 0")
         if self.model.vocabulary_size < _LEVELS:
             found.append(
                 f"model.vocabulary_size is {self.model.vocabulary_size}, but there are {_LEVELS} levels"
