@@ -2,6 +2,7 @@
 
 from physiolect.signals.filters import filter_band, settling_samples
 from physiolect.signals.gaps import bridge_gaps, find_gaps
+from physiolect.signals.preprocessing import preprocess
 from physiolect.signals.resampling import kernel_reach, rate_ratio, resample
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "filter_band",
     "find_gaps",
     "kernel_reach",
+    "preprocess",
     "rate_ratio",
     "resample",
     "settling_samples",
