@@ -3,6 +3,7 @@
 from physiolect.contract.adapt import adapt, split_at_gaps
 from physiolect.contract.channels import select_channels
 from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
+from physiolect.contract.leads import arrange_leads
 from physiolect.contract.report import AdaptationReport
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "AdaptationReport",
     "InputContract",
     "adapt",
+    "arrange_leads",
     "select_channels",
     "split_at_gaps",
 ]
