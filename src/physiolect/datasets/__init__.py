@@ -1,5 +1,6 @@
 """Prepared data: a store on disk, its splits, and windows out of it."""
 
+from physiolect.datasets.amplitude import amplitude_percentiles
 from physiolect.datasets.loader import WindowLoader
 from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.rows import Row
@@ -13,6 +14,7 @@ __all__ = [
     "Store",
     "StoreWriter",
     "WindowLoader",
+    "amplitude_percentiles",
     "is_store",
     "open_store",
     "row_groups",
