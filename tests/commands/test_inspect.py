@@ -230,3 +230,15 @@ def test_record_100_of_mit_bih(data, facts):
 def test_the_published_ecg_model(data, facts):
     told = facts(data / "heartgpt" / "Model_files" / "ECGPT_560k_iters.zip")
     assert (told["kind"], told["model"]["n_layers"], told["contract"]["fs"]) == ("checkpoint", 8, 100.0)
+
+
+def test_what_is_remarkable_about_the_samples_is_told(tmp_path, inspect, facts):
+    signal = np.random.default_rng(0).normal(size=(2, 2000)) / 5
+    signal[1, :800] = 0.1
+    signal[0, 5] = np.nan
+    write_recording(Recording(signal, 200.0, ("II", "V5"), "mV"), tmp_path / "a.npz")
+    assert facts(tmp_path / "a.npz")["quality"] == [
+        {"remark": "missing", "what": "II misses 0.05 % of its samples"},
+        {"remark": "flat", "what": "V5 is flat for 40 % of its length"},
+    ]
+    assert "V5 is flat for 40 %" in inspect(tmp_path / "a.npz")[1]

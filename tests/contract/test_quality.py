@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physiolect.contract import REMARK_KINDS, arrange_leads, quality_remarks
+from physiolect.contract import arrange_leads, quality_remarks
 from physiolect.formats import list_recordings, read_recording
 from physiolect.recording import LEADS, Recording
-from physiolect.signals.quality import limb_swap
+from physiolect.signals.quality import REMARK_KINDS, limb_swap
 
 
 def ecg(unit: str = "mV", gain: float = 1) -> Recording:

@@ -3,20 +3,19 @@
 from physiolect.contract.adapt import adapt, split_at_gaps
 from physiolect.contract.channels import select_channels
 from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
-from physiolect.contract.leads import arrange_leads
-from physiolect.contract.quality import REMARK_KINDS, Remark, RemarkKind, quality_remarks
+from physiolect.contract.leads import arrange_leads, available_leads
+from physiolect.contract.quality import Remark, quality_remarks
 from physiolect.contract.report import AdaptationReport
 
 __all__ = [
     "ANY_CHANNEL",
     "PRESETS",
-    "REMARK_KINDS",
     "AdaptationReport",
     "InputContract",
     "Remark",
-    "RemarkKind",
     "adapt",
     "arrange_leads",
+    "available_leads",
     "quality_remarks",
     "select_channels",
     "split_at_gaps",

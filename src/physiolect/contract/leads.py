@@ -71,6 +71,18 @@ def arrange_leads(
     return replace(recording, signal=signal, channels=tuple(rows), unit=tuple(units), modality="ecg")
 
 
+def available_leads(
+    recording: Recording, leads: Sequence[str] = LEADS, *, derive_limb: bool = False
+) -> tuple[str, ...]:
+    """Return those of the leads that `arrange_leads` would find, or derive, without zeros."""
+    both = all(rows_of(recording, lead) for lead in ("I", "II"))
+    return tuple(
+        lead
+        for lead in leads
+        if rows_of(recording, lead) or (derive_limb and both and canonical_channel(lead) in LIMB_LEADS)
+    )
+
+
 def _derivable(
     recording: Recording, rows: dict[str, list[int]], findings: Findings
 ) -> dict[str, tuple[int, int]]:

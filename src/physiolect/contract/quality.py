@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,7 @@ from numpy.typing import NDArray
 from physiolect.contract.channels import channel_modality, rows_of
 from physiolect.contract.units import conversion_factor
 from physiolect.recording import Recording
-from physiolect.signals.quality import Swap, limb_swap, measure_quality
-
-RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap"]
-REMARK_KINDS: tuple[RemarkKind, ...] = ("missing", "flat", "clipped", "amplitude", "swap")
+from physiolect.signals.quality import RemarkKind, Swap, limb_swap, measure_quality
 
 _LARGEST = 10.0
 """mV from the median beyond which no surface ECG goes."""

@@ -5,6 +5,7 @@ from physiolect.signals.gaps import bridge_gaps, find_gaps
 from physiolect.signals.percentiles import Percentiles
 from physiolect.signals.preprocessing import preprocess
 from physiolect.signals.resampling import kernel_reach, rate_ratio, resample
+from physiolect.signals.windows import segments
 
 __all__ = [
     "Percentiles",
@@ -15,5 +16,6 @@ __all__ = [
     "preprocess",
     "rate_ratio",
     "resample",
+    "segments",
     "settling_samples",
 ]

@@ -39,9 +39,10 @@ def preprocess(
     In this order: notches at 50 and 60 Hz (Q 30), band-pass 0.5 to 100 Hz and high-pass 0.05 Hz (Butterworth, order
     4), all forward and backward; wavelet denoising (`wavelet_denoise`); the new rate. Each lead is treated alone.
 
-    "published" computes as the authors' code does: filters in one quotient of polynomials, which for the high-pass
-    is worth half a digit (0.005 mV), and a cubic spline stretched from the first sample to the last for the new
-    rate. Its result depends on the last bits of the input: give it float64. It takes rates above 200 Hz alone.
+    "published" computes as the authors' code does: each filter as one quotient of polynomials, which puts the
+    high-pass off by up to 0.005 mV, and for the new rate a cubic spline stretched from the first sample to the last.
+    That high-pass magnifies the input's last bits a thousandfold: give it float64 for the authors' very numbers. It
+    takes rates above 200 Hz alone.
 
     "modern" takes the same steps in second-order sections, which have the digits, and changes the rate with
     `resample`. Filters that a rate cannot carry are left out: a notch from fs / 2 on, and the band's upper edge. Both
@@ -70,13 +71,13 @@ def preprocess(
         raise ContractError(
             f"a signal of shape {signal.shape} has no samples", hint="give an array (channels, time)"
         )
-    ratio, time = rate_ratio(fs, target_fs), signal.shape[-1]
+    time = signal.shape[-1]
+    n_samples = preprocessed_samples(time, fs, target_fs, preset)
+    check_preprocessing(time, fs, preset)
     if preset == "published":
-        _check_published(time, fs)
-        stages, n_samples, margin = _published_stages(float(fs)), int(time * ratio), 0
+        stages, margin = _published_stages(float(fs)), 0
     else:
-        stages, n_samples = _modern_stages(float(fs)), ceil(time * ratio)
-        margin = min(round(_MIRRORED * fs), time - 1)
+        stages, margin = _modern_stages(float(fs)), min(round(_MIRRORED * fs), time - 1)
 
     lanes = signal.reshape(-1, time)  # (n, time)
     cleaned = np.empty((len(lanes), n_samples), np.float32 if signal.dtype == np.float32 else np.float64)
@@ -88,7 +89,7 @@ def preprocess(
         chunk = np.pad(chunk, ((0, 0), (margin, margin)), mode="reflect")
         run_zero_phase(chunk, stages)
         chunk = wavelet_denoise(chunk[:, margin : margin + time])
-        if preset == "published" and ratio != 1:
+        if preset == "published" and n_samples != time:
             chunk = spline_resample(chunk, n_samples)
         cleaned[first : first + step] = resample(chunk, fs, target_fs) if preset == "modern" else chunk
     return cleaned.reshape(*signal.shape[:-1], n_samples), float(target_fs)
@@ -102,13 +103,26 @@ def _unusable(signal: Signal) -> ContractError:
     )
 
 
-def _check_published(time: int, fs: float) -> None:
-    if fs <= 2 * _BAND[1]:
+def preprocessed_samples(time: int, fs: float, target_fs: float, preset: Preset) -> int:
+    """Return how many samples `preprocess` makes of so many; "published" rounds down, and "modern" up."""
+    ratio = rate_ratio(fs, target_fs)
+    return max(1, int(time * ratio)) if preset == "published" else ceil(time * ratio)
+
+
+def check_preprocessing(time: int, fs: float, preset: Preset) -> None:
+    """Raise ContractError where `preprocess` cannot work on so many samples, or at such a rate."""
+    low, high = _BAND
+    if fs <= 2 * low:
         raise ContractError(
-            f"the published preprocessing keeps what lies below {_BAND[1]:g} Hz, but {fs:g} Hz ends at {fs / 2:g} Hz",
+            f"an ECG is looked at above {low:g} Hz, but a recording at {fs:g} Hz ends at {fs / 2:g} Hz",
+            hint="give the recording's true sampling rate with fs",
+        )
+    if preset == "published" and fs <= 2 * high:
+        raise ContractError(
+            f"the published preprocessing keeps what lies below {high:g} Hz, but {fs:g} Hz ends at {fs / 2:g} Hz",
             hint='give a recording sampled faster than 200 Hz, or preset="modern"',
         )
-    if time < _SHORTEST_PUBLISHED:
+    if preset == "published" and time < _SHORTEST_PUBLISHED:
         raise ContractError(
             f"the published preprocessing needs {_SHORTEST_PUBLISHED} samples, but the signal has {time}",
             hint='give a longer signal, or preset="modern"',
@@ -132,11 +146,6 @@ def _modern_stages(fs: float) -> tuple[Stage, ...]:
     from scipy.signal import butter, iirnotch
 
     low, high = _BAND
-    if fs <= 2 * low:
-        raise ContractError(
-            f"an ECG is looked at above {low:g} Hz, but a recording at {fs:g} Hz ends at {fs / 2:g} Hz",
-            hint="give the recording's true sampling rate with fs",
-        )
     notches = [iirnotch(mains, _QUALITY, fs) for mains in _MAINS if mains < fs / 2]
     if high < fs / 2:
         band = butter(_ORDER, _BAND, btype="bandpass", fs=fs, output="sos")
