@@ -102,6 +102,7 @@ PRESETS: dict[str, InputContract] = {
         max_samples=2500,
         channels=LEADS,
         unit="mV",
+        normalisation="none",
         preprocessing="modern",
     ),
 }

@@ -4,6 +4,7 @@ from physiolect.datasets.amplitude import amplitude_percentiles
 from physiolect.datasets.loader import WindowLoader
 from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.rows import Row
+from physiolect.datasets.selection import select_rows
 from physiolect.datasets.splits import row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.writer import StoreWriter
@@ -18,5 +19,6 @@ __all__ = [
     "is_store",
     "open_store",
     "row_groups",
+    "select_rows",
     "split_rows",
 ]
