@@ -61,7 +61,8 @@ def quality_remarks(recording: Recording) -> list[Remark]:
 
 
 def _shares(recording: Recording, share: NDArray[np.float64], verb: str, of: str) -> str:
-    told = [f"{recording.channels[row]} {verb} {100 * share[row]:.2g} %" for row in np.flatnonzero(share)]
+    percent = [float(f"{100 * each:.2g}") for each in share]  # 2 digits, and 100 without an exponent
+    told = [f"{recording.channels[row]} {verb} {percent[row]:g} %" for row in np.flatnonzero(share)]
     return f"{', '.join(told)} {of}" if told else ""
 
 
