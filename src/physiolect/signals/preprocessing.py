@@ -120,12 +120,12 @@ def check_preprocessing(time: int, fs: float, preset: Preset) -> None:
     if preset == "published" and fs <= 2 * high:
         raise ContractError(
             f"the published preprocessing keeps what lies below {high:g} Hz, but {fs:g} Hz ends at {fs / 2:g} Hz",
-            hint='give a recording sampled faster than 200 Hz, or preset="modern"',
+            hint="give a recording sampled faster than 200 Hz, or take the modern preset",
         )
     if preset == "published" and time < _SHORTEST_PUBLISHED:
         raise ContractError(
             f"the published preprocessing needs {_SHORTEST_PUBLISHED} samples, but the signal has {time}",
-            hint='give a longer signal, or preset="modern"',
+            hint="give a longer signal, or take the modern preset",
         )
 
 
