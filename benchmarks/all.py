@@ -18,7 +18,7 @@ import torch
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 ON_GPU = "# Speed on one GPU"
-NAMES = ("forward", "generate", "train_step", "attention", "imports")
+NAMES = ("forward", "generate", "train_step", "attention", "preprocess", "imports")
 
 
 def main() -> None:
@@ -52,11 +52,11 @@ def preface(rounds: int) -> str:
 `make bench` writes this page. Here: {processor()}, one thread, float32, torch {torch.__version__},
 Python {python}.
 
-`plain` is HeartGPT's maths written down directly (`benchmarks/plain.py`). Both sides hold the same weights ({weights})
-and must agree before they are timed, in turns of equal length in one process. Times are the processor's, per run,
-medians of {rounds} rounds; a ratio is taken within its round, and the median of the ratios stands beside their range.
-Memory is the most by which a fresh process grew during one run. `promised` is the least ratio that this project holds
-itself to."""
+`plain` is, of a model, HeartGPT's maths written down directly (`benchmarks/plain.py`); both sides hold the same weights
+({weights}). Two sides must agree before they are timed, in turns of equal length in one process. Times are the
+processor's, per run, medians of {rounds} rounds; a ratio is taken within its round, and the median of the ratios stands
+beside their range. Memory is the most by which a fresh process grew during one run. `promised` is the least ratio that
+this project holds itself to."""
 
 
 def processor() -> str:

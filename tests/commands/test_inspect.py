@@ -243,3 +243,15 @@ def test_our_own_decoder_is_shown_by_its_name(facts, tmp_path, monkeypatch):
     assert told["verified"].startswith("weights identical")
     write_recording(Recording(np.arange(500.0)[None] % 7, 100.0, ("II",), "mV"), tmp_path / "ecg")
     assert facts("ecg")["kind"] == "recording"  # what lies here comes first
+
+
+def test_what_is_remarkable_about_the_samples_is_told(tmp_path, inspect, facts):
+    signal = np.random.default_rng(0).normal(size=(2, 2000)) / 5
+    signal[1, :800] = 0.1
+    signal[0, 5] = np.nan
+    write_recording(Recording(signal, 200.0, ("II", "V5"), "mV"), tmp_path / "a.npz")
+    assert facts(tmp_path / "a.npz")["quality"] == [
+        {"remark": "missing", "what": "II misses 0.05 % of its samples"},
+        {"remark": "flat", "what": "V5 is flat for 40 % of its length"},
+    ]
+    assert "V5 is flat for 40 %" in inspect(tmp_path / "a.npz")[1]

@@ -141,3 +141,42 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
     assert "Traceback" not in told
     assert main([*command[3:-1], "1"]) == 0
     assert len(open_store(tmp_path / "out")) == 60
+
+
+def test_segments_labels_and_quality_are_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = np.random.default_rng(9).standard_normal((2, 830))
+    spoilt[1, 100:500] = 0
+    write_recording(Recording(spoilt, 200.0, ("II", "V5"), unit="mV"), folder / "r3.npz")
+    (tmp_path / "labels.csv").write_text("recording,label\nr0,NORM\nr3,MI\n")
+    words = ["prepare", str(folder), "--channel", "V5", "--jobs", "1", "--segment", "150"]
+    words += ["--labels", str(tmp_path / "labels.csv")]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert "4.15 s at the ends of recordings filled no segment and were dropped" in told
+    assert "quality, in recordings: flat 1; the remarks are in manifest.json" in told
+    store = open_store(tmp_path / "out")
+    assert "labels for 2 of 5 files" in told
+    assert (len(store), set(store.lengths.tolist())) == (8, {150})
+    assert store.labels == [("NORM",)] * 2 + [()] * 4 + [("MI",)] * 2
+    assert main([*words, "--out", str(tmp_path / "strict"), "--refuse", "flat", "clipped"]) == 0
+    assert "left out: in/r3.npz: V5 is flat for 48 % of its length" in capsys.readouterr().err
+    assert len(open_store(tmp_path / "strict")) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--segment", "0"], "--segment is 0"),
+        (["--derive-limb"], "need a --contract that names its leads"),
+        (["--labels", "nowhere.csv"], "no file 'nowhere.csv' of labels"),
+        (["--refuse", "ugly"], "ugly"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), *words]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -46,3 +46,10 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize("band", [(0.5, 40.0), (0.5, None), (None, 40.0), (None, None), None])
 def test_a_passband_may_be_open(band: tuple[float | None, float | None] | None) -> None:
     assert not replace(ECG, passband=band).problems()
+
+
+def test_preprocessing_is_known_and_has_no_passband_beside_it() -> None:
+    with pytest.raises(ConfigError, match="preprocessing 'wild' is not one of modern, published"):
+        replace(PRESETS["ecg-byte"], preprocessing="wild")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="has a passband of its own"):
+        replace(PRESETS["ecg-byte"], passband=(0.5, 40.0))

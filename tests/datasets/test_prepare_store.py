@@ -175,16 +175,16 @@ def test_an_unexpected_error_rejects_one_file_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, odd = write(tmp_path / "good.npz"), write(tmp_path / "odd.npz")
-    from physiolect.datasets import prepare
+    from physiolect.datasets import recipe
 
-    read = prepare.read_recordings
+    read = recipe.read_recordings
 
     def fail(path: Path, **keywords: object) -> object:
         if path == odd:
             raise ZeroDivisionError("division by zero")
         return read(path, **keywords)
 
-    monkeypatch.setattr(prepare, "read_recordings", fail)
+    monkeypatch.setattr(recipe, "read_recordings", fail)
     prepare_store(list_files([good, odd]), tmp_path / "out", ECG, jobs=1)
     store = open_store(tmp_path / "out")
     assert store.sources == ["good.npz"]

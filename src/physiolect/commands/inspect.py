@@ -112,6 +112,7 @@ def _recording(recording: Recording) -> Facts:
         "seconds": recording.duration,
         "samples": recording.n_samples,
         "channels": [_channel(recording, row) for row in range(len(recording.channels))],
+        "quality": _quality(recording),
         "annotations": _marks(recording.annotations),
         "fits": _fits(recording),
     }
@@ -135,6 +136,13 @@ def _channel(recording: Recording, row: int) -> Facts:
         "missing": 100 * float(np.isnan(signal).mean()) if signal.size else 0.0,
         "flat": low == high,
     }
+
+
+def _quality(recording: Recording) -> list[Facts]:
+    """Say what is remarkable about the samples, for whoever is about to learn from them."""
+    from physiolect.contract import quality_remarks
+
+    return [{"remark": remark.kind, "what": remark.note} for remark in quality_remarks(recording)]
 
 
 def _marks(annotations: Annotations) -> dict[str, int]:
@@ -178,6 +186,8 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "made by": f"physiolect {header.physiolect}",
         "contract": to_dict(store.contract),
         "provenance": header.provenance,
+        "labels": dict(Counter(label for labels in store.labels for label in labels).most_common()),
+        "quality": [asdict(remark) for remark in store.remarks],
         "rejected": [asdict(rejection) for rejection in store.rejected],
     }
 

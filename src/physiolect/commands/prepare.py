@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 from physiolect.config import load
 from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
 from physiolect.recording import Modality, canonical_channel
+from physiolect.signals.quality import RemarkKind
 
 if TYPE_CHECKING:
     from physiolect.contract import InputContract
     from physiolect.datasets.manifest import Manifest, Part
-    from physiolect.datasets.prepare import Prepared
+    from physiolect.datasets.recipe import Prepared, Recipe
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
 
@@ -46,6 +48,16 @@ class Config:
     """Variable that holds the signal, for MAT and NPZ files with several."""
     patients: str | None = None
     """CSV with the columns recording,patient, so that no patient is ever on both sides of a split."""
+    labels: str | None = None
+    """CSV with the columns recording,label, one line a label: every row of a recording carries its labels."""
+    segment: int | None = None
+    """Samples, at the contract's rate, of the segments that recordings are cut into; what is left over is dropped."""
+    derive_limb: bool = False
+    """Compute limb leads that are missing (III, aVR, aVL, aVF) out of I and II."""
+    zero_missing: bool = False
+    """Put zeros in the place of leads that are missing, instead of leaving the recording out."""
+    refuse: tuple[RemarkKind, ...] = ()
+    """Leave out recordings of which this is remarked, instead of only telling."""
     jobs: int = 0
     """Processes to work with; 0 is one a processor."""
     shard: str | None = None
@@ -68,11 +80,26 @@ class Config:
             found.append("no recordings are named")
         if self.fs is not None and not 0 < self.fs < float("inf"):
             found.append(f"--fs is {self.fs}, but it must be above 0 Hz")
-        if self.patients is not None and not Path(self.patients).is_file():
-            found.append(f"there is no file '{self.patients}' of patients")
+        for name, path in (("patients", self.patients), ("labels", self.labels)):
+            if path is not None and not Path(path).is_file():
+                found.append(f"there is no file '{path}' of {name}")
+        if self.segment is not None and self.segment < 1:
+            found.append(f"--segment is {self.segment}, but it must be 1 sample or more")
+        found += self._lead_problems()
         if self.jobs < 0:
             found.append(f"--jobs is {self.jobs}, but it must be 0 or more")
         return found
+
+    def _lead_problems(self) -> list[str]:
+        from physiolect.contract import ANY_CHANNEL
+
+        if not (self.derive_limb or self.zero_missing):
+            return []
+        try:
+            named = ANY_CHANNEL not in self.input_contract().channels
+        except PhysiolectError:  # told elsewhere
+            return []
+        return [] if named else ["--derive-limb and --zero-missing need a --contract that names its leads"]
 
     def input_contract(self) -> InputContract:
         """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
@@ -98,6 +125,22 @@ class Config:
             hint="name a preset, or a YAML file of a contract's settings",
         )
 
+    def recipe(self) -> Recipe:
+        """Return how each file is read and made to fit."""
+        from physiolect.datasets.recipe import Recipe
+
+        return Recipe(
+            self.input_contract(),
+            self.channel,
+            self.fs,
+            self.modality,
+            self.variable,
+            self.derive_limb,
+            self.zero_missing,
+            self.segment,
+            self.refuse,
+        )
+
     def part(self) -> Part:
         """Return the share of the work that is named.
 
@@ -119,12 +162,14 @@ def run(config: Config) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from physiolect.datasets.prepare import Recipe, list_files, prepare_store, read_patients
+    from physiolect.datasets.prepare import list_files, prepare_store, read_labels, read_patients
 
     patients = read_patients(config.patients) if config.patients else {}
-    files = list_files(config.inputs, patients)
-    recipe = Recipe(config.input_contract(), config.channel, config.fs, config.modality, config.variable)
+    files = list_files(config.inputs, patients, read_labels(config.labels) if config.labels else {})
+    recipe = config.recipe()
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    if config.labels:
+        console.print(f"labels for {sum(bool(file.labels) for file in files)} of {len(files)} files")
     columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         part = config.part()
@@ -167,8 +212,16 @@ def summary(manifest: Manifest, out: str) -> str:
     lines = [
         f"{out}{share}: {rows} rows out of {manifest.files} files, {hours:.2f} channel-hours, {size:.1f} MB"
     ]
+    where = manifest.part.manifest_name
+    if manifest.dropped:
+        lost = manifest.dropped / manifest.header.contract.fs
+        lines.append(f"{lost:.4g} s at the ends of recordings filled no segment and were dropped")
+    if manifest.remarks:
+        counts = Counter(remark.kind for remark in manifest.remarks)
+        told = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts))
+        lines.append(f"quality, in recordings: {told}; the remarks are in {where}")
     if manifest.rejected:
-        lines.append(f"{len(manifest.rejected)} left out; the reasons are in {manifest.part.manifest_name}")
+        lines.append(f"{len(manifest.rejected)} left out; the reasons are in {where}")
     return "\n".join(lines)
 
 

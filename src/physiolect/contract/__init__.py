@@ -3,6 +3,8 @@
 from physiolect.contract.adapt import adapt, split_at_gaps
 from physiolect.contract.channels import select_channels
 from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
+from physiolect.contract.leads import arrange_leads, available_leads
+from physiolect.contract.quality import Remark, quality_remarks
 from physiolect.contract.report import AdaptationReport
 
 __all__ = [
@@ -10,7 +12,11 @@ __all__ = [
     "PRESETS",
     "AdaptationReport",
     "InputContract",
+    "Remark",
     "adapt",
+    "arrange_leads",
+    "available_leads",
+    "quality_remarks",
     "select_channels",
     "split_at_gaps",
 ]

@@ -14,7 +14,8 @@ from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, Window, gap_samples, plan_window
 from physiolect.errors import check_option
 from physiolect.recording import Annotations, Recording
-from physiolect.signals import bridge_gaps, filter_band, find_gaps, resample
+from physiolect.signals import bridge_gaps, filter_band, find_gaps, preprocess, resample
+from physiolect.signals.preprocessing import Preset
 
 Signal = NDArray[np.floating]
 
@@ -31,8 +32,9 @@ def adapt(
     """Make a recording into what a model accepts, and report what that took.
 
     In this order: channels are chosen, units converted, gaps bridged, the passband filtered, the rate
-    changed, the window taken, the amplitude z-scored. What fits already is left alone, so that adapting
-    twice equals adapting once (save where the contract has a passband, which filters again). Only samples
+    changed (or both done by the contract's preprocessing), the window taken, the amplitude z-scored. What fits
+    already is left alone, so that adapting twice equals adapting once (save where the contract has a passband or
+    preprocessing, which filter again). Only samples
     that the window depends on are touched, and the result is that of adapting the whole recording.
 
     Args:
@@ -63,8 +65,11 @@ def adapt(
         raise findings.error()
 
     signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
-    signal = _filter(signal, recording.fs, plan, findings)
-    signal = _change_rate(signal, recording.fs, contract.fs, plan, findings)
+    if contract.preprocessing:
+        signal = _preprocess(signal, recording.fs, contract.fs, contract.preprocessing, findings)
+    else:
+        signal = _filter(signal, recording.fs, plan, findings)
+        signal = _change_rate(signal, recording.fs, contract.fs, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
     offset, scale = np.zeros(len(rows)), np.ones(len(rows))  # (channels,) each
     if contract.normalisation == "zscore":
@@ -189,6 +194,13 @@ def _change_rate(signal: Signal, fs: float, target_fs: float, plan: Plan, findin
     up, down = plan.ratio.numerator, plan.ratio.denominator
     findings.steps.append(f"resampled {fs:g} -> {target_fs:g} Hz (up {up}, down {down})")
     return resample(signal, fs, target_fs)
+
+
+def _preprocess(signal: Signal, fs: float, target_fs: float, preset: Preset, findings: Findings) -> Signal:
+    findings.steps.append(
+        f"took out mains, wander and noise as ECG-Byte does ({preset}), {fs:g} -> {target_fs:g} Hz"
+    )
+    return preprocess(signal, fs, preset=preset, target_fs=target_fs)[0]
 
 
 def _take_window(

@@ -83,7 +83,7 @@ def _asked_for(
     try:
         row = recording.index(channel)
     except FormatError as error:
-        findings.refuse(str(error), error.hint or _has(recording))
+        findings.refuse(str(error), error.hint or has_channels(recording))
         return []
     if contract.channels != (ANY_CHANNEL,) and not goes_by(recording.channels[row], contract.channels[0]):
         findings.notices.append(
@@ -109,12 +109,12 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
 
 
 def _named(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
-    found = {name: _rows_of(recording, name) for name in contract.channels}
+    found = {name: rows_of(recording, name) for name in contract.channels}
     missing = [name for name, rows in found.items() if not rows]
     if missing:
         findings.refuse(
             f"the model needs {', '.join(contract.channels)}, but the recording has no {', '.join(missing)}",
-            f"{_has(recording)}; name its channels as the model does where they are the same leads",
+            f"{has_channels(recording)}; name its channels as the model does where they are the same leads",
         )
     for name, rows in found.items():
         if len(rows) > 1:
@@ -123,7 +123,7 @@ def _named(recording: Recording, contract: InputContract, findings: Findings) ->
     return [rows[0] for rows in found.values()] if all(len(rows) == 1 for rows in found.values()) else []
 
 
-def _rows_of(recording: Recording, name: str) -> list[int]:
+def rows_of(recording: Recording, name: str) -> list[int]:
     """Return the rows of that very name, or else of its aliases."""
     exact = [row for row, own in enumerate(recording.channels) if own == name]
     return exact or [row for row, own in enumerate(recording.channels) if goes_by(own, name)]
@@ -160,5 +160,6 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
         findings.steps.append(f"took {told}")
 
 
-def _has(recording: Recording) -> str:
+def has_channels(recording: Recording) -> str:
+    """Name a recording's channels, for a hint."""
     return f"the recording has {', '.join(recording.channels)}"

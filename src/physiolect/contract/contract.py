@@ -7,7 +7,9 @@ from math import inf
 from typing import Literal
 
 from physiolect.errors import ConfigError
-from physiolect.recording import MODALITIES, Modality, canonical_channel
+from physiolect.recording import LEADS, MODALITIES, Modality, canonical_channel
+from physiolect.signals.preprocessing import PRESETS as PREPROCESSINGS
+from physiolect.signals.preprocessing import Preset
 
 Normalisation = Literal["tokenizer", "zscore", "none"]
 NORMALISATIONS: tuple[Normalisation, ...] = ("tokenizer", "zscore", "none")
@@ -36,6 +38,8 @@ class InputContract:
     """Who scales the amplitude: the tokenizer (window by window), `adapt` (z-score a channel), or nobody."""
     passband: tuple[float | None, float | None] | None = None
     """Band-pass in Hz applied before resampling; None on a side leaves it open."""
+    preprocessing: Preset | None = None
+    """ECG-Byte's cleaning (`signals.preprocess`) in place of a passband: "modern", "published", or None for none."""
     max_gap: float = 0.1
     """Longest run of missing samples, in seconds, that is bridged by a straight line."""
 
@@ -69,6 +73,14 @@ class InputContract:
             )
         if self.unit is not None and self.normalisation == "zscore":
             found.append(f"contract asks for {self.unit} and for z-scores, which have no unit")
+        if self.preprocessing not in (None, *PREPROCESSINGS):
+            found.append(
+                f"contract preprocessing '{self.preprocessing}' is not one of {', '.join(PREPROCESSINGS)}, or none"
+            )
+        elif self.preprocessing and self.passband:
+            found.append(
+                f"contract asks for {self.preprocessing} preprocessing, which has a passband of its own"
+            )
         if not self.max_gap >= 0:
             found.append(f"contract max_gap is {self.max_gap} s, but it cannot be negative")
         low, high = self.passband or (None, None)
@@ -83,5 +95,16 @@ _HEARTGPT_ECG = InputContract(modality="ecg", fs=100.0, min_samples=100, max_sam
 PRESETS: dict[str, InputContract] = {
     "heartgpt-ecg": _HEARTGPT_ECG,
     "heartgpt-ppg": replace(_HEARTGPT_ECG, modality="ppg", fs=50.0),
+    "ecg-byte": InputContract(
+        modality="ecg",
+        fs=250.0,
+        min_samples=250,
+        max_samples=2500,
+        channels=LEADS,
+        unit="mV",
+        normalisation="none",
+        preprocessing="modern",
+    ),
 }
-"""Contracts by name: any one lead at 100 Hz, finger PPG at 50 Hz, up to 500 samples (Davies et al. 2024)."""
+"""Contracts by name: any one lead at 100 Hz, or finger PPG at 50 Hz, up to 500 samples (HeartGPT, Davies et al. 2024);
+twelve leads in mV, cleaned, at 250 Hz, up to ten seconds (ECG-Byte, Han et al. 2024)."""

@@ -13,6 +13,7 @@ from physiolect.errors import ContractError
 from physiolect.recording import Recording
 from physiolect.signals import kernel_reach, rate_ratio, settling_samples
 from physiolect.signals.filters import Band
+from physiolect.signals.preprocessing import check_preprocessing, preprocessed_samples
 
 Window = Literal["last", "all"]
 
@@ -47,10 +48,15 @@ def plan_window(
     fs = recording.fs
     try:
         ratio = rate_ratio(fs, contract.fs)
+        if contract.preprocessing:
+            check_preprocessing(recording.n_samples, fs, contract.preprocessing)
     except ContractError as error:
         findings.refuse(str(error), error.hint or "")
         return None
-    total = ceil(recording.n_samples * ratio)
+    if contract.preprocessing:
+        total = preprocessed_samples(recording.n_samples, fs, contract.fs, contract.preprocessing)
+    else:
+        total = ceil(recording.n_samples * ratio)
     if total < contract.min_samples:
         needed = seconds(contract.min_samples / contract.fs)
         findings.refuse(
@@ -67,7 +73,8 @@ def plan_window(
     opening = int(start / ratio)
     # A gap of allowed length that `first` cuts in two must end before what the filters see begins.
     margin = kernel_reach(ratio) + settling_samples(fs, band) + gap_samples(fs, contract.max_gap) + 1
-    first = 0 if window == "all" else max(0, opening - margin)
+    # Preprocessing goes by the whole recording: its noise sets how much the wavelets take away.
+    first = 0 if window == "all" or contract.preprocessing else max(0, opening - margin)
     return Plan(ratio, band, first - first % ratio.denominator, opening, start, length)
 
 

@@ -1,8 +1,10 @@
 """Prepared data: a store on disk, its splits, and windows out of it."""
 
+from physiolect.datasets.amplitude import amplitude_percentiles
 from physiolect.datasets.loader import WindowLoader
 from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.rows import Row
+from physiolect.datasets.selection import select_rows
 from physiolect.datasets.splits import row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.writer import StoreWriter
@@ -13,8 +15,10 @@ __all__ = [
     "Store",
     "StoreWriter",
     "WindowLoader",
+    "amplitude_percentiles",
     "is_store",
     "open_store",
     "row_groups",
+    "select_rows",
     "split_rows",
 ]

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 from physiolect import __version__
 from physiolect.config import from_dict, to_dict
-from physiolect.contract import InputContract
+from physiolect.contract import InputContract, Remark
 from physiolect.errors import ConfigError, FormatError
 
 FORMAT = "physiolect-store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no labels, remarks or segments
 
 T = TypeVar("T")
 
@@ -107,6 +107,8 @@ class ShardHeader:
     files: tuple[str, ...]
     """Files dealt with since the shard before, kept or rejected."""
     rejected: tuple[Rejection, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ class Manifest:
     """Files dealt with, kept or rejected."""
     shards: tuple[Shard, ...]
     rejected: tuple[Rejection, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    """What is remarkable about recordings, kept or rejected."""
+    dropped: int = 0
+    """Samples in time that were left over where recordings were cut into segments."""
 
     def write(self, folder: Path) -> None:
         """Write it into its folder in one step."""

@@ -12,51 +12,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-from physiolect.contract import ANY_CHANNEL, InputContract, adapt, select_channels, split_at_gaps
-from physiolect.datasets.manifest import Manifest, Part, Rejection
-from physiolect.datasets.rows import Row
+from physiolect.datasets.manifest import Manifest, Part
+from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
 from physiolect.datasets.writer import SHARD_BYTES, StoreWriter
-from physiolect.errors import ContractError, FormatError, PhysiolectError
-from physiolect.formats import list_recordings, read_recordings
-from physiolect.recording import Modality, Recording
+from physiolect.errors import FormatError, PhysiolectError
+from physiolect.formats import list_recordings
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How each file is read and made to fit."""
-
-    contract: InputContract
-    channel: str | None = None
-    """The one channel to take, by name, alias or number; None leaves it to the contract."""
-    fs: float | None = None
-    """Rate in Hz of files that state none."""
-    modality: Modality | None = None
-    """What files measure whose channels do not tell."""
-    variable: str | None = None
-    """Which variable of a MAT or NPZ file holds the signal."""
-
-
-@dataclass(frozen=True)
-class File:
-    """One file to prepare."""
-
-    name: str
-    """What the store calls it: free of where on this machine it lies."""
-    path: Path
-    patient: str | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a file gave."""
-
-    file: File
-    rows: tuple[Row, ...]
-    rejected: tuple[Rejection, ...]
+Known = TypeVar("Known")
 
 
 def prepare_store(
@@ -98,10 +63,7 @@ def prepare_store(
         "inputs": sorted(inputs),
         "files": len(files),
         "files_sha256": _digest(files),
-        "channel": recipe.channel,
-        "fs": recipe.fs,
-        "modality": recipe.modality,
-        "variable": recipe.variable,
+        **recipe.provenance(),
     }
     with StoreWriter(
         out, recipe.contract, provenance=provenance, part=part, shard_bytes=shard_bytes
@@ -115,7 +77,13 @@ def prepare_store(
                     raise FormatError(
                         str(prepared.rejected[0]), hint="mend the file, leave it out, or drop --strict"
                     )
-                writer.add(prepared.file.name, prepared.rows, prepared.rejected)
+                writer.add(
+                    prepared.file.name,
+                    prepared.rows,
+                    prepared.rejected,
+                    remarks=prepared.remarks,
+                    dropped=prepared.dropped,
+                )
                 if on_file:
                     on_file(prepared)
         if part.count == 1 and not writer.n_rows:
@@ -127,7 +95,9 @@ def prepare_store(
 
 
 def list_files(
-    inputs: Iterable[str | os.PathLike[str]], patients: Mapping[str, str] | None = None
+    inputs: Iterable[str | os.PathLike[str]],
+    patients: Mapping[str, str] | None = None,
+    labels: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[File]:
     """Return what files and folders hold, each once, sorted by name.
 
@@ -137,6 +107,7 @@ def list_files(
     Args:
         inputs: Files and folders.
         patients: Patient of a recording, by any ending of its name, with or without extension.
+        labels: Labels of a recording, in the same way.
 
     Raises:
         PhysiolectError: an input is missing, or a folder holds no recording.
@@ -152,7 +123,7 @@ def list_files(
     files = []
     for short, as_given, place in named.values():
         name = as_given if clash else short
-        files.append(File(name, place, _patient_of(name, patients or {})))
+        files.append(File(name, place, _known_of(name, patients or {}), _known_of(name, labels or {}) or ()))
     return sorted(files, key=lambda file: file.name)
 
 
@@ -163,45 +134,41 @@ def read_patients(path: str | os.PathLike[str]) -> dict[str, str]:
         FormatError: the file cannot be read, lacks a column, or gives one recording two patients.
     """
     patients: dict[str, str] = {}
-    hint = "write a CSV with the columns recording,patient"
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if missing := {"recording", "patient"} - set(table.fieldnames or ()):
-                raise FormatError(f"{path} has no column '{min(missing)}'", hint=hint)
-            for line in table:
-                recording, patient = (line["recording"] or "").strip(), (line["patient"] or "").strip()
-                if recording and patient and patients.setdefault(recording, patient) != patient:
-                    raise FormatError(
-                        f"{path} gives recording '{recording}' two patients", hint="name each recording once"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
+    for recording, patient in _pairs(path, "patient"):
+        if patients.setdefault(recording, patient) != patient:
+            raise FormatError(
+                f"{path} gives recording '{recording}' two patients", hint="name each recording once"
+            )
     return patients
 
 
-def prepare_file(file: File, recipe: Recipe) -> Prepared:
-    """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
-    rows: list[Row] = []
-    rejected: list[Rejection] = []
+def read_labels(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """Read what recordings show: a CSV with the columns `recording` and `label`, a line for each label of each.
+
+    Raises:
+        FormatError: the file cannot be read, or lacks a column.
+    """
+    labels: dict[str, tuple[str, ...]] = {}
+    for recording, label in _pairs(path, "label"):
+        before = labels.get(recording, ())
+        labels[recording] = before if label in before else (*before, label)
+    return labels
+
+
+def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str]]:
+    """Yield recording and value of each line of a CSV that has both."""
+    hint = f"write a CSV with the columns recording,{column}"
     try:
-        recordings = _read(file.path, recipe)
-        for k, recording in enumerate(recordings):
-            source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
-            _adapt(replace(recording, source=source), recipe, file.patient, rows, rejected)
-    except (PhysiolectError, OSError) as error:
-        rejected.append(_rejection(file, str(error)))
-    except Exception as error:
-        # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
-        rejected.append(_rejection(file, f"unexpected {type(error).__name__}: {error} (please report this)"))
-    return Prepared(file, tuple(rows), tuple(rejected))
-
-
-def _rejection(file: File, reason: str) -> Rejection:
-    """Return why a file was rejected, free of where it lies on this machine."""
-    return Rejection(
-        file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
-    )
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if missing := {"recording", column} - set(table.fieldnames or ()):
+                raise FormatError(f"{path} has no column '{min(missing)}'", hint=hint)
+            for line in table:
+                recording, value = (line["recording"] or "").strip(), (line[column] or "").strip()
+                if recording and value:
+                    yield recording, value
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
 
 
 def _listed(path: Path) -> list[Path]:
@@ -211,59 +178,6 @@ def _listed(path: Path) -> list[Path]:
         if path.is_file():
             return [path]  # one bad file must not stop the others: reading it will say what is wrong with it
         raise
-
-
-def _read(path: Path, recipe: Recipe) -> list[Recording]:
-    """Return the recordings of a file, with no more channels than are asked for by name."""
-    named = recipe.contract.channels if ANY_CHANNEL not in recipe.contract.channels else None
-    read = partial(
-        read_recordings,
-        path,
-        channels=recipe.channel or named,
-        modality=recipe.modality,
-        variable=recipe.variable,
-    )
-    if recipe.fs is None:
-        return list(read())
-    try:
-        return list(read(fs=recipe.fs))
-    except FormatError as error:
-        first = error
-    try:
-        return list(read())  # it may state another rate, which is then the right one
-    except FormatError as error:
-        raise FormatError(f"{first}; and without --fs: {error}", hint=first.hint) from error
-
-
-def _adapt(
-    recording: Recording,
-    recipe: Recipe,
-    patient: str | None,
-    rows: list[Row],
-    rejected: list[Rejection],
-) -> None:
-    """Add a recording's stretches between long gaps to `rows`, and those that do not fit to `rejected`."""
-    contract, source = recipe.contract, recording.source
-    channel = None if recipe.channel is None else recording.channels[0]  # the one that was read
-    try:
-        # A gap in a channel that nobody asked for must not cut the others.
-        recording = select_channels(recording, contract, channel)
-    except ContractError as error:
-        rejected.append(Rejection(source, str(error)))
-        return
-    stretches = split_at_gaps(recording, contract.max_gap)
-    for start, stretch in stretches:
-        try:
-            adapted, report = adapt(stretch, contract, channel, window="all")
-            rows.append(
-                Row.from_recording(adapted, source=source, start=start + report.start, patient=patient)
-            )
-        except PhysiolectError as error:
-            end = start + stretch.duration
-            where = source if len(stretches) == 1 else f"{source}, {start:.1f} to {end:.1f} s"
-            rejected.append(Rejection(where, str(error)))
-    if not stretches:
-        rejected.append(Rejection(source, "every sample is missing"))
 
 
 def _in_order(files: Sequence[File], recipe: Recipe, jobs: int) -> Generator[Prepared, None, None]:
@@ -315,13 +229,14 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _patient_of(name: str, patients: Mapping[str, str]) -> str | None:
+def _known_of(name: str, known: Mapping[str, Known]) -> Known | None:
+    """Return what is known of a recording under the longest ending of its name."""
     path = PurePosixPath(name)
     for k in range(len(path.parts)):  # the longest ending first: it says most
         ending = PurePosixPath(*path.parts[k:])
         for key in (str(ending), str(ending.with_suffix(""))):
-            if key in patients:
-                return patients[key]
+            if key in known:
+                return known[key]
     return None
 
 
@@ -331,5 +246,5 @@ def _text(path: Path | str) -> str:
 
 
 def _digest(files: Sequence[File]) -> str:
-    content = json.dumps([[file.name, file.patient] for file in files])
+    content = json.dumps([[file.name, file.patient, *file.labels] for file in files])
     return hashlib.sha256(content.encode()).hexdigest()

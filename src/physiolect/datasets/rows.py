@@ -47,10 +47,18 @@ class Row:
     """ "ecg", "ppg", "ecog", or None where unknown."""
     patient: str | None = None
     """Whose recording it is; None where unknown."""
+    labels: tuple[str, ...] = ()
+    """What the recording shows, as far as anybody said."""
 
     @classmethod
     def from_recording(
-        cls, recording: Recording, *, source: str, start: float = 0.0, patient: str | None = None
+        cls,
+        recording: Recording,
+        *,
+        source: str,
+        start: float = 0.0,
+        patient: str | None = None,
+        labels: tuple[str, ...] = (),
     ) -> Row:
         """Return a recording as a row, each sample within half a step of its value.
 
@@ -69,6 +77,7 @@ class Row:
             start=start,
             modality=recording.modality,
             patient=patient,
+            labels=labels,
         )
 
     def recording(self) -> Recording:
@@ -122,6 +131,7 @@ def arrow_schema(metadata: dict[str, str]) -> pa.Schema:
             pa.field("start", pa.float64(), nullable=False),
             pa.field("modality", pa.string()),
             pa.field("patient", pa.string()),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
         ],
         metadata=metadata,
     )
@@ -146,6 +156,7 @@ def arrow_table(rows: Sequence[Row], metadata: dict[str, str]) -> pa.Table:
         [row.start for row in rows],
         [row.modality for row in rows],
         [row.patient for row in rows],
+        [row.labels for row in rows],
     ]
     arrays = [
         column if isinstance(column, pa.Array) else pa.array(column, field.type)

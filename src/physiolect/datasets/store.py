@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.config import to_dict
-from physiolect.contract import InputContract
+from physiolect.contract import InputContract, Remark
 from physiolect.datasets.manifest import (
     Manifest,
     Rejection,
@@ -105,6 +105,11 @@ class Store:
         """Files, and stretches of files, that did not enter the store, with the reason."""
         return tuple(rejection for manifest in self.manifests for rejection in manifest.rejected)
 
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What is remarkable about recordings' quality, whether they entered the store or not."""
+        return tuple(remark for manifest in self.manifests for remark in manifest.remarks)
+
     @cached_property
     def sources(self) -> list[str]:
         """Name of the recording each row comes from, (rows,)."""
@@ -114,6 +119,11 @@ class Store:
     def patients(self) -> list[str | None]:
         """Patient of each row, or None where unknown, (rows,)."""
         return [patient for table in self._tables for patient in table["patient"].to_pylist()]
+
+    @cached_property
+    def labels(self) -> list[tuple[str, ...]]:
+        """Labels of each row, (rows,)."""
+        return [tuple(labels) for table in self._tables for labels in table["labels"].to_pylist()]
 
     @cached_property
     def starts(self) -> NDArray[np.float64]:
@@ -154,6 +164,7 @@ class Store:
             start=cells["start"],
             modality=cells["modality"],
             patient=cells["patient"],
+            labels=tuple(cells["labels"]),
         )
 
     def recording(self, row: int) -> Recording:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from physiolect.config import to_dict
-from physiolect.contract import InputContract
+from physiolect.contract import InputContract, Remark
 from physiolect.datasets.manifest import (
     Header,
     Manifest,
@@ -68,6 +68,8 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self._shards: list[Shard] = []
         self._rejected: list[Rejection] = []
+        self._remarks: list[Remark] = []
+        self._dropped = 0
         self._n_files = 0
         self._manifest: Manifest | None = None
         self._clear()
@@ -82,13 +84,23 @@ class StoreWriter:
         if kind is None:
             self.finish()
 
-    def add(self, file: str, rows: Iterable[Row], rejected: Iterable[Rejection] = ()) -> None:
-        """Add what a file gave: its rows, and what of it was rejected."""
+    def add(
+        self,
+        file: str,
+        rows: Iterable[Row],
+        rejected: Iterable[Rejection] = (),
+        *,
+        remarks: Iterable[Remark] = (),
+        dropped: int = 0,
+    ) -> None:
+        """Add what a file gave: its rows, what was rejected or is remarkable, and how many samples were dropped."""
         if self.complete or file in self.finished:
             raise ValueError(f"file '{file}' was added before, or the store is complete")
         self.finished.add(file)
         self._pending_files.append(file)
         self._pending_rejected.extend(rejected)
+        self._pending_remarks.extend(remarks)
+        self._pending_dropped += dropped
         for row in rows:
             self._pending.append(row)
             self._pending_bytes += row.samples.nbytes
@@ -118,6 +130,8 @@ class StoreWriter:
             self._n_files + len(self._pending_files),
             tuple(self._shards),
             (*self._rejected, *self._pending_rejected),
+            (*self._remarks, *self._pending_remarks),
+            self._dropped + self._pending_dropped,
         )
         self._manifest.write(self.path)
         return self._manifest
@@ -127,12 +141,21 @@ class StoreWriter:
         self._pending_bytes = 0
         self._pending_files: list[str] = []
         self._pending_rejected: list[Rejection] = []
+        self._pending_remarks: list[Remark] = []
+        self._pending_dropped = 0
 
     def _close_shard(self) -> None:
         import pyarrow as pa
 
         path = self.path / self.part.shard_name(len(self._shards))
-        about = ShardHeader(self.header, self.part, tuple(self._pending_files), tuple(self._pending_rejected))
+        about = ShardHeader(
+            self.header,
+            self.part,
+            tuple(self._pending_files),
+            tuple(self._pending_rejected),
+            tuple(self._pending_remarks),
+            self._pending_dropped,
+        )
         metadata = {"physiolect": json.dumps(to_dict(about), sort_keys=True, ensure_ascii=False)}
         table = arrow_table(self._pending, metadata)
         temporary = path.with_name(f".{path.name}.tmp")
@@ -145,6 +168,8 @@ class StoreWriter:
     def _count(self, path: Path, about: ShardHeader, rows: int, samples: int) -> None:
         self._shards.append(Shard(path.name, rows, samples, path.stat().st_size, sha256_of(path)))
         self._rejected.extend(about.rejected)
+        self._remarks.extend(about.remarks)
+        self._dropped += about.dropped
         self._n_files += len(about.files)
 
     def _take_up(self) -> None:

@@ -2,14 +2,20 @@
 
 from physiolect.signals.filters import filter_band, settling_samples
 from physiolect.signals.gaps import bridge_gaps, find_gaps
+from physiolect.signals.percentiles import Percentiles
+from physiolect.signals.preprocessing import preprocess
 from physiolect.signals.resampling import kernel_reach, rate_ratio, resample
+from physiolect.signals.windows import segments
 
 __all__ = [
+    "Percentiles",
     "bridge_gaps",
     "filter_band",
     "find_gaps",
     "kernel_reach",
+    "preprocess",
     "rate_ratio",
     "resample",
+    "segments",
     "settling_samples",
 ]

@@ -1,0 +1,46 @@
+"""The range of a store's amplitudes, from the rows that train and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from physiolect.datasets.store import Store
+from physiolect.errors import ConfigError
+from physiolect.signals import Percentiles
+
+
+def amplitude_percentiles(
+    store: Store, rows: ArrayLike, percents: Sequence[float] = (1.0, 99.0)
+) -> tuple[float, ...]:
+    """Return percentiles over all samples of all channels of some rows, in the store's unit.
+
+    They are exact up to `signals.percentiles.EXACT_BELOW` samples, and within its RELATIVE_ERROR beyond; memory does
+    not grow with the number of rows.
+
+    Args:
+        store: where the signals are.
+        rows: the rows that train, as `split_rows` returns them: a percentile over the others would leak.
+        percents: which, from 0 to 100.
+
+    Raises:
+        ConfigError: there are no rows, or their channels have different units.
+    """
+    rows = np.asarray(rows, np.int64)
+    if not rows.size:
+        raise ConfigError(
+            f"percentiles of {store.path} were asked for over no rows", hint="give the rows that train"
+        )
+    gathered, units = Percentiles(), set[str | None]()
+    for row in rows.tolist():
+        recording = store.recording(row)
+        units.update(recording.units)
+        gathered.add(recording.signal)
+    if len(units) > 1:
+        raise ConfigError(
+            f"the rows of {store.path} are in {', '.join(sorted(map(str, units)))}, which have no common range",
+            hint="prepare it under a contract that names a unit",
+        )
+    return gathered.at(percents)

@@ -1,0 +1,222 @@
+"""How one file becomes rows: read, its leads arranged, made to fit, looked over and cut."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from physiolect.contract import (
+    ANY_CHANNEL,
+    InputContract,
+    Remark,
+    adapt,
+    arrange_leads,
+    available_leads,
+    quality_remarks,
+    select_channels,
+    split_at_gaps,
+)
+from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.rows import Row
+from physiolect.errors import ContractError, FormatError, PhysiolectError
+from physiolect.formats import read_recordings
+from physiolect.recording import Modality, Recording
+from physiolect.signals import segments
+from physiolect.signals.quality import RemarkKind
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How each file is read and made to fit."""
+
+    contract: InputContract
+    channel: str | None = None
+    """The one channel to take, by name, alias or number; None leaves it to the contract."""
+    fs: float | None = None
+    """Rate in Hz of files that state none."""
+    modality: Modality | None = None
+    """What files measure whose channels do not tell."""
+    variable: str | None = None
+    """Which variable of a MAT or NPZ file holds the signal."""
+    derive_limb: bool = False
+    """Compute missing limb leads out of I and II."""
+    zero_missing: bool = False
+    """Let leads that are still missing be zeros."""
+    segment: int | None = None
+    """Cut what fits into rows of so many samples, dropping what is left at the end; None keeps it whole."""
+    refuse: tuple[RemarkKind, ...] = ()
+    """Leave out recordings of which one of these is remarked."""
+
+    def provenance(self) -> dict[str, object]:
+        """Return what a store keeps of it beside its contract, as plain values."""
+        return {
+            "channel": self.channel,
+            "fs": self.fs,
+            "modality": self.modality,
+            "variable": self.variable,
+            "derive_limb": self.derive_limb,
+            "zero_missing": self.zero_missing,
+            "segment": self.segment,
+            "refuse": sorted(self.refuse),
+        }
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the channels that the contract asks for; None where it takes any one."""
+        return None if ANY_CHANNEL in self.contract.channels else self.contract.channels
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to prepare."""
+
+    name: str
+    """What the store calls it: free of where on this machine it lies."""
+    path: Path
+    patient: str | None = None
+    labels: tuple[str, ...] = ()
+    """What the recording shows, for every row of it."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a file gave."""
+
+    file: File
+    rows: tuple[Row, ...]
+    rejected: tuple[Rejection, ...]
+    remarks: tuple[Remark, ...] = ()
+    """What is remarkable about its recordings, kept or not."""
+    dropped: int = 0
+    """Samples in time, at the contract's rate, that fill no segment."""
+
+
+def prepare_file(file: File, recipe: Recipe) -> Prepared:
+    """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
+    work = _Work(file, recipe)
+    try:
+        recordings = _read(file.path, recipe)
+        for k, recording in enumerate(recordings):
+            source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
+            work.take(replace(recording, source=source))
+    except (PhysiolectError, OSError) as error:
+        work.rejected.append(_rejection(file, str(error)))
+    except Exception as error:
+        # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
+        reason = f"unexpected {type(error).__name__}: {error} (please report this)"
+        work.rejected.append(_rejection(file, reason))
+    return Prepared(file, tuple(work.rows), tuple(work.rejected), tuple(work.remarks), work.dropped)
+
+
+class _Work:
+    """What comes out of a file while its recordings are taken one by one."""
+
+    def __init__(self, file: File, recipe: Recipe) -> None:
+        self.file, self.recipe = file, recipe
+        self.rows: list[Row] = []
+        self.rejected: list[Rejection] = []
+        self.remarks: list[Remark] = []
+        self.dropped = 0
+
+    def take(self, recording: Recording) -> None:
+        """Add a recording's stretches between long gaps as rows, and those that do not fit as rejections."""
+        contract, source = self.recipe.contract, recording.source
+        channel = None if self.recipe.channel is None else recording.channels[0]  # the one that was read
+        try:
+            if self.recipe.derive_limb or self.recipe.zero_missing:
+                recording, contract = self._arrange(recording)
+            # A gap in a channel that nobody asked for must not cut the others.
+            recording = select_channels(recording, contract, channel)
+        except ContractError as error:
+            self.rejected.append(Rejection(source, str(error)))
+            return
+        remarks = quality_remarks(recording)
+        self.remarks += remarks
+        refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
+        if refused:
+            self.rejected.append(Rejection(source, "; ".join(refused)))
+            return
+        stretches = split_at_gaps(recording, contract.max_gap)
+        for start, stretch in stretches:
+            try:
+                adapted, report = adapt(stretch, contract, channel, window="all")
+                if contract != self.recipe.contract:
+                    adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
+                self.rows += self._cut(adapted, start + report.start)
+            except PhysiolectError as error:
+                end = start + stretch.duration
+                where = source if len(stretches) == 1 else f"{source}, {start:.1f} to {end:.1f} s"
+                self.rejected.append(Rejection(where, str(error)))
+        if not stretches:
+            self.rejected.append(Rejection(source, "every sample is missing"))
+
+    def _arrange(self, recording: Recording) -> tuple[Recording, InputContract]:
+        """Return the recording with the leads that there are, and the contract for these.
+
+        Zeros come last: filters and scales have no business with them.
+        """
+        recipe = self.recipe
+        if not recipe.zero_missing:
+            leads = recipe.contract.channels
+            return arrange_leads(recording, leads, derive_limb=recipe.derive_limb), recipe.contract
+        there = available_leads(recording, recipe.contract.channels, derive_limb=recipe.derive_limb)
+        if not there:
+            names = ", ".join(recipe.contract.channels)
+            raise ContractError(
+                f"the recording has none of {names}",
+                hint="is it an ECG with named leads, and the right contract?",
+            )
+        arranged = arrange_leads(recording, there, derive_limb=recipe.derive_limb)
+        return arranged, replace(recipe.contract, channels=there)
+
+    def _cut(self, adapted: Recording, start: float) -> list[Row]:
+        """Return what fits as one row, or as one a segment; each has the file's patient and labels."""
+        length = self.recipe.segment
+        as_row = partial(
+            Row.from_recording, source=adapted.source, patient=self.file.patient, labels=self.file.labels
+        )
+        if length is None:
+            return [as_row(adapted, start=start)]
+        pieces = segments(adapted.signal, length)
+        if not len(pieces):
+            raise ContractError(
+                f"{adapted.n_samples} samples at {adapted.fs:g} Hz fill no segment of {length}",
+                hint="give a shorter --segment",
+            )
+        rows = [
+            as_row(replace(adapted, signal=piece), start=start + k * length / adapted.fs)
+            for k, piece in enumerate(pieces)
+        ]
+        self.dropped += adapted.n_samples % length
+        return rows
+
+
+def _rejection(file: File, reason: str) -> Rejection:
+    """Return why a file was rejected, free of where it lies on this machine."""
+    return Rejection(
+        file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
+    )
+
+
+def _read(path: Path, recipe: Recipe) -> list[Recording]:
+    """Return the recordings of a file, with no more channels than are asked for by name."""
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    read = partial(
+        read_recordings,
+        path,
+        channels=recipe.channel or named,
+        modality=recipe.modality,
+        variable=recipe.variable,
+    )
+    if recipe.fs is None:
+        return list(read())
+    try:
+        return list(read(fs=recipe.fs))
+    except FormatError as error:
+        first = error
+    try:
+        return list(read())  # it may state another rate, which is then the right one
+    except FormatError as error:
+        raise FormatError(f"{first}; and without --fs: {error}", hint=first.hint) from error

@@ -1,0 +1,113 @@
+"""How usable a signal is: what is missing, flat, clipped or oddly large, and whether limb electrodes seem swapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.signals.filters import filter_band
+from physiolect.signals.gaps import bridge_gaps, find_gaps
+
+Signal = NDArray[np.floating]
+Swap = Literal["RA/LA", "RA/LL"]
+RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap"]
+REMARK_KINDS: tuple[RemarkKind, ...] = ("missing", "flat", "clipped", "amplitude", "swap")
+"""What may be remarked of a recording."""
+
+_FLAT = 1.0  # seconds at one value
+_PLATEAU = 0.02  # seconds at a lead's highest or lowest value: what is cut off is flat and has edges
+_LONG_PLATEAU = 0.2  # seconds after which a plateau needs no edges
+_EDGE = 3  # steps of the converter
+_BEATS = (0.5, 30.0)  # Hz
+_OPPOSITE = -0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """What was measured of each lead, (channels,) each."""
+
+    missing: NDArray[np.float64]
+    """Share of samples that are missing or infinite."""
+    flat: NDArray[np.float64]
+    """Share of samples in stretches of a second or more at one value."""
+    clipped: NDArray[np.float64]
+    """Share of samples at the highest or the lowest value, where the lead was cut off there."""
+    largest: NDArray[np.float64]
+    """Farthest that a sample lies from the lead's median; 0 where there is no sample."""
+
+
+def measure_quality(signal: Signal, fs: float) -> Quality:
+    """Measure each lead of a signal (channels, time) at fs Hz.
+
+    A lead counts as cut off where it stays at its highest (or lowest) value for 20 ms, twice or more, and comes or
+    goes there by three steps of its converter at once, as a smooth peak does not; or where it stays for 0.2 s.
+    """
+    missing, flat, clipped, largest = np.zeros((4, len(signal)))
+    for row, lead in enumerate(signal):
+        present = lead[np.isfinite(lead)].astype(np.float64)
+        missing[row] = 1 - present.size / max(1, lead.size)
+        if not present.size:
+            continue
+        start, stop = _runs(lead)
+        length = stop - start
+        flat[row] = length[length >= _FLAT * fs].sum() / lead.size
+        clipped[row] = _clipped(lead, start, stop, fs) / lead.size
+        largest[row] = np.abs(present - np.median(present)).max()
+    return Quality(missing, flat, clipped, largest)
+
+
+def limb_swap(one: Signal, two: Signal, v6: Signal, fs: float) -> Swap | None:
+    """Return which limb electrodes seem swapped, going by leads I, II and V6, each (time,).
+
+    Both limb leads usually point the way V6 does, and aVR against it. Where lead I opposes V6 (correlation below -0.5
+    between 0.5 and 30 Hz), right and left arm may be swapped; where lead II does and aVR does not, right arm and left
+    leg. It is a hint: a heart that lies otherwise looks the same, and other swaps are not seen.
+    """
+    leads = np.stack([one, two, v6]).astype(np.float64)  # (3, time)
+    leads[~np.isfinite(leads)] = np.nan
+    if np.isnan(leads).all(axis=1).any() or leads.shape[1] < fs:
+        return None
+    low, high = _BEATS
+    whole = bridge_gaps(leads, find_gaps(leads))
+    leads = filter_band(whole, fs, (low, high if high < fs / 2 else None)).astype(np.float64, copy=False)
+    leads -= leads.mean(axis=1, keepdims=True)
+    size = np.linalg.norm(leads, axis=1)
+    if (size < 1e-9).any():  # a flat lead points nowhere
+        return None
+    along = leads[:2] @ leads[2]
+    one_and_v6, two_and_v6 = along / size[:2] / size[2]
+    if one_and_v6 < _OPPOSITE and one_and_v6 < two_and_v6:
+        return "RA/LA"
+    return "RA/LL" if two_and_v6 < _OPPOSITE and along.sum() < 0 else None
+
+
+def _runs(lead: Signal) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each stretch of one value begins, and where it ends; a missing sample is one by itself."""
+    edges = np.flatnonzero(lead[1:] != lead[:-1]) + 1
+    bounds = np.concatenate([[0], edges, [len(lead)]]).astype(np.int64)
+    return bounds[:-1], bounds[1:]
+
+
+def _clipped(lead: Signal, start: NDArray[np.int64], stop: NDArray[np.int64], fs: float) -> int:
+    """Count the samples at which a lead was cut off."""
+    if len(start) == 1:  # flat throughout
+        return 0
+    value = lead[start].astype(np.float64)  # (runs,)
+    step = np.abs(np.diff(value, prepend=value[1], append=value[-2]))  # (runs + 1,)
+    into, out = step[:-1], step[1:]
+    steps = step[np.isfinite(step) & (step > 0)]
+    if not steps.size:
+        return 0
+    edge = _EDGE * steps.min() * (1 - 1e-6)  # less what float32 rounds off
+    length, count = stop - start, 0
+    plateau = (length >= max(4, ceil(_PLATEAU * fs))) & (length < _FLAT * fs)  # longer ones count as flat
+    for extreme in (np.nanmax(value), np.nanmin(value)):
+        there = plateau & (value == extreme)
+        steep = there & ((into >= edge) | (out >= edge))
+        if steep.sum() >= 2 or (there & (length >= _LONG_PLATEAU * fs)).any():
+            count += int(length[there].sum())
+    return count

@@ -1,0 +1,142 @@
+"""One file to rows: its leads arranged, looked over, cut, and labelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect.contract import PRESETS, InputContract, adapt, arrange_leads
+from physiolect.datasets import open_store
+from physiolect.datasets.prepare import list_files, prepare_store, read_labels
+from physiolect.datasets.recipe import File, Recipe, prepare_file
+from physiolect.errors import FormatError
+from physiolect.formats import read_recording, write_recording
+from physiolect.recording import LEADS, Recording
+
+PLAIN = InputContract(
+    fs=250.0, min_samples=100, max_samples=2500, modality="ecg", channels=("II", "V1"), unit="mV"
+)
+
+
+def write(path: Path, *, seconds: float = 10, fs: float = 500, channels: tuple[str, ...] = LEADS) -> Path:
+    rng = np.random.default_rng(list(path.stem.encode()))
+    signal = rng.standard_normal((len(channels), round(seconds * fs))).cumsum(axis=1) / 50
+    write_recording(Recording(signal, fs, channels, unit="mV"), path)
+    return path
+
+
+@pytest.mark.parametrize("length", [250, 500, 1250, 2500])
+def test_segments_are_the_recording_piece_by_piece(tmp_path: Path, length: int) -> None:
+    path = write(tmp_path / "a.npz", seconds=10.5)
+    whole = prepare_file(File("a", path, "p1", ("NORM", "SR")), Recipe(PLAIN))
+    cut = prepare_file(File("a", path, "p1", ("NORM", "SR")), Recipe(PLAIN, segment=length))
+    (row,) = whole.rows
+    assert (len(cut.rows), cut.dropped) == (2625 // length, 2625 % length)
+    assert whole.dropped == 0
+    for k, piece in enumerate(cut.rows):
+        stretch = row.recording().signal[:, k * length : (k + 1) * length]
+        step = np.maximum(row.scale, piece.scale)[:, np.newaxis]
+        assert (np.abs(piece.recording().signal - stretch) <= 1.01 * step).all()
+        assert piece.start == pytest.approx(k * length / 250)
+        assert (piece.source, piece.patient, piece.labels) == ("a", "p1", ("NORM", "SR"))
+
+
+def test_a_recording_shorter_than_a_segment_is_told(tmp_path: Path) -> None:
+    prepared = prepare_file(File("a", write(tmp_path / "a.npz", seconds=2)), Recipe(PLAIN, segment=501))
+    assert not prepared.rows
+    assert "500 samples at 250 Hz fill no segment of 501" in prepared.rejected[0].reason
+    assert prepared.dropped == 0
+
+
+def test_labels_and_remarks_and_what_was_dropped_are_in_the_store(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abc":
+        write(folder / f"{name}.npz", seconds=5.2)
+    spoilt = read_recording(folder / "b.npz")
+    spoilt.signal[spoilt.index("V1"), 100:900] = 0.2
+    write_recording(spoilt, folder / "b.npz")
+    (tmp_path / "labels.csv").write_text("recording,label\na,NORM\nin/b.npz,MI\nb,AFIB\na,SR\na,NORM\n")
+    files = list_files([folder], labels=read_labels(tmp_path / "labels.csv"))
+    recipe = Recipe(PLAIN, segment=500)
+    for out, shard_bytes in (("one", 1), ("two", 2**26)):  # a shard a file, and one for all
+        manifest = prepare_store(files, tmp_path / out, recipe, jobs=1, shard_bytes=shard_bytes)
+        assert manifest.dropped == 3 * 300
+        store = open_store(tmp_path / out, verify=True)
+        assert store.labels == [("NORM", "SR")] * 2 + [("MI",)] * 2 + [()] * 2
+        assert store.row(2).labels == ("MI",)
+        assert [(remark.source, remark.kind) for remark in store.remarks] == [("in/b.npz", "flat")]
+    prepare_store(files, tmp_path / "refused", replace(recipe, refuse=("flat", "swap")), jobs=1)
+    refused = open_store(tmp_path / "refused")
+    assert set(refused.sources) == {"in/a.npz", "in/c.npz"}
+    assert "V1 is flat for" in refused.rejected[0].reason
+    assert len(refused.remarks) == 1
+
+
+def test_remarks_survive_an_interruption(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abcd":
+        recording = read_recording(write(folder / f"{name}.npz", seconds=5.2))
+        recording.signal[recording.index("V1"), 100:900] = 0.2
+        write_recording(recording, folder / f"{name}.npz")
+
+    def stop(prepared: object) -> None:
+        raise KeyboardInterrupt
+
+    files, recipe = list_files([folder]), Recipe(PLAIN, segment=500)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            prepare_store(files, tmp_path / "out", recipe, jobs=1, shard_bytes=1, on_file=stop)
+    manifest = prepare_store(files, tmp_path / "out", recipe, jobs=1, shard_bytes=1)
+    once = prepare_store(files, tmp_path / "once", recipe, jobs=1, shard_bytes=1)
+    assert manifest == once
+    assert (len(manifest.remarks), manifest.dropped) == (4, 1200)
+
+
+def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> None:
+    file = File("a", write(tmp_path / "a.npz", channels=("II", "I", "V1", "V2")))
+    twelve = replace(PLAIN, channels=LEADS)
+    refused = prepare_file(file, Recipe(twelve))
+    assert not refused.rows
+    assert "III" in refused.rejected[0].reason
+    half = prepare_file(file, Recipe(twelve, derive_limb=True))
+    assert not half.rows
+    assert "no lead V3, V4, V5, V6" in half.rejected[0].reason
+    (row,) = prepare_file(file, Recipe(twelve, derive_limb=True, zero_missing=True)).rows
+    recording = row.recording()
+    assert recording.channels == LEADS
+    assert np.flatnonzero(~recording.signal.any(axis=1)).tolist() == [8, 9, 10, 11]
+    one, two, three = recording.signal[:3]
+    np.testing.assert_allclose(three, two - one, atol=2e-3)
+    (row,) = prepare_file(file, Recipe(twelve, zero_missing=True)).rows
+    assert np.flatnonzero(~row.samples.any(axis=1)).tolist() == [2, 3, 4, 5, 8, 9, 10, 11]
+    nothing = prepare_file(
+        File("b", write(tmp_path / "b.npz", channels=("x",))), Recipe(twelve, zero_missing=True)
+    )
+    assert "has none of I, II" in nothing.rejected[0].reason
+
+
+def test_the_ecg_byte_contract_cleans_what_it_takes(data: Path) -> None:
+    path = data / "cinc" / "cinc2021" / "E07500.hea"
+    contract = PRESETS["ecg-byte"]
+    (row,) = prepare_file(File("E07500", path), Recipe(contract, segment=2500)).rows
+    from physiolect.signals import preprocess
+
+    recording = read_recording(path)
+    clean, _ = preprocess(arrange_leads(recording).signal, recording.fs)
+    assert (row.samples.shape, row.fs, row.units[0]) == ((12, 2500), 250.0, "mV")
+    np.testing.assert_allclose(row.recording().signal, clean, atol=row.scale.max())
+    last, report = adapt(recording, replace(contract, max_samples=500))
+    np.testing.assert_allclose(last.signal, clean[:, -500:], atol=1e-6)
+    assert "as ECG-Byte does (modern), 500 -> 250 Hz" in str(report)
+
+
+def test_a_csv_without_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("recording,diagnosis\na,b\n")
+    with pytest.raises(FormatError, match="no column 'label'") as caught:
+        read_labels(tmp_path / "x.csv")
+    assert "recording,label" in str(caught.value.hint)
