@@ -22,7 +22,7 @@ _MOST_SYMBOLS = 16_000_000
 class Encoding:
     """Words as tokens."""
 
-    ids: NDArray[np.int32]
+    ids: NDArray[np.integer]
     """(tokens,), word after word."""
     spans: NDArray[np.int64]
     """Where each token begins and ends among the symbols, (tokens, 2); one begins where the one before ends."""
