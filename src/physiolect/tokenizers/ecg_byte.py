@@ -154,9 +154,14 @@ class EcgByteTokenizer:
         return self.first_merge + len(self.merges)
 
     @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest amplitude that letters tell apart from what lies beyond, in `unit`."""
+        return self.percentiles[0] - _MARGIN, self.percentiles[1] + _MARGIN
+
+    @property
     def step(self) -> float:
         """Width of a letter's bin, in `unit`."""
-        low, high = self._range
+        low, high = self.range
         return (high - low + _TINY) / len(self.alphabet)
 
     def contract(self, *, max_samples: int = 2**40) -> InputContract:
@@ -176,7 +181,7 @@ class EcgByteTokenizer:
 
         Source: Han et al. 2024, arXiv:2412.14373; order of operations as in the authors' code.
         """
-        low, high = self._range
+        low, high = self.range
         scaled = (np.asarray(signal, np.float64) - low) / (high - low + _TINY)
         scaled *= len(self.alphabet)
         np.clip(scaled, 0, len(self.alphabet) - 1, out=scaled)
@@ -305,10 +310,6 @@ class EcgByteTokenizer:
         theirs.decoder = library.decoders.Fuse()
         return theirs
 
-    @property
-    def _range(self) -> tuple[float, float]:
-        return self.percentiles[0] - _MARGIN, self.percentiles[1] + _MARGIN
-
     @cached_property
     def _ids(self) -> NDArray[np.int64]:
         """Id of each token, letters first and then merges, (tokens,)."""
@@ -344,7 +345,7 @@ class EcgByteTokenizer:
     def _amplitudes(self, symbols: NDArray[np.uint16], preset: Preset | None) -> NDArray[np.float32]:
         preset = preset or self.preset
         check_option("preset", preset, ("modern", "published"))
-        low, high = self._range
+        low, high = self.range
         bins = np.arange(len(self.alphabet), dtype=np.float64)
         if preset == "published":
             values = low + bins / (len(self.alphabet) - 1) * (high - low)
@@ -374,7 +375,7 @@ class EcgByteTokenizer:
 
     def _problems(self) -> list[str]:
         found = []
-        low, high = self._range
+        low, high = self.range
         if not (isfinite(low) and isfinite(high) and low < high):
             found.append(f"percentiles {self.percentiles} enclose no range")
         if not 2 <= len(self.alphabet) <= 256 or len(set(self.alphabet)) < len(self.alphabet):
