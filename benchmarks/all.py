@@ -14,7 +14,7 @@ import torch
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NAMES = ("forward", "generate", "train_step", "attention", "imports")
+NAMES = ("forward", "generate", "train_step", "attention", "bpe", "imports")
 
 
 def main() -> None:

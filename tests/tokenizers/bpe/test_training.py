@@ -175,6 +175,13 @@ def test_refusals() -> None:
             train_bpe([record], n_symbols=26, n_merges=1, memory=size)
 
 
+def test_more_symbols_than_an_index_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = training._Room(tokens=10, positions=100, pairs=100, listed=100, table_bytes=100)
+    monkeypatch.setattr(training._Room, "of", classmethod(lambda cls, memory: room))
+    with pytest.raises(ConfigError, match="11 symbols are more than an index"):
+        train_bpe([np.zeros(9, np.uint8)], n_symbols=1, n_merges=1)
+
+
 def test_sizes() -> None:
     assert [bytes_of(size) for size in ("256MB", "256 mb", "0.25GB", "20000KiB", 10**9)] == [
         256 * 10**6,

@@ -125,6 +125,11 @@ def train_bpe(
     found = _Found(n_symbols, n_merges, on_merges)
     if memory is None:
         tokens = np.concatenate(list(sequence))
+        if len(tokens) > room.tokens:
+            raise ConfigError(
+                f"{len(tokens)} symbols are more than an index in memory can count",
+                hint='name how much memory training may take, such as memory="64GB"',
+            )
     else:
         with Spool(sequence, scratch) as spool:
             _merge_on_disk(spool, found, room, min_count)
