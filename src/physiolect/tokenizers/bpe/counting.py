@@ -69,7 +69,7 @@ def count_sequence(
     return Counts(keys[order], counts[order], floor)
 
 
-def next_merges(known: Counts, first_id: int, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def next_merges(known: Counts, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return as many of the next merges as the counts prove, at least one.
 
     Merging a, b to c takes occurrences from pairs that begin with b or end with a, and from no others: their counts

@@ -15,7 +15,7 @@ Method = Literal["greedy", "bpe"]
 METHODS: tuple[Method, ...] = ("greedy", "bpe")
 
 _MOST_SYMBOLS = 16_000_000
-"""Over all tokens; the trie's places must count below 2 ** 31."""
+"""Over all tokens: far more than training makes, and few enough to be laid out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +68,12 @@ class PairEncoder:
         lengths = [1] * self.n_symbols
         for left, right in self.pairs.tolist():
             lengths.append(lengths[left] + lengths[right])
-        if sum(lengths) > _MOST_SYMBOLS:
+        most = min(
+            _MOST_SYMBOLS, 2**31 // self.n_symbols - self.n_tokens - 2
+        )  # the trie counts its places in int32
+        if sum(lengths) > most:
             raise ConfigError(
-                f"the tokens hold {sum(lengths)} symbols in all, more than the {_MOST_SYMBOLS} that are looked up",
+                f"the tokens hold {sum(lengths)} symbols in all, more than the {most} that are looked up",
                 hint="train with fewer merges, or on shorter words",
             )
         return np.array(lengths, np.int64)

@@ -182,7 +182,7 @@ class _Found:
 
     def add(self, known: Counts) -> list[tuple[int, int, int]]:
         """Take what the counts prove to come next, and return it as left, right and new id."""
-        pairs, counts = next_merges(known, self.next_id, min(_BATCH, len(self.pairs) - self.n))
+        pairs, counts = next_merges(known, min(_BATCH, len(self.pairs) - self.n))
         n, first = len(pairs), self.next_id
         self.pairs[self.n : self.n + n], self.counts[self.n : self.n + n] = pairs, counts
         self.advance(n)
