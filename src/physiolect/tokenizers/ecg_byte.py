@@ -182,9 +182,11 @@ class EcgByteTokenizer:
         Source: Han et al. 2024, arXiv:2412.14373; order of operations as in the authors' code.
         """
         low, high = self.range
-        scaled = (np.asarray(signal, np.float64) - low) / (high - low + _TINY)
+        scaled = np.subtract(signal, low, dtype=np.float64)
+        scaled /= high - low + _TINY  # in place: half of the time would go into fetching memory
         scaled *= len(self.alphabet)
-        np.clip(scaled, 0, len(self.alphabet) - 1, out=scaled)
+        np.maximum(scaled, 0, out=scaled)
+        np.minimum(scaled, len(self.alphabet) - 1, out=scaled)
         return scaled.astype(np.uint8)
 
     def encode(self, signal: NDArray[Any], *, fs: float) -> NDArray[np.integer]:
