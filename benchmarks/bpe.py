@@ -8,7 +8,8 @@ otherwise touches only what a merge changes.
 The authors' encoder takes the longest token that matches from a trie that it builds at each call; here of Python's
 dicts, where theirs is compiled. `tokenizers` merges as byte-pair encoding is defined, and so does our second method,
 with the same ids. Our default, the longest match, gives other ids: it is set against `tokenizers` for what a record
-costs, and against the trie for its ids.
+costs, and against the trie for its ids. The records are PTB-XL's at 250 Hz where PHYSIOLECT_DATA is set, and made ones
+elsewhere.
 """
 
 from __future__ import annotations
