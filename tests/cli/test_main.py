@@ -175,3 +175,23 @@ def test_the_process_exits_with_the_code():
     done = run("import sys; sys.argv = ['physiolect', 'nothing']; import physiolect.__main__")
     assert done.returncode == 2
     assert done.stderr.startswith("error: there is no verb 'nothing'\nhint: ")
+
+
+@pytest.mark.parametrize("words", [["tokenize"], ["tokenize", "--help"]])
+def test_verbs_that_begin_alike_are_listed_together(words, capsys):
+    assert cli.main(words) == 0
+    out = capsys.readouterr().out
+    assert all((f"  {verb} " in out) == verb.startswith("tokenize ") for verb in cli.VERBS)
+
+
+def test_a_slip_in_the_second_word_is_told(capsys):
+    assert cli.main(["tokenize", "trian", "store"]) == 2
+    assert (
+        "there is no verb 'tokenize trian'\nhint: did you mean 'physiolect tokenize train'?"
+        in capsys.readouterr().err
+    )
+
+
+def test_help_of_a_verb_of_two_words(capsys):
+    assert cli.main(["tokenize", "train", "--help"]) == 0
+    assert "usage: physiolect tokenize train STORE --out OUT" in capsys.readouterr().out

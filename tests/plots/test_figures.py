@@ -9,11 +9,20 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.figure import Figure
 
 from physiolect import synthetic
-from physiolect.plots import continuation_figure, forecast_figure, loss_figure, recording_figure
+from physiolect.plots import (
+    Shape,
+    continuation_figure,
+    forecast_figure,
+    loss_figure,
+    recording_figure,
+    token_shapes_figure,
+    token_track_figure,
+    token_use_figure,
+)
 from physiolect.recording import Annotations, Recording
 
 RNG = np.random.default_rng(0)
@@ -31,6 +40,11 @@ def drawn(figure: Figure, label: str) -> np.ndarray:
     return np.asarray(line.get_xydata())
 
 
+def track(signal: np.ndarray) -> Figure:
+    spans = [[0, 20], [20, 21], [21, 70], [70, 100]]  # the third crosses from lead to lead
+    return token_track_figure(signal, spans, fs=100, channels=("I", "II"), unit="mV", start=3, title="t")
+
+
 FIGURES = {
     "continuation": lambda: continuation_figure(
         CONTEXT, SAMPLES, fs=100, unit="mV", title="t", truth=SAMPLES[0]
@@ -38,6 +52,13 @@ FIGURES = {
     "loss": lambda: loss_figure((np.arange(5), np.ones(5)), ([], []), {"unigram": 3.4}),
     "forecast": lambda: forecast_figure(["a", "b"], [2.0, 1.0], [(1.9, 2.1), (0.9, 1.1)]),
     "recording": lambda: recording_figure(synthetic.ecg(seconds=5, fs=100)),
+    "token shapes": lambda: token_shapes_figure(
+        {"longest": [Shape(f"{k}", RNG.normal(0, 1, 5).astype(np.float32)) for k in range(8)], "none": []},
+        fs=250,
+        unit="mV",
+    ),
+    "token use": lambda: token_use_figure([5, 0, 3, 1], [4, 5], seconds=[10, 10]),
+    "token track": lambda: track(np.zeros((2, 50))),
 }
 
 
@@ -147,3 +168,35 @@ def test_a_long_recording_keeps_its_extremes_and_its_gaps() -> None:
     hole = line[np.isnan(line[:, 1]), 0]
     assert hole.min() == pytest.approx(600, abs=1.5)
     assert hole.max() == pytest.approx(620, abs=1.5)
+
+
+def test_a_track_shows_each_token_on_its_lead_from_where_it_begins() -> None:
+    figure = track(np.arange(100.0).reshape(2, 50))
+    first, second = (
+        next(c for c in axes.collections if isinstance(c, LineCollection)) for axes in figure.axes[:2]
+    )
+    for lead, expected in (first, [(3, 20), (3.2, 21), (3.21, 49)]), (second, [(3, 70), (3.2, 99)]):
+        found = [(piece[0, 0], piece[-1, 1]) for piece in lead.get_segments()]
+        np.testing.assert_allclose(found, expected)
+    assert len({tuple(colour) for colour in first.get_colors()}) == 3  # tokens of three lengths
+    assert "mV" in texts(figure)
+    assert figure.axes[-1].get_ylabel() == "length of a token in seconds"
+
+
+def test_tokens_are_drawn_in_seconds_on_one_scale_of_amplitude() -> None:
+    shapes = [Shape("7", np.array([0.5, -0.5], np.float32)), Shape("9", np.full(50, 0.25, np.float32))]
+    figure = token_shapes_figure({"longest": shapes}, fs=250, unit="mV")
+    first, second = figure.axes[:2]
+    assert first.get_xlim() == second.get_xlim() == pytest.approx((0, 0.2))
+    assert first.get_ylim() == second.get_ylim()
+    assert first.patches[0].get_data().edges.tolist() == [0, 0.004, 0.008]
+    assert {"longest", "7", "9", "seconds", "mV"} <= set(texts(figure).split("\n"))
+
+
+def test_use_is_told_by_rank_and_by_recording() -> None:
+    figure = token_use_figure([1, 0, 6, 2, 1], [100, 300, 110], seconds=[10, 10, 10])
+    line = figure.axes[0].lines[0].get_xydata()
+    assert line.tolist() == [[1, 6], [2, 2], [3, 1], [4, 1]]
+    assert "1 token is" in texts(figure)
+    assert "median 110" in texts(figure)
+    assert "Tokens a second" in texts(token_use_figure([1], [100, 300], seconds=[10, 20]))

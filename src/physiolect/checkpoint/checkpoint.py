@@ -135,6 +135,11 @@ def load_folder(path: Path) -> Checkpoint:
             hint="the two come from different models",
         ) from error
     tokenizer = load_tokenizer(path / TOKENIZER_FILE)
+    if not isinstance(tokenizer, LevelTokenizer):
+        raise CheckpointError(
+            f"{path / TOKENIZER_FILE} holds an {type(tokenizer).__name__}, but the model of {CONFIG_FILE} reads levels",
+            hint="the two come from different models",
+        )
     if tokenizer.vocabulary_size != config.model.vocabulary_size:
         raise CheckpointError(
             f"{path / TOKENIZER_FILE} has {tokenizer.vocabulary_size} token ids, "

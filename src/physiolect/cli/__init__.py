@@ -19,11 +19,15 @@ VERBS: dict[str, str] = {
     "demo": "watch a small transformer learn ECG on this computer, from nothing to a report",
     "inspect": "show what a recording, store, tokenizer or checkpoint holds",
     "prepare": "turn recordings into a store to train on",
+    "tokenize train": "find ECG-Byte's tokens in a store of ECGs",
+    "tokenize encode": "turn a recording or a store into tokens",
+    "tokenize inspect": "show what a tokenizer's tokens are, and what they make of a store",
+    "tokenize track": "draw which token covers which stretch of a recording",
     "pretrain": "train a model on a store to continue signals",
     "generate": "continue a recording with a checkpoint",
     "convert": "turn published weights into a checkpoint, and back",
 }
-"""Verb -> what it does in one line; `physiolect.commands` holds a module of each name."""
+"""Verb -> what it does in one line; `physiolect.commands` holds a module for each, "a b" being a/b.py."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,18 +58,13 @@ def _dispatch(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"physiolect {__version__}")
         return 0
-    verb, *rest = words
-    if verb.startswith("-"):
-        raise ConfigError(f"there is no option '{verb}' before a verb", hint="physiolect VERB INPUT --option")
-    if verb not in VERBS:
-        near = closest(verb, VERBS)
-        raise ConfigError(
-            f"there is no verb '{verb}'",
-            hint=f"did you mean 'physiolect {near}'?" if near else f"the verbs are: {', '.join(VERBS)}",
-        )
+    verb, rest = _verb(words)
+    if not verb:
+        print(_overview(words[0]))
+        return 0
     # threads that wait should sleep: spinning, they stall small models wherever other work runs beside them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    command = import_module(f"physiolect.commands.{verb}")
+    command = import_module(f"physiolect.commands.{verb.replace(' ', '.')}")
     from physiolect.cli.options import Grammar
 
     grammar = Grammar(verb, command.Config)
@@ -75,15 +74,38 @@ def _dispatch(words: list[str]) -> int:
     return command.run(grammar.parse(rest)) or 0
 
 
-def _overview() -> str:
-    width = max(map(len, VERBS))
+def _verb(words: list[str]) -> tuple[str, list[str]]:
+    """Return the verb and what follows it; no verb where help is asked for several that begin alike."""
+    for n in (2, 1):
+        if " ".join(words[:n]) in VERBS:
+            return " ".join(words[:n]), words[n:]
+    first = words[0]
+    if first.startswith("-"):
+        raise ConfigError(
+            f"there is no option '{first}' before a verb", hint="physiolect VERB INPUT --option"
+        )
+    family = [verb for verb in VERBS if verb.startswith(f"{first} ")]
+    if family and words[1:2] in ([], ["--help"], ["-h"]):
+        return "", []
+    given = " ".join(words[:2]) if family else first
+    near = closest(given, family or VERBS)
+    raise ConfigError(
+        f"there is no verb '{given}'",
+        hint=f"did you mean 'physiolect {near}'?" if near else f"the verbs are: {', '.join(family or VERBS)}",
+    )
+
+
+def _overview(first: str = "") -> str:
+    """Return the page of all verbs, or of those whose first word is given."""
+    verbs = {verb: text for verb, text in VERBS.items() if not first or verb.startswith(f"{first} ")}
+    width = max(map(len, verbs))
     return "\n".join(
         [
             "Transformers that read and continue physiological signals.",
             "",
-            "usage: physiolect VERB INPUT [--option value ...]",
+            f"usage: physiolect {first + ' ' if first else ''}VERB INPUT [--option value ...]",
             "",
-            *(f"  {verb:{width}}  {summary}" for verb, summary in VERBS.items()),
+            *(f"  {verb:{width}}  {summary}" for verb, summary in verbs.items()),
             "",
             "  physiolect VERB --help   the options of a verb",
             "  physiolect --version     the version",

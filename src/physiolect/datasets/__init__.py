@@ -7,6 +7,7 @@ from physiolect.datasets.rows import Row
 from physiolect.datasets.selection import select_rows
 from physiolect.datasets.splits import row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
+from physiolect.datasets.tokens import TokenRow, TokenStore, write_tokens
 from physiolect.datasets.writer import StoreWriter
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Row",
     "Store",
     "StoreWriter",
+    "TokenRow",
+    "TokenStore",
     "WindowLoader",
     "amplitude_percentiles",
     "is_store",
@@ -21,4 +24,5 @@ __all__ = [
     "row_groups",
     "select_rows",
     "split_rows",
+    "write_tokens",
 ]

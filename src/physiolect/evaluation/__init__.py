@@ -2,12 +2,15 @@
 
 from physiolect.evaluation.bootstrap import bootstrap_interval, paired_difference
 from physiolect.evaluation.forecast import Autoregressive, RepeatLastBeat, Unigram, nll_of_model
+from physiolect.evaluation.tokens import TokenUse, measure_tokens
 
 __all__ = [
     "Autoregressive",
     "RepeatLastBeat",
+    "TokenUse",
     "Unigram",
     "bootstrap_interval",
+    "measure_tokens",
     "nll_of_model",
     "paired_difference",
 ]

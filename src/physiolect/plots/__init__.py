@@ -1,4 +1,4 @@
-"""Figures of recordings, continuations, training and forecasts; nothing else in the house draws.
+"""Figures of recordings, tokens, continuations, training and forecasts; nothing else in the house draws.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to its caller alone: no pyplot, no global state.
 `figure.savefig(path)` writes it.
@@ -7,6 +7,16 @@ Every function returns a `matplotlib.figure.Figure` that belongs to its caller a
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.forecast import forecast_figure
 from physiolect.plots.recording import recording_figure
+from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figure, token_use_figure
 from physiolect.plots.training import loss_figure
 
-__all__ = ["continuation_figure", "forecast_figure", "loss_figure", "recording_figure"]
+__all__ = [
+    "Shape",
+    "continuation_figure",
+    "forecast_figure",
+    "loss_figure",
+    "recording_figure",
+    "token_shapes_figure",
+    "token_track_figure",
+    "token_use_figure",
+]

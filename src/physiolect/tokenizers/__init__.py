@@ -5,37 +5,58 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from physiolect.config import from_dict
 from physiolect.errors import FormatError
+from physiolect.tokenizers.ecg_byte import EcgByteTokenizer
 from physiolect.tokenizers.levels import LevelScale, LevelTokenizer
 
-__all__ = ["FILE_NAME", "LevelScale", "LevelTokenizer", "load_tokenizer", "save_tokenizer"]
+__all__ = [
+    "FILE_NAME",
+    "EcgByteTokenizer",
+    "LevelScale",
+    "LevelTokenizer",
+    "SignalTokenizer",
+    "load_tokenizer",
+    "save_tokenizer",
+]
 
 FILE_NAME = "signal_tokenizer.json"
 
-_KINDS: dict[str, type[LevelTokenizer]] = {"levels": LevelTokenizer}
+SignalTokenizer = LevelTokenizer | EcgByteTokenizer
+
+_KINDS: dict[str, type[SignalTokenizer]] = {"levels": LevelTokenizer, "ecg_byte": EcgByteTokenizer}
 
 
-def save_tokenizer(tokenizer: LevelTokenizer, path: str | Path) -> None:
-    """Write a tokenizer to a JSON file."""
+def save_tokenizer(tokenizer: SignalTokenizer, path: str | Path) -> None:
+    """Write a tokenizer to a JSON file: a setting a line, and a merge a line."""
     (kind,) = (name for name, cls in _KINDS.items() if type(tokenizer) is cls)
-    Path(path).write_text(json.dumps({"kind": kind, **asdict(tokenizer)}, indent=2) + "\n", encoding="utf-8")
+    lines = [f'"{name}": {_json(value)}' for name, value in {"kind": kind, **asdict(tokenizer)}.items()]
+    Path(path).write_text("{\n  " + ",\n  ".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def load_tokenizer(path: str | Path) -> LevelTokenizer:
-    """Read a tokenizer from its JSON file.
+def load_tokenizer(path: str | Path) -> SignalTokenizer:
+    """Read a tokenizer from its JSON file, or from the folder that file lies in.
 
     Raises:
         FormatError: the file is missing or no tokenizer of ours.
         ConfigError: a setting is unknown, of the wrong type or out of range.
     """
     hint = f"pass a {FILE_NAME} written by physiolect"
+    path = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
     try:
-        fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        fields = json.loads(path.read_text(encoding="utf-8"))
         cls = _KINDS[fields.pop("kind")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(
             f"{path} is no signal tokenizer ({type(error).__name__}: {error})", hint=hint
         ) from error
     return from_dict(cls, fields, str(path))
+
+
+def _json(value: Any) -> str:
+    """Return a value in JSON on one line, or a list of lists with one of them a line."""
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,89 @@
+"""`physiolect tokenize encode INPUT --tokenizer TOK`: a recording or a store becomes tokens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from physiolect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from physiolect.datasets import Store, TokenRow
+    from physiolect.tokenizers import EcgByteTokenizer
+
+EXAMPLE = "physiolect tokenize encode store --tokenizer tokenizer --out tokens"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Turn a recording or a store into tokens."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("input",)
+
+    input: str
+    """A recording, or the folder of a store."""
+    tokenizer: str
+    """Folder or signal_tokenizer.json of an ECG-Byte tokenizer."""
+    out: str | None = None
+    """Folder of the tokenised store, for a store; a recording's tokens are printed as JSON."""
+    fs: float | None = None
+    """Sampling rate in Hz, for a recording whose file states none."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        from physiolect.datasets import is_store
+
+        found = []
+        if self.fs is not None and not 0 < self.fs < float("inf"):
+            found.append(f"--fs is {self.fs:g}, but must be above 0 Hz")
+        if is_store(self.input) and self.out is None:
+            found.append("--out is missing: name a folder for the tokenised store")
+        if not is_store(self.input) and self.out is not None:
+            found.append("--out is for a store; the tokens of a recording go to stdout")
+        return found
+
+
+def run(config: Config) -> None:
+    """Encode; ids go to stdout, or a whole store's to a folder."""
+    from physiolect.commands.tokenize.reading import ecg_byte, read_for
+    from physiolect.datasets import is_store, open_store, write_tokens
+
+    tokenizer = ecg_byte(config.tokenizer)
+    if is_store(config.input):
+        assert config.out is not None
+        written = write_tokens(config.out, tokenizer, _rows(open_store(config.input), tokenizer))
+        _say(f"wrote {len(written)} rows of tokens to {config.out}")
+        return
+    signal, report = read_for(tokenizer, config.input, fs=config.fs)
+    _say(f"{config.input}: {report}")
+    found = tokenizer.encode_with_spans(signal, fs=tokenizer.fs)
+    told = {
+        "input": config.input,
+        "channels": tokenizer.channels,
+        "fs": tokenizer.fs,
+        "samples": signal.shape[1],
+    }
+    print(json.dumps({**told, "ids": found.ids.tolist(), "spans": found.spans.tolist()}))
+
+
+def _rows(store: Store, tokenizer: EcgByteTokenizer) -> Iterator[TokenRow]:
+    """Encode a store row by row; its leads are put in the tokenizer's order by name."""
+    from physiolect.datasets import TokenRow
+
+    if store.contract.fs != tokenizer.fs:
+        raise ConfigError(
+            f"the store {store.path} is at {store.contract.fs:g} Hz, but the tokenizer reads {tokenizer.fs:g} Hz",
+            hint=f"prepare the recordings with a contract of {tokenizer.fs:g} Hz",
+        )
+    for number in range(len(store)):
+        row = store.row(number)
+        signal = row.recording().select(tokenizer.channels).signal
+        ids = tokenizer.encode(signal, fs=row.fs)
+        yield TokenRow(ids=ids, source=row.source, start=row.start, patient=row.patient)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,138 @@
+"""`physiolect tokenize train STORE --out TOK`: find the tokens of a store of ECGs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError, PhysiolectError
+
+if TYPE_CHECKING:
+    from physiolect.datasets import Store
+
+EXAMPLE = "physiolect tokenize train store --merges 3500 --out tokenizer"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Find the tokens of a store of ECGs."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("store",)
+
+    store: str
+    """Folder made by `physiolect prepare`, every row with the same leads."""
+    out: str
+    """Folder for signal_tokenizer.json."""
+    merges: int = 3500
+    """Tokens to find beside the 26 letters."""
+    boundary: Literal["lead", "record", "concat"] = "lead"
+    """What a token never crosses: the end of a lead, of a row, or nothing, as published."""
+    memory: str | None = None
+    """Memory that training may take, such as 256MB; with less the disk is used, for the same tokens."""
+    validation: float = 0.1
+    """Share of the patients that is left out of training, to measure compression on; 0 trains on all."""
+    seed: int = 0
+    """Another seed leaves out other patients."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        found = []
+        if not 0 <= self.merges <= 60_000:
+            found.append(f"--merges is {self.merges}, but must be from 0 to 60000")
+        if not 0 <= self.validation < 1:
+            found.append(f"--validation is {self.validation:g}, but must be from 0 to below 1")
+        if self.memory is not None:
+            from physiolect.tokenizers.bpe import bytes_of
+
+            try:
+                bytes_of(self.memory)
+            except PhysiolectError as error:
+                found.append(f"--{error}")
+        if Path(self.out).is_file():
+            found.append(f"--out '{self.out}' is a file, but a folder is needed")
+        return found
+
+
+def run(config: Config) -> None:
+    """Train, write the tokenizer, and say how well it does on patients that were left out."""
+    from physiolect.datasets import amplitude_percentiles, open_store, split_rows
+    from physiolect.evaluation import measure_tokens
+    from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
+
+    store = open_store(config.store)
+    channels, unit = _shared(store)
+    train, held_out = np.arange(len(store)), np.empty(0, np.int64)
+    if config.validation:
+        train, held_out = split_rows(store, config.validation, config.seed)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    low, high = amplitude_percentiles(store, train, (1, 99))
+    _say(
+        f"{len(train)} rows to train on; percentiles 1 and 99: {low:.4g} and {high:.4g} {unit or ''}".rstrip()
+    )
+    begun = time.perf_counter()
+    with _progress(config.merges) as on_merges:
+        tokenizer = EcgByteTokenizer.train(
+            _signals(store, train),
+            percentiles=(low, high),
+            n_merges=config.merges,
+            channels=channels,
+            fs=store.contract.fs,
+            unit=unit,
+            boundary=config.boundary,
+            memory=config.memory,
+            scratch=out,
+            on_merges=on_merges,
+        )
+    _say(f"found {len(tokenizer.merges)} merges in {time.perf_counter() - begun:.1f} s")
+    save_tokenizer(tokenizer, out / FILE_NAME)
+    if len(held_out):
+        use = measure_tokens(tokenizer, _signals(store, held_out), fs=tokenizer.fs)
+        _say(
+            f"{len(held_out)} rows left out: {use.compression:.2f} samples a token, {100 * use.used:.0f} % of the "
+            f"tokens in use, mean error {use.mean_error:.4f} {unit or ''}".rstrip()
+        )
+    _say(f"wrote {out / FILE_NAME}")
+
+
+def _shared(store: Store) -> tuple[tuple[str, ...], str | None]:
+    """Return the leads and the unit that all rows have."""
+    if not len(store):
+        raise FormatError(f"the store {store.path} holds no rows", hint="prepare recordings into it first")
+    found = {(store.channels(row), store.row(row).units) for row in range(len(store))}
+    if len(found) > 1 or len({unit for _, units in found for unit in units}) > 1:
+        raise FormatError(
+            f"the rows of {store.path} differ in leads or units",
+            hint="prepare with a contract that names the leads and their unit",
+        )
+    ((channels, units),) = found
+    return channels, units[0]
+
+
+def _signals(store: Store, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    return (store.recording(row).signal for row in rows.tolist())
+
+
+@contextmanager
+def _progress(n_merges: int) -> Iterator[Callable[[int], None]]:
+    """Yield what tells how many merges there are; it shows on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("merging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("merging", total=n_merges)
+        yield lambda n: progress.update(task, completed=n)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,17 @@
+"""Byte-pair encoding of integer sequences: the algorithm alone, which knows neither signals nor letters."""
+
+from physiolect.tokenizers.bpe.encoding import METHODS, Encoding, Method, PairEncoder, parents_of
+from physiolect.tokenizers.bpe.training import BOUNDARIES, Boundary, Merges, bytes_of, train_bpe
+
+__all__ = [
+    "BOUNDARIES",
+    "METHODS",
+    "Boundary",
+    "Encoding",
+    "Merges",
+    "Method",
+    "PairEncoder",
+    "bytes_of",
+    "parents_of",
+    "train_bpe",
+]

@@ -1,0 +1,167 @@
+"""From a folder of recordings to tokens and pictures of them, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect import cli
+from physiolect.config import dump
+from physiolect.contract import InputContract
+from physiolect.datasets import TokenStore, open_store, split_rows
+from physiolect.formats import write_recording
+from physiolect.synthetic import ecg
+from physiolect.tokenizers import EcgByteTokenizer, LevelTokenizer, load_tokenizer, save_tokenizer
+
+LEADS = ("I", "II", "V1")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings, their store and a tokenizer trained on it."""
+    home = tmp_path_factory.mktemp("made")
+    (home / "recordings").mkdir()
+    for seed in range(8):
+        write_recording(ecg(seconds=6, fs=200, seed=seed), home / "recordings" / f"{seed}.npz")
+    contract = InputContract(
+        fs=250,
+        min_samples=250,
+        max_samples=1500,
+        modality="ecg",
+        channels=LEADS,
+        unit="mV",
+        normalisation="none",
+    )
+    dump(contract, home / "contract.yaml")
+    words = ["prepare", home / "recordings", "--out", home / "store", "--contract", home / "contract.yaml"]
+    assert cli.main([*map(str, words), "--jobs", "1"]) == 0
+    words = ["tokenize", "train", home / "store", "--out", home / "tokenizer", "--merges", "150"]
+    assert cli.main([*map(str, words), "--validation", "0.3"]) == 0
+    return home
+
+
+def run(*words: object) -> int:
+    return cli.main(["tokenize", *map(str, words)])
+
+
+def test_train_takes_nothing_from_patients_it_leaves_out(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = load_tokenizer(made / "tokenizer")
+    assert isinstance(tokenizer, EcgByteTokenizer)
+    store = open_store(made / "store")
+    train, held_out = split_rows(store, 0.3, 0)
+    assert len(held_out)
+    signals = [store.recording(row).signal for row in train.tolist()]
+    low, high = np.percentile(np.concatenate([s.ravel() for s in signals]).astype(np.float64), [1, 99])
+    assert tokenizer.percentiles == pytest.approx((low, high), rel=1e-9)
+    assert (tokenizer.channels, tokenizer.fs, tokenizer.unit) == (LEADS, 250, "mV")
+    expected = EcgByteTokenizer.train(
+        signals, percentiles=tokenizer.percentiles, n_merges=150, channels=LEADS
+    )
+    assert tokenizer == expected
+    words = ("train", made / "store", "--out", tmp_path, "--merges", 150, "--validation", 0.3)
+    assert run(*words, "--memory", "16MB") == 0
+    assert load_tokenizer(tmp_path) == tokenizer
+    assert f"{len(held_out)} rows left out" in capsys.readouterr().err
+
+
+def test_encode_a_store(made: Path, tmp_path: Path) -> None:
+    assert run("encode", made / "store", "--tokenizer", made / "tokenizer", "--out", tmp_path / "tokens") == 0
+    tokens, store = TokenStore(tmp_path / "tokens"), open_store(made / "store")
+    assert len(tokens) == len(store) == 8
+    for k in range(8):
+        back = tokens.tokenizer.decode(tokens.row(k).ids)
+        inside = np.clip(store.recording(k).signal, *tokens.tokenizer.range)
+        assert np.abs(back - inside).max() <= tokens.tokenizer.step / 2 * 1.001
+        assert tokens.row(k).source == store.sources[k]
+
+
+def test_encode_a_recording(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("encode", made / "recordings" / "0.npz", "--tokenizer", made / "tokenizer") == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert (told["channels"], told["samples"]) == (list(LEADS), 1500)
+    assert told["spans"][-1][1] == 4500
+    assert "resampled 200 -> 250 Hz" in err
+    tokenizer = load_tokenizer(made / "tokenizer")
+    assert isinstance(tokenizer, EcgByteTokenizer)
+    assert tokenizer.decode(told["ids"]).shape == (3, 1500)
+
+
+def test_inspect_tells_and_draws(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("inspect", made / "tokenizer", "--store", made / "store", "--out", tmp_path, "--rows", 5)
+    assert run(*words, "--json") == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert (told["tokens"], told["rows measured"], told["leads"]) == (176, 5, list(LEADS))
+    assert told["samples a token"] > 3
+    assert told["mean error"] < told["bin (mV)"] / 2
+    assert {path.name for path in tmp_path.iterdir()} == {"tokens.png", "use.png"}
+    assert err.count("wrote") == 2
+    assert run("inspect", made / "tokenizer") == 0
+    assert "I, II, V1" in capsys.readouterr().out
+
+
+def test_track(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = made / "recordings" / "0.npz"
+    words = ("track", recording, "--tokenizer", made / "tokenizer", "--out", tmp_path / "a.png")
+    assert run(*words, "--start", 1, "--seconds", 2) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "tokens for 1,500 samples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("train", "{store}", "--out", "{tmp}", "--memory", "1KB"), "no size of at least 16 MB"),
+        (("train", "{store}", "--out", "{tmp}", "--merges", "70000"), "--merges is 70000"),
+        (("train", "{store}", "--out", "{tmp}", "--validation", "1"), "--validation is 1"),
+        (("train", "{tmp}", "--out", "{tmp}"), "is not a store"),
+        (("encode", "{store}", "--tokenizer", "{tok}"), "--out is missing"),
+        (("encode", "{rec}", "--tokenizer", "{tok}", "--out", "{tmp}"), "--out is for a store"),
+        (("encode", "{rec}", "--tokenizer", "{levels}"), "is a LevelTokenizer"),
+        (("encode", "{rec}", "--tokenizer", "{tmp}"), "no signal tokenizer"),
+        (("encode", "{other}", "--tokenizer", "{tok}"), "V1"),
+        (("inspect", "{slow}", "--store", "{store}"), "at 250 Hz, but the tokenizer reads 100 Hz"),
+        (("inspect", "{tok}", "--rows", "0"), "--rows is 0"),
+        (("track", "{rec}", "--tokenizer", "{tok}", "--out", "a.txt"), "must end in"),
+        (("track", "{rec}", "--tokenizer", "{tok}", "--out", "a.png", "--seconds", "0"), "--seconds is 0"),
+        (("track", "{rec}", "--tokenizer", "{tok}", "--out", "a.png", "--start", "-1"), "--start is -1"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], error: str
+) -> None:
+    save_tokenizer(LevelTokenizer(), tmp_path / "levels.json")
+    save_tokenizer(EcgByteTokenizer(percentiles=(0, 1), channels=LEADS, fs=100), tmp_path / "slow.json")
+    write_recording(ecg(seconds=3, fs=200).select(["I", "II"]), tmp_path / "two.npz")
+    places = {
+        "store": made / "store",
+        "tok": made / "tokenizer",
+        "rec": made / "recordings" / "0.npz",
+        "levels": tmp_path / "levels.json",
+        "slow": tmp_path / "slow.json",
+        "other": tmp_path / "two.npz",
+        "tmp": tmp_path / "empty",
+    }
+    assert run(*(word.format(**places) for word in words)) in (1, 2)
+    err = capsys.readouterr().err
+    assert error in err
+    assert "hint:" in err
+
+
+def test_rows_of_different_leads_are_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lead in ("I", "II"):
+        write_recording(ecg(seconds=6, fs=100).select([lead]), tmp_path / f"{lead}.npz")
+    contract = InputContract(fs=100, min_samples=100, max_samples=600, modality="ecg")
+    dump(contract, tmp_path / "any.yaml")
+    words = ["prepare", tmp_path / "I.npz", tmp_path / "II.npz", "--out", tmp_path / "store", "--jobs", "1"]
+    assert cli.main([*map(str, words), "--contract", str(tmp_path / "any.yaml")]) == 0
+    assert run("train", tmp_path / "store", "--out", tmp_path / "t") == 1
+    assert "differ in leads or units" in capsys.readouterr().err
