@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*words: object) -> int:
     return cli.main(["tokenize", *map(str, words)])
+
+
+def test_a_store_cleaned_otherwise_is_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = load_tokenizer(made / "tokenizer")
+    assert isinstance(tokenizer, EcgByteTokenizer)
+    assert tokenizer.contract().preprocessing is None
+    save_tokenizer(replace(tokenizer, preprocessing="modern"), tmp_path / "signal_tokenizer.json")
+    other = load_tokenizer(tmp_path)
+    assert isinstance(other, EcgByteTokenizer)
+    assert other.contract().preprocessing == "modern"
+    assert run("encode", made / "store", "--tokenizer", tmp_path, "--out", tmp_path / "tokens") == 2
+    error = capsys.readouterr().err
+    assert "went through no preprocessing, but the tokenizer is for modern preprocessing" in error
+    assert "hint:" in error
 
 
 def test_train_takes_nothing_from_patients_it_leaves_out(

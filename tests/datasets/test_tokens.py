@@ -19,7 +19,8 @@ TOKENIZER = EcgByteTokenizer(percentiles=(-0.5, 0.5), channels=("II",), merges=(
 def rows(n: int) -> Iterator[TokenRow]:
     for k in range(n):
         ids = np.random.default_rng(k).integers(0, 28, k % 7)
-        yield TokenRow(ids, source=f"record {k}", start=k / 2, patient=None if k % 2 else f"patient {k}")
+        patient, labels = (None, ()) if k % 2 else (f"patient {k}", ("AF", str(k)))
+        yield TokenRow(ids, source=f"record {k}", start=k / 2, patient=patient, labels=labels)
 
 
 def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,9 @@ def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for k, row in enumerate(rows(11)):
             found = store.row(k)
             np.testing.assert_array_equal(found.ids, row.ids)
-            assert (found.source, found.start, found.patient) == (row.source, row.start, row.patient)
+            assert (found.source, found.start, found.patient, found.labels) == (
+                row.source, row.start, row.patient, row.labels,
+            )  # fmt: skip
     with pa.memory_map(str(tmp_path / "t" / "tokens.arrow")) as file:
         assert pa.ipc.open_stream(file).read_all()["source"][10].as_py() == "record 10"
 

@@ -39,6 +39,8 @@ class TokenRow:
     """Seconds into the source at which the stretch begins."""
     patient: str | None = None
     """Whose recording it is; None where unknown."""
+    labels: tuple[str, ...] = ()
+    """What the recording is labelled with."""
 
 
 class TokenStore:
@@ -73,8 +75,8 @@ class TokenStore:
     def row(self, row: int) -> TokenRow:
         """Return one row; its ids are not copied."""
         cells = {name: self._table[name][row] for name in self._table.column_names}
-        ids = cells.pop("ids").values.to_numpy()
-        return TokenRow(ids, **{name: cell.as_py() for name, cell in cells.items()})
+        ids, labels = cells.pop("ids").values.to_numpy(), tuple(cells.pop("labels").as_py())
+        return TokenRow(ids, labels=labels, **{name: cell.as_py() for name, cell in cells.items()})
 
 
 def write_tokens(
@@ -127,6 +129,7 @@ def _schema() -> pa.Schema:
             pa.field("source", pa.string(), nullable=False),
             pa.field("start", pa.float64(), nullable=False),
             pa.field("patient", pa.string()),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
         ]
     )
 

@@ -51,6 +51,8 @@ class EcgByteTokenizer:
     """Sampling rate in Hz."""
     unit: str | None = "mV"
     """Unit of the signal; None where that of the training signals was unknown."""
+    preprocessing: Preset | None = None
+    """How recordings are cleaned before they become letters (`signals.preprocess`); None leaves them as they are."""
     boundary: Boundary = "lead"
     """What a token never crosses: the end of a lead, or ("record", "concat") of the record."""
     method: Method = "greedy"
@@ -81,6 +83,7 @@ class EcgByteTokenizer:
         channels: Sequence[str] = LEADS,
         fs: float = 250.0,
         unit: str | None = "mV",
+        preprocessing: Preset | None = None,
         boundary: Boundary = "lead",
         memory: int | str | None = None,
         scratch: str | Path | None = None,
@@ -95,6 +98,7 @@ class EcgByteTokenizer:
             channels: names of the rows.
             fs: sampling rate in Hz.
             unit: unit of the samples.
+            preprocessing: how the signals were cleaned.
             boundary: what a token never crosses: "lead", "record", or nothing ("concat", as published).
             memory: bytes that training may take, as a number or "256MB"; the merges are the same.
             scratch: folder for the temporary file, where `memory` is given.
@@ -104,7 +108,10 @@ class EcgByteTokenizer:
             ConfigError: a setting is out of range.
             FormatError: a signal does not fit the settings, or there is none.
         """
-        letters = cls(percentiles=percentiles, channels=tuple(channels), fs=fs, unit=unit, boundary=boundary)
+        letters = cls(
+            percentiles=percentiles, channels=tuple(channels), fs=fs, unit=unit, preprocessing=preprocessing,
+            boundary=boundary,
+        )  # fmt: skip
         found = train_bpe(
             (letters.quantise(letters._checked(signal, fs)) for signal in signals),
             n_symbols=len(letters.alphabet),
@@ -140,6 +147,7 @@ class EcgByteTokenizer:
         return cls(
             percentiles=percentiles,
             channels=tuple(channels),
+            preprocessing="published",
             boundary="concat",
             preset="published",
             first_letter=ord("a"),
@@ -174,6 +182,7 @@ class EcgByteTokenizer:
             channels=self.channels,
             unit=self.unit,
             normalisation="none",
+            preprocessing=self.preprocessing,
         )
 
     def quantise(self, signal: ArrayLike) -> NDArray[np.uint8]:

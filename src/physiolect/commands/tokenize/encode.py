@@ -78,11 +78,17 @@ def _rows(store: Store, tokenizer: EcgByteTokenizer) -> Iterator[TokenRow]:
             f"the store {store.path} is at {store.contract.fs:g} Hz, but the tokenizer reads {tokenizer.fs:g} Hz",
             hint=f"prepare the recordings with a contract of {tokenizer.fs:g} Hz",
         )
+    if store.contract.preprocessing != tokenizer.preprocessing:
+        theirs, ours = (name or "no" for name in (store.contract.preprocessing, tokenizer.preprocessing))
+        raise ConfigError(
+            f"{store.path} went through {theirs} preprocessing, but the tokenizer is for {ours} preprocessing",
+            hint="prepare the recordings as those were that the tokenizer learned from",
+        )
     for number in range(len(store)):
         row = store.row(number)
         signal = row.recording().select(tokenizer.channels).signal
         ids = tokenizer.encode(signal, fs=row.fs)
-        yield TokenRow(ids=ids, source=row.source, start=row.start, patient=row.patient)
+        yield TokenRow(ids=ids, source=row.source, start=row.start, patient=row.patient, labels=row.labels)
 
 
 def _say(line: str) -> None:

@@ -87,6 +87,7 @@ def run(config: Config) -> None:
             channels=channels,
             fs=store.contract.fs,
             unit=unit,
+            preprocessing=store.contract.preprocessing,
             boundary=config.boundary,
             memory=config.memory,
             scratch=out,
