@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -41,3 +43,14 @@ def weights(data: Path) -> Path:
 def examples(data: Path) -> Path:
     """The example inputs published with HeartGPT."""
     return data / "heartgpt" / "Example_inputs"
+
+
+@pytest.fixture(scope="session")
+def published() -> ModuleType:
+    """What writes tiny folders in the layouts of public datasets: published.py."""
+    spec = importlib.util.spec_from_file_location("published", Path(__file__).with_name("published.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

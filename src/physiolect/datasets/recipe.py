@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from physiolect.contract import (
     split_at_gaps,
 )
 from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.public import Entry, Read
 from physiolect.datasets.rows import Row
 from physiolect.errors import ContractError, FormatError, PhysiolectError
 from physiolect.formats import read_recordings
@@ -78,6 +81,17 @@ class File:
     patient: str | None = None
     labels: tuple[str, ...] = ()
     """What the recording shows, for every row of it."""
+    split: str | None = None
+    """Which part of a published split the recording belongs to."""
+    members: tuple[Entry, ...] = ()
+    """Recordings in it that are to be prepared, each with a patient, labels and split of its own; none means all."""
+    opened: Callable[[Path], AbstractContextManager[Read]] | None = None
+    """Opens the file and gives what reads its members."""
+
+    def identity(self) -> list[str | list[str | None] | None]:
+        """Return all that what is made of it depends on, but for its content and place, as plain values."""
+        members = [[each.name, each.patient, each.split, *each.labels] for each in self.members]
+        return [self.name, self.patient, self.split, *self.labels, *members]
 
 
 @dataclass(frozen=True)
@@ -95,18 +109,35 @@ class Prepared:
 
 def prepare_file(file: File, recipe: Recipe) -> Prepared:
     """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
+    if not file.members or file.opened is None:
+        return _prepared(file, recipe, lambda: _read(file.path, recipe))
+    found: list[Prepared] = []
+    try:
+        with file.opened(file.path) as read:
+            for entry in file.members:
+                member = File(entry.name, file.path, entry.patient, entry.labels, entry.split)
+                found.append(_prepared(member, recipe, partial(_member, read, entry, recipe)))
+    except Exception as error:  # the file itself cannot be opened
+        return Prepared(file, (), (_rejection(file, error),))
+    return Prepared(
+        file,
+        tuple(row for each in found for row in each.rows),
+        tuple(rejection for each in found for rejection in each.rejected),
+        tuple(remark for each in found for remark in each.remarks),
+        sum(each.dropped for each in found),
+    )
+
+
+def _prepared(file: File, recipe: Recipe, read: Callable[[], list[Recording]]) -> Prepared:
+    """Make recordings fit that `read` gives; whatever goes wrong is a rejection."""
     work = _Work(file, recipe)
     try:
-        recordings = _read(file.path, recipe)
+        recordings = read()
         for k, recording in enumerate(recordings):
             source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
             work.take(replace(recording, source=source))
-    except (PhysiolectError, OSError) as error:
-        work.rejected.append(_rejection(file, str(error)))
     except Exception as error:
-        # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
-        reason = f"unexpected {type(error).__name__}: {error} (please report this)"
-        work.rejected.append(_rejection(file, reason))
+        work.rejected.append(_rejection(file, error))
     return Prepared(file, tuple(work.rows), tuple(work.rejected), tuple(work.remarks), work.dropped)
 
 
@@ -175,7 +206,11 @@ class _Work:
         """Return what fits as one row, or as one a segment; each has the file's patient and labels."""
         length = self.recipe.segment
         as_row = partial(
-            Row.from_recording, source=adapted.source, patient=self.file.patient, labels=self.file.labels
+            Row.from_recording,
+            source=adapted.source,
+            patient=self.file.patient,
+            labels=self.file.labels,
+            split=self.file.split,
         )
         if length is None:
             return [as_row(adapted, start=start)]
@@ -193,20 +228,37 @@ class _Work:
         return rows
 
 
-def _rejection(file: File, reason: str) -> Rejection:
-    """Return why a file was rejected, free of where it lies on this machine."""
+def _rejection(file: File, error: Exception) -> Rejection:
+    """Return why a file was rejected, free of where it lies on this machine.
+
+    One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
+    """
+    ours = not isinstance(error, PhysiolectError | OSError)
+    reason = f"unexpected {type(error).__name__}: {error} (please report this)" if ours else str(error)
     return Rejection(
         file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
     )
 
 
+def _member(read: Read, entry: Entry, recipe: Recipe) -> list[Recording]:
+    """Return one recording out of a file of many, with no more channels than are asked for by name."""
+    recording, wanted = read(entry), _wanted(recipe)
+    return [recording if wanted is None else recording.select(wanted)]
+
+
+def _wanted(recipe: Recipe) -> tuple[str, ...] | None:
+    """Return the names of the channels to read; None for all."""
+    if recipe.channel:
+        return (recipe.channel,)
+    return None if recipe.derive_limb or recipe.zero_missing else recipe.names
+
+
 def _read(path: Path, recipe: Recipe) -> list[Recording]:
     """Return the recordings of a file, with no more channels than are asked for by name."""
-    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
     read = partial(
         read_recordings,
         path,
-        channels=recipe.channel or named,
+        channels=_wanted(recipe),
         modality=recipe.modality,
         variable=recipe.variable,
     )
