@@ -48,7 +48,18 @@ def examples(data: Path) -> Path:
 @pytest.fixture(scope="session")
 def published() -> ModuleType:
     """What writes tiny folders in the layouts of public datasets: published.py."""
-    spec = importlib.util.spec_from_file_location("published", Path(__file__).with_name("published.py"))
+    return _beside("published")
+
+
+@pytest.fixture(scope="session")
+def web() -> ModuleType:
+    """A web server that misbehaves on demand: server.py."""
+    return _beside("server")
+
+
+def _beside(name: str) -> ModuleType:
+    """Return a module that lies in this folder and is no test."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

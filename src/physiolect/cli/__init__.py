@@ -18,6 +18,7 @@ from physiolect.errors import ConfigError, closest
 VERBS: dict[str, str] = {
     "demo": "watch a small transformer learn ECG on this computer, from nothing to a report",
     "inspect": "show what a recording, store, tokenizer or checkpoint holds",
+    "download": "fetch an open dataset from PhysioNet, whole or in part",
     "prepare": "turn recordings into a store to train on",
     "pretrain": "train a model on a store to continue signals",
     "generate": "continue a recording with a checkpoint",
