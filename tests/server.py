@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -123,6 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(files: dict[str, bytes]) -> Iterator[Server]:
     """Serve files from a thread for as long as the block lasts."""
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"  # a proxy outside has no business here
     server = Server(files)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -5,14 +5,14 @@ A published version lies at BASE/PROJECT/VERSION/ with `SHA256SUMS.txt`, a line 
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 from urllib.parse import quote
 
 from physiolect.datasets.fetch import Fetcher, FileRefusedError
@@ -51,12 +51,11 @@ class Selection:
     beside: tuple[str, ...] = ()
     """Files that are wanted whatever is chosen."""
 
-    def covers(self, path: PurePosixPath) -> bool:
+    def covers(self, path: str) -> bool:
         """Tell whether a path is one of `only`, in one of its folders or of one of its patterns."""
-        text = str(path)
-        if not self.only:
-            return True
-        return any(text.startswith(f"{each.rstrip('/')}/") or fnmatchcase(text, each) for each in self.only)
+        return not self.only or any(
+            path.startswith(f"{each.rstrip('/')}/") or fnmatchcase(path, each) for each in self.only
+        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def download(
     return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), jobs)
 
 
-def read_index(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
+def read_index(path: Path) -> Iterator[tuple[str, str]]:
     """Iterate over the files that an index lists, and their SHA-256.
 
     Raises:
@@ -128,7 +127,7 @@ def read_index(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
                     hint="the address answers with something else than an index: a page to log in, perhaps",
                 )
             listed = inside(match[2])
-            if str(listed) != INDEX:
+            if listed != INDEX:
                 yield listed, match[1].lower()
 
 
@@ -137,29 +136,29 @@ class _Wanted:
 
     def __init__(self, index: Path, selection: Selection) -> None:
         self._index, self._selection = index, selection
-        self._records: set[PurePosixPath] = set()
+        self._records: set[str] = set()
         tops: dict[str, None] = {}
         covered = False
         for path, _ in read_index(index):
-            tops[path.parts[0]] = None
+            tops[path.partition("/")[0]] = None
             if selection.covers(path):
                 covered = True
-                if path.suffix == ".hea" and len(self._records) < (selection.records or 0):
-                    self._records.add(path.with_suffix(""))
+                if path.endswith(".hea") and len(self._records) < (selection.records or 0):
+                    self._records.add(splitext(path)[0])
         if not covered or (selection.records and not self._records):
             what = f"that fits {', '.join(selection.only)}" if selection.only else "that is a record"
             shown = ", ".join(list(tops)[:12])
             raise DownloadError(f"{index} lists nothing {what}", hint=f"it lists {shown or 'nothing at all'}")
         self.count = sum(1 for _ in self.lines())
 
-    def lines(self) -> Iterator[tuple[PurePosixPath, str]]:
+    def lines(self) -> Iterator[tuple[str, str]]:
         chosen = self._selection
         everything = not chosen.only and chosen.records is None
         beside = {*chosen.beside, *_BESIDE}
         for path, sha256 in read_index(self._index):
-            in_record = path.with_suffix("") in self._records
+            in_record = splitext(path)[0] in self._records
             fits = chosen.covers(path) if chosen.records is None else in_record
-            if everything or fits or str(path) in beside:
+            if everything or fits or path in beside:
                 yield path, sha256
 
 
@@ -172,12 +171,12 @@ class _Work:
         self._fetched = self._kept = 0
         self._refused: list[FileRefusedError] = []
 
-    def fetch_all(self, lines: Iterator[tuple[PurePosixPath, str]], jobs: int) -> Downloaded:
+    def fetch_all(self, lines: Iterator[tuple[str, str]], jobs: int) -> Downloaded:
         pool = ThreadPoolExecutor(jobs, thread_name_prefix="download")
         ahead: deque[tuple[str, Future[bool]]] = deque()
         try:
             for path, sha256 in lines:
-                name = str(path).lower()
+                name = path.lower()  # two names on one disk may be one file
                 if any(name == other for other, _ in ahead):  # listed twice: never two threads on one file
                     self._take(ahead)
                 ahead.append((name, pool.submit(self._one, path, sha256)))
@@ -210,7 +209,7 @@ class _Work:
                 self._refused.append(error)
             self._watch.finished()
 
-    def _one(self, path: PurePosixPath, sha256: str) -> bool:
+    def _one(self, path: str, sha256: str) -> bool:
         """Fetch a file and return True, or False where it is there already."""
         place = self._out / path
         if not place.parent.resolve().is_relative_to(self._home):
@@ -221,6 +220,6 @@ class _Work:
         if place.is_file() and sha256_of(place) == sha256:
             return False
         place.parent.mkdir(parents=True, exist_ok=True)
-        url = f"{self._root}/{quote(os.fspath(path))}"
+        url = f"{self._root}/{quote(path)}"
         self._fetcher.fetch(url, place, sha256, self._watch.received)
         return True

@@ -12,7 +12,7 @@ from threading import Event
 from urllib.error import HTTPError
 
 from physiolect import __version__
-from physiolect.datasets.manifest import commit, sha256_of
+from physiolect.datasets.manifest import sha256_of
 from physiolect.errors import DownloadError
 
 _CHUNK = 1 << 18
@@ -82,13 +82,12 @@ class Fetcher:
         """
         part = path.with_name(f".{path.name}.part")
         found = ""
-        for _ in range(
-            2
-        ):  # a part from another day may be at fault: the second time it is fetched from the start
+        for _ in range(2):
+            # A part from another day may be at fault: the second time, the file is fetched from its start.
             self._complete(url, part, on_bytes)
             found = sha256_of(part) if sha256 is not None else ""
             if sha256 is None or found == sha256.lower():
-                commit(part, path)
+                part.replace(path)
                 return
             on_bytes(-part.stat().st_size)
             part.unlink()
@@ -139,12 +138,10 @@ class Fetcher:
                 urllib.request.Request(url, headers=headers), timeout=self._timeout
             )
         with response:
-            if response.status == 206 and not response.headers.get("Content-Range", "").startswith(
-                f"bytes {have}-"
-            ):
+            goes_on = response.status == 206
+            if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 part.unlink(missing_ok=True)  # another stretch than was asked for
                 return False
-            goes_on = response.status == 206
             if have and not goes_on:
                 on_bytes(-have)
                 have = 0

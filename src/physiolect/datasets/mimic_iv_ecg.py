@@ -24,7 +24,7 @@ def _index(folder: Path, choice: Choice) -> Iterator[Entry]:
         record = inside(row["path"])
         said = statements.get(row["study_id"], ())
         yield Entry(
-            str(record),
+            record,
             folder / f"{record}.hea",
             whole(row["subject_id"]),
             tuple(dict.fromkeys(line.rstrip(". ") for line in said)),

@@ -25,7 +25,7 @@ def _index(folder: Path, choice: Choice) -> Iterator[Entry]:
     for row in read_table(folder / _TABLE, ("patient_id", "scp_codes", "strat_fold", "report", column)):
         record = inside(row[column])
         yield Entry(
-            str(record),
+            record,
             folder / f"{record}.hea",
             whole(row["patient_id"]),
             labels_of(_codes(row["scp_codes"], folder)),

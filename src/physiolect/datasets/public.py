@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from physiolect.errors import FormatError, check_option
 from physiolect.formats import read_recording
@@ -47,6 +47,9 @@ class Choice:
 
 
 Read = Callable[[Entry], Recording]
+
+_STRANGE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+"""What no dataset has in a path; a backslash or a colon is a way out of a folder on Windows."""
 
 
 @contextmanager
@@ -187,18 +190,16 @@ def whole(text: str) -> str | None:
     return re.sub(r"\.0+$", "", text.strip()) or None
 
 
-def inside(text: str) -> PurePosixPath:
-    """Return a relative path that a list names, once it is sure to lead nowhere but further down.
+def inside(text: str) -> str:
+    """Return a relative path that a list names, plainly spelt, once it is sure to lead nowhere but further down.
 
     Raises:
         FormatError: it is absolute, empty, climbs, or holds characters that no dataset uses.
     """
-    path = PurePosixPath(text)
-    # a backslash or a colon is a way out on Windows
-    strange = re.search(r'[\x00-\x1f\x7f\\:*?"<>|]', text)
-    if strange or not path.parts or path.is_absolute() or ".." in path.parts:
+    steps = [step for step in text.split("/") if step not in ("", ".")]
+    if not steps or text.startswith("/") or ".." in steps or _STRANGE.search(text):
         raise FormatError(
             f"{text[:200]!r} is listed as a file, but does not lie in the dataset's folder",
             hint="the list is damaged or was tampered with: fetch it again",
         )
-    return path
+    return "/".join(steps)
