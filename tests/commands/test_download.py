@@ -90,7 +90,7 @@ def test_a_missing_project_is_told_with_a_hint(
         ({"name": "code15"}, "handed out by Zenodo, record 4916206, not by PhysioNet"),
         ({"name": "heartbeats"}, "Kaggle"),
         ({"records": 0}, "--records is 0"),
-        ({"jobs": 99}, "--jobs is 99"),
+        ({"connections": 99}, "--connections is 99"),
         ({"base_url": "file:///etc"}, "no address of a web server"),
         ({"out": __file__}, "is not a folder"),
     ],
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_it_politely_and_the_same_command_goes_on(
 ) -> None:
     out = tmp_path / "out"
     server.faults = {path: ["drip"] for path in server.files if path.endswith(".dat")}
-    words = ["download", "ptbxl", "--out", str(out), "--base-url", server.url, "--jobs", "1"]
+    words = ["download", "ptbxl", "--out", str(out), "--base-url", server.url, "--connections", "1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "physiolect", *words], stderr=subprocess.PIPE, text=True
     )

@@ -37,7 +37,7 @@ def server(web: ModuleType) -> Iterator[Any]:
 def get(server: Any, web: ModuleType, tmp_path: Path) -> Callable[..., Downloaded]:
     """A function that downloads a selection into tmp_path/out."""
 
-    def get(watch: Watch | None = None, jobs: int = 3, **selection: Any) -> Downloaded:
+    def get(watch: Watch | None = None, connections: int = 3, **selection: Any) -> Downloaded:
         fetcher = Fetcher(timeout=0.5, tries=4, pause=0.01)
         chosen = Selection(**selection)
         return download(
@@ -45,7 +45,7 @@ def get(server: Any, web: ModuleType, tmp_path: Path) -> Callable[..., Downloade
             tmp_path / "out",
             chosen,
             base_url=server.url,
-            jobs=jobs,
+            connections=connections,
             fetcher=fetcher,
             watch=watch,
         )
@@ -192,7 +192,7 @@ def test_stopping_and_going_on(server: Any, get: Callable[..., Downloaded], tmp_
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        get(Impatient(), jobs=1)
+        get(Impatient(), connections=1)
     there = set(contents(tmp_path / "out"))
     assert 5 <= len(there) < len(server.files)
     assert get().kept >= 5
@@ -213,6 +213,6 @@ def test_progress_is_told(get: Callable[..., Downloaded]) -> None:
             self.files += 1
 
     watch = Counting()
-    get(watch, jobs=1)
+    get(watch, connections=1)
     assert watch.total == watch.files == len(FILES)
     assert watch.n_bytes > sum(map(len, FILES.values()))  # the index too

@@ -34,7 +34,7 @@ class Config:
     """Folders, files or patterns to fetch; what is needed to read them comes along."""
     records: int | None = None
     """Fetch so many records only, the first ones."""
-    jobs: int = 4
+    connections: int = 4
     """Connections at a time."""
     base_url: str = "https://physionet.org/files"
     """Where projects lie, for a mirror."""
@@ -48,8 +48,8 @@ class Config:
             found.append(f"{error} ({error.hint})")
         if self.records is not None and self.records < 1:
             found.append(f"--records is {self.records}, but it must be 1 or more")
-        if not 1 <= self.jobs <= 16:
-            found.append(f"--jobs is {self.jobs}, but it must lie between 1 and 16")
+        if not 1 <= self.connections <= 16:
+            found.append(f"--connections is {self.connections}, but it must lie between 1 and 16")
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             found.append(f"--base-url is '{self.base_url}', which is no address of a web server")
@@ -107,7 +107,12 @@ def run(config: Config) -> int:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         try:
             done = download(
-                project, out, selection, base_url=config.base_url, jobs=config.jobs, watch=_bar(progress)
+                project,
+                out,
+                selection,
+                base_url=config.base_url,
+                connections=config.connections,
+                watch=_bar(progress),
             )
         except KeyboardInterrupt:
             progress.stop()

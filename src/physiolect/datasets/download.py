@@ -74,7 +74,7 @@ def download(
     selection: Selection,
     *,
     base_url: str = PHYSIONET,
-    jobs: int = 4,
+    connections: int = 4,
     fetcher: Fetcher | None = None,
     watch: Watch | None = None,
 ) -> Downloaded:
@@ -85,7 +85,7 @@ def download(
         out: Folder of the dataset; made where it is missing.
         selection: Which of its files.
         base_url: Where projects lie.
-        jobs: Connections at a time.
+        connections: Connections at a time.
         fetcher: What fetches a file.
         watch: Who is told how it goes.
 
@@ -108,7 +108,7 @@ def download(
         ) from error
     wanted = _Wanted(index, selection)
     watch.listed(wanted.count)
-    return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), jobs)
+    return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), connections)
 
 
 def read_index(path: Path) -> Iterator[tuple[str, str]]:
@@ -171,8 +171,8 @@ class _Work:
         self._fetched = self._kept = 0
         self._refused: list[FileRefusedError] = []
 
-    def fetch_all(self, lines: Iterator[tuple[str, str]], jobs: int) -> Downloaded:
-        pool = ThreadPoolExecutor(jobs, thread_name_prefix="download")
+    def fetch_all(self, lines: Iterator[tuple[str, str]], connections: int) -> Downloaded:
+        pool = ThreadPoolExecutor(connections, thread_name_prefix="download")
         ahead: deque[tuple[str, Future[bool]]] = deque()
         try:
             for path, sha256 in lines:
@@ -180,8 +180,8 @@ class _Work:
                 if any(name == other for other, _ in ahead):  # listed twice: never two threads on one file
                     self._take(ahead)
                 ahead.append((name, pool.submit(self._one, path, sha256)))
-                if len(ahead) >= 4 * jobs:
-                    self._take(ahead, leave=4 * jobs - 1)
+                if len(ahead) >= 4 * connections:
+                    self._take(ahead, leave=4 * connections - 1)
             self._take(ahead)
         except BaseException:
             self._fetcher.stopped.set()

@@ -87,6 +87,8 @@ class File:
     """Recordings in it that are to be prepared, each with a patient, labels and split of its own; none means all."""
     opened: Callable[[Path], AbstractContextManager[Read]] | None = None
     """Opens the file and gives what reads its members."""
+    given: Callable[[], Recording] | None = None
+    """Reads the one recording that is meant, where it is one of many in its file."""
 
     def identity(self) -> list[str | list[str | None] | None]:
         """Return all that what is made of it depends on, but for its content and place, as plain values."""
@@ -109,35 +111,20 @@ class Prepared:
 
 def prepare_file(file: File, recipe: Recipe) -> Prepared:
     """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
-    if not file.members or file.opened is None:
-        return _prepared(file, recipe, lambda: _read(file.path, recipe))
-    found: list[Prepared] = []
-    try:
-        with file.opened(file.path) as read:
-            for entry in file.members:
-                member = File(entry.name, file.path, entry.patient, entry.labels, entry.split)
-                found.append(_prepared(member, recipe, partial(_member, read, entry, recipe)))
-    except Exception as error:  # the file itself cannot be opened
-        return Prepared(file, (), (_rejection(file, error),))
-    return Prepared(
-        file,
-        tuple(row for each in found for row in each.rows),
-        tuple(rejection for each in found for rejection in each.rejected),
-        tuple(remark for each in found for remark in each.remarks),
-        sum(each.dropped for each in found),
-    )
-
-
-def _prepared(file: File, recipe: Recipe, read: Callable[[], list[Recording]]) -> Prepared:
-    """Make recordings fit that `read` gives; whatever goes wrong is a rejection."""
+    if file.members:
+        return _prepare_members(file, recipe)
     work = _Work(file, recipe)
     try:
-        recordings = read()
+        recordings = _read(file.path, recipe) if file.given is None else [_narrowed(file.given(), recipe)]
         for k, recording in enumerate(recordings):
             source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
             work.take(replace(recording, source=source))
+    except (PhysiolectError, OSError) as error:
+        work.rejected.append(_rejection(file, str(error)))
     except Exception as error:
-        work.rejected.append(_rejection(file, error))
+        # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
+        reason = f"unexpected {type(error).__name__}: {error} (please report this)"
+        work.rejected.append(_rejection(file, reason))
     return Prepared(file, tuple(work.rows), tuple(work.rejected), tuple(work.remarks), work.dropped)
 
 
@@ -228,37 +215,47 @@ class _Work:
         return rows
 
 
-def _rejection(file: File, error: Exception) -> Rejection:
-    """Return why a file was rejected, free of where it lies on this machine.
+def _prepare_members(file: File, recipe: Recipe) -> Prepared:
+    """Prepare the recordings of a file of many that are meant, one by one: what is wrong with one costs no other."""
+    assert file.opened is not None
+    found: list[Prepared] = []
+    try:
+        with file.opened(file.path) as read:
+            for entry in file.members:
+                one = File(entry.name, file.path, entry.patient, entry.labels, entry.split)
+                found.append(prepare_file(replace(one, given=partial(read, entry)), recipe))
+    except Exception as error:  # the file itself cannot be opened
+        return Prepared(file, (), (_rejection(file, str(error)),))
+    return Prepared(
+        file,
+        tuple(row for each in found for row in each.rows),
+        tuple(rejection for each in found for rejection in each.rejected),
+        tuple(remark for each in found for remark in each.remarks),
+        sum(each.dropped for each in found),
+    )
 
-    One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
-    """
-    ours = not isinstance(error, PhysiolectError | OSError)
-    reason = f"unexpected {type(error).__name__}: {error} (please report this)" if ours else str(error)
+
+def _rejection(file: File, reason: str) -> Rejection:
+    """Return why a file was rejected, free of where it lies on this machine."""
     return Rejection(
         file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
     )
 
 
-def _member(read: Read, entry: Entry, recipe: Recipe) -> list[Recording]:
-    """Return one recording out of a file of many, with no more channels than are asked for by name."""
-    recording, wanted = read(entry), _wanted(recipe)
-    return [recording if wanted is None else recording.select(wanted)]
-
-
-def _wanted(recipe: Recipe) -> tuple[str, ...] | None:
-    """Return the names of the channels to read; None for all."""
-    if recipe.channel:
-        return (recipe.channel,)
-    return None if recipe.derive_limb or recipe.zero_missing else recipe.names
+def _narrowed(recording: Recording, recipe: Recipe) -> Recording:
+    """Return a recording with no more channels than are asked for by name."""
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    wanted = (recipe.channel,) if recipe.channel else named
+    return recording if wanted is None else recording.select(wanted)
 
 
 def _read(path: Path, recipe: Recipe) -> list[Recording]:
     """Return the recordings of a file, with no more channels than are asked for by name."""
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
     read = partial(
         read_recordings,
         path,
-        channels=_wanted(recipe),
+        channels=recipe.channel or named,
         modality=recipe.modality,
         variable=recipe.variable,
     )
