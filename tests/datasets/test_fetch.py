@@ -190,3 +190,13 @@ def test_a_full_disk_is_no_fault_of_the_network(
     with pytest.raises(OSError, match="No space left"):
         fetcher.fetch(url_of(server), tmp_path / "file.dat", SHA256)
     assert server.count["file.dat"] == 1
+
+
+def test_a_connection_that_drops_again_and_again_but_gets_further_is_not_given_up(
+    web: ModuleType, tmp_path: Path
+) -> None:
+    content = bytes(range(256)) * (8 << 12)  # 8 MiB: halves of it are progress three times
+    with web.serving({"file.dat": content}) as server:
+        server.faults["file.dat"] = ["drop", "drop", "drop"]
+        Fetcher(tries=2, pause=0.01).fetch(url_of(server), tmp_path / "file.dat")
+    assert (tmp_path / "file.dat").read_bytes() == content
