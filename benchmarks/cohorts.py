@@ -25,17 +25,11 @@ from scipy.signal import resample_poly
 
 from physiolect import Recording, adapt, read_recording
 from physiolect.contract import PRESETS
+from physiolect.datasets import mitbih
 from physiolect.recording import LEADS
 
-# de Chazal et al. 2004
-DS1 = (
-    *("101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122"),
-    *("124", "203", "205", "207", "208", "209", "215", "220", "223", "230"),
-)
-DS2 = (
-    *("100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210"),
-    *("212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234"),
-)
+DS1 = tuple(record for record in mitbih.DS1 if record != "201")
+DS2 = mitbih.DS2
 T = 500
 PPG_TEST_SUBJECTS, PPG_SEED = 8, 0
 

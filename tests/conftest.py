@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -41,3 +43,25 @@ def weights(data: Path) -> Path:
 def examples(data: Path) -> Path:
     """The example inputs published with HeartGPT."""
     return data / "heartgpt" / "Example_inputs"
+
+
+@pytest.fixture(scope="session")
+def published() -> ModuleType:
+    """What writes tiny folders in the layouts of public datasets: published.py."""
+    return _beside("published")
+
+
+@pytest.fixture(scope="session")
+def web() -> ModuleType:
+    """A web server that misbehaves on demand: server.py."""
+    return _beside("server")
+
+
+def _beside(name: str) -> ModuleType:
+    """Return a module that lies in this folder and is no test."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -37,6 +37,10 @@ class CheckpointError(PhysiolectError):
     """A checkpoint is incomplete, altered or of another kind than asked for."""
 
 
+class DownloadError(PhysiolectError):
+    """Something on the network cannot be had, or is not what its publisher says it is."""
+
+
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """Return the allowed name that `name` is likely a slip of, or None."""
     names = sorted(allowed)

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -180,3 +181,48 @@ def test_settings_that_make_no_sense_are_refused(
     assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), *words]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_public_dataset_brings_patients_labels_and_folds(
+    published: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = published.ptbxl(tmp_path / "ptbxl"), tmp_path / "out"
+    (folder / "records500/00000/00004_hr.hea").unlink()
+    words = ["prepare", str(folder), "--out", str(out), "--dataset", "ptbxl", "--contract", "ecg-byte"]
+    assert main([*words, "--label-set", "scp", "--jobs", "1"]) == 0
+    told = capsys.readouterr()
+    assert "PTB-XL (CC BY 4.0); cite: Wagner" in told.err
+    assert "1 of its recordings are listed, but not there" in told.err
+    store = open_store(out)
+    assert store.sources[0] == "ptbxl/records500/00000/00001_hr"  # the contract's 250 Hz need the higher rate
+    assert store.patients == ["ptbxl/15709", "ptbxl/15710", "ptbxl/15711"]
+    assert store.labels[1] == ("IMI", "LAFB")
+    assert store.splits == ["fold 3", "fold 3", "fold 10"]
+    provenance = store.manifests[0].header.provenance
+    assert (provenance["dataset"], provenance["label_set"]) == ("ptbxl", "scp")
+    assert provenance["licence"] == "CC BY 4.0"
+    assert main(["inspect", str(out)]) == 0
+    assert "fold 3 2   fold 10 1" in capsys.readouterr().out
+
+
+def test_a_known_layout_is_pointed_out(
+    published: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = published.mitbih(tmp_path / "mitdb", records=("100", "101"))
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 0
+    assert "--dataset mitbih would bring its patients, labels and split" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_dataset_is_told_before_work(published: ModuleType, tmp_path: Path) -> None:
+    folder = str(published.mitbih(tmp_path / "mitdb", records=("100",)))
+
+    def problems(**settings: str) -> str:
+        return "; ".join(Config([folder], "out", **settings).problems())
+
+    assert problems(dataset="mitbih") == ""
+    assert "did you mean 'mitbih'?" in problems(dataset="mitbi")
+    assert "is not laid out as PTB-XL (it should hold ptbxl_database.csv" in problems(dataset="ptbxl")
+    assert "split of mitbih is 'chazal'" in problems(dataset="mitbih", split="chazal")
+    assert "label set of mitbih" in problems(dataset="mitbih", label_set="superclass")
+    assert "--split needs a --dataset" in problems(split="de-chazal")
+    assert "leave --patients and --labels out" in problems(dataset="mitbih", patients=__file__)

@@ -187,6 +187,7 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "contract": to_dict(store.contract),
         "provenance": header.provenance,
         "labels": dict(Counter(label for labels in store.labels for label in labels).most_common()),
+        "splits": dict(Counter(split for split in store.splits if split is not None)),
         "quality": [asdict(remark) for remark in store.remarks],
         "rejected": [asdict(rejection) for rejection in store.rejected],
     }

@@ -14,14 +14,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from physiolect.config import load
-from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
+from physiolect.errors import ConfigError, PhysiolectError, check_option, did_you_mean
 from physiolect.recording import Modality, canonical_channel
 from physiolect.signals.quality import RemarkKind
 
 if TYPE_CHECKING:
     from physiolect.contract import InputContract
     from physiolect.datasets.manifest import Manifest, Part
-    from physiolect.datasets.recipe import Prepared, Recipe
+    from physiolect.datasets.recipe import File, Prepared, Recipe
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
 
@@ -50,6 +50,12 @@ class Config:
     """CSV with the columns recording,patient, so that no patient is ever on both sides of a split."""
     labels: str | None = None
     """CSV with the columns recording,label, one line a label: every row of a recording carries its labels."""
+    dataset: str | None = None
+    """Public dataset that the folders hold as it is published, which brings its patients, labels and split."""
+    label_set: str | None = None
+    """Which labels of the dataset, where it has several: superclass, subclass or scp of ptbxl, say."""
+    split: str | None = None
+    """Which published split of the dataset, where it has to be named: de-chazal of mitbih, say; or none."""
     segment: int | None = None
     """Samples, at the contract's rate, of the segments that recordings are cut into; what is left over is dropped."""
     derive_limb: bool = False
@@ -70,7 +76,8 @@ class Config:
         from physiolect.datasets.prepare import list_files
 
         found = []
-        checks: list[Callable[[], object]] = [partial(list_files, [path]) for path in self.inputs]
+        given = self.inputs if self.dataset is None else []
+        checks: list[Callable[[], object]] = [partial(list_files, [path]) for path in given]
         for check in (*checks, self.input_contract, self.part):
             try:
                 check()
@@ -86,8 +93,26 @@ class Config:
         if self.segment is not None and self.segment < 1:
             found.append(f"--segment is {self.segment}, but it must be 1 sample or more")
         found += self._lead_problems()
+        found += self._dataset_problems()
         if self.jobs < 0:
             found.append(f"--jobs is {self.jobs}, but it must be 0 or more")
+        return found
+
+    def _dataset_problems(self) -> list[str]:
+        if self.dataset is None:
+            named = {"--label-set": self.label_set, "--split": self.split}
+            return [f"{option} needs a --dataset" for option, value in named.items() if value is not None]
+        from physiolect.datasets.catalogue import DATASETS
+
+        found = []
+        if self.patients or self.labels:
+            found.append("--dataset brings patients and labels of its own: leave --patients and --labels out")
+        try:
+            check_option("--dataset", self.dataset, DATASETS)
+            for folder in self.inputs:
+                DATASETS[self.dataset].check(Path(folder), self.label_set, self.split)
+        except PhysiolectError as error:
+            found.append(f"{error} ({error.hint})")
         return found
 
     def _lead_problems(self) -> list[str]:
@@ -141,6 +166,42 @@ class Config:
             self.refuse,
         )
 
+    def files(self) -> tuple[list[File], list[str]]:
+        """Return the files to prepare, and remarks on what was found."""
+        from physiolect.datasets.catalogue import DATASETS, recognise
+        from physiolect.datasets.prepare import list_files, read_labels, read_patients
+
+        if self.dataset is None:
+            patients = read_patients(self.patients) if self.patients else {}
+            files = list_files(self.inputs, patients, read_labels(self.labels) if self.labels else {})
+            known = {name for name in map(recognise, self.inputs) if name}
+            notes = [f"--dataset {name} would bring its patients, labels and split" for name in sorted(known)]
+            if self.labels:
+                notes.append(f"labels for {sum(bool(file.labels) for file in files)} of {len(files)} files")
+            return files, notes
+        from physiolect.datasets.public_files import public_files
+
+        dataset, fs = DATASETS[self.dataset], self.input_contract().fs
+        found = [
+            public_files(dataset, folder, labels=self.label_set, split=self.split, fs=fs)
+            for folder in self.inputs
+        ]
+        missing = sum(count for _, count in found)
+        notes = [f"{dataset.title} ({dataset.licence}); cite: {dataset.citation}"]
+        if missing:
+            notes.append(f"{missing} of its recordings are listed, but not there")
+        return [file for files, _ in found for file in files], notes
+
+    def about(self) -> dict[str, str | None]:
+        """Return what the store is to tell of the dataset it was made from."""
+        if self.dataset is None:
+            return {}
+        from physiolect.datasets.catalogue import DATASETS
+
+        dataset = DATASETS[self.dataset]
+        facts = {"origin": dataset.origin, "licence": dataset.licence, "citation": dataset.citation}
+        return {"dataset": self.dataset, **facts, "label_set": self.label_set, "published_split": self.split}
+
     def part(self) -> Part:
         """Return the share of the work that is named.
 
@@ -162,14 +223,13 @@ def run(config: Config) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from physiolect.datasets.prepare import list_files, prepare_store, read_labels, read_patients
+    from physiolect.datasets.prepare import prepare_store
 
-    patients = read_patients(config.patients) if config.patients else {}
-    files = list_files(config.inputs, patients, read_labels(config.labels) if config.labels else {})
+    files, notes = config.files()
     recipe = config.recipe()
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    if config.labels:
-        console.print(f"labels for {sum(bool(file.labels) for file in files)} of {len(files)} files")
+    for note in notes:
+        console.print(note)
     columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         part = config.part()
@@ -191,6 +251,7 @@ def run(config: Config) -> int:
                     part=part,
                     strict=config.strict,
                     on_file=on_file,
+                    about=config.about(),
                 )
         except (KeyboardInterrupt, _Terminated) as stop:
             progress.stop()

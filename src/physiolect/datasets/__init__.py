@@ -1,17 +1,22 @@
 """Prepared data: a store on disk, its splits, and windows out of it."""
 
 from physiolect.datasets.amplitude import amplitude_percentiles
+from physiolect.datasets.catalogue import DATASETS
 from physiolect.datasets.loader import WindowLoader
 from physiolect.datasets.manifest import Part, is_store
+from physiolect.datasets.public import Entry, PublicDataset
 from physiolect.datasets.rows import Row
 from physiolect.datasets.selection import select_rows
-from physiolect.datasets.splits import row_groups, split_rows
+from physiolect.datasets.splits import published_split, row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.tokens import TokenRow, TokenStore, write_tokens
 from physiolect.datasets.writer import StoreWriter
 
 __all__ = [
+    "DATASETS",
+    "Entry",
     "Part",
+    "PublicDataset",
     "Row",
     "Store",
     "StoreWriter",
@@ -21,6 +26,7 @@ __all__ = [
     "amplitude_percentiles",
     "is_store",
     "open_store",
+    "published_split",
     "row_groups",
     "select_rows",
     "split_rows",

@@ -20,7 +20,7 @@ from physiolect.contract import InputContract, Remark
 from physiolect.errors import ConfigError, FormatError
 
 FORMAT = "physiolect-store"
-FORMAT_VERSION = 2  # 1 had no labels, remarks or segments
+FORMAT_VERSION = 2  # 1 had no labels, splits, remarks or segments
 
 T = TypeVar("T")
 

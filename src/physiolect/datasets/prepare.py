@@ -35,6 +35,7 @@ def prepare_store(
     strict: bool = False,
     shard_bytes: int = SHARD_BYTES,
     on_file: Callable[[Prepared], None] | None = None,
+    about: Mapping[str, str | None] | None = None,
 ) -> Manifest:
     """Prepare files into a store, going on from where an earlier run of the same arguments stopped.
 
@@ -50,6 +51,7 @@ def prepare_store(
         strict: Stop at the first file, or stretch of one, that does not fit.
         shard_bytes: Size of samples at which a shard is closed.
         on_file: Called with each file's outcome, in order.
+        about: What else is worth knowing of where they come from, kept as provenance.
 
     Returns:
         What this part of the store holds.
@@ -64,6 +66,7 @@ def prepare_store(
         "files": len(files),
         "files_sha256": _digest(files),
         **recipe.provenance(),
+        **(about or {}),
     }
     with StoreWriter(
         out, recipe.contract, provenance=provenance, part=part, shard_bytes=shard_bytes
@@ -246,5 +249,5 @@ def _text(path: Path | str) -> str:
 
 
 def _digest(files: Sequence[File]) -> str:
-    content = json.dumps([[file.name, file.patient, *file.labels] for file in files])
+    content = json.dumps([file.identity() for file in files])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from physiolect.contract import (
     split_at_gaps,
 )
 from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.public import Entry, Read
 from physiolect.datasets.rows import Row
 from physiolect.errors import ContractError, FormatError, PhysiolectError
 from physiolect.formats import read_recordings
@@ -78,6 +81,19 @@ class File:
     patient: str | None = None
     labels: tuple[str, ...] = ()
     """What the recording shows, for every row of it."""
+    split: str | None = None
+    """Which part of a published split the recording belongs to."""
+    members: tuple[Entry, ...] = ()
+    """Recordings in it that are to be prepared, each with a patient, labels and split of its own; none means all."""
+    opened: Callable[[Path], AbstractContextManager[Read]] | None = None
+    """Opens the file and gives what reads its members."""
+    given: Callable[[], Recording] | None = None
+    """Reads the one recording that is meant, where it is one of many in its file."""
+
+    def identity(self) -> list[str | list[str | None] | None]:
+        """Return all that what is made of it depends on, but for its content and place, as plain values."""
+        members = [[each.name, each.patient, each.split, *each.labels] for each in self.members]
+        return [self.name, self.patient, self.split, *self.labels, *members]
 
 
 @dataclass(frozen=True)
@@ -95,9 +111,11 @@ class Prepared:
 
 def prepare_file(file: File, recipe: Recipe) -> Prepared:
     """Read one file and make it fit; what does not is a rejection with its reason, never an exception."""
+    if file.members:
+        return _prepare_members(file, recipe)
     work = _Work(file, recipe)
     try:
-        recordings = _read(file.path, recipe)
+        recordings = _read(file.path, recipe) if file.given is None else [_narrowed(file.given(), recipe)]
         for k, recording in enumerate(recordings):
             source = file.name if len(recordings) == 1 else f"{file.name}#{k}"
             work.take(replace(recording, source=source))
@@ -175,7 +193,11 @@ class _Work:
         """Return what fits as one row, or as one a segment; each has the file's patient and labels."""
         length = self.recipe.segment
         as_row = partial(
-            Row.from_recording, source=adapted.source, patient=self.file.patient, labels=self.file.labels
+            Row.from_recording,
+            source=adapted.source,
+            patient=self.file.patient,
+            labels=self.file.labels,
+            split=self.file.split,
         )
         if length is None:
             return [as_row(adapted, start=start)]
@@ -193,11 +215,38 @@ class _Work:
         return rows
 
 
+def _prepare_members(file: File, recipe: Recipe) -> Prepared:
+    """Prepare the recordings of a file of many that are meant, one by one: what is wrong with one costs no other."""
+    assert file.opened is not None
+    found: list[Prepared] = []
+    try:
+        with file.opened(file.path) as read:
+            for entry in file.members:
+                one = File(entry.name, file.path, entry.patient, entry.labels, entry.split)
+                found.append(prepare_file(replace(one, given=partial(read, entry)), recipe))
+    except Exception as error:  # the file itself cannot be opened
+        return Prepared(file, (), (_rejection(file, str(error)),))
+    return Prepared(
+        file,
+        tuple(row for each in found for row in each.rows),
+        tuple(rejection for each in found for rejection in each.rejected),
+        tuple(remark for each in found for remark in each.remarks),
+        sum(each.dropped for each in found),
+    )
+
+
 def _rejection(file: File, reason: str) -> Rejection:
     """Return why a file was rejected, free of where it lies on this machine."""
     return Rejection(
         file.name, reason.replace(str(file.path), file.name).replace(f"{file.path.parent}{os.sep}", "")
     )
+
+
+def _narrowed(recording: Recording, recipe: Recipe) -> Recording:
+    """Return a recording with no more channels than are asked for by name."""
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    wanted = (recipe.channel,) if recipe.channel else named
+    return recording if wanted is None else recording.select(wanted)
 
 
 def _read(path: Path, recipe: Recipe) -> list[Recording]:

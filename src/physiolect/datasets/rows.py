@@ -49,6 +49,8 @@ class Row:
     """Whose recording it is; None where unknown."""
     labels: tuple[str, ...] = ()
     """What the recording shows, as far as anybody said."""
+    split: str | None = None
+    """Which part of a published split the recording belongs to ("train", "fold 9", "DS2"); None where there is none."""
 
     @classmethod
     def from_recording(
@@ -59,6 +61,7 @@ class Row:
         start: float = 0.0,
         patient: str | None = None,
         labels: tuple[str, ...] = (),
+        split: str | None = None,
     ) -> Row:
         """Return a recording as a row, each sample within half a step of its value.
 
@@ -78,6 +81,7 @@ class Row:
             modality=recording.modality,
             patient=patient,
             labels=labels,
+            split=split,
         )
 
     def recording(self) -> Recording:
@@ -132,6 +136,7 @@ def arrow_schema(metadata: dict[str, str]) -> pa.Schema:
             pa.field("modality", pa.string()),
             pa.field("patient", pa.string()),
             pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("split", pa.string()),
         ],
         metadata=metadata,
     )
@@ -157,6 +162,7 @@ def arrow_table(rows: Sequence[Row], metadata: dict[str, str]) -> pa.Table:
         [row.modality for row in rows],
         [row.patient for row in rows],
         [row.labels for row in rows],
+        [row.split for row in rows],
     ]
     arrays = [
         column if isinstance(column, pa.Array) else pa.array(column, field.type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,44 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
     validating = set(drawn[: min(most, len(names) - 1)] or [min(names, key=draws.__getitem__)])
     validates = np.array([group in validating for group in groups])
     return np.flatnonzero(~validates), np.flatnonzero(validates)
+
+
+def published_split(
+    store: Store, train: Collection[str], validate: Collection[str], *, leave_out: Collection[str] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that train and the rows that validate by a split that their dataset published, each in order.
+
+    Args:
+        store: The store, prepared with `--dataset`.
+        train: Parts that train ("fold 1", "fold 2" …).
+        validate: Parts that validate ("fold 9").
+        leave_out: Sources whose rows are on neither side ("mitbih/202").
+
+    Raises:
+        ConfigError: the store has no such part, or a patient or recording would stand on both sides.
+    """
+    parts = store.splits
+    there = sorted({part for part in parts if part is not None})
+    for part in (*train, *validate):
+        if part not in there:
+            raise ConfigError(
+                f"no row of {store.path} is of '{part}'",
+                hint=f"there are: {', '.join(there)}" if there else "prepare it with --dataset and --split",
+            )
+    kept = [source not in leave_out for source in store.sources]
+    sides = [
+        np.array([keep and part in side for keep, part in zip(kept, parts, strict=True)], bool)
+        for side in (train, validate)
+    ]
+    groups = row_groups(store)
+    on_both = set.intersection(*({groups[row] for row in np.flatnonzero(side)} for side in sides))
+    if on_both:
+        names = ", ".join(sorted(on_both)[:3])
+        raise ConfigError(
+            f"on both sides of the split would stand {names}" + (" and more" if len(on_both) > 3 else ""),
+            hint="name sources of one side in leave_out, or choose other parts",
+        )
+    return np.flatnonzero(sides[0]), np.flatnonzero(sides[1])
 
 
 def row_groups(store: Store) -> list[str]:

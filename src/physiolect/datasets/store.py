@@ -126,6 +126,11 @@ class Store:
         return [tuple(labels) for table in self._tables for labels in table["labels"].to_pylist()]
 
     @cached_property
+    def splits(self) -> list[str | None]:
+        """Part of a published split that each row belongs to, or None where there is none, (rows,)."""
+        return [split for table in self._tables for split in table["split"].to_pylist()]
+
+    @cached_property
     def starts(self) -> NDArray[np.float64]:
         """Seconds into its source at which each row begins, (rows,)."""
         return _joined([table["start"].to_numpy() for table in self._tables], np.float64)
@@ -165,6 +170,7 @@ class Store:
             modality=cells["modality"],
             patient=cells["patient"],
             labels=tuple(cells["labels"]),
+            split=cells["split"],
         )
 
     def recording(self, row: int) -> Recording:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
+from physiolect.formats.hdf5 import check_stored
 from physiolect.formats.matrix import check_size, choose_variable, is_rate, recordings_in
 from physiolect.formats.request import Request
 from physiolect.recording import LEADS, Modality, Recording
@@ -21,8 +22,6 @@ from physiolect.recording import LEADS, Modality, Recording
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _NUMERIC = {"double", "single", "logical", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))}
 _CPSC2018 = {"ECG.sex", "ECG.age", "ECG.data"}
-_PACKED = 1100
-"""More than any byte of a deflated dataset unpacks to."""
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:
@@ -145,18 +144,7 @@ def _read_hdf5(path: Path, want: Request) -> Iterator[Recording]:
             rate = _rate({name: data[()] for name, data in datasets.items() if data.size == 1})
         name = choose_variable(shapes, want.variable, path)
         dataset = datasets[name]
-        with parsing(path, "MAT 7.3"):
-            outside = bool(dataset.external) or dataset.is_virtual
-            stated, held = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
-        if outside:
-            raise FormatError(
-                f"variable '{name}' of {path} lies in other files", hint="store it in this file"
-            )
-        if stated > held * _PACKED:
-            raise FormatError(
-                f"{path} is truncated or damaged: variable '{name}' states {stated} bytes and {held} are there",
-                hint="fetch the file again",
-            )
+        check_stored(dataset, name, path)
         yield from recordings_in(_Transposed(dataset, path), want, path, stated_fs=rate)
 
 

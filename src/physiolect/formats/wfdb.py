@@ -64,6 +64,8 @@ class _Header:
     """Words of the record line."""
     lines: list[str]
     """The lines after it, one a signal or segment."""
+    comments: tuple[str, ...] = ()
+    """Lines of remarks, without their "#": age, sex and diagnoses in many databases."""
 
     @property
     def n_segments(self) -> int | None:
@@ -108,13 +110,15 @@ def read_header(path: Path) -> _Header:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    written = [line for line in map(str.strip, text.splitlines()) if line]
+    lines = [line for line in written if not line.startswith("#")]
     if not lines or "\x00" in text or max(map(len, lines)) > _LINE_CHARACTERS:
         raise FormatError(
             f"{path} is not a WFDB header: it is empty, not text or too large",
             hint="the first line of a header reads: name, number of signals, rate, number of samples",
         )
-    return _Header(path, lines[0].split(), lines[1:])
+    comments = tuple(line.lstrip("# ") for line in written if line.startswith("#"))
+    return _Header(path, lines[0].split(), lines[1:], comments)
 
 
 def find_header(path: Path) -> Path | None:

@@ -1,0 +1,150 @@
+"""`physiolect download NAME`: an open dataset from PhysioNet, whole or in part."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from physiolect.datasets.download import Watch
+    from physiolect.datasets.public import PublicDataset
+
+EXAMPLE = "physiolect download ptbxl --only records100"
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}/[0-9][0-9a-z._-]{0,30}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Fetch an open dataset from PhysioNet; the same command goes on after an interruption."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str
+    """The dataset: ptbxl, mimic-iv-ecg, cinc2021, cinc2020 or mitbih, or any PROJECT/VERSION of PhysioNet."""
+    out: str | None = None
+    """Folder for it; one of the dataset's name by default."""
+    only: tuple[str, ...] = ()
+    """Folders, files or patterns to fetch; what is needed to read them comes along."""
+    records: int | None = None
+    """Fetch so many records only, the first ones."""
+    connections: int = 4
+    """Connections at a time."""
+    base_url: str = "https://physionet.org/files"
+    """Where projects lie, for a mirror."""
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        found = []
+        try:
+            self.project()
+        except PhysiolectError as error:
+            found.append(f"{error} ({error.hint})")
+        if self.records is not None and self.records < 1:
+            found.append(f"--records is {self.records}, but it must be 1 or more")
+        if not 1 <= self.connections <= 16:
+            found.append(f"--connections is {self.connections}, but it must lie between 1 and 16")
+        address = urlsplit(self.base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            found.append(f"--base-url is '{self.base_url}', which is no address of a web server")
+        if self.out is not None and Path(self.out).exists() and not Path(self.out).is_dir():
+            found.append(f"--out '{self.out}' is not a folder")
+        return found
+
+    def project(self) -> str:
+        """Return the project and version that are named.
+
+        Raises:
+            ConfigError: there is no such dataset, or PhysioNet does not have it.
+        """
+        from physiolect.datasets.catalogue import DATASETS
+
+        dataset = self.dataset()
+        if dataset is None:
+            if _PROJECT.fullmatch(self.name):
+                return self.name
+            open_ones = [name for name, each in DATASETS.items() if each.physionet]
+            raise ConfigError(
+                f"there is no dataset '{self.name}'",
+                hint=f"{did_you_mean(self.name, open_ones)} Or give PROJECT/VERSION of PhysioNet",
+            )
+        if dataset.physionet is None:
+            raise ConfigError(
+                f"{dataset.title} is handed out by {dataset.origin}, not by PhysioNet",
+                hint=f"fetch it there, so that a folder holds {dataset.layout}; then "
+                f"`physiolect prepare FOLDER --dataset {dataset.name}`",
+            )
+        return dataset.physionet
+
+    def dataset(self) -> PublicDataset | None:
+        """Return what is known of the dataset; None where only its project is named."""
+        from physiolect.datasets.catalogue import DATASETS
+
+        projects = {each.physionet: each for each in DATASETS.values() if each.physionet}
+        return DATASETS.get(self.name) or projects.get(self.name)
+
+
+def run(config: Config) -> int:
+    """Fetch the dataset; 130 where the user stopped it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from physiolect.datasets.download import Selection, download
+
+    dataset, project = config.dataset(), config.project()
+    out = Path(config.out or (dataset.name if dataset else project.partition("/")[0]))
+    selection = Selection(config.only, config.records, dataset.tables if dataset else ())
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    console.print(f"fetching {project} from {config.base_url} into {out}")
+    received = TextColumn("{task.fields[megabytes]:.1f} MB")
+    columns = (TextColumn("fetching"), BarColumn(), MofNCompleteColumn(), received, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        try:
+            done = download(
+                project,
+                out,
+                selection,
+                base_url=config.base_url,
+                connections=config.connections,
+                watch=_bar(progress),
+            )
+        except KeyboardInterrupt:
+            progress.stop()
+            console.print(f"stopped; what came in is kept in {out}: run the same command again to go on")
+            return 130
+    console.print(f"{out}: {done.fetched} files fetched, {done.kept} were there already; every hash is right")
+    if dataset is not None:
+        console.print(f"{dataset.title} ({dataset.licence}); cite: {dataset.citation}")
+        console.print(f"next: physiolect prepare {out} --dataset {dataset.name} --out STORE")
+    return 0
+
+
+def _bar(progress: Progress) -> Watch:
+    """Return what shows on a bar how a download goes."""
+    from threading import Lock
+
+    from physiolect.datasets.download import Watch
+
+    class Bar(Watch):
+        def __init__(self) -> None:
+            self._task = progress.add_task("fetching", total=None, megabytes=0.0)
+            self._lock, self._bytes = Lock(), 0
+
+        def listed(self, files: int) -> None:
+            progress.update(self._task, total=files)
+
+        def received(self, n_bytes: int) -> None:
+            with self._lock:  # several threads tell
+                self._bytes += n_bytes
+                progress.update(self._task, megabytes=self._bytes / 1e6)
+
+        def finished(self) -> None:
+            progress.advance(self._task)
+
+    return Bar()

@@ -1,0 +1,86 @@
+"""Tables of an HDF5 file, read row by row; nothing a file says of itself is believed before it was looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.formats.boundary import parsing
+from physiolect.formats.matrix import check_size
+
+_PACKED = 1100
+"""More than any byte of a deflated dataset unpacks to."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A numeric dataset on disk, of which rows are read as they are asked for."""
+
+    dataset: Any
+    path: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(int(n) for n in self.dataset.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice) -> NDArray[np.generic]:
+        with parsing(self.path, "HDF5"):
+            return np.asarray(self.dataset[rows])
+
+
+@contextmanager
+def open_hdf5(path: Path, *names: str) -> Iterator[tuple[Table, ...]]:
+    """Open a file and give its datasets of these names.
+
+    Raises:
+        FormatError: it is no HDF5 file, lacks one of them, or one is not numeric or not whole.
+    """
+    import h5py
+
+    with parsing(path, "HDF5"):
+        file = h5py.File(path, "r")
+    with closing(file):
+        yield tuple(Table(_numeric(file, name, path), path) for name in names)
+
+
+def _numeric(file: Any, name: str, path: Path) -> Any:
+    import h5py
+
+    with parsing(path, "HDF5"):
+        # a link out of the file is not followed
+        found: Any = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+        numeric = isinstance(found, h5py.Dataset) and bool(found.shape) and found.dtype.kind in "biuf"
+    if not numeric:
+        raise FormatError(f"{path} has no numeric dataset '{name}'", hint="is it the right file?")
+    check_stored(found, name, path)
+    row = int(np.prod(found.shape[1:], dtype=np.int64)) * found.dtype.itemsize
+    check_size(row, path)
+    return found
+
+
+def check_stored(dataset: Any, name: str, path: Path) -> None:
+    """Make sure that a dataset lies in its file, and that the file is large enough for what it states.
+
+    Raises:
+        FormatError: it lies in other files, or is cut short.
+    """
+    with parsing(path, "HDF5"):
+        outside = bool(dataset.external) or dataset.is_virtual
+        stated, held = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
+    if outside:
+        raise FormatError(f"variable '{name}' of {path} lies in other files", hint="store it in this file")
+    if stated > held * _PACKED:
+        raise FormatError(
+            f"{path} is truncated or damaged: variable '{name}' states {stated} bytes and {held} are there",
+            hint="fetch the file again",
+        )
