@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 
 class PhysiolectError(Exception):
@@ -57,3 +59,18 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> None:
         raise ConfigError(
             f"{name} is '{value}', which is not one of {', '.join(names)}", hint=did_you_mean(value, names)
         )
+
+
+def require(module: str, *, extra: str) -> Any:
+    """Return a module of an optional dependency.
+
+    Raises:
+        PhysiolectError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise PhysiolectError(
+            f"this needs the package {module}, which is not installed",
+            hint=f"pip install 'physiolect[{extra}]'",
+        ) from error

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "V5", "--jobs", "1"])
+    code = main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "V5", "--workers", "1"])
     told = capsys.readouterr()
     assert code == 0
     assert told.out == ""
@@ -50,7 +50,7 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
 
 
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*words, "--shard", "1/2"]) == 0
     assert main(words) == 1
     assert "was begun in 2 parts, not 1" in capsys.readouterr().err
@@ -60,7 +60,7 @@ def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_strict_is_fatal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--strict", "--jobs", "1"]) == 1
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--strict", "--workers", "1"]) == 1
     told = capsys.readouterr().err
     assert "error: in/bad.csv" in told
     assert "hint: " in told
@@ -69,7 +69,7 @@ def test_strict_is_fatal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
     contract = InputContract(fs=50.0, min_samples=10, max_samples=100, channels=("V5", "II"))
     dump(contract, tmp_path / "contract.yaml")
-    config = Config([str(folder)], str(tmp_path / "out"), contract=str(tmp_path / "contract.yaml"), jobs=1)
+    config = Config([str(folder)], str(tmp_path / "out"), contract=str(tmp_path / "contract.yaml"), workers=1)
     assert config.problems() == []
     assert run(config) == 0
     store = open_store(tmp_path / "out")
@@ -95,7 +95,7 @@ def test_a_contract_that_names_its_channel_keeps_it(folder: Path, tmp_path: Path
 
 
 def test_a_store_of_one_lead_asks_for_it_among_others(folder: Path, tmp_path: Path) -> None:
-    assert run(Config([str(folder)], str(tmp_path / "out"), channel="ii", jobs=1)) == 0
+    assert run(Config([str(folder)], str(tmp_path / "out"), channel="ii", workers=1)) == 0
     signal = np.random.default_rng(0).standard_normal((2, 800))
     recording = Recording(signal, 200.0, ("V5", "MLII"), unit="mV")
     context, _ = adapt(recording, open_store(tmp_path / "out").contract)
@@ -109,28 +109,28 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         contract="heartgpt-eeg",
         fs=-1,
         patients="none.csv",
-        jobs=-2,
+        workers=-2,
         shard="3/2",
     )
     problems = config.problems()
     assert len(problems) == 6
-    for told in ("nowhere", "did you mean 'heartgpt-ecg'?", "--fs", "none.csv", "--jobs", "3/2"):
+    for told in ("nowhere", "did you mean 'heartgpt-ecg'?", "--fs", "none.csv", "--workers", "3/2"):
         assert any(told in problem for problem in problems), told
     assert "is not i/n" in Config([str(tmp_path)], "out", shard="a").problems()[-1]
 
 
-@pytest.mark.parametrize(("number", "code", "jobs"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)])
+@pytest.mark.parametrize(("number", "code", "workers"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)])
 def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
-    folder: Path, tmp_path: Path, number: int, code: int, jobs: int
+    folder: Path, tmp_path: Path, number: int, code: int, workers: int
 ) -> None:
     for k in range(3, 60):
         os.link(folder / f"r{k % 3}.npz", folder / f"r{k}.npz")
     command = [sys.executable, "-m", "physiolect", "prepare", str(folder)]
-    command += ["--out", str(tmp_path / "out"), "--jobs", str(jobs)]
+    command += ["--out", str(tmp_path / "out"), "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "out").exists() and process.poll() is None:
         time.sleep(0.005)
-    time.sleep(0.3 * (jobs - 1))  # into the start of the workers
+    time.sleep(0.3 * (workers - 1))  # into the start of the workers
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does: to the workers too
     else:
@@ -150,7 +150,7 @@ def test_segments_labels_and_quality_are_told(
     spoilt[1, 100:500] = 0
     write_recording(Recording(spoilt, 200.0, ("II", "V5"), unit="mV"), folder / "r3.npz")
     (tmp_path / "labels.csv").write_text("recording,label\nr0,NORM\nr3,MI\n")
-    words = ["prepare", str(folder), "--channel", "V5", "--jobs", "1", "--segment", "150"]
+    words = ["prepare", str(folder), "--channel", "V5", "--workers", "1", "--segment", "150"]
     words += ["--labels", str(tmp_path / "labels.csv")]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err

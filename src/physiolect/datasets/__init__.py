@@ -1,13 +1,19 @@
 """Prepared data: a store on disk, its splits, and windows out of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from physiolect.datasets.amplitude import amplitude_percentiles
-from physiolect.datasets.loader import WindowLoader
 from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.rows import Row
 from physiolect.datasets.selection import select_rows
 from physiolect.datasets.splits import row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from physiolect.datasets.loader import WindowLoader
 
 __all__ = [
     "Part",
@@ -22,3 +28,12 @@ __all__ = [
     "select_rows",
     "split_rows",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the loader at its first use: it needs torch, which a process that prepares files does not."""
+    if name != "WindowLoader":
+        raise AttributeError(f"module 'physiolect.datasets' has no attribute '{name}'")
+    from physiolect.datasets.loader import WindowLoader
+
+    return WindowLoader
