@@ -107,7 +107,7 @@ def test_a_worker_of_another_version_ends_the_work(
     folder: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "__version__", "99.0")
-    with pytest.raises(PhysiolectError, match="physiolect 99.0 asks it to work") as caught:
+    with pytest.raises(PhysiolectError, match=r"physiolect 99\.0 asks it to work") as caught:
         prepare_store(list_files([folder]), tmp_path / "out", ECG, scheduler=cluster.scheduler_address)
     assert "same version" in (caught.value.hint or "")
 
@@ -116,6 +116,6 @@ def test_where_no_scheduler_answers_it_is_told(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "_CONNECT", 0.5)
-    with pytest.raises(PhysiolectError, match="no Dask scheduler answers at tcp://127.0.0.1:9") as caught:
+    with pytest.raises(PhysiolectError, match="no Dask scheduler answers at tcp:") as caught:
         prepare_store(list_files([folder]), tmp_path / "out", ECG, scheduler="tcp://127.0.0.1:9")
     assert "dask scheduler" in (caught.value.hint or "")
