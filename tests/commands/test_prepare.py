@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
 from physiolect.contract import PRESETS, InputContract, adapt
 from physiolect.datasets import open_store
-from physiolect.formats import write_recording
+from physiolect.formats import read_recording, write_recording
 from physiolect.recording import Recording
 
 
@@ -169,6 +170,10 @@ def test_segments_labels_and_quality_are_told(
     ("words", "told"),
     [
         (["--segment", "0"], "--segment is 0"),
+        (["--every-channel", "--contract", "ecg-byte"], "needs a --contract of one channel"),
+        (["--every-channel", "--channel", "II"], "name one of them"),
+        (["--workers", "2", "--scheduler", "tcp://x:1"], "name one of them"),
+        (["--scheduler", "x"], "--scheduler is 'x'"),
         (["--derive-limb"], "need a --contract that names its leads"),
         (["--labels", "nowhere.csv"], "no file 'nowhere.csv' of labels"),
         (["--refuse", "ugly"], "ugly"),
@@ -180,3 +185,55 @@ def test_settings_that_make_no_sense_are_refused(
     assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), *words]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_leads_that_one_lead_leaves_out_are_told_also_by_a_run_that_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "took II 3 and left 3 other channels out (V5 3)" in told
+    assert "--channel names it, --every-channel takes each" in told
+    assert main(words) == 0
+    assert "took II 3 and left 3 other channels out (V5 3)" in capsys.readouterr().err
+    manifest = open_store(tmp_path / "out").manifests[0]
+    assert (manifest.taken, manifest.left_out) == ({"II": 3}, {"V5": 3})
+    named = [*words[:3], str(tmp_path / "named"), "--channel", "II", "--workers", "1"]
+    assert main(named) == 0
+    assert "other channels" not in capsys.readouterr().err
+
+
+def test_every_channel_becomes_a_row(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = np.random.default_rng(0).standard_normal((20, 800)).astype(np.float32)
+    matrix[7] = 0
+    np.save(folder / "records.npy", matrix)
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--every-channel", "--workers", "1"]
+    assert main([*words, "--fs", "200", "--modality", "ecg"]) == 0
+    told = capsys.readouterr().err
+    assert "other channels" not in told
+    assert "left out: in/records.npy: channel ch8 is flat" in told
+    store = open_store(tmp_path / "out")
+    assert len(store) == 3 * 2 + 19
+    assert [store.channels(row) for row in range(6)] == [("II",), ("V5",)] * 3
+    assert [store.channels(6 + row) for row in range(19)] == [(f"ch{k}",) for k in range(1, 21) if k != 8]
+    signal = adapt(read_recording(folder / "r1.npz"), PRESETS["heartgpt-ecg"], "V5", window="all")[0].signal
+    assert np.abs(store.recording(3).signal - signal).max() <= store.row(3).max_error * 1.01
+
+
+def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump(replace(PRESETS["heartgpt-ecg"], unit="mV"), tmp_path / "contract.yaml")
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main([*words, "--contract", str(tmp_path / "contract.yaml")]) == 0
+    store = open_store(tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    bound = manifest["shards"][0]["max_error"]
+    assert "value = samples * scale + offset" in manifest["encoding"]
+    assert bound == max(store.row(row).max_error for row in range(3)) == store.manifests[0].max_error
+    assert f"samples lie within {bound:.2g} mV of what was prepared" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "out")]) == 0
+    assert f"{bound:.4g} mV" in capsys.readouterr().out

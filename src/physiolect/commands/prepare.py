@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from physiolect.datasets.recipe import Prepared, Recipe
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
+_MANY = 12
+"""How many channels are named in a line."""
 _SPEAK_EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal to draw a bar on."""
 
@@ -45,6 +47,8 @@ class Config:
     """What every row must be made to fit: a preset's name, or a YAML file of its settings."""
     channel: str | None = None
     """The one channel to take: a name or alias, which the model will then ask for too, or a number from 0."""
+    every_channel: bool = False
+    """Take every channel as a row of its own: all leads of a recording, all records of a matrix."""
     fs: float | None = None
     """Sampling rate in Hz of files that state none."""
     modality: Modality | None = None
@@ -110,13 +114,18 @@ class Config:
     def _lead_problems(self) -> list[str]:
         from physiolect.contract import ANY_CHANNEL
 
-        if not (self.derive_limb or self.zero_missing):
-            return []
+        found = []
+        if self.every_channel and self.channel is not None:
+            found.append("--channel takes one channel and --every-channel takes all: name one of them")
         try:
             named = ANY_CHANNEL not in self.input_contract().channels
         except PhysiolectError:  # told elsewhere
-            return []
-        return [] if named else ["--derive-limb and --zero-missing need a --contract that names its leads"]
+            return found
+        if self.every_channel and named:
+            found.append("--every-channel needs a --contract of one channel of any name")
+        if (self.derive_limb or self.zero_missing) and not named:
+            found.append("--derive-limb and --zero-missing need a --contract that names its leads")
+        return found
 
     def input_contract(self) -> InputContract:
         """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
@@ -149,6 +158,7 @@ class Config:
         return Recipe(
             self.input_contract(),
             self.channel,
+            self.every_channel,
             self.fs,
             self.modality,
             self.variable,
@@ -219,6 +229,15 @@ def summary(manifest: Manifest, out: str) -> str:
     lines = [
         f"{out}{share}: {rows} rows out of {manifest.files} files, {hours:.2f} channel-hours, {size:.1f} MB"
     ]
+    if rows:
+        unit = f" {manifest.header.contract.unit}" if manifest.header.contract.unit else ", each in its unit,"
+        lines.append(f"samples lie within {manifest.max_error:.2g}{unit} of what was prepared")
+    if manifest.left_out:
+        others = sum(manifest.left_out.values())
+        lines.append(
+            f"took {_counts(manifest.taken)} and left {others} other channels out ({_counts(manifest.left_out)}), "
+            "as the contract takes one: --channel names it, --every-channel takes each as a row"
+        )
     where = manifest.part.manifest_name
     if manifest.dropped:
         lost = manifest.dropped / manifest.header.contract.fs
@@ -230,6 +249,13 @@ def summary(manifest: Manifest, out: str) -> str:
     if manifest.rejected:
         lines.append(f"{len(manifest.rejected)} left out; the reasons are in {where}")
     return "\n".join(lines)
+
+
+def _counts(channels: Mapping[str, int]) -> str:
+    """Name the commonest channels and how many recordings have each: "II 12, MLII 3"."""
+    named = sorted(channels.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(named) - _MANY} more" if len(named) > _MANY else ""
+    return ", ".join(f"{name} {count}" for name, count in named[:_MANY]) + more
 
 
 class _Progress:

@@ -86,6 +86,8 @@ def prepare_store(
                     prepared.rejected,
                     remarks=prepared.remarks,
                     dropped=prepared.dropped,
+                    taken=prepared.taken,
+                    left_out=prepared.left_out,
                 )
         if part.count == 1 and not writer.n_rows:
             raise FormatError(

@@ -84,7 +84,7 @@ class Row:
     @property
     def max_error(self) -> float:
         """Half of the largest step: no sample lies further from what was prepared, in its channel's unit."""
-        moving = self.samples.any(axis=1)  # a flat channel is its offset, exactly
+        moving = self.samples.any(axis=1) | (self.scale != 1)  # a flat channel is its offset, exactly
         return float(self.scale[moving].max(initial=0)) / 2
 
     def recording(self) -> Recording:
