@@ -14,7 +14,7 @@ import torch
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NAMES = ("forward", "generate", "train_step", "attention", "preprocess", "imports")
+NAMES = ("forward", "generate", "train_step", "attention", "preprocess", "prepare", "imports")
 
 
 def main() -> None:
