@@ -3,7 +3,7 @@ import traceback
 
 import pytest
 
-from physiolect.errors import ConfigError, PhysiolectError, check_option, closest, did_you_mean
+from physiolect.errors import ConfigError, PhysiolectError, check_option, closest, did_you_mean, require
 
 
 def test_an_error_carries_its_hint_beside_its_sentence():
@@ -36,3 +36,10 @@ def test_check_option_refuses_what_is_not_listed():
     with pytest.raises(ConfigError, match=r"mode is 'hopp', which is not one of exact, hop") as caught:
         check_option("mode", "hopp", ["exact", "hop"])
     assert caught.value.hint == "did you mean 'hop'?"
+
+
+def test_a_missing_optional_package_names_the_extra_that_brings_it():
+    assert require("json", extra="lm") is __import__("json")
+    with pytest.raises(PhysiolectError, match="needs the package no_such_package") as caught:
+        require("no_such_package", extra="lm")
+    assert caught.value.hint == "pip install 'physiolect[lm]'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ _ECOG = re.compile(r"^(ecog|ieeg|seeg)\b|^(ecog|seeg)_", re.IGNORECASE)
 _ECG = re.compile(r"^(ecg|ekg)\b|^(ecg|ekg)[_\d]", re.IGNORECASE)
 
 
+@lru_cache(1024)  # a collection has few names, and each is asked about many times a recording
 def canonical_channel(name: str) -> str:
     """Return the standard name of a channel: "MLII", "ii", "ECG lead II" and "ECG-II" are all "II".
 

@@ -107,8 +107,8 @@ def test_success_is_0_and_the_commands_own_code_is_passed_on(speak):
         ("folder", 1, "'.' is a folder, but a file is needed", "name a file in it"),
         ("full", 1, "the disk is full, writing 'x.arrow'", "free some space and run the same command again"),
         ("odd", 1, "input/output error: 'x.arrow'", "check the path and the disk"),
-        ("memory", 1, "there is not enough memory", "use a smaller input, batch or number of jobs"),
-        ("tensor", 1, "there is not enough memory", "use a smaller input, batch or number of jobs"),
+        ("memory", 1, "there is not enough memory", "use a smaller input, batch or number of workers"),
+        ("tensor", 1, "there is not enough memory", "use a smaller input, batch or number of workers"),
         (
             "bug",
             1,

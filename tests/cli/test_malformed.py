@@ -107,7 +107,7 @@ def test_a_recording(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     rate = [] if states_a_rate and name != "two.npz" else ["--fs", "100"]
     assert name in refused(["inspect", str(tmp_path / name), *rate], capsys)
     out = tmp_path / "store"
-    told = refused(["prepare", str(tmp_path / name), "--out", str(out), "--jobs", "1", *rate], capsys)
+    told = refused(["prepare", str(tmp_path / name), "--out", str(out), "--workers", "1", *rate], capsys)
     assert "none of 1 files could be prepared" in told
 
 

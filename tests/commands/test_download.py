@@ -46,7 +46,7 @@ def test_a_dataset_comes_and_is_prepared(
     assert f"next: physiolect prepare {out} --dataset ptbxl" in told.err
     assert not (out / "records500").exists()
     assert (
-        main(["prepare", str(out), "--dataset", "ptbxl", "--out", str(tmp_path / "store"), "--jobs", "1"])
+        main(["prepare", str(out), "--dataset", "ptbxl", "--out", str(tmp_path / "store"), "--workers", "1"])
         == 0
     )
     assert open_store(tmp_path / "store").splits == ["fold 3", "fold 3", "fold 10", "fold 10"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
 from physiolect.contract import PRESETS, InputContract, adapt
 from physiolect.datasets import open_store
-from physiolect.formats import write_recording
+from physiolect.formats import read_recording, write_recording
 from physiolect.recording import Recording
 
 
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "V5", "--jobs", "1"])
+    code = main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "V5", "--workers", "1"])
     told = capsys.readouterr()
     assert code == 0
     assert told.out == ""
@@ -51,7 +52,7 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
 
 
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*words, "--shard", "1/2"]) == 0
     assert main(words) == 1
     assert "was begun in 2 parts, not 1" in capsys.readouterr().err
@@ -61,7 +62,7 @@ def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_strict_is_fatal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--strict", "--jobs", "1"]) == 1
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--strict", "--workers", "1"]) == 1
     told = capsys.readouterr().err
     assert "error: in/bad.csv" in told
     assert "hint: " in told
@@ -70,7 +71,7 @@ def test_strict_is_fatal(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
     contract = InputContract(fs=50.0, min_samples=10, max_samples=100, channels=("V5", "II"))
     dump(contract, tmp_path / "contract.yaml")
-    config = Config([str(folder)], str(tmp_path / "out"), contract=str(tmp_path / "contract.yaml"), jobs=1)
+    config = Config([str(folder)], str(tmp_path / "out"), contract=str(tmp_path / "contract.yaml"), workers=1)
     assert config.problems() == []
     assert run(config) == 0
     store = open_store(tmp_path / "out")
@@ -96,7 +97,7 @@ def test_a_contract_that_names_its_channel_keeps_it(folder: Path, tmp_path: Path
 
 
 def test_a_store_of_one_lead_asks_for_it_among_others(folder: Path, tmp_path: Path) -> None:
-    assert run(Config([str(folder)], str(tmp_path / "out"), channel="ii", jobs=1)) == 0
+    assert run(Config([str(folder)], str(tmp_path / "out"), channel="ii", workers=1)) == 0
     signal = np.random.default_rng(0).standard_normal((2, 800))
     recording = Recording(signal, 200.0, ("V5", "MLII"), unit="mV")
     context, _ = adapt(recording, open_store(tmp_path / "out").contract)
@@ -110,28 +111,28 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         contract="heartgpt-eeg",
         fs=-1,
         patients="none.csv",
-        jobs=-2,
+        workers=-2,
         shard="3/2",
     )
     problems = config.problems()
     assert len(problems) == 6
-    for told in ("nowhere", "did you mean 'heartgpt-ecg'?", "--fs", "none.csv", "--jobs", "3/2"):
+    for told in ("nowhere", "did you mean 'heartgpt-ecg'?", "--fs", "none.csv", "--workers", "3/2"):
         assert any(told in problem for problem in problems), told
     assert "is not i/n" in Config([str(tmp_path)], "out", shard="a").problems()[-1]
 
 
-@pytest.mark.parametrize(("number", "code", "jobs"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)])
+@pytest.mark.parametrize(("number", "code", "workers"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)])
 def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
-    folder: Path, tmp_path: Path, number: int, code: int, jobs: int
+    folder: Path, tmp_path: Path, number: int, code: int, workers: int
 ) -> None:
     for k in range(3, 60):
         os.link(folder / f"r{k % 3}.npz", folder / f"r{k}.npz")
     command = [sys.executable, "-m", "physiolect", "prepare", str(folder)]
-    command += ["--out", str(tmp_path / "out"), "--jobs", str(jobs)]
+    command += ["--out", str(tmp_path / "out"), "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "out").exists() and process.poll() is None:
         time.sleep(0.005)
-    time.sleep(0.3 * (jobs - 1))  # into the start of the workers
+    time.sleep(0.3 * (workers - 1))  # into the start of the workers
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does: to the workers too
     else:
@@ -151,7 +152,7 @@ def test_segments_labels_and_quality_are_told(
     spoilt[1, 100:500] = 0
     write_recording(Recording(spoilt, 200.0, ("II", "V5"), unit="mV"), folder / "r3.npz")
     (tmp_path / "labels.csv").write_text("recording,label\nr0,NORM\nr3,MI\n")
-    words = ["prepare", str(folder), "--channel", "V5", "--jobs", "1", "--segment", "150"]
+    words = ["prepare", str(folder), "--channel", "V5", "--workers", "1", "--segment", "150"]
     words += ["--labels", str(tmp_path / "labels.csv")]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err
@@ -170,6 +171,10 @@ def test_segments_labels_and_quality_are_told(
     ("words", "told"),
     [
         (["--segment", "0"], "--segment is 0"),
+        (["--every-channel", "--contract", "ecg-byte"], "needs a --contract of one channel"),
+        (["--every-channel", "--channel", "II"], "name one of them"),
+        (["--workers", "2", "--scheduler", "tcp://x:1"], "name one of them"),
+        (["--scheduler", "x"], "--scheduler is 'x'"),
         (["--derive-limb"], "need a --contract that names its leads"),
         (["--labels", "nowhere.csv"], "no file 'nowhere.csv' of labels"),
         (["--refuse", "ugly"], "ugly"),
@@ -189,7 +194,7 @@ def test_a_public_dataset_brings_patients_labels_and_folds(
     folder, out = published.ptbxl(tmp_path / "ptbxl"), tmp_path / "out"
     (folder / "records500/00000/00004_hr.hea").unlink()
     words = ["prepare", str(folder), "--out", str(out), "--dataset", "ptbxl", "--contract", "ecg-byte"]
-    assert main([*words, "--label-set", "scp", "--jobs", "1"]) == 0
+    assert main([*words, "--label-set", "scp", "--workers", "1"]) == 0
     told = capsys.readouterr()
     assert "PTB-XL (CC BY 4.0); cite: Wagner" in told.err
     assert "1 of its recordings are listed, but not there" in told.err
@@ -209,7 +214,7 @@ def test_a_known_layout_is_pointed_out(
     published: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = published.mitbih(tmp_path / "mitdb", records=("100", "101"))
-    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 0
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
     assert "--dataset mitbih would bring its patients, labels and split" in capsys.readouterr().err
 
 
@@ -226,3 +231,55 @@ def test_what_is_wrong_with_a_dataset_is_told_before_work(published: ModuleType,
     assert "label set of mitbih" in problems(dataset="mitbih", label_set="superclass")
     assert "--split needs a --dataset" in problems(split="de-chazal")
     assert "leave --patients and --labels out" in problems(dataset="mitbih", patients=__file__)
+
+
+def test_leads_that_one_lead_leaves_out_are_told_also_by_a_run_that_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "took II 3 and left 3 other channels out (V5 3)" in told
+    assert "--channel names it, --every-channel takes each" in told
+    assert main(words) == 0
+    assert "took II 3 and left 3 other channels out (V5 3)" in capsys.readouterr().err
+    manifest = open_store(tmp_path / "out").manifests[0]
+    assert (manifest.taken, manifest.left_out) == ({"II": 3}, {"V5": 3})
+    named = [*words[:3], str(tmp_path / "named"), "--channel", "II", "--workers", "1"]
+    assert main(named) == 0
+    assert "other channels" not in capsys.readouterr().err
+
+
+def test_every_channel_becomes_a_row(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = np.random.default_rng(0).standard_normal((20, 800)).astype(np.float32)
+    matrix[7] = 0
+    np.save(folder / "records.npy", matrix)
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--every-channel", "--workers", "1"]
+    assert main([*words, "--fs", "200", "--modality", "ecg"]) == 0
+    told = capsys.readouterr().err
+    assert "other channels" not in told
+    assert "left out: in/records.npy: channel ch8 is flat" in told
+    store = open_store(tmp_path / "out")
+    assert len(store) == 3 * 2 + 19
+    assert [store.channels(row) for row in range(6)] == [("II",), ("V5",)] * 3
+    assert [store.channels(6 + row) for row in range(19)] == [(f"ch{k}",) for k in range(1, 21) if k != 8]
+    signal = adapt(read_recording(folder / "r1.npz"), PRESETS["heartgpt-ecg"], "V5", window="all")[0].signal
+    assert np.abs(store.recording(3).signal - signal).max() <= store.row(3).max_error * 1.01
+
+
+def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump(replace(PRESETS["heartgpt-ecg"], unit="mV"), tmp_path / "contract.yaml")
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main([*words, "--contract", str(tmp_path / "contract.yaml")]) == 0
+    store = open_store(tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    bound = manifest["shards"][0]["max_error"]
+    assert "value = samples * scale + offset" in manifest["encoding"]
+    assert bound == max(store.row(row).max_error for row in range(3)) == store.manifests[0].max_error
+    assert f"samples lie within {bound:.2g} mV of what was prepared" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "out")]) == 0
+    assert f"{bound:.4g} mV" in capsys.readouterr().out

@@ -37,7 +37,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four recordings of 15 seconds, one lead of each."""
     folder = tmp_path_factory.mktemp("store")
     write_cohort(folder / "in", n_recordings=4, seconds=15, seed=0)
-    assert prepare.run(prepare.Config([str(folder / "in")], str(folder / "out"), channel="II", jobs=1)) == 0
+    assert (
+        prepare.run(prepare.Config([str(folder / "in")], str(folder / "out"), channel="II", workers=1)) == 0
+    )
     return folder / "out"
 
 
@@ -172,7 +174,7 @@ def test_the_published_scale_needs_a_thousand_samples(
 ) -> None:
     write_cohort(tmp_path / "in", n_recordings=2, seconds=9, seed=0)
     out = tmp_path / "store"
-    assert prepare.run(prepare.Config([str(tmp_path / "in")], str(out), channel="II", jobs=1)) == 0
+    assert prepare.run(prepare.Config([str(tmp_path / "in")], str(out), channel="II", workers=1)) == 0
     words = ["pretrain", str(out), "--out", str(tmp_path / "run"), "--preset", "heartgpt-ecg", "--steps", "1"]
     assert main(words) == 2
     assert "is 1000 samples long" in capsys.readouterr().err
@@ -212,7 +214,7 @@ def test_a_resumed_run_keeps_its_store(
 ) -> None:
     write_cohort(tmp_path / "in", n_recordings=4, seconds=15, seed=9)
     other = tmp_path / "other"
-    assert prepare.run(prepare.Config([str(tmp_path / "in")], str(other), channel="II", jobs=1)) == 0
+    assert prepare.run(prepare.Config([str(tmp_path / "in")], str(other), channel="II", workers=1)) == 0
     assert main(["pretrain", str(other), "--out", str(whole), "--resume"]) == 2
     assert "another store than the run was trained on" in capsys.readouterr().err
 

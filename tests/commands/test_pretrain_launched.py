@@ -39,7 +39,9 @@ ENDS_WITHIN = 20.0
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     write_cohort(folder / "in", n_recordings=4, seconds=15, seed=0)
-    assert prepare.run(prepare.Config([str(folder / "in")], str(folder / "out"), channel="II", jobs=1)) == 0
+    assert (
+        prepare.run(prepare.Config([str(folder / "in")], str(folder / "out"), channel="II", workers=1)) == 0
+    )
     return folder / "out"
 
 

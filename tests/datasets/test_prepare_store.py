@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 
 from physiolect.contract import PRESETS
 from physiolect.datasets import Part, open_store
-from physiolect.datasets.prepare import Prepared, Recipe, list_files, prepare_store, read_patients
+from physiolect.datasets.outcomes import Watcher
+from physiolect.datasets.prepare import list_files, prepare_store, read_patients
+from physiolect.datasets.recipe import Prepared, Recipe
 from physiolect.errors import FormatError
 from physiolect.formats import write_recording
 from physiolect.recording import Recording
@@ -41,15 +45,50 @@ def cohort(tmp_path: Path) -> Path:
     return folder
 
 
+class Seen(Watcher):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.begun = (0, 0)
+        self.names: list[str] = []
+        self.notes: list[str] = []
+
+    def begin(self, finished: int, files: int) -> None:
+        self.begun = finished, files
+
+    def ended(self, outcome: Prepared) -> None:
+        self.names.append(outcome.file.name)
+
+    def lost(self, note: str) -> None:
+        self.notes.append(note)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def group_is_gone(group: int) -> bool:
+    """Return whether no process of a group lives, apart from those that nobody buried."""
+    states = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if int(of) == group else []
+    return set(states) <= {"Z"}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_folder_becomes_a_store(cohort: Path, tmp_path: Path) -> None:
-    seen: list[Prepared] = []
-    manifest = prepare_store(list_files([cohort]), tmp_path / "out", ECG, jobs=1, on_file=seen.append)
+    seen = Seen()
+    manifest = prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, watcher=seen)
     store = open_store(tmp_path / "out", verify=True)
-    assert manifest.files == len(seen) == 14
+    assert manifest.files == len(seen.names) == 14
     assert len(store) == 12
     assert store.lengths.tolist() == [400] * 12
     assert store.sources == sorted(store.sources)
@@ -64,65 +103,75 @@ def test_a_folder_becomes_a_store(cohort: Path, tmp_path: Path) -> None:
     assert np.abs(store.recording(0).signal - adapted.signal).max() <= store.scale(0)[0] * 0.51
 
 
-def test_the_store_does_not_depend_on_jobs_order_or_place(
+def test_the_store_does_not_depend_on_workers_order_or_place(
     cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare_store(list_files([cohort]), tmp_path / "one", ECG, jobs=1, shard_bytes=2000)
+    prepare_store(list_files([cohort]), tmp_path / "one", ECG, workers=1, shard_bytes=2000)
     doubled = [*sorted(cohort.glob("ward*/*"), reverse=True), cohort / "ward 1", cohort]
     assert {file.path for file in list_files(doubled)} == {file.path for file in list_files([cohort])}
     moved = tmp_path / "elsewhere" / "cohort"
     moved.parent.mkdir()
     cohort.rename(moved)
     monkeypatch.chdir(moved)
-    prepare_store(list_files(["."]), tmp_path / "two", ECG, jobs=2, shard_bytes=2000)
+    prepare_store(list_files(["."]), tmp_path / "two", ECG, workers=2, shard_bytes=2000)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 KILLED = """
 import os, signal, sys
+from pathlib import Path
+from physiolect.datasets.outcomes import Watcher
 from physiolect.datasets.prepare import *
 from physiolect.contract import PRESETS
-if __name__ == "__main__":
-    cohort, out, after, jobs = sys.argv[1:]
-    seen = []
-    def on_file(prepared):
-        seen.append(prepared)
-        if len(seen) == int(after):
+
+class Kill(Watcher):
+    def ended(self, outcome):
+        if len(list(Path(out).glob("shard-*"))) >= int(after):
             os.kill(os.getpid(), signal.SIGKILL)
-    prepare_store(list_files([cohort]), out, Recipe(PRESETS["heartgpt-ecg"]), jobs=int(jobs),
-                  shard_bytes=2000, on_file=on_file)
+
+if __name__ == "__main__":
+    cohort, out, after, workers = sys.argv[1:]
+    prepare_store(list_files([cohort]), out, Recipe(PRESETS["heartgpt-ecg"]), workers=int(workers),
+                  shard_bytes=2000, watcher=Kill())
 """
 
 
-@pytest.mark.parametrize(("after", "jobs"), [(3, 1), (7, 2)])
-def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Path, tmp_path: Path, after: int, jobs: int) -> None:
+@pytest.mark.parametrize(("after", "workers"), [(0, 1), (1, 1), (2, 2)])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    cohort: Path, tmp_path: Path, after: int, workers: int
+) -> None:
     out, script = tmp_path / "out", tmp_path / "killed.py"
     script.write_text(KILLED)
-    killed = subprocess.run([sys.executable, script, cohort, out, str(after), str(jobs)], check=False)
-    assert killed.returncode == -9
+    command = [sys.executable, script, cohort, out, str(after), str(workers)]
+    killed = subprocess.Popen(command, start_new_session=True)
+    assert killed.wait() == -9
     assert not (out / "manifest.json").exists()
-    left = len(list(out.glob("shard-*.arrow")))
-    seen: list[Prepared] = []
-    files = list_files([cohort])
-    prepare_store(files, out, ECG, jobs=1, shard_bytes=2000, on_file=seen.append)
-    assert len(seen) < len(files) or not left
-    assert left or after == 3
-    prepare_store(files, tmp_path / "whole", ECG, jobs=1, shard_bytes=2000)
+    left = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*.arrow")}
+    assert len(left) >= after
+    files, seen = list_files([cohort]), Seen()
+    prepare_store(files, out, ECG, workers=1, shard_bytes=2000, watcher=seen)
+    assert seen.begun == (14 - len(seen.names), 14)
+    assert len(seen.names) <= 14 - 3 * len(left)  # three recordings to a shard
+    assert {name: (out / name).stat().st_mtime_ns for name in left} == left
+    prepare_store(files, tmp_path / "whole", ECG, workers=1, shard_bytes=2000)
     assert contents(out) == contents(tmp_path / "whole")
-    prepare_store(files, out, ECG, jobs=1, shard_bytes=2000, on_file=lambda _: pytest.fail("worked again"))
+    again = Seen()
+    prepare_store(files, out, ECG, workers=1, shard_bytes=2000, watcher=again)
+    assert not again.names
+    wait_until(lambda: group_is_gone(killed.pid))  # its workers too
 
 
 def test_parts_make_up_the_whole(cohort: Path, tmp_path: Path) -> None:
     files = list_files([cohort])
     for number in (2, 1, 3):
-        prepare_store(files, tmp_path / "out", ECG, jobs=1, part=Part(number, 3))
-    prepare_store(files, tmp_path / "whole", ECG, jobs=1)
+        prepare_store(files, tmp_path / "out", ECG, workers=1, part=Part(number, 3))
+    prepare_store(files, tmp_path / "whole", ECG, workers=1)
     assert sorted(open_store(tmp_path / "out").sources) == open_store(tmp_path / "whole").sources
 
 
 def test_strict_stops_at_the_first_bad_file(cohort: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"cohort/empty\.csv") as caught:
-        prepare_store(list_files([cohort]), tmp_path / "out", ECG, jobs=1, strict=True)
+        prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, strict=True)
     assert "--strict" in (caught.value.hint or "")
 
 
@@ -130,7 +179,7 @@ def test_a_store_of_nothing_is_refused(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("x")
     with pytest.raises(FormatError, match="none of 1 files could be prepared"):
-        prepare_store(list_files([bad]), tmp_path / "out", ECG, jobs=1)
+        prepare_store(list_files([bad]), tmp_path / "out", ECG, workers=1)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -142,7 +191,7 @@ def test_long_gaps_cut_and_only_in_the_channel_that_is_taken(tmp_path: Path) -> 
     write_recording(Recording(signal, 200.0, ("V1", "II")), path)
     for channel, lengths in (("V1", [1500]), ("MLII", [500, 850])):
         out = tmp_path / channel
-        prepare_store(list_files([path]), out, replace(ECG, channel=channel), jobs=1)
+        prepare_store(list_files([path]), out, replace(ECG, channel=channel), workers=1)
         store = open_store(out)
         assert store.lengths.tolist() == lengths
     assert store.starts.tolist() == [0, 6.5]
@@ -155,11 +204,11 @@ def test_a_dead_channel_that_is_not_asked_for_does_no_harm(tmp_path: Path) -> No
     signal[0] = np.nan
     write_recording(Recording(signal, 200.0, ("V1", "II")), tmp_path / "x.npz")
     files = list_files([tmp_path / "x.npz"])
-    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), jobs=1)
+    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), workers=1)
     assert open_store(tmp_path / "out").lengths.tolist() == [1500]
     two_leads = replace(ECG, contract=replace(ECG.contract, channels=("II", "V1")))
     with pytest.raises(FormatError, match="none of 1 files"):
-        prepare_store(files, tmp_path / "both", two_leads, jobs=1)
+        prepare_store(files, tmp_path / "both", two_leads, workers=1)
 
 
 def test_a_given_rate_is_for_files_that_state_none(tmp_path: Path) -> None:
@@ -167,7 +216,7 @@ def test_a_given_rate_is_for_files_that_state_none(tmp_path: Path) -> None:
     unstated = tmp_path / "unstated.npy"
     np.save(unstated, np.random.default_rng(0).standard_normal(1000).astype(np.float32))
     files = list_files([stated, unstated])
-    prepare_store(files, tmp_path / "out", replace(ECG, fs=500, modality="ecg"), jobs=1)
+    prepare_store(files, tmp_path / "out", replace(ECG, fs=500, modality="ecg"), workers=1)
     assert open_store(tmp_path / "out").lengths.tolist() == [400, 200]
 
 
@@ -185,7 +234,7 @@ def test_an_unexpected_error_rejects_one_file_and_is_told(
         return read(path, **keywords)
 
     monkeypatch.setattr(recipe, "read_recordings", fail)
-    prepare_store(list_files([good, odd]), tmp_path / "out", ECG, jobs=1)
+    prepare_store(list_files([good, odd]), tmp_path / "out", ECG, workers=1)
     store = open_store(tmp_path / "out")
     assert store.sources == ["good.npz"]
     assert "ZeroDivisionError: division by zero" in store.rejected[0].reason
@@ -206,7 +255,7 @@ def test_links_are_not_followed_away_from_their_neighbours(tmp_path: Path) -> No
     for k, path in enumerate(sorted(record.parent.iterdir())):
         path.rename(tmp_path / f"object{k}")
         (tmp_path / "links" / path.name).symlink_to(tmp_path / f"object{k}")
-    prepare_store(list_files([tmp_path / "links"]), tmp_path / "out", ECG, jobs=1)
+    prepare_store(list_files([tmp_path / "links"]), tmp_path / "out", ECG, workers=1)
     assert open_store(tmp_path / "out").sources == ["links/r.hea"]
 
 
@@ -221,7 +270,7 @@ def test_patients_go_by_any_ending_of_a_name(cohort: Path, tmp_path: Path) -> No
     files = list_files([cohort], read_patients(table))
     known = {Path(file.name).stem: file.patient for file in files if file.patient}
     assert known == {"r00": "ann", "r01": "bob", "r02": "cem"}
-    prepare_store(files, tmp_path / "out", ECG, jobs=1)
+    prepare_store(files, tmp_path / "out", ECG, workers=1)
     assert open_store(tmp_path / "out").patients.count(None) == 9
 
 
@@ -250,7 +299,7 @@ def test_real_recordings_of_three_rates_in_one_store(data: Path, tmp_path: Path)
         data / "cinc/cinc2021/E07500.mat",
     ]
     files = list_files(inputs)
-    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), jobs=1)
+    prepare_store(files, tmp_path / "out", replace(ECG, channel="MLII"), workers=1)
     store = open_store(tmp_path / "out", verify=True)
     assert store.sources == ["100.hea", "101.hea", "E07500.hea"]
     assert [rejection.source for rejection in store.rejected] == ["102.hea"]

@@ -90,7 +90,7 @@ def test_patients_labels_and_splits_reach_the_store(name: str, folder: Path, tmp
         entries = {f"{name}/{entry.name}": entry for entry in dataset.entries(folder, split=split)}
         files, missing = public_files(dataset, folder, split=split)
     assert len(cautions) == (2 if split in dataset.cautions else 0)
-    prepare_store(files, tmp_path / "out", Recipe(contract(name)), jobs=1)
+    prepare_store(files, tmp_path / "out", Recipe(contract(name)), workers=1)
     store = open_store(tmp_path / "out")
     assert missing == (1 if name == "code15" else 0)
     assert len(store) == len(entries) - missing
@@ -112,7 +112,7 @@ def test_files_travel_to_other_processes(name: str, folder: Path) -> None:
 def test_two_processes_make_the_same_store(name: str, folder: Path, tmp_path: Path) -> None:
     files, _ = public_files(DATASETS[name], folder)
     for jobs in (1, 2):
-        prepare_store(files, tmp_path / str(jobs), Recipe(contract(name)), jobs=jobs)
+        prepare_store(files, tmp_path / str(jobs), Recipe(contract(name)), workers=jobs)
     assert open_store(tmp_path / "1").digest == open_store(tmp_path / "2").digest
 
 
@@ -159,7 +159,7 @@ def test_a_published_split_is_refused_where_a_patient_stands_on_both_sides(
     folder = published.mitbih(tmp_path / "in")
     with pytest.warns(UserWarning, match="201 .* and 202 .* are one patient's"):
         files, _ = public_files(DATASETS["mitbih"], folder, split="de-chazal")
-    prepare_store(files, tmp_path / "out", Recipe(contract("mitbih")), jobs=1, about={"dataset": "mitbih"})
+    prepare_store(files, tmp_path / "out", Recipe(contract("mitbih")), workers=1, about={"dataset": "mitbih"})
     store = open_store(tmp_path / "out")
     with pytest.raises(ConfigError, match="both sides of the split would stand patient mitbih/201") as caught:
         published_split(store, ["DS1"], ["DS2"])
@@ -181,7 +181,7 @@ def test_a_bad_recording_among_many_costs_itself_alone(published: ModuleType, tm
     published.write_table(folder / "exams.csv", rows)
     (folder / "exams_part17.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n damaged")
     files, missing = public_files(DATASETS["code15"], folder)
-    manifest = prepare_store(files, tmp_path / "out", Recipe(PRESETS["ecg-byte"]), jobs=1)
+    manifest = prepare_store(files, tmp_path / "out", Recipe(PRESETS["ecg-byte"]), workers=1)
     assert missing == 0
     reasons = {rejection.source: rejection.reason for rejection in manifest.rejected}
     assert "has no exam 12345" in reasons[f"code15/{rows[1]['trace_file']}#12345"]
@@ -200,7 +200,7 @@ def test_a_file_of_many_is_prepared_a_few_recordings_at_a_time(
     parts, _ = public_files(DATASETS["heartbeats"], folder)
     assert [len(file.members) for file in parts if "train" in file.name] == [6, 6, 6, 2]
     for name, files in (("whole", whole), ("parts", parts)):
-        prepare_store(files, tmp_path / name, Recipe(contract("heartbeats")), jobs=1)
+        prepare_store(files, tmp_path / name, Recipe(contract("heartbeats")), workers=1)
     one, other = open_store(tmp_path / "whole"), open_store(tmp_path / "parts")
     assert one.sources == other.sources
     assert one.labels == other.labels

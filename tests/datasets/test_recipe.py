@@ -10,8 +10,9 @@ import pytest
 
 from physiolect.contract import PRESETS, InputContract, adapt, arrange_leads
 from physiolect.datasets import open_store
+from physiolect.datasets.outcomes import Watcher
 from physiolect.datasets.prepare import list_files, prepare_store, read_labels
-from physiolect.datasets.recipe import File, Recipe, prepare_file
+from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
 from physiolect.errors import FormatError
 from physiolect.formats import read_recording, write_recording
 from physiolect.recording import LEADS, Recording
@@ -63,13 +64,13 @@ def test_labels_and_remarks_and_what_was_dropped_are_in_the_store(tmp_path: Path
     files = list_files([folder], labels=read_labels(tmp_path / "labels.csv"))
     recipe = Recipe(PLAIN, segment=500)
     for out, shard_bytes in (("one", 1), ("two", 2**26)):  # a shard a file, and one for all
-        manifest = prepare_store(files, tmp_path / out, recipe, jobs=1, shard_bytes=shard_bytes)
+        manifest = prepare_store(files, tmp_path / out, recipe, workers=1, shard_bytes=shard_bytes)
         assert manifest.dropped == 3 * 300
         store = open_store(tmp_path / out, verify=True)
         assert store.labels == [("NORM", "SR")] * 2 + [("MI",)] * 2 + [()] * 2
         assert store.row(2).labels == ("MI",)
         assert [(remark.source, remark.kind) for remark in store.remarks] == [("in/b.npz", "flat")]
-    prepare_store(files, tmp_path / "refused", replace(recipe, refuse=("flat", "swap")), jobs=1)
+    prepare_store(files, tmp_path / "refused", replace(recipe, refuse=("flat", "swap")), workers=1)
     refused = open_store(tmp_path / "refused")
     assert set(refused.sources) == {"in/a.npz", "in/c.npz"}
     assert "V1 is flat for" in refused.rejected[0].reason
@@ -84,15 +85,21 @@ def test_remarks_survive_an_interruption(tmp_path: Path) -> None:
         recording.signal[recording.index("V1"), 100:900] = 0.2
         write_recording(recording, folder / f"{name}.npz")
 
-    def stop(prepared: object) -> None:
-        raise KeyboardInterrupt
+    class Stop(Watcher):
+        seen = 0
+
+        def ended(self, outcome: Prepared) -> None:
+            self.seen += 1
+            if self.seen == 2:  # the first one's shard is written
+                raise KeyboardInterrupt
 
     files, recipe = list_files([folder]), Recipe(PLAIN, segment=500)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            prepare_store(files, tmp_path / "out", recipe, jobs=1, shard_bytes=1, on_file=stop)
-    manifest = prepare_store(files, tmp_path / "out", recipe, jobs=1, shard_bytes=1)
-    once = prepare_store(files, tmp_path / "once", recipe, jobs=1, shard_bytes=1)
+            prepare_store(files, tmp_path / "out", recipe, workers=1, shard_bytes=1, watcher=Stop())
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    manifest = prepare_store(files, tmp_path / "out", recipe, workers=1, shard_bytes=1)
+    once = prepare_store(files, tmp_path / "once", recipe, workers=1, shard_bytes=1)
     assert manifest == once
     assert (len(manifest.remarks), manifest.dropped) == (4, 1200)
 

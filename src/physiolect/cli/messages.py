@@ -60,7 +60,7 @@ def explain(error: BaseException) -> tuple[str, str, int]:
         message, hint = _OS_ERRORS[error.errno]
         return message.format(path=path), hint, 1
     if isinstance(error, MemoryError) or _lacks_memory(error):
-        return "there is not enough memory", "use a smaller input, batch or number of jobs", 1
+        return "there is not enough memory", "use a smaller input, batch or number of workers", 1
     first_line = str(error).partition("\n")[0]
     return (
         f"unexpected {type(error).__name__}: {first_line}",

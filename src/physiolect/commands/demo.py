@@ -161,7 +161,7 @@ def _prepare(seed: int, out: Path) -> int:
         write_cohort(out / folder, n_recordings=n_recordings, seconds=seconds, seed=2 * seed + number)
     _say(f"2/5  preparing lead {_LEAD} of them")
     for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
-        code = prepare.run(prepare.Config([str(out / folder)], str(out / store), channel=_LEAD, jobs=1))
+        code = prepare.run(prepare.Config([str(out / folder)], str(out / store), channel=_LEAD, workers=1))
         if code:
             return code
     return 0

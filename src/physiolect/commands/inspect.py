@@ -181,6 +181,9 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "patients": len(set(patients) - {None}),
         "rows of unknown patient": patients.count(None),
         "channels in a row": " or ".join(map(str, sorted(set(store.n_channels.tolist())))),
+        "samples": "int16, a scale and an offset for each channel of a row",
+        "error at most": f"{_text(max(manifest.max_error for manifest in store.manifests))} "
+        f"{store.contract.unit or 'in the unit of its channel'}",
         "shards": sum(len(manifest.shards) for manifest in store.manifests),
         **({"verified": "every shard by its SHA-256"} if verify else {}),
         "made by": f"physiolect {header.physiolect}",

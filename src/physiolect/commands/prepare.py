@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +20,17 @@ from physiolect.recording import Modality, canonical_channel
 from physiolect.signals.quality import RemarkKind
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from physiolect.contract import InputContract
     from physiolect.datasets.manifest import Manifest, Part
     from physiolect.datasets.recipe import File, Prepared, Recipe
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
+_MANY = 12
+"""How many channels are named in a line."""
+_SPEAK_EVERY = 30.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Config:
     """What every row must be made to fit: a preset's name, or a YAML file of its settings."""
     channel: str | None = None
     """The one channel to take: a name or alias, which the model will then ask for too, or a number from 0."""
+    every_channel: bool = False
+    """Take every channel as a row of its own: all leads of a recording, all records of a matrix."""
     fs: float | None = None
     """Sampling rate in Hz of files that state none."""
     modality: Modality | None = None
@@ -64,10 +73,12 @@ class Config:
     """Put zeros in the place of leads that are missing, instead of leaving the recording out."""
     refuse: tuple[RemarkKind, ...] = ()
     """Leave out recordings of which this is remarked, instead of only telling."""
-    jobs: int = 0
+    workers: int = 0
     """Processes to work with; 0 is one a processor."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, as tcp://host:port, whose workers do the work and see the same disk."""
     shard: str | None = None
-    """Which share of the work this run does, as i/n with i from 1 to n."""
+    """Which share of the work this run does, as i/n with i from 1 to n; other machines do the others into one store."""
     strict: bool = False
     """Stop at the first recording that does not fit, instead of listing it and going on."""
 
@@ -94,8 +105,18 @@ class Config:
             found.append(f"--segment is {self.segment}, but it must be 1 sample or more")
         found += self._lead_problems()
         found += self._dataset_problems()
-        if self.jobs < 0:
-            found.append(f"--jobs is {self.jobs}, but it must be 0 or more")
+        return found + self._worker_problems()
+
+    def _worker_problems(self) -> list[str]:
+        found = []
+        if self.workers < 0:
+            found.append(f"--workers is {self.workers}, but it must be 0 or more")
+        if self.scheduler is not None and not re.fullmatch(r"[a-z]+://.+", self.scheduler):
+            found.append(f"--scheduler is '{self.scheduler}', but it must be an address as tcp://host:8786")
+        if self.scheduler is not None and self.workers:
+            found.append(
+                "--workers are processes here, and --scheduler has workers elsewhere: name one of them"
+            )
         return found
 
     def _dataset_problems(self) -> list[str]:
@@ -118,13 +139,18 @@ class Config:
     def _lead_problems(self) -> list[str]:
         from physiolect.contract import ANY_CHANNEL
 
-        if not (self.derive_limb or self.zero_missing):
-            return []
+        found = []
+        if self.every_channel and self.channel is not None:
+            found.append("--channel takes one channel and --every-channel takes all: name one of them")
         try:
             named = ANY_CHANNEL not in self.input_contract().channels
         except PhysiolectError:  # told elsewhere
-            return []
-        return [] if named else ["--derive-limb and --zero-missing need a --contract that names its leads"]
+            return found
+        if self.every_channel and named:
+            found.append("--every-channel needs a --contract of one channel of any name")
+        if (self.derive_limb or self.zero_missing) and not named:
+            found.append("--derive-limb and --zero-missing need a --contract that names its leads")
+        return found
 
     def input_contract(self) -> InputContract:
         """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
@@ -157,6 +183,7 @@ class Config:
         return Recipe(
             self.input_contract(),
             self.channel,
+            self.every_channel,
             self.fs,
             self.modality,
             self.variable,
@@ -221,37 +248,27 @@ class Config:
 def run(config: Config) -> int:
     """Prepare the store; 130 or 143 where the user, or the machine, stopped it."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from physiolect.datasets.prepare import prepare_store
 
     files, notes = config.files()
-    recipe = config.recipe()
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     for note in notes:
         console.print(note)
-    columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        part = config.part()
-        task = progress.add_task("preparing", total=len(files[part.number - 1 :: part.count]))
-
-        def on_file(prepared: Prepared) -> None:
-            progress.advance(task)
-            for rejection in prepared.rejected:
-                console.print(f"left out: {rejection}")
-
+    with _Progress(console) as progress:
         try:
             with _terminable():
                 manifest = prepare_store(
                     files,
                     config.out,
-                    recipe,
+                    config.recipe(),
                     inputs=[Path(path).absolute().name for path in config.inputs],
-                    jobs=config.jobs,
-                    part=part,
+                    workers=config.workers,
+                    scheduler=config.scheduler,
+                    part=config.part(),
                     strict=config.strict,
-                    on_file=on_file,
                     about=config.about(),
+                    watcher=progress,
                 )
         except (KeyboardInterrupt, _Terminated) as stop:
             progress.stop()
@@ -273,6 +290,15 @@ def summary(manifest: Manifest, out: str) -> str:
     lines = [
         f"{out}{share}: {rows} rows out of {manifest.files} files, {hours:.2f} channel-hours, {size:.1f} MB"
     ]
+    if rows:
+        unit = f" {manifest.header.contract.unit}" if manifest.header.contract.unit else ", each in its unit,"
+        lines.append(f"samples lie within {manifest.max_error:.2g}{unit} of what was prepared")
+    if manifest.left_out:
+        others = sum(manifest.left_out.values())
+        lines.append(
+            f"took {_counts(manifest.taken)} and left {others} other channels out ({_counts(manifest.left_out)}), "
+            "as the contract takes one: --channel names it, --every-channel takes each as a row"
+        )
     where = manifest.part.manifest_name
     if manifest.dropped:
         lost = manifest.dropped / manifest.header.contract.fs
@@ -284,6 +310,81 @@ def summary(manifest: Manifest, out: str) -> str:
     if manifest.rejected:
         lines.append(f"{len(manifest.rejected)} left out; the reasons are in {where}")
     return "\n".join(lines)
+
+
+def _counts(channels: Mapping[str, int]) -> str:
+    """Name the commonest channels and how many recordings have each: "II 12, MLII 3"."""
+    named = sorted(channels.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(named) - _MANY} more" if len(named) > _MANY else ""
+    return ", ".join(f"{name} {count}" for name, count in named[:_MANY]) + more
+
+
+class _Progress:
+    """Shows how far the work is: a bar that moves with every file that ends, or now and then a line.
+
+    It is a `datasets.outcomes.Watcher`.
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._console = console
+        columns = (
+            SpinnerColumn(),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("")
+        self._done = self._files = 0
+        self._spoke = time.monotonic()
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+    def begin(self, finished: int, files: int) -> None:
+        self._done, self._files = finished, files
+        self._bar.update(self._task, total=files, completed=finished)
+        if finished:
+            self._console.print(f"going on: {finished} of {files} files were finished before")
+
+    def ended(self, outcome: Prepared) -> None:
+        self._done += 1
+        self._bar.update(self._task, completed=self._done, description="")
+        for rejection in outcome.rejected:
+            self._console.print(f"left out: {rejection}")
+        self._speak()
+
+    def lost(self, note: str) -> None:
+        self._console.print(f"note: {note}")
+
+    def waiting(self, name: str, seconds: float) -> None:
+        self._bar.update(self._task, description=f"waiting for {name} ({seconds:.0f} s)")
+        self._speak(f", waiting for {name} ({seconds:.0f} s)")
+
+    def _speak(self, more: str = "") -> None:
+        """Say where there is no bar how far the work is, unless that was said not long ago."""
+        if self._bar.disable and time.monotonic() - self._spoke >= _SPEAK_EVERY:
+            self._spoke = time.monotonic()
+            self._console.print(f"{self._done} of {self._files} files{more}")
 
 
 class _Terminated(BaseException):

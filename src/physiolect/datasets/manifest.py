@@ -22,6 +22,12 @@ from physiolect.errors import ConfigError, FormatError
 FORMAT = "physiolect-store"
 FORMAT_VERSION = 2  # 1 had no labels, splits, remarks or segments
 
+ENCODING = (
+    "int16; value = samples * scale + offset, with a scale and an offset for each channel of each row; "
+    "no value is further than scale / 2 from what was prepared"
+)
+"""How samples are kept, as a manifest states it."""
+
 T = TypeVar("T")
 
 _SHARD = re.compile(r"shard-(\d{5})-of-(\d{5})-(\d{5})\.arrow")
@@ -109,6 +115,9 @@ class ShardHeader:
     rejected: tuple[Rejection, ...] = ()
     remarks: tuple[Remark, ...] = ()
     dropped: int = 0
+    taken: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    max_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,8 @@ class Shard:
     bytes: int
     """Size of the file."""
     sha256: str
+    max_error: float
+    """Half of the largest step in it: no sample is further from what was prepared, in its channel's unit."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,16 @@ class Manifest:
     """What is remarkable about recordings, kept or rejected."""
     dropped: int = 0
     """Samples in time that were left over where recordings were cut into segments."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Channel -> recordings it was taken from."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Channel -> recordings that have it beside those taken, and were read whole."""
+    encoding: str = ENCODING
+
+    @property
+    def max_error(self) -> float:
+        """Half of the largest step: no sample is further from what was prepared, in its channel's unit."""
+        return max((shard.max_error for shard in self.shards), default=0.0)
 
     def write(self, folder: Path) -> None:
         """Write it into its folder in one step."""

@@ -6,19 +6,17 @@ import csv
 import hashlib
 import json
 import os
-import signal
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from physiolect.datasets.manifest import Manifest, Part
-from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
+from physiolect.datasets.outcomes import Silent, Watcher, in_order
+from physiolect.datasets.recipe import File, Recipe
+from physiolect.datasets.workers import Here, Processes, Workers, processors
 from physiolect.datasets.writer import SHARD_BYTES, StoreWriter
-from physiolect.errors import FormatError, PhysiolectError
+from physiolect.errors import FormatError
 from physiolect.formats import list_recordings
 
 Known = TypeVar("Known")
@@ -30,35 +28,38 @@ def prepare_store(
     recipe: Recipe,
     *,
     inputs: Sequence[str] = (),
-    jobs: int = 0,
+    workers: int = 0,
+    scheduler: str | None = None,
     part: Part | None = None,
     strict: bool = False,
     shard_bytes: int = SHARD_BYTES,
-    on_file: Callable[[Prepared], None] | None = None,
     about: Mapping[str, str | None] | None = None,
+    watcher: Watcher | None = None,
 ) -> Manifest:
     """Prepare files into a store, going on from where an earlier run of the same arguments stopped.
 
-    The same files and recipe give the same bytes, whatever `jobs` is and however often the work was interrupted.
+    The same files and recipe give the same bytes, whoever works and however often the work was interrupted.
 
     Args:
         files: All files of all parts.
         out: Folder of the store.
         recipe: How files are read and made to fit.
         inputs: What the user named, kept as provenance.
-        jobs: Processes; 0 is one a processor, 1 works in this process.
+        workers: Processes; 0 is one a processor, 1 works in this process.
+        scheduler: Address of a Dask scheduler whose workers prepare the files instead; they must see the same paths.
         part: Which share of the files to prepare; each part needs the same `files`.
         strict: Stop at the first file, or stretch of one, that does not fit.
         shard_bytes: Size of samples at which a shard is closed.
-        on_file: Called with each file's outcome, in order.
+    about: Mapping[str, str | None] | None = None,
         about: What else is worth knowing of where they come from, kept as provenance.
+        watcher: Hears of the work while it goes on.
 
     Returns:
         What this part of the store holds.
 
     Raises:
         FormatError: nothing could be prepared, or `strict` and something could not, or `out` holds something else.
-        PhysiolectError: a worker process died.
+        PhysiolectError: worker processes die one after another, or the cluster cannot be worked with.
     """
     part = part or Part()
     provenance = {
@@ -73,9 +74,12 @@ def prepare_store(
     ) as writer:
         if writer.complete:
             return writer.finish()
-        mine = [file for file in files[part.number - 1 :: part.count] if file.name not in writer.finished]
-        with closing(_in_order(mine, recipe, jobs)) as outcomes:
-            for prepared in outcomes:
+        share = files[part.number - 1 :: part.count]
+        mine = [file for file in share if file.name not in writer.finished]
+        watcher = watcher or Silent()
+        watcher.begin(len(share) - len(mine), len(share))
+        with closing(_workers(recipe, min(workers or processors(), len(mine)), scheduler)) as crew:
+            for prepared in in_order(mine, crew, watcher):
                 if strict and prepared.rejected:
                     raise FormatError(
                         str(prepared.rejected[0]), hint="mend the file, leave it out, or drop --strict"
@@ -86,9 +90,9 @@ def prepare_store(
                     prepared.rejected,
                     remarks=prepared.remarks,
                     dropped=prepared.dropped,
+                    taken=prepared.taken,
+                    left_out=prepared.left_out,
                 )
-                if on_file:
-                    on_file(prepared)
         if part.count == 1 and not writer.n_rows:
             raise FormatError(
                 f"none of {len(files)} files could be prepared",
@@ -183,53 +187,13 @@ def _listed(path: Path) -> list[Path]:
         raise
 
 
-def _in_order(files: Sequence[File], recipe: Recipe, jobs: int) -> Generator[Prepared, None, None]:
-    """Yield each file's outcome in order, working ahead by no more than a few files a process."""
-    workers = min(jobs or _processors(), len(files))
-    if workers <= 1:
-        yield from (prepare_file(file, recipe) for file in files)
-        return
-    from multiprocessing import get_context
+def _workers(recipe: Recipe, count: int, scheduler: str | None) -> Workers:
+    """Return who is to prepare the files."""
+    if scheduler is not None:
+        from physiolect.datasets.cluster import Cluster
 
-    # Spawned, not forked: a fork of a process with threads (torch, progress bars) may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    ahead: deque[Future[Prepared]] = deque()
-    try:
-        for file in files:
-            with _interrupts_held_back():  # submitting is what starts workers
-                ahead.append(pool.submit(prepare_file, file, recipe))
-            if len(ahead) >= 4 * workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    except BrokenProcessPool as error:
-        raise PhysiolectError(
-            "a worker process was killed, perhaps for want of memory",
-            hint="run the same command again with fewer --jobs: finished shards are kept",
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Hold Ctrl-C back: here for the moment, in processes begun meanwhile for good.
-
-    A terminal sends it to the workers too, and it is for the process that gathers their results to act on.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _processors() -> int:
-    # what this process may use, which on a cluster is less than what the machine has
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return Cluster(recipe, scheduler)
+    return Processes(recipe, count) if count > 1 else Here(recipe)
 
 
 def _known_of(name: str, known: Mapping[str, Known]) -> Known | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class Recipe:
     contract: InputContract
     channel: str | None = None
     """The one channel to take, by name, alias or number; None leaves it to the contract."""
+    every_channel: bool = False
+    """Take each channel as a row of its own, under a contract of one channel of any name."""
     fs: float | None = None
     """Rate in Hz of files that state none."""
     modality: Modality | None = None
@@ -56,6 +59,7 @@ class Recipe:
         """Return what a store keeps of it beside its contract, as plain values."""
         return {
             "channel": self.channel,
+            "every_channel": self.every_channel,
             "fs": self.fs,
             "modality": self.modality,
             "variable": self.variable,
@@ -107,6 +111,10 @@ class Prepared:
     """What is remarkable about its recordings, kept or not."""
     dropped: int = 0
     """Samples in time, at the contract's rate, that fill no segment."""
+    taken: Mapping[str, int] = field(default_factory=dict)
+    """Channel -> recordings that gave a row with it."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Channel -> recordings that gave rows without it."""
 
 
 def prepare_file(file: File, recipe: Recipe) -> Prepared:
@@ -121,11 +129,21 @@ def prepare_file(file: File, recipe: Recipe) -> Prepared:
             work.take(replace(recording, source=source))
     except (PhysiolectError, OSError) as error:
         work.rejected.append(_rejection(file, str(error)))
+    except MemoryError:
+        work.rejected.append(_rejection(file, "there is not enough memory for it"))
     except Exception as error:
         # One file out of a hundred thousand must not end a night's work, even if the fault is ours: it is told.
         reason = f"unexpected {type(error).__name__}: {error} (please report this)"
         work.rejected.append(_rejection(file, reason))
-    return Prepared(file, tuple(work.rows), tuple(work.rejected), tuple(work.remarks), work.dropped)
+    return Prepared(
+        file,
+        tuple(work.rows),
+        tuple(work.rejected),
+        tuple(work.remarks),
+        work.dropped,
+        work.taken,
+        work.left_out,
+    )
 
 
 class _Work:
@@ -137,11 +155,29 @@ class _Work:
         self.rejected: list[Rejection] = []
         self.remarks: list[Remark] = []
         self.dropped = 0
+        self.taken: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
 
     def take(self, recording: Recording) -> None:
-        """Add a recording's stretches between long gaps as rows, and those that do not fit as rejections."""
-        contract, source = self.recipe.contract, recording.source
-        channel = None if self.recipe.channel is None else recording.channels[0]  # the one that was read
+        """Add what a recording gives as rows, and what does not fit as rejections."""
+        if self.recipe.every_channel:
+            for number in range(len(recording.channels)):
+                self.taken.update(self._give_rows(recording, number))
+            return
+        # the one channel that is asked for is the only one that was read
+        taken = self._give_rows(recording, None if self.recipe.channel is None else 0)
+        if taken:
+            self.taken.update(taken)
+            self.left_out.update(name for name in recording.channels if name not in taken)
+
+    def _give_rows(self, recording: Recording, channel: int | None) -> tuple[str, ...]:
+        """Add a recording's stretches between long gaps as rows; return the channels where there were any.
+
+        Args:
+            recording: What there is.
+            channel: The one channel to take, by number; None leaves it to the contract.
+        """
+        contract, source, before = self.recipe.contract, recording.source, len(self.rows)
         try:
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording)
@@ -149,17 +185,17 @@ class _Work:
             recording = select_channels(recording, contract, channel)
         except ContractError as error:
             self.rejected.append(Rejection(source, str(error)))
-            return
+            return ()
         remarks = quality_remarks(recording)
         self.remarks += remarks
         refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
         if refused:
             self.rejected.append(Rejection(source, "; ".join(refused)))
-            return
+            return ()
         stretches = split_at_gaps(recording, contract.max_gap)
         for start, stretch in stretches:
             try:
-                adapted, report = adapt(stretch, contract, channel, window="all")
+                adapted, report = adapt(stretch, contract, None if channel is None else 0, window="all")
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
                 self.rows += self._cut(adapted, start + report.start)
@@ -169,6 +205,7 @@ class _Work:
                 self.rejected.append(Rejection(where, str(error)))
         if not stretches:
             self.rejected.append(Rejection(source, "every sample is missing"))
+        return recording.channels if len(self.rows) > before else ()
 
     def _arrange(self, recording: Recording) -> tuple[Recording, InputContract]:
         """Return the recording with the leads that there are, and the contract for these.
@@ -232,6 +269,8 @@ def _prepare_members(file: File, recipe: Recipe) -> Prepared:
         tuple(rejection for each in found for rejection in each.rejected),
         tuple(remark for each in found for remark in each.remarks),
         sum(each.dropped for each in found),
+        sum((Counter(each.taken) for each in found), Counter()),
+        sum((Counter(each.left_out) for each in found), Counter()),
     )
 
 

@@ -15,7 +15,8 @@ from physiolect.recording import Modality, Recording
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_STEPS = 65534  # from -32767 to 32767, so that the middle of a channel's range is sample 0
+_MOST = 32767  # and -32767 the least, so that the middle of a channel's range is sample 0
+_LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class Row:
 
     Each channel has a scale and an offset of its own, physical = samples * scale + offset, so that all of
     int16's range is used: one scale a row would spend a PPG's resolution on its large constant part, and a
-    small lead's on its large neighbour.
+    small lead's on its large neighbour. No sample lies further than half a step from its value.
     """
 
     samples: NDArray[np.int16]
@@ -84,10 +85,20 @@ class Row:
             split=split,
         )
 
+    @property
+    def max_error(self) -> float:
+        """Half of the largest step: no sample lies further from what was prepared, in its channel's unit."""
+        moving = self.samples.any(axis=1) | (self.scale != 1)  # a flat channel is its offset, exactly
+        return float(self.scale[moving].max(initial=0)) / 2
+
     def recording(self) -> Recording:
-        """Return the row as a recording in physical units, (channels, time) float32."""
+        """Return the row as a recording in physical units, (channels, time) float32.
+
+        Computed in float64 and rounded once, so that rounding adds less than the half step there is.
+        """
+        signal = self.samples * self.scale[:, None].astype(np.float64) + self.offset[:, None]
         return Recording(
-            signal=self.samples * self.scale[:, None] + self.offset[:, None],
+            signal=signal.astype(np.float32),
             fs=self.fs,
             channels=self.channels,
             unit=self.units,
@@ -99,7 +110,9 @@ class Row:
 def quantise(
     signal: NDArray[np.float32],
 ) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
-    """Return int16 samples (C, T), scale (C,) and offset (C,) with signal = samples * scale + offset.
+    """Return int16 samples (C, T), scale (C,) and offset (C,), |samples * scale + offset - signal| <= scale / 2.
+
+    The bound is exact: scale and offset are rounded to float32 first, and samples are chosen for what is stored.
 
     Raises:
         FormatError: samples are missing or infinite, or there are none.
@@ -112,12 +125,13 @@ def quantise(
     low = signal.min(axis=1).astype(np.float64)
     high = signal.max(axis=1).astype(np.float64)
     offset = ((low + high) / 2).astype(np.float32)
-    scale = ((high - low) / _STEPS).astype(np.float32)
-    scale[scale < np.finfo(np.float32).tiny] = 1  # a flat channel: every sample is 0
-    steps = (signal - offset[:, None].astype(np.float64)) / scale[
-        :, None
-    ]  # against what is stored, not exact
-    return np.rint(steps).clip(-32768, 32767).astype(np.int16), scale, offset
+    needed = np.maximum(high - offset, offset - low) / _MOST  # (C,) the step that reaches both ends
+    scale = needed.astype(np.float32)
+    scale = np.where(scale < needed, np.nextafter(scale, np.float32(np.inf)), scale)
+    scale = np.maximum(scale, np.float32(_LEAST_SCALE))
+    scale[low == high] = 1  # a flat channel: every sample is 0, and nothing is ever divided by a tiny step
+    steps = (signal - offset[:, None].astype(np.float64)) / scale[:, None].astype(np.float64)
+    return np.rint(steps).astype(np.int16), scale, offset
 
 
 def arrow_schema(metadata: dict[str, str]) -> pa.Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,8 @@ class StoreWriter:
         self._rejected: list[Rejection] = []
         self._remarks: list[Remark] = []
         self._dropped = 0
+        self._taken: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
         self._n_files = 0
         self._manifest: Manifest | None = None
         self._clear()
@@ -92,8 +95,20 @@ class StoreWriter:
         *,
         remarks: Iterable[Remark] = (),
         dropped: int = 0,
+        taken: Mapping[str, int] | None = None,
+        left_out: Mapping[str, int] | None = None,
     ) -> None:
-        """Add what a file gave: its rows, what was rejected or is remarkable, and how many samples were dropped."""
+        """Add what a file gave.
+
+        Args:
+            file: Its name.
+            rows: What is kept.
+            rejected: What is not.
+            remarks: What is remarkable about its recordings.
+            dropped: Samples in time that fill no segment.
+            taken: Channels, and of how many recordings each was taken.
+            left_out: The same for those beside them.
+        """
         if self.complete or file in self.finished:
             raise ValueError(f"file '{file}' was added before, or the store is complete")
         self.finished.add(file)
@@ -101,6 +116,8 @@ class StoreWriter:
         self._pending_rejected.extend(rejected)
         self._pending_remarks.extend(remarks)
         self._pending_dropped += dropped
+        self._pending_taken.update(taken or {})
+        self._pending_left_out.update(left_out or {})
         for row in rows:
             self._pending.append(row)
             self._pending_bytes += row.samples.nbytes
@@ -132,6 +149,8 @@ class StoreWriter:
             (*self._rejected, *self._pending_rejected),
             (*self._remarks, *self._pending_remarks),
             self._dropped + self._pending_dropped,
+            dict(self._taken + self._pending_taken),
+            dict(self._left_out + self._pending_left_out),
         )
         self._manifest.write(self.path)
         return self._manifest
@@ -143,6 +162,8 @@ class StoreWriter:
         self._pending_rejected: list[Rejection] = []
         self._pending_remarks: list[Remark] = []
         self._pending_dropped = 0
+        self._pending_taken: Counter[str] = Counter()
+        self._pending_left_out: Counter[str] = Counter()
 
     def _close_shard(self) -> None:
         import pyarrow as pa
@@ -155,6 +176,9 @@ class StoreWriter:
             tuple(self._pending_rejected),
             tuple(self._pending_remarks),
             self._pending_dropped,
+            dict(self._pending_taken),
+            dict(self._pending_left_out),
+            max(row.max_error for row in self._pending),
         )
         metadata = {"physiolect": json.dumps(to_dict(about), sort_keys=True, ensure_ascii=False)}
         table = arrow_table(self._pending, metadata)
@@ -166,10 +190,14 @@ class StoreWriter:
         self._clear()
 
     def _count(self, path: Path, about: ShardHeader, rows: int, samples: int) -> None:
-        self._shards.append(Shard(path.name, rows, samples, path.stat().st_size, sha256_of(path)))
+        self._shards.append(
+            Shard(path.name, rows, samples, path.stat().st_size, sha256_of(path), about.max_error)
+        )
         self._rejected.extend(about.rejected)
         self._remarks.extend(about.remarks)
         self._dropped += about.dropped
+        self._taken.update(about.taken)
+        self._left_out.update(about.left_out)
         self._n_files += len(about.files)
 
     def _take_up(self) -> None:

@@ -24,6 +24,7 @@ from physiolect.formats.boundary import parsing, writing
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit, unit_name
 from physiolect.formats.wfdb_annotations import read_annotations
+from physiolect.formats.wfdb_plain import PlainHeader, plain_header, plain_samples
 from physiolect.recording import Annotations, Recording
 
 _BYTES = {
@@ -159,11 +160,12 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     header = _parse(text)
     fs = want.rate(text.stated_fs, path)
     if text.n_segments is None:
-        rows = want.rows(_names(header), path)
+        all_names, all_units = _names(header), text.units()
+        rows = want.rows(all_names, path)
         frame = want.span(_check(text, header, rows), fs, path)
         signal, per_frame = _samples(text, header, rows, *frame)
-        units = [text.units()[row] for row in rows]
-        names = [_names(header)[row] for row in rows]
+        units = [all_units[row] for row in rows]
+        names = [all_names[row] for row in rows]
     else:
         frame = want.span(int(header.sig_len or 0), fs, path)
         signal, names, units = _segments(text, header, want, *frame)
@@ -179,10 +181,10 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
 
 
 def _parse(text: _Header) -> Any:
-    """Have wfdb parse a header, and refuse what contradicts itself before it costs memory."""
-    wfdb = _library()
+    """Have wfdb parse a header that is not plain, and refuse what contradicts itself before it costs memory."""
     with parsing(text.path, "WFDB header"):
-        header = wfdb.rdheader(os.path.abspath(text.path.with_suffix("")))
+        header: Any = plain_header(" ".join(text.record), text.lines)
+        header = header or _library().rdheader(os.path.abspath(text.path.with_suffix("")))
         listed = header.n_sig if text.n_segments is None else header.n_seg
     if (header.sig_len or 0) > _MAX_SAMPLES:
         raise FormatError(
@@ -250,6 +252,9 @@ def _samples(
     text: _Header, header: Any, rows: Sequence[int], first: int, last: int
 ) -> tuple[NDArray[np.float32], int]:
     """Return the stretch [first, last) of these signals, (rows, time), and its samples a frame."""
+    if isinstance(header, PlainHeader):
+        with parsing(text.path, "WFDB"):
+            return plain_samples(text.path.parent, header, rows, first, last), 1
     wfdb = _library()
     counts = {header.samps_per_frame[row] or 1 for row in rows}
     per_frame = counts.pop() if len(counts) == 1 else 1

@@ -1,0 +1,112 @@
+"""Processes that prepare files: light, several, and one dying does no harm to the others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physiolect.datasets import open_store
+from physiolect.formats import write_recording
+from physiolect.recording import Recording
+
+RUN = """
+import os, signal, sys, time
+from pathlib import Path
+from physiolect.contract import PRESETS
+from physiolect.datasets import recipe
+from physiolect.datasets.outcomes import Watcher
+from physiolect.datasets.prepare import list_files, prepare_store
+
+read = recipe.read_recordings
+
+def strange(path, **keywords):
+    if path.stem == "slow":
+        time.sleep(2)
+    once = path.with_suffix(".once")
+    if path.stem == "deadly" or (path.stem == "deadly once" and not once.exists()):
+        once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(path, **keywords)
+
+recipe.read_recordings = strange  # in the workers too: a spawned process runs its parent's file
+
+class Tell(Watcher):
+    def ended(self, outcome):
+        print("ended", outcome.file.name, round(time.monotonic() - start, 2), flush=True)
+    def lost(self, note):
+        print("lost", note, flush=True)
+
+if __name__ == "__main__":
+    folder, out, workers = sys.argv[1:]
+    start = time.monotonic()
+    prepare_store(list_files([folder]), out, recipe.Recipe(PRESETS["heartgpt-ecg"]), workers=int(workers),
+                  shard_bytes=2000, watcher=Tell())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eleven recordings, of which some are told to be slow or deadly by their names."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = ["deadly", "deadly once", "slow", *(f"r{k}" for k in range(8))]
+    for k, name in enumerate(names):
+        signal = np.random.default_rng(k).standard_normal((1, 800))
+        write_recording(Recording(signal, 200.0, ("II",), unit="mV"), folder / f"{name}.npz")
+    return folder
+
+
+def run(folder: Path, out: Path, workers: int) -> list[str]:
+    script = folder.parent / "run.py"
+    script.write_text(RUN)
+    command = [sys.executable, str(script), str(folder), str(out), str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_killed_worker_is_told_and_its_file_tried_once_more_then_refused_by_name(
+    folder: Path, tmp_path: Path
+) -> None:
+    told = run(folder, tmp_path / "out", 2)
+    lost = [line for line in told if line.startswith("lost")]
+    assert [name in "".join(lost) for name in ("in/deadly.npz", "in/deadly once.npz")] == [True, True]
+    assert all("was killed by SIGKILL, perhaps for want of memory" in line for line in lost)
+    store = open_store(tmp_path / "out", verify=True)
+    assert store.sources == sorted(
+        f"in/{path.name}" for path in folder.glob("*.npz") if path.stem != "deadly"
+    )
+    (rejection,) = store.rejected
+    assert rejection.source == "in/deadly.npz"
+    assert "every worker process that prepared it was killed by SIGKILL" in rejection.reason
+
+
+def test_the_others_end_while_one_is_slow_and_the_store_is_the_same(folder: Path, tmp_path: Path) -> None:
+    for name in ("deadly", "deadly once"):
+        (folder / f"{name}.npz").unlink()
+    (folder / "a").mkdir()
+    (folder / "slow.npz").rename(folder / "a" / "slow.npz")
+    one, two = (run(folder, tmp_path / out, workers) for out, workers in (("one", 1), ("two", 2)))
+    assert one[0].startswith("ended in/a/slow.npz")
+    assert two[-1].startswith("ended in/a/slow.npz")  # first in order
+    assert len(one) == len(two) == 9
+    contents = [
+        {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in ("one", "two")
+    ]
+    assert contents[0] == contents[1]
+
+
+def test_a_worker_needs_no_torch(folder: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom physiolect.contract import PRESETS\n"
+        "from physiolect.datasets.workers import _serve\nfrom physiolect.datasets.recipe import *\n"
+        f"path = Path({str(folder / 'r0.npz')!r})\n"
+        "assert prepare_file(File('r', path), Recipe(PRESETS['heartgpt-ecg'])).rows\n"
+        "print(*{'torch', 'sklearn', 'matplotlib', 'rich', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
