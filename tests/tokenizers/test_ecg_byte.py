@@ -161,7 +161,40 @@ def test_file_is_for_people_to_read(tokenizer: EcgByteTokenizer, tmp_path: Path)
     text = (tmp_path / "signal_tokenizer.json").read_text()
     assert '"channels": ["I", "II", "V1"],' in text
     assert json.loads(text)["merges"] == [list(pair) for pair in tokenizer.merges]
-    assert len(text.splitlines()) < 400 + 20
+    assert len(text.splitlines()) < 400 + 25
+
+
+def test_many_doublings_are_refused_in_few_words(tmp_path: Path) -> None:
+    merges = [[0, 0], *([i, i] for i in range(26, 20_025))]
+    fields = {"kind": "ecg_byte", "percentiles": [-0.5, 0.5], "merges": merges}
+    (tmp_path / "t.json").write_text(json.dumps(fields))
+    with pytest.raises(ConfigError, match="more than 16000000 symbols in all") as raised:
+        load_tokenizer(tmp_path / "t.json")
+    assert len(str(raised.value)) < 300
+
+
+def test_percentiles_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    signal = np.linspace(-1, 1, 500, dtype=np.float32)
+    low, high = np.percentile(signal, [1, 99])
+    tokenizer = EcgByteTokenizer(percentiles=(np.float32(low), np.float32(high)), fs=np.float32(250))  # type: ignore[arg-type]
+    save_tokenizer(tokenizer, tmp_path / "t.json")
+    assert load_tokenizer(tmp_path / "t.json") == tokenizer
+
+
+def test_contract_tells_what_the_training_signals_went_through(tmp_path: Path) -> None:
+    tokenizer = EcgByteTokenizer(
+        percentiles=(0.0, 1.0),
+        channels=("PPG",),
+        fs=50,
+        unit="au",
+        modality="ppg",
+        passband=(0.5, None),
+        max_gap=0.3,
+    )
+    contract = tokenizer.contract()
+    assert (contract.modality, contract.passband, contract.max_gap) == ("ppg", (0.5, None), 0.3)
+    save_tokenizer(tokenizer, tmp_path / "t.json")
+    assert load_tokenizer(tmp_path / "t.json") == tokenizer
 
 
 def test_contract_makes_a_recording_fit(tokenizer: EcgByteTokenizer) -> None:
@@ -190,6 +223,13 @@ def test_refusals(tokenizer: EcgByteTokenizer) -> None:
             tokenizer.decode(foreign)
     with pytest.raises(FormatError, match="do not part into 3 leads"):
         tokenizer.decode([0, 1])
+    for wrong in ([0.5], [2**70], ["a"], [True]):
+        with pytest.raises(FormatError, match="ids are whole numbers"):
+            tokenizer.decode(wrong)
+    with pytest.raises(FormatError, match="missing samples have no letter"):
+        tokenizer.quantise([0.0, np.nan])
+    with pytest.raises(ConfigError, match="threads is 0"):
+        tokenizer.encode_batch([signal], fs=250, threads=0)
     with pytest.raises(ConfigError, match="preset is 'old'"):
         tokenizer.decode([0, 1, 2], preset="old")  # type: ignore[arg-type]
 
@@ -198,15 +238,27 @@ def test_refusals(tokenizer: EcgByteTokenizer) -> None:
     ("settings", "problem"),
     [
         ({"percentiles": (1.0, -1.0)}, "enclose no range"),
+        ({"percentiles": (0.3, -0.3)}, "enclose no range"),  # in the wrong order by less than the margins
+        ({"percentiles": (-1e308, 1e308)}, "enclose no range"),
         ({"percentiles": (float("nan"), 1.0)}, "enclose no range"),
         ({"alphabet": "abca"}, "different letters"),
-        ({"channels": ("I", "I")}, "name one twice"),
+        ({"channels": ("I", "I")}, "name one lead twice"),
+        ({"channels": ("II", "V1", "MLII")}, "channels II, V1, MLII are none, or name one lead twice"),
         ({"fs": 0.0}, "above 0 Hz"),
         ({"first_letter": 1}, "reach into the merges"),
         ({"order": (0, 1)}, "order does not name"),
         ({"merges": ((0, 26),)}, "do not follow"),
         ({"merges": ((0, 99),)}, "stands for no samples"),
         ({"merges": ((0, 0), *((i, i) for i in range(26, 90)))}, "symbols in all"),
+        ({"merges": ((0, 2**70),)}, "stands for no samples"),
+        ({"merges": ((-1, 0),)}, "stands for no samples"),
+        ({"first_merge": 10**13}, "ids go beyond 65535"),
+        ({"first_merge": 70_000}, "ids go beyond 65535"),
+        ({"first_letter": 10**13, "first_merge": 256}, "ids go beyond 65535"),
+        ({"first_merge": 65_536, "merges": ((0, 0),)}, "ids go beyond 65535"),
+        ({"modality": "ecg", "passband": (40.0, 0.5)}, "passband"),
+        ({"preprocessing": "modern", "passband": (0.5, 40.0)}, "a passband of its own"),
+        ({"max_gap": -1.0}, "max_gap"),
     ],
 )
 def test_settings_that_contradict(settings: dict[str, object], problem: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pickle
 import string
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,24 @@ def test_hostile_pickles_are_refused_and_not_run(tmp_path: Path, kind: str) -> N
     with pytest.raises(FormatError, match="is no ECG-Byte tokenizer"):
         read_published(path)
     assert not (tmp_path / "trap").exists()
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [b"}", b"(", b"\x94", b"(]]e", b"\x8c\x02aba"],
+    ids=["dictionaries", "marks", "memo", "lists in lists", "texts"],
+)
+def test_little_in_a_file_does_not_become_much_in_memory(tmp_path: Path, repeated: bytes) -> None:
+    data = b"\x80\x04]" + repeated * ((2**24 - 4) // len(repeated)) + b"."
+    path = tmp_path / "t.pkl"
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="holds more than a tokenizer's merges"):
+            read_published(path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def bomb() -> tuple[dict[Any, Any], list[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.contract import InputContract
 from physiolect.errors import ConfigError, FormatError, PhysiolectError, check_option, require
-from physiolect.recording import LEADS
+from physiolect.recording import LEADS, Modality, canonical_channel
 from physiolect.tokenizers.bpe import Boundary, Encoding, Method, PairEncoder, train_bpe
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _MARGIN = 0.5
 """By how much the letters' range reaches beyond either percentile."""
 _TINY = 1e-6
 """What the authors add to the range against dividing by zero."""
+_MOST_IDS = 2**16
+"""A tokenised store keeps ids in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class EcgByteTokenizer:
     """Unit of the signal; None where that of the training signals was unknown."""
     preprocessing: Preset | None = None
     """How recordings are cleaned before they become letters (`signals.preprocess`); None leaves them as they are."""
+    modality: Modality | None = "ecg"
+    """What the training signals measured; None accepts any."""
+    passband: tuple[float | None, float | None] | None = None
+    """Band in Hz that the training signals were filtered to; None on a side leaves it open."""
+    max_gap: float = 0.1
+    """Longest run of missing samples, in seconds, that was bridged in them."""
     boundary: Boundary = "lead"
     """What a token never crosses: the end of a lead, or ("record", "concat") of the record."""
     method: Method = "greedy"
@@ -69,6 +77,9 @@ class EcgByteTokenizer:
     """The two ids that each merge joins; merge i makes id first_merge + i."""
 
     def __post_init__(self) -> None:
+        low, high = self.percentiles
+        object.__setattr__(self, "percentiles", (float(low), float(high)))  # numpy's floats are not JSON
+        object.__setattr__(self, "fs", float(self.fs))
         problems = self._problems()
         if problems:
             raise ConfigError("; ".join(problems), hint="mend the tokenizer's file, or train it anew")
@@ -84,6 +95,9 @@ class EcgByteTokenizer:
         fs: float = 250.0,
         unit: str | None = "mV",
         preprocessing: Preset | None = None,
+        modality: Modality | None = "ecg",
+        passband: tuple[float | None, float | None] | None = None,
+        max_gap: float = 0.1,
         boundary: Boundary = "lead",
         memory: int | str | None = None,
         scratch: str | Path | None = None,
@@ -99,6 +113,9 @@ class EcgByteTokenizer:
             fs: sampling rate in Hz.
             unit: unit of the samples.
             preprocessing: how the signals were cleaned.
+            modality: what they measure.
+            passband: band in Hz that they were filtered to.
+            max_gap: longest run of missing samples, in seconds, that was bridged in them.
             boundary: what a token never crosses: "lead", "record", or nothing ("concat", as published).
             memory: bytes that training may take, as a number or "256MB"; the merges are the same.
             scratch: folder for the temporary file, where `memory` is given.
@@ -110,10 +127,10 @@ class EcgByteTokenizer:
         """
         letters = cls(
             percentiles=percentiles, channels=tuple(channels), fs=fs, unit=unit, preprocessing=preprocessing,
-            boundary=boundary,
+            modality=modality, passband=passband, max_gap=max_gap, boundary=boundary,
         )  # fmt: skip
         found = train_bpe(
-            (letters.quantise(letters._checked(signal, fs)) for signal in signals),
+            (letters._letters(letters._checked(signal, fs)) for signal in signals),
             n_symbols=len(letters.alphabet),
             n_merges=n_merges,
             boundary=boundary,
@@ -140,6 +157,7 @@ class EcgByteTokenizer:
 
         Raises:
             FormatError: the file holds anything but a table of merges.
+            ConfigError: the percentiles or the leads are none.
         """
         from physiolect.tokenizers.ecg_byte_published import read_published
 
@@ -178,18 +196,29 @@ class EcgByteTokenizer:
             fs=self.fs,
             min_samples=1,
             max_samples=max_samples,
-            modality="ecg",
+            modality=self.modality,
             channels=self.channels,
             unit=self.unit,
             normalisation="none",
+            passband=self.passband,
             preprocessing=self.preprocessing,
+            max_gap=self.max_gap,
         )
 
     def quantise(self, signal: ArrayLike) -> NDArray[np.uint8]:
         """Return the number of each sample's letter, from 0, in the signal's shape; beyond the range the outermost.
 
+        Raises:
+            FormatError: samples are missing.
+
         Source: Han et al. 2024, arXiv:2412.14373; order of operations as in the authors' code.
         """
+        signal = np.asarray(signal)
+        if np.isnan(signal).any():
+            raise FormatError("missing samples have no letter", hint="bridge the gaps first (adapt does)")
+        return self._letters(signal)
+
+    def _letters(self, signal: NDArray[Any]) -> NDArray[np.uint8]:
         low, high = self.range
         scaled = np.subtract(signal, low, dtype=np.float64)
         scaled /= high - low + _TINY  # in place: half of the time would go into fetching memory
@@ -219,7 +248,7 @@ class EcgByteTokenizer:
         Returns:
             ids (tokens,), and spans (tokens, 2) in samples of the leads laid one after another.
         """
-        symbols = self.quantise(self._checked(signal, fs))
+        symbols = self._letters(self._checked(signal, fs))
         n_leads, length = symbols.shape
         ends = np.arange(1, n_leads + 1) * length if self.boundary == "lead" else [symbols.size]
         found = self._pairs.encode(symbols.reshape(-1), ends, method=self.method)
@@ -228,7 +257,14 @@ class EcgByteTokenizer:
     def encode_batch(
         self, signals: Sequence[NDArray[Any]], *, fs: float, threads: int = 1
     ) -> list[NDArray[np.integer]]:
-        """Encode many signals, on several threads at once where asked to; each comes out as `encode` has it."""
+        """Encode many signals, on several threads at once where asked to; each comes out as `encode` has it.
+
+        Raises:
+            ConfigError: there are no threads.
+            FormatError: a signal does not fit.
+        """
+        if threads < 1:
+            raise ConfigError(f"threads is {threads}, but must be at least 1", hint="1 encodes one by one")
         if threads == 1:
             return [self.encode(signal, fs=fs) for signal in signals]
         with ThreadPoolExecutor(threads) as pool:
@@ -340,6 +376,11 @@ class EcgByteTokenizer:
 
     def _tokens(self, ids: ArrayLike) -> NDArray[np.int64]:
         ids = np.asarray(ids)
+        if ids.size and ids.dtype.kind not in "iu":
+            raise FormatError(
+                f"ids are whole numbers below {self.vocabulary_size}, got {ids.dtype}",
+                hint="pass ids as encode returns them",
+            )
         known = (ids >= 0) & (ids < self.vocabulary_size)
         tokens = self._token_of[np.where(known, ids, 0).astype(np.int64)]
         foreign = ids[~known | (tokens < 0)]
@@ -385,26 +426,41 @@ class EcgByteTokenizer:
         return signal
 
     def _problems(self) -> list[str]:
-        found = []
-        low, high = self.range
-        if not (isfinite(low) and isfinite(high) and low < high):
+        found = self._problems_of_ids()
+        low, high = self.percentiles
+        if not (isfinite(high - low) and low <= high and self.range[0] < self.range[1]):
             found.append(f"percentiles {self.percentiles} enclose no range")
         if not 2 <= len(self.alphabet) <= 256 or len(set(self.alphabet)) < len(self.alphabet):
             found.append(f"alphabet '{self.alphabet}' is not 2 to 256 different letters")
-        if not self.channels or len(set(self.channels)) < len(self.channels):
-            found.append(f"channels {self.channels} are none, or name one twice")
+        if not self.channels or len({canonical_channel(name).lower() for name in self.channels}) < len(
+            self.channels
+        ):
+            found.append(f"channels {', '.join(self.channels) or '()'} are none, or name one lead twice")
         if not 0 < self.fs < float("inf"):
             found.append(f"fs is {self.fs}, but must be above 0 Hz")
+        if not found:
+            try:
+                self.contract()
+                self._pairs.lengths  # noqa: B018 (looks at every merge)
+            except PhysiolectError as error:
+                found.append(str(error))
+        return found
+
+    def _problems_of_ids(self) -> list[str]:
+        """List what is wrong with the ids, before a table is made that has room for them all."""
+        if max(self.first_letter, self.vocabulary_size) > _MOST_IDS:
+            return [f"ids go beyond {_MOST_IDS - 1}, the last there can be"]
+        found = []
         if not 0 <= self.first_letter <= self.first_merge - len(self.alphabet):
             found.append(
                 f"{len(self.alphabet)} letters from id {self.first_letter} on reach into the merges, "
                 f"which begin at {self.first_merge}"
             )
+        foreign = [
+            k for k, pair in enumerate(self.merges) if not 0 <= min(pair) <= max(pair) < self.vocabulary_size
+        ]
+        if foreign:
+            found.append(f"merge {foreign[0]} joins an id that stands for no samples")
         if self.order is not None and sorted(self.order) != list(range(self.vocabulary_size)):
             found.append(f"order does not name each of {self.vocabulary_size} ids once")
-        if not found:
-            try:
-                self._pairs.lengths  # noqa: B018 (looks at every merge)
-            except PhysiolectError as error:
-                found.append(str(error))
         return found

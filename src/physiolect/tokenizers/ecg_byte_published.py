@@ -16,12 +16,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from physiolect.errors import FormatError
-from physiolect.tokenizers.bpe import parents_of
+from physiolect.tokenizers.bpe import MOST_SYMBOLS, parents_of
 
 _MOST_BYTES = 16 * 2**20
 _MOST_MERGES = 60_000
-_MOST_SYMBOLS = 16_000_000
-"""Over all tokens: far more than a table of merges holds, and few enough to look at."""
+_MOST_MADE = 5 * _MOST_MERGES
+"""Texts, lists, tuples and dictionaries in a file, or places in its memo: a merge takes three."""
+_MOST_WAITING = 10_000
+"""Values on the stack: what writes pickles hands over a thousand at a time."""
+_MAKERS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "EMPTY_DICT", "EMPTY_LIST", "TUPLE2"})
+"""Instructions that make a value of many bytes in memory out of few in the file."""
 _FIRST_MERGE = 256
 _MARK = object()
 
@@ -74,6 +78,7 @@ def _run(instructions: Iterator[tuple[str, Any]]) -> Any:
     """Run a pickle's instructions; ValueError at the first that makes no plain value."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    made = 0
 
     def since_mark() -> list[Any]:
         at = len(stack) - 1
@@ -86,6 +91,9 @@ def _run(instructions: Iterator[tuple[str, Any]]) -> Any:
         return items
 
     for name, argument in instructions:
+        made += name in _MAKERS
+        if made > _MOST_MADE or len(memo) > _MOST_MADE or len(stack) > _MOST_WAITING:
+            raise ValueError("it holds more than a tokenizer's merges")
         match name:
             case "PROTO" | "FRAME":
                 pass
@@ -138,11 +146,9 @@ def _tokens(merges: list[Any], path: str | Path) -> list[list[int]]:
     tokens, n_symbols = [], 0
     for k, merge in enumerate(merges):
         match merge:
-            case (list() as token, int(made)) if (
-                made == _FIRST_MERGE + k and 2 <= len(token) <= _MOST_SYMBOLS
-            ):
+            case (list() as token, int(made)) if made == _FIRST_MERGE + k and 2 <= len(token) <= MOST_SYMBOLS:
                 n_symbols += len(token)  # one list may stand in many places
-                if n_symbols > _MOST_SYMBOLS:
+                if n_symbols > MOST_SYMBOLS:
                     _refuse(path, "its merges are longer than a tokenizer's")
                 if not all(type(byte) is int and ord("a") <= byte <= ord("z") for byte in token):
                     _refuse(path, f"merge {k} is not made of the letters a to z")

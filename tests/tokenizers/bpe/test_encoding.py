@@ -117,6 +117,7 @@ def test_without_merges_each_symbol_is_a_token() -> None:
     for method in METHODS:
         assert encoder.encode(np.array([2, 0, 1, 1]), method=method).ids.tolist() == [2, 0, 1, 1]
         assert encoder.encode(np.empty(0, int), method=method).spans.shape == (0, 2)
+        assert encoder.encode([], [], method=method).spans.shape == (0, 2)  # type: ignore[arg-type]
     assert encoder.decode([]).tolist() == []
 
 
@@ -128,13 +129,17 @@ def test_refusals() -> None:
         encoder.encode(np.array([3]))
     with pytest.raises(FormatError, match="whole numbers"):
         encoder.encode(np.array([0.5]))
-    for ends in ([1], [2, 1, 3], [4], []):
+    with pytest.raises(FormatError, match="whole numbers"):
+        encoder.encode(np.array(1))
+    for ends in ([1], [2, 1, 3], [4], [], 3, [[3]], [1.5, 3]):
         with pytest.raises(FormatError, match="ends of the words"):
             encoder.encode(np.array([0, 1, 2]), ends)
     with pytest.raises(FormatError, match="there are 4 tokens"):
         encoder.decode([0, 4])
+    with pytest.raises(FormatError, match="ids are whole numbers"):
+        encoder.decode([0.5])
     with pytest.raises(ConfigError, match="method is 'trie'"):
         encoder.encode(np.array([0]), method="trie")  # type: ignore[arg-type]
     doubling = [(0, 0), *((i, i) for i in range(1, 40))]
-    with pytest.raises(ConfigError, match="symbols in all"):
+    with pytest.raises(ConfigError, match="more than 16000000 symbols in all"):
         PairEncoder(doubling, 1).decode([0])

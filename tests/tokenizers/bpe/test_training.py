@@ -248,3 +248,8 @@ def test_90_million_symbols_in_256_mb() -> None:
     assert limited["counts"] == free["counts"]
     assert len(limited["pairs"]) == 3500  # type: ignore[arg-type]
     assert limited["grown"] < 256e6 < free["grown"]  # type: ignore[operator]
+
+
+def test_a_scratch_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no folder for the temporary file"):
+        train_bpe([np.zeros(50, int)], n_symbols=2, n_merges=1, memory="16MB", scratch=tmp_path / "none")

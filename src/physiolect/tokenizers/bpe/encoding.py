@@ -14,7 +14,7 @@ from physiolect.errors import ConfigError, FormatError, check_option
 Method = Literal["greedy", "bpe"]
 METHODS: tuple[Method, ...] = ("greedy", "bpe")
 
-_MOST_SYMBOLS = 16_000_000
+MOST_SYMBOLS = 16_000_000
 """Over all tokens: far more than training makes, and few enough to be laid out."""
 
 
@@ -65,15 +65,18 @@ class PairEncoder:
         Raises:
             ConfigError: they are too many to look up.
         """
-        lengths = [1] * self.n_symbols
-        for left, right in self.pairs.tolist():
-            lengths.append(lengths[left] + lengths[right])
         most = min(
-            _MOST_SYMBOLS, 2**31 // self.n_symbols - self.n_tokens - 2
+            MOST_SYMBOLS, 2**31 // self.n_symbols - self.n_tokens - 2
         )  # the trie counts its places in int32
-        if sum(lengths) > most:
+        lengths, total = [1] * self.n_symbols, self.n_symbols
+        for left, right in self.pairs.tolist():
+            if total > most:  # lengths may double with each merge, beyond every number
+                break
+            lengths.append(lengths[left] + lengths[right])
+            total += lengths[-1]
+        if total > most:
             raise ConfigError(
-                f"the tokens hold {sum(lengths)} symbols in all, more than the {most} that are looked up",
+                f"the tokens hold more than {most} symbols in all, too many to be looked up",
                 hint="train with fewer merges, or on shorter words",
             )
         return np.array(lengths, np.int64)
@@ -118,7 +121,12 @@ class PairEncoder:
         Raises:
             FormatError: there is no such id.
         """
-        tokens = np.asarray(ids, np.int64).reshape(-1)
+        found = np.asarray(ids)
+        if found.size and found.dtype.kind not in "iu":
+            raise FormatError(
+                f"ids are whole numbers, got {found.dtype}", hint="pass ids as encode returns them"
+            )
+        tokens = found.astype(np.int64, copy=False).reshape(-1)
         if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.n_tokens:
             raise FormatError(
                 f"ids lie between {tokens.min()} and {tokens.max()}, but there are {self.n_tokens} tokens",
@@ -133,8 +141,7 @@ class PairEncoder:
         self, symbols: NDArray[Any], ends: ArrayLike | None
     ) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
         symbols = np.asarray(symbols)
-        limits = np.asarray([len(symbols)] if ends is None else ends, np.int64)
-        if symbols.ndim != 1 or symbols.dtype.kind not in "iu":
+        if symbols.ndim != 1 or (symbols.size and symbols.dtype.kind not in "iu"):
             raise FormatError(
                 f"symbols are whole numbers (n,), got {symbols.dtype} {symbols.shape}",
                 hint="lay words in a row, and give their ends",
@@ -144,12 +151,18 @@ class PairEncoder:
                 f"symbols lie between {symbols.min()} and {symbols.max()}, but there are {self.n_symbols} of them",
                 hint="symbols count from 0",
             )
-        if (np.diff(limits, prepend=0) < 0).any() or limits[-1:].tolist() != [len(symbols)]:
+        limits = np.asarray([len(symbols)] if ends is None else ends)
+        if (
+            limits.ndim != 1
+            or (limits.size and limits.dtype.kind not in "iu")
+            or (np.diff(limits.astype(np.int64), prepend=0) < 0).any()
+            or (int(limits[-1]) if limits.size else 0) != len(symbols)
+        ):
             raise FormatError(
                 f"the ends of the words do not ascend to {len(symbols)}, the number of symbols",
                 hint="the last word ends where the symbols do",
             )
-        return np.ascontiguousarray(symbols, np.uint16), limits
+        return np.ascontiguousarray(symbols, np.uint16), limits.astype(np.int64, copy=False)
 
     @cached_property
     def _expanded(self) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:

@@ -121,6 +121,10 @@ def train_bpe(
             f"{n_symbols} symbols, {n_merges} merges and pairs of at least {min_count} occurrences are out of range",
             hint=f"symbols and merges together must stay below {BARRIER}, and pairs occur at least once",
         )
+    if memory is not None and scratch is not None and not Path(scratch).is_dir():
+        raise ConfigError(
+            f"scratch '{scratch}' is no folder for the temporary file", hint="make it first, or name another"
+        )
     sequence = sequence_of(_words(records, n_symbols, boundary), joined=boundary == "concat")
     found = _Found(n_symbols, n_merges, on_merges)
     if memory is None:
