@@ -178,7 +178,15 @@ def test_rows_of_different_leads_are_refused(
         write_recording(ecg(seconds=6, fs=100).select([lead]), tmp_path / f"{lead}.npz")
     contract = InputContract(fs=100, min_samples=100, max_samples=600, modality="ecg")
     dump(contract, tmp_path / "any.yaml")
-    words = ["prepare", tmp_path / "I.npz", tmp_path / "II.npz", "--out", tmp_path / "store", "--workers", "1"]
+    words = [
+        "prepare",
+        tmp_path / "I.npz",
+        tmp_path / "II.npz",
+        "--out",
+        tmp_path / "store",
+        "--workers",
+        "1",
+    ]
     assert cli.main([*map(str, words), "--contract", str(tmp_path / "any.yaml")]) == 0
     assert run("train", tmp_path / "store", "--out", tmp_path / "t") == 1
     assert "differ in leads or units" in capsys.readouterr().err
