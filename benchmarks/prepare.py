@@ -135,8 +135,8 @@ def memory(records: Path, scratch: Path) -> str:
     for n in (FEW, MANY):
         folder = many(records, scratch / f"{n}", n)
         each = prepare(Work("", [str(folder)], ["--contract", "ecg-byte"]), scratch / "memory", 2)
-        told.append(f"{n} records, {each.working / 1e6:.0f} MB in a worker and {each.writing / 1e6:.0f} MB")
-    return f"\nMost memory held: for {', for '.join(told)} in the process that writes."
+        told.append(f"{each.working / 1e6:.0f} and {each.writing / 1e6:.0f} MB for {n} records")
+    return f"\nMost memory that a worker and the process that writes held: {', '.join(told)}."
 
 
 def main() -> None:

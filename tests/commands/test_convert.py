@@ -15,7 +15,7 @@ from physiolect.cli import main
 from physiolect.contract import PRESETS
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
-from physiolect.tokenizers import LevelTokenizer
+from physiolect.tokenizers import EcgByteTokenizer, LevelTokenizer, load_tokenizer
 
 SIZES = {
     "context_length": 24,
@@ -145,3 +145,15 @@ def test_our_own_decoder_is_a_checkpoint_already_and_no_heartgpt(convert: Conver
     assert (code, out) == (1, "")
     assert "hint: " in err
     assert not Path("copy.pth").exists()
+
+
+def test_a_published_tokenizer_becomes_ours(convert: Convert, data: Path) -> None:
+    source = str(data / "ecg_byte" / "ecg_byte_tokenizer_1000_25.pkl")
+    code, out, err = convert(source, "tokenizer", "--percentiles", "-0.45", "0.75")
+    assert (code, out) == (0, "")
+    assert "1000 merges of ECG-Byte's" in err
+    assert load_tokenizer("tokenizer") == EcgByteTokenizer.from_published(source, percentiles=(-0.45, 0.75))
+    assert "holds something already" in convert(source, "tokenizer", "--percentiles", "-0.45", "0.75")[2]
+    assert "--percentiles P1 P99 go with" in convert(source, "other")[2]
+    assert "two numbers, but 1" in convert(source, "other", "--percentiles", "1")[2]
+    assert "--percentiles P1 P99 go with" in convert("weights.pth", "other", "--percentiles", "0", "1")[2]

@@ -283,3 +283,22 @@ def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
     assert f"samples lie within {bound:.2g} mV of what was prepared" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "out")]) == 0
     assert f"{bound:.4g} mV" in capsys.readouterr().out
+
+
+def test_leads_that_are_missing_are_named_with_those_there(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "prepare",
+        str(folder),
+        "--contract",
+        "ecg-byte",
+        "--out",
+        str(tmp_path / "out"),
+        "--workers",
+        "1",
+    ]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "the recording has no I, III, aVR" in told
+    assert "--zero-missing" in told

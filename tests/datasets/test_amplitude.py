@@ -31,6 +31,16 @@ def test_only_the_rows_that_train_count(make_store: MakeStore, make_row: MakeRow
     assert amplitude_percentiles(make_store(louder), train) == told
 
 
+def test_zeros_for_missing_leads_do_not_count(make_store: MakeStore, make_row: MakeRow) -> None:
+    row = make_row("r", channels=("I", "II"))
+    samples = row.samples.copy()
+    samples[1] = 0
+    half = replace(row, samples=samples, offset=np.zeros_like(row.offset))
+    store = make_store([half])
+    lead = store.recording(0).signal[0].astype(np.float64)
+    np.testing.assert_allclose(amplitude_percentiles(store, [0]), np.percentile(lead, (1, 99)), atol=1e-9)
+
+
 def test_what_has_no_common_range_is_refused(make_store: MakeStore, make_row: MakeRow) -> None:
     store = make_store([make_row("a"), replace(make_row("b"), units=("uV",))])
     assert len(amplitude_percentiles(store, [0], (50,))) == 1

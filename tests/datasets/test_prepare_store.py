@@ -119,20 +119,21 @@ def test_the_store_does_not_depend_on_workers_order_or_place(
 
 KILLED = """
 import os, signal, sys
-from pathlib import Path
-from physiolect.datasets.outcomes import Watcher
-from physiolect.datasets.prepare import *
 from physiolect.contract import PRESETS
+from physiolect.datasets.prepare import *
+from physiolect.datasets.writer import StoreWriter
 
-class Kill(Watcher):
-    def ended(self, outcome):
-        if len(list(Path(out).glob("shard-*"))) >= int(after):
-            os.kill(os.getpid(), signal.SIGKILL)
+close = StoreWriter._close_shard
+
+def close_or_die(self):
+    if len(self._shards) == int(after):
+        os.kill(os.getpid(), signal.SIGKILL)
+    close(self)
 
 if __name__ == "__main__":
     cohort, out, after, workers = sys.argv[1:]
-    prepare_store(list_files([cohort]), out, Recipe(PRESETS["heartgpt-ecg"]), workers=int(workers),
-                  shard_bytes=2000, watcher=Kill())
+    StoreWriter._close_shard = close_or_die
+    prepare_store(list_files([cohort]), out, Recipe(PRESETS["heartgpt-ecg"]), workers=int(workers), shard_bytes=2000)
 """
 
 
@@ -147,7 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert killed.wait() == -9
     assert not (out / "manifest.json").exists()
     left = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*.arrow")}
-    assert len(left) >= after
+    assert len(left) == after
     files, seen = list_files([cohort]), Seen()
     prepare_store(files, out, ECG, workers=1, shard_bytes=2000, watcher=seen)
     assert seen.begun == (14 - len(seen.names), 14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,13 @@ def test_an_interruption_leaves_nothing_half_done(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_tokens(tmp_path / "t", TOKENIZER, interrupted())
     assert not list((tmp_path / "t").iterdir())
+
+
+def test_tokens_of_another_tokenizer_do_not_open(tmp_path: Path) -> None:
+    write_tokens(tmp_path / "t", TOKENIZER, rows(3))
+    save_tokenizer(replace(TOKENIZER, merges=((0, 0),)), tmp_path / "t" / "signal_tokenizer.json")
+    with pytest.raises(FormatError, match="damaged or of another kind"):
+        TokenStore(tmp_path / "t")
 
 
 def test_refusals(tmp_path: Path) -> None:

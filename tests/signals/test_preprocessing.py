@@ -14,6 +14,7 @@ from physiolect.signals import preprocess, resample
 from physiolect.signals import preprocessing as module
 from physiolect.signals.wavelets import wavelet_denoise
 from physiolect.signals.zero_phase import run_zero_phase
+from physiolect.synthetic import ecg
 
 GOLDEN = ("E07500", "HR06005")
 
@@ -170,6 +171,15 @@ def test_modern_takes_any_rate_and_length(fs: float, time: int) -> None:
     cleaned, _ = preprocess(noisy(2, time), fs)
     assert cleaned.shape[1] == pytest.approx(time * 250 / fs, abs=1)
     assert np.isfinite(cleaned).all()
+
+
+@pytest.mark.parametrize("fs", [100.0, 128.0, 200.0, 250.0, 360.0, 1000.0])
+def test_modern_keeps_a_heartbeat_at_any_rate(fs: float) -> None:
+    wanted, _ = preprocess(ecg(seconds=10.0, fs=500.0, seed=1).signal, 500.0)
+    found, _ = preprocess(ecg(seconds=10.0, fs=fs, seed=1).signal, fs)
+    kept = np.ptp(found, axis=1) / np.ptp(wanted, axis=1)  # with four levels from any rate 0.6 at 100 Hz
+    assert np.median(kept) == pytest.approx(1, abs=0.05)
+    assert kept.min() > 0.85
 
 
 def test_a_rate_that_cannot_carry_a_filter_goes_without_it() -> None:

@@ -1,4 +1,4 @@
-"""`physiolect convert SRC DST`: published weights become a checkpoint, and a checkpoint published weights."""
+"""`physiolect convert SRC DST`: published weights or tokenizers become ours, and a checkpoint published weights."""
 
 from __future__ import annotations
 
@@ -22,17 +22,26 @@ class Config:
     POSITIONAL: ClassVar[tuple[str, ...]] = ("src", "dst")
 
     src: str
-    """A published HeartGPT file (.zip, .pth), or a checkpoint to write as one."""
+    """A published HeartGPT file (.zip, .pth), a checkpoint to write as one, or an ECG-Byte tokenizer (.pkl)."""
     dst: str
-    """Folder of the new checkpoint; or, for a checkpoint, a file ending in .pth or .zip for the authors' code."""
+    """Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file for the authors' code."""
     task: Literal["rhythm", "beats"] | None = None
     """What a detection head of your own training detects; the authors' five files are known."""
+    percentiles: tuple[float, ...] | None = None
+    """The 1st and 99th percentile, in mV, that an ECG-Byte tokenizer was trained with: its file does not tell."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
+        found = []
         if self.task is not None and Path(self.src).is_dir():
-            return ["--task is for .zip and .pth files; a checkpoint knows its own"]
-        return []
+            found.append("--task is for .zip and .pth files; a checkpoint knows its own")
+        if _is_tokenizer(self.src) != (self.percentiles is not None):
+            found.append(
+                "--percentiles P1 P99 go with an ECG-Byte tokenizer (.pkl), which does not hold them"
+            )
+        elif self.percentiles is not None and len(self.percentiles) != 2:
+            found.append(f"--percentiles are two numbers, but {len(self.percentiles)} are given")
+        return found
 
 
 def run(config: Config) -> None:
@@ -41,6 +50,9 @@ def run(config: Config) -> None:
     from physiolect.models.weights_file import SUFFIXES
 
     source, target = Path(config.src), Path(config.dst)
+    if config.percentiles is not None:
+        _import_tokenizer(source, target, (config.percentiles[0], config.percentiles[1]))
+        return
     from_file = source.is_file() or (source.suffix.lower() in SUFFIXES and not source.is_dir())
     to_file = target.suffix.lower() in SUFFIXES and not target.is_dir()
     if from_file and not to_file:
@@ -59,6 +71,25 @@ def run(config: Config) -> None:
             f"there is no file or checkpoint '{source}'",
             hint="give a HeartGPT .zip or .pth, or a checkpoint's folder",
         )
+
+
+def _is_tokenizer(source: str) -> bool:
+    return Path(source).suffix.lower() in (".pkl", ".pickle")
+
+
+def _import_tokenizer(source: Path, target: Path, percentiles: tuple[float, float]) -> None:
+    from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
+
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(
+            f"{target} holds something already", hint="name a new folder, or remove it first"
+        )
+    tokenizer = EcgByteTokenizer.from_published(source, percentiles=percentiles)
+    target.mkdir(parents=True, exist_ok=True)
+    save_tokenizer(tokenizer, target / FILE_NAME)
+    _say(
+        f"{target / FILE_NAME}: {len(tokenizer.merges)} merges of ECG-Byte's; leads {', '.join(tokenizer.channels)}"
+    )
 
 
 def _import(source: Path, target: Path, task: Literal["rhythm", "beats"] | None) -> None:

@@ -76,6 +76,8 @@ def _facts(config: Config) -> Facts:
 
         if is_store(path):
             return _store(path, verify=config.verify)
+        if (path / _TOKENIZER_FILE).is_file() and not config.verify:
+            return _tokenizer(path)
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
         return _checkpoint(path, verify=config.verify)
     if config.verify:
@@ -197,10 +199,24 @@ def _store(path: Path, *, verify: bool) -> Facts:
 
 
 def _tokenizer(path: Path) -> Facts:
+    from physiolect.datasets.tokens import TOKENS_FILE, TokenStore
     from physiolect.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(path)
-    return {"kind": "tokenizer", "name": str(path), "class": type(tokenizer).__name__, **asdict(tokenizer)}
+    facts = {"class": type(tokenizer).__name__, **asdict(tokenizer)}
+    if not (path / TOKENS_FILE).is_file():
+        return {"kind": "tokenizer", "name": str(path), **facts}
+    store = TokenStore(path)
+    rows = [store.row(row) for row in range(len(store))]
+    return {
+        "kind": "tokens",
+        "name": str(path),
+        "rows": len(store),
+        "tokens": sum(len(row.ids) for row in rows),
+        "recordings": len({row.source for row in rows}),
+        "patients": len({row.patient for row in rows} - {None}),
+        "tokenizer": facts,
+    }
 
 
 def _checkpoint(path: Path, *, verify: bool) -> Facts:

@@ -15,7 +15,7 @@ from physiolect.signals import Percentiles
 def amplitude_percentiles(
     store: Store, rows: ArrayLike, percents: Sequence[float] = (1.0, 99.0)
 ) -> tuple[float, ...]:
-    """Return percentiles over all samples of all channels of some rows, in the store's unit.
+    """Return percentiles over all samples of all channels of some rows, flat ones left out, in the store's unit.
 
     They are exact up to `signals.percentiles.EXACT_BELOW` samples, and within its RELATIVE_ERROR beyond; memory does
     not grow with the number of rows.
@@ -37,7 +37,9 @@ def amplitude_percentiles(
     for row in rows.tolist():
         recording = store.recording(row)
         units.update(recording.units)
-        gathered.add(recording.signal)
+        gathered.add(
+            recording.signal[np.ptp(recording.signal, axis=1) > 0]
+        )  # zeros for a missing lead are no signal
     if len(units) > 1:
         raise ConfigError(
             f"the rows of {store.path} are in {', '.join(sorted(map(str, units)))}, which have no common range",

@@ -96,7 +96,8 @@ def prepare_store(
         if part.count == 1 and not writer.n_rows:
             raise FormatError(
                 f"none of {len(files)} files could be prepared",
-                hint="the reasons stand above; is it the right --contract, --channel or --fs?",
+                hint="the reasons stand above; is it the right --contract, --channel or --fs? --derive-limb and "
+                "--zero-missing make up for leads that are missing",
             )
         return writer.finish()
 

@@ -291,12 +291,17 @@ def _narrowed(recording: Recording, recipe: Recipe) -> Recording:
 def _read(path: Path, recipe: Recipe) -> list[Recording]:
     """Return the recordings of a file, with no more channels than are asked for by name."""
     named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    if recipe.channel is None and named is not None:
+        try:
+            return _read_channels(path, recipe, named)
+        except FormatError:  # all channels read, the contract says better what is missing
+            return _read_channels(path, recipe, None)
+    return _read_channels(path, recipe, recipe.channel)
+
+
+def _read_channels(path: Path, recipe: Recipe, channels: str | tuple[str, ...] | None) -> list[Recording]:
     read = partial(
-        read_recordings,
-        path,
-        channels=recipe.channel or named,
-        modality=recipe.modality,
-        variable=recipe.variable,
+        read_recordings, path, channels=channels, modality=recipe.modality, variable=recipe.variable
     )
     if recipe.fs is None:
         return list(read())

@@ -6,6 +6,7 @@ A folder of `tokens.arrow`, an Arrow IPC stream that Hugging Face's `Dataset.fro
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TOKENS_FILE = "tokens.arrow"
+_MADE_BY = b"tokenizer_sha256"
 _BATCH = 1024
 
 
@@ -63,6 +65,8 @@ class TokenStore:
                 self._table = stream.read_all()
             if not self._table.schema.equals(_schema()):
                 raise ValueError("other columns")
+            if (self._table.schema.metadata or {}).get(_MADE_BY) != _digest(self.path / FILE_NAME):
+                raise ValueError("another tokenizer")
         except (pa.ArrowException, ValueError, OSError) as error:
             raise FormatError(
                 f"{self.path / TOKENS_FILE} is missing, damaged or of another kind",
@@ -82,7 +86,7 @@ class TokenStore:
 def write_tokens(
     path: str | os.PathLike[str], tokenizer: EcgByteTokenizer, rows: Iterable[TokenRow]
 ) -> TokenStore:
-    """Write a tokenised store, whole or not at all, and open it.
+    """Write a tokenised store, and open it; one that is killed half-way does not open.
 
     Args:
         path: its folder, new, empty, or of an earlier tokenised store.
@@ -102,17 +106,24 @@ def write_tokens(
             f"{folder} holds something other than a tokenised store: {', '.join(foreign[:3])}",
             hint="name an empty or a new folder",
         )
-    temporary = folder / f".{TOKENS_FILE}.tmp"
+    temporary, made_by = folder / f".{TOKENS_FILE}.tmp", folder / f".{FILE_NAME}"
     try:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, _schema()) as stream:
+        save_tokenizer(tokenizer, made_by)
+        schema = _schema().with_metadata({_MADE_BY: _digest(made_by)})
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
             for batch in _batches(iter(rows)):
-                columns = {name: [getattr(row, name) for row in batch] for name in _schema().names}
-                stream.write_batch(pa.record_batch(columns, schema=_schema()))
-        save_tokenizer(tokenizer, folder / FILE_NAME)
+                columns = {name: [getattr(row, name) for row in batch] for name in schema.names}
+                stream.write_batch(pa.record_batch(columns, schema=schema))
+        commit(made_by, folder / FILE_NAME)
         commit(temporary, folder / TOKENS_FILE)
     finally:
-        temporary.unlink(missing_ok=True)
+        for left in (temporary, made_by):
+            left.unlink(missing_ok=True)
     return TokenStore(folder)
+
+
+def _digest(tokenizer: Path) -> bytes:
+    return hashlib.sha256(tokenizer.read_bytes()).hexdigest().encode()
 
 
 def _batches(rows: Iterator[TokenRow]) -> Iterator[list[TokenRow]]:

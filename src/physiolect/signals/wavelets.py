@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WAVELET = "db6"
-_LEVEL = 4
 _NORMAL_MEDIAN = 0.6745  # median of |x| for a standard normal x
 _ZERO = 1e-10
 
 
-def wavelet_denoise(signals: NDArray[np.float64]) -> NDArray[np.float64]:
+def wavelet_denoise(signals: NDArray[np.float64], level: int = 4) -> NDArray[np.float64]:
     """Shrink the details of signals towards zero by the noise that their coarsest details show.
 
-    Daubechies 6, four levels; each signal's threshold is the median size of its coarsest details over that of
-    standard normal noise. A signal too short for four levels gets as many as fit, and one of fewer than 22 samples
-    comes back as it is.
+    Daubechies 6; each signal's threshold is the median size of its coarsest details over that of standard normal
+    noise. A signal too short for so many levels gets as many as fit, and one of fewer than 22 samples comes back as
+    it is.
 
     Args:
         signals: (n, time).
+        level: how often the band is halved: the coarsest details lie from rate / 2^(level + 1) to rate / 2^level.
 
     Returns:
         (n, time).
@@ -32,7 +32,7 @@ def wavelet_denoise(signals: NDArray[np.float64]) -> NDArray[np.float64]:
     import pywt
 
     time = signals.shape[1]
-    level = min(_LEVEL, pywt.dwt_max_level(time, _WAVELET))
+    level = min(level, pywt.dwt_max_level(time, _WAVELET))
     if level == 0:
         return signals
     coarse, *details = cast("list[NDArray[np.float64]]", pywt.wavedec(signals, _WAVELET, level=level))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def save_tokenizer(tokenizer: SignalTokenizer, path: str | Path) -> None:
     """Write a tokenizer to a JSON file: a setting a line, and a merge a line."""
     (kind,) = (name for name, cls in _KINDS.items() if type(tokenizer) is cls)
     lines = [f'"{name}": {_json(value)}' for name, value in {"kind": kind, **asdict(tokenizer)}.items()]
-    Path(path).write_text("{\n  " + ",\n  ".join(lines) + "\n}\n", encoding="utf-8")
+    temporary = Path(path).with_name(f".{Path(path).name}.tmp")
+    temporary.write_text("{\n  " + ",\n  ".join(lines) + "\n}\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def load_tokenizer(path: str | Path) -> SignalTokenizer:
@@ -43,7 +46,7 @@ def load_tokenizer(path: str | Path) -> SignalTokenizer:
         FormatError: the file is missing or no tokenizer of ours.
         ConfigError: a setting is unknown, of the wrong type or out of range.
     """
-    hint = f"pass a {FILE_NAME} written by physiolect"
+    hint = f"pass a {FILE_NAME} written by physiolect; of the ECG-Byte authors' pickles `physiolect convert` makes one"
     path = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
