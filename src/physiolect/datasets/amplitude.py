@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from physiolect.datasets.store import Store
 from physiolect.errors import ConfigError
@@ -13,7 +12,7 @@ from physiolect.signals import Percentiles
 
 
 def amplitude_percentiles(
-    store: Store, rows: ArrayLike, percents: Sequence[float] = (1.0, 99.0)
+    store: Store, rows: Iterable[int], percents: Sequence[float] = (1.0, 99.0)
 ) -> tuple[float, ...]:
     """Return percentiles over all samples of all channels of some rows, flat ones left out, in the store's unit.
 
@@ -28,18 +27,17 @@ def amplitude_percentiles(
     Raises:
         ConfigError: there are no rows, or their channels have different units.
     """
-    rows = np.asarray(rows, np.int64)
-    if not rows.size:
-        raise ConfigError(
-            f"percentiles of {store.path} were asked for over no rows", hint="give the rows that train"
-        )
     gathered, units = Percentiles(), set[str | None]()
-    for row in rows.tolist():
-        recording = store.recording(row)
+    for row in rows:
+        recording = store.recording(int(row))
         units.update(recording.units)
         gathered.add(
             recording.signal[np.ptp(recording.signal, axis=1) > 0]
         )  # zeros for a missing lead are no signal
+    if not units:
+        raise ConfigError(
+            f"percentiles of {store.path} were asked for over no rows", hint="give the rows that train"
+        )
     if len(units) > 1:
         raise ConfigError(
             f"the rows of {store.path} are in {', '.join(sorted(map(str, units)))}, which have no common range",

@@ -111,6 +111,12 @@ class Store:
         return tuple(remark for manifest in self.manifests for remark in manifest.remarks)
 
     @cached_property
+    def units(self) -> frozenset[str | None]:
+        """Every unit that a channel of some row is in; None stands for an unknown one."""
+        units = [table["units"].chunk(0).flatten().unique().to_pylist() for table in self._tables]
+        return frozenset(unit for each in units for unit in each)
+
+    @cached_property
     def sources(self) -> list[str]:
         """Name of the recording each row comes from, (rows,)."""
         return [source for table in self._tables for source in table["source"].to_pylist()]

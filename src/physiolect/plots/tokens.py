@@ -124,9 +124,10 @@ def token_track_figure(
     channels: Sequence[str],
     unit: str | None,
     start: float = 0.0,
+    seconds: float | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw a signal lead under lead, with every token's stretch in the colour of its length.
+    """Draw a stretch of a signal lead under lead, with every token's stretch in the colour of its length.
 
     Grey and white bars behind a lead are its tokens, one each.
 
@@ -136,21 +137,25 @@ def token_track_figure(
         fs: sampling rate in Hz.
         channels: names of the leads.
         unit: of the signal, or None where unknown.
-        start: seconds into the recording at which the signal begins.
+        start: seconds into the signal at which the stretch begins.
+        seconds: how long it is; None goes on to the end.
         title: above the figure.
     """
+    from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import ListedColormap, LogNorm
 
-    leads = np.asarray(signal, np.float64)
-    length = leads.shape[1]
+    length = np.asarray(signal).shape[1]
+    first = round(start * fs)
+    stop = length if seconds is None else min(first + round(seconds * fs), length)
+    leads = np.asarray(signal, np.float64)[:, first:stop]
     figure = new_figure(0.9 + len(leads) * (1.3 if len(leads) <= 3 else 0.68))
     rows = figure.subplots(len(leads), 1, sharex=True, squeeze=False)[:, 0]
-    colours = ScalarMappable(LogNorm(1 / fs, max(_LONGEST, 4 / fs), clip=True), "viridis_r")
+    visible = ListedColormap(colormaps["viridis_r"](np.linspace(0.12, 1, 256)))  # yellow is lost on white
+    colours = ScalarMappable(LogNorm(1 / fs, max(_LONGEST, 4 / fs), clip=True), visible)
     for k, (axes, lead, name) in enumerate(zip(rows, leads, channels, strict=True)):
-        _colour_tokens(
-            axes, lead, _within(np.asarray(spans), k * length, (k + 1) * length), fs, start, colours
-        )
+        inside = _within(np.asarray(spans), k * length + first, k * length + stop)
+        _colour_tokens(axes, lead, inside, fs, first / fs, colours)
         dress(axes)
         axes.set_ylabel(name, fontsize=TEXT, color=INK, rotation=0, ha="right", va="center")
         axes.locator_params(axis="y", nbins=3)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from physiolect.errors import ConfigError
+import numpy as np
 
 if TYPE_CHECKING:
     from physiolect.datasets import Store, TokenRow
@@ -48,17 +47,17 @@ class Config:
 
 def run(config: Config) -> None:
     """Encode; ids go to stdout, or a whole store's to a folder."""
-    from physiolect.commands.tokenize.reading import ecg_byte, read_for
-    from physiolect.datasets import is_store, open_store, write_tokens
+    from physiolect.commands.tokenize.reading import ecg_byte, open_for, read_for, say
+    from physiolect.datasets import is_store, write_tokens
 
     tokenizer = ecg_byte(config.tokenizer)
     if is_store(config.input):
         assert config.out is not None
-        written = write_tokens(config.out, tokenizer, _rows(open_store(config.input), tokenizer))
-        _say(f"wrote {len(written)} rows of tokens to {config.out}")
+        written = write_tokens(config.out, tokenizer, _rows(open_for(tokenizer, config.input), tokenizer))
+        say(f"wrote {len(written)} rows of tokens to {config.out}")
         return
     signal, report = read_for(tokenizer, config.input, fs=config.fs)
-    _say(f"{config.input}: {report}")
+    say(f"{config.input}: {report}")
     found = tokenizer.encode_with_spans(signal, fs=tokenizer.fs)
     told = {
         "input": config.input,
@@ -71,25 +70,11 @@ def run(config: Config) -> None:
 
 def _rows(store: Store, tokenizer: EcgByteTokenizer) -> Iterator[TokenRow]:
     """Encode a store row by row; its leads are put in the tokenizer's order by name."""
+    from physiolect.commands.tokenize.reading import rows_of
     from physiolect.datasets import TokenRow
 
-    if store.contract.fs != tokenizer.fs:
-        raise ConfigError(
-            f"the store {store.path} is at {store.contract.fs:g} Hz, but the tokenizer reads {tokenizer.fs:g} Hz",
-            hint=f"prepare the recordings with a contract of {tokenizer.fs:g} Hz",
-        )
-    if store.contract.preprocessing != tokenizer.preprocessing:
-        theirs, ours = (name or "no" for name in (store.contract.preprocessing, tokenizer.preprocessing))
-        raise ConfigError(
-            f"{store.path} went through {theirs} preprocessing, but the tokenizer is for {ours} preprocessing",
-            hint="prepare the recordings as those were that the tokenizer learned from",
-        )
-    for number in range(len(store)):
+    for number in rows_of(store, np.arange(len(store)), "encoding"):
         row = store.row(number)
         signal = row.recording().select(tokenizer.channels).signal
         ids = tokenizer.encode(signal, fs=row.fs)
         yield TokenRow(ids=ids, source=row.source, start=row.start, patient=row.patient, labels=row.labels)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.errors import ConfigError
-
 if TYPE_CHECKING:
     from physiolect.evaluation import TokenUse
     from physiolect.plots import Shape
@@ -102,17 +100,14 @@ def _of_use(use: TokenUse) -> dict[str, Any]:
 
 def _measured(path: str, tokenizer: EcgByteTokenizer, most: int) -> tuple[TokenUse, NDArray[np.float64]]:
     """Measure tokens on rows of a store; also return the length of each in seconds."""
-    from physiolect.datasets import open_store
+    from physiolect.commands.tokenize.reading import open_for, rows_of
     from physiolect.evaluation import measure_tokens
 
-    store = open_store(path)
-    if store.contract.fs != tokenizer.fs:
-        raise ConfigError(
-            f"the store {path} is at {store.contract.fs:g} Hz, but the tokenizer reads {tokenizer.fs:g} Hz",
-            hint=f"prepare the recordings with a contract of {tokenizer.fs:g} Hz",
-        )
+    store = open_for(tokenizer, path)
     rows = np.unique(np.linspace(0, len(store) - 1, min(most, len(store))).round().astype(int))
-    signals = (store.recording(row).select(tokenizer.channels).signal for row in rows.tolist())
+    signals = (
+        store.recording(row).select(tokenizer.channels).signal for row in rows_of(store, rows, "measuring")
+    )
     return measure_tokens(tokenizer, signals, fs=tokenizer.fs), store.lengths[rows] / tokenizer.fs
 
 

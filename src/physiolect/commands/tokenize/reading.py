@@ -1,9 +1,12 @@
-"""What the verbs of tokens share: the tokenizer they are given, and a recording made to fit it."""
+"""What the verbs of tokens share: the tokenizer they are given, and recordings and stores that fit it."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,7 @@ from physiolect.errors import FormatError
 
 if TYPE_CHECKING:
     from physiolect.contract import AdaptationReport
+    from physiolect.datasets import Store
     from physiolect.tokenizers import EcgByteTokenizer
 
 
@@ -37,8 +41,6 @@ def read_for(
     path: str | Path,
     *,
     fs: float | None = None,
-    start: float | None = None,
-    stop: float | None = None,
 ) -> tuple[NDArray[np.float32], AdaptationReport]:
     """Read a recording as a tokenizer takes it, (channels, time), and what that took.
 
@@ -49,6 +51,75 @@ def read_for(
     from physiolect.contract import adapt
     from physiolect.formats import read_recording
 
-    recording = read_recording(path, fs=fs, start=start, stop=stop)
+    recording = read_recording(path, fs=fs)
     adapted, report = adapt(recording, tokenizer.contract(), window="all")
     return adapted.signal, report
+
+
+def open_for(tokenizer: EcgByteTokenizer, path: str | Path) -> Store:
+    """Open a store whose rows went through what the tokenizer learned from; leads may come in any order.
+
+    Raises:
+        FormatError: there is none, or its rows are of another kind.
+    """
+    from physiolect.datasets import open_store
+
+    store = open_store(path)
+    ours, theirs = tokenizer.contract(), store.contract
+    wrong = []
+    if theirs.fs != ours.fs:
+        wrong.append(f"it is at {theirs.fs:g} Hz, and the tokenizer reads {ours.fs:g} Hz")
+    for name, told in (("preprocessing", _or_none), ("passband", _or_none), ("modality", str)):
+        one, other = getattr(theirs, name), getattr(ours, name)
+        if one != other and not (name == "modality" and None in (one, other)):
+            wrong.append(f"its {name} is {told(one)}, and the tokenizer's {told(other)}")
+    if theirs.normalisation == "zscore":
+        wrong.append("it holds z-scores, and the tokenizer reads amplitudes")
+    if ours.unit is not None and store.units - {ours.unit}:
+        units = ", ".join(sorted(unit or "an unknown unit" for unit in store.units - {ours.unit}))
+        wrong.append(f"it has rows in {units}, and the tokenizer reads {ours.unit}")
+    if wrong:
+        raise FormatError(
+            f"the store {path} does not fit the tokenizer: {'; '.join(wrong)}",
+            hint="prepare the recordings as those were that the tokenizer learned from",
+        )
+    return store
+
+
+def _or_none(setting: Any) -> str:
+    return "none" if setting is None else str(setting)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield what tells how much is done; it shows on a terminal, from the first time on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(what, total=total)
+
+    def tell(done: int) -> None:
+        bar.start()  # not before: what is read first has a bar of its own, and there can be one at a time
+        bar.update(task, completed=done)
+
+    try:
+        yield tell
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def rows_of(store: Store, rows: NDArray[np.int64], what: str) -> Iterator[int]:
+    """Yield row numbers, telling on a terminal how many were taken."""
+    with progress(what, len(rows)) as done:
+        for k, row in enumerate(rows.tolist()):
+            yield row
+            done(k + 1)
+
+
+def say(line: str) -> None:
+    """Tell the user, beside the data on stdout."""
+    print(line, file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +24,7 @@ class Config:
     start: float = 0.0
     """Seconds into the recording at which the picture begins."""
     seconds: float = 5.0
-    """How much of it is encoded and drawn."""
+    """How much of it is drawn; all of it is encoded."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
 
@@ -44,16 +43,21 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Encode a stretch and draw it."""
-    from physiolect.commands.tokenize.reading import ecg_byte, read_for
+    """Encode a recording and draw a stretch of it."""
+    from physiolect.commands.tokenize.reading import ecg_byte, read_for, say
+    from physiolect.errors import ConfigError
     from physiolect.formats.boundary import replacing
     from physiolect.plots import token_track_figure
 
     tokenizer = ecg_byte(config.tokenizer)
-    stop = config.start + config.seconds
-    signal, report = read_for(tokenizer, config.input, fs=config.fs, start=config.start, stop=stop)
+    signal, report = read_for(tokenizer, config.input, fs=config.fs)
+    seconds = signal.shape[1] / tokenizer.fs
+    if config.start >= seconds:
+        raise ConfigError(
+            f"--start is {config.start:g}, but {config.input} lasts {seconds:g} s", hint="begin earlier"
+        )
     found = tokenizer.encode_with_spans(signal, fs=tokenizer.fs)
-    title = f"{Path(config.input).name} · {len(found.ids)} tokens for {signal.size:,} samples"
+    title = f"{Path(config.input).name} · {len(found.ids):,} tokens for {signal.size:,} samples"
     figure = token_track_figure(
         signal,
         found.spans,
@@ -61,9 +65,10 @@ def run(config: Config) -> None:
         channels=tokenizer.channels,
         unit=tokenizer.unit,
         start=config.start,
+        seconds=config.seconds,
         title=title,
     )
     with replacing(Path(config.out)) as path:
         figure.savefig(path)
     for line in (f"{config.input}: {report}", title, f"wrote {config.out}"):
-        print(line, file=sys.stderr)
+        say(line)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -63,6 +61,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Train, write the tokenizer, and say how well it does on patients that were left out."""
+    from physiolect.commands.tokenize.reading import progress, rows_of, say
     from physiolect.datasets import amplitude_percentiles, open_store, split_rows
     from physiolect.evaluation import measure_tokens
     from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
@@ -74,66 +73,57 @@ def run(config: Config) -> None:
         train, held_out = split_rows(store, config.validation, config.seed)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    low, high = amplitude_percentiles(store, train, (1, 99))
-    _say(
+    low, high = amplitude_percentiles(store, rows_of(store, train, "percentiles"), (1, 99))
+    say(
         f"{len(train)} rows to train on; percentiles 1 and 99: {low:.4g} and {high:.4g} {unit or ''}".rstrip()
     )
     begun = time.perf_counter()
-    with _progress(config.merges) as on_merges:
+    with progress("merging", config.merges) as on_merges:
         tokenizer = EcgByteTokenizer.train(
-            _signals(store, train),
+            _signals(store, rows_of(store, train, "reading")),
             percentiles=(low, high),
             n_merges=config.merges,
             channels=channels,
             fs=store.contract.fs,
             unit=unit,
             preprocessing=store.contract.preprocessing,
+            modality=store.contract.modality,
+            passband=store.contract.passband,
+            max_gap=store.contract.max_gap,
             boundary=config.boundary,
             memory=config.memory,
             scratch=out,
             on_merges=on_merges,
         )
-    _say(f"found {len(tokenizer.merges)} merges in {time.perf_counter() - begun:.1f} s")
+    say(f"found {len(tokenizer.merges)} merges in {time.perf_counter() - begun:.1f} s")
     save_tokenizer(tokenizer, out / FILE_NAME)
     if len(held_out):
-        use = measure_tokens(tokenizer, _signals(store, held_out), fs=tokenizer.fs)
-        _say(
+        measured = _signals(store, rows_of(store, held_out, "measuring"))
+        use = measure_tokens(tokenizer, measured, fs=tokenizer.fs)
+        say(
             f"{len(held_out)} rows left out: {use.compression:.2f} samples a token, {100 * use.used:.0f} % of the "
             f"tokens in use, mean error {use.mean_error:.4f} {unit or ''}".rstrip()
         )
-    _say(f"wrote {out / FILE_NAME}")
+    say(f"wrote {out / FILE_NAME}")
 
 
 def _shared(store: Store) -> tuple[tuple[str, ...], str | None]:
-    """Return the leads and the unit that all rows have."""
+    """Return the leads and the unit that all rows have; refuse a store that no tokenizer can learn from."""
     if not len(store):
         raise FormatError(f"the store {store.path} holds no rows", hint="prepare recordings into it first")
-    found = {(store.channels(row), store.row(row).units) for row in range(len(store))}
-    if len(found) > 1 or len({unit for _, units in found for unit in units}) > 1:
+    if store.contract.normalisation == "zscore":
+        raise FormatError(
+            f"the store {store.path} holds z-scores, but letters stand for amplitudes",
+            hint="prepare it under a contract of normalisation none, such as ecg-byte",
+        )
+    channels = {store.channels(row) for row in range(len(store))}
+    if len(channels) > 1 or len(store.units) > 1:
         raise FormatError(
             f"the rows of {store.path} differ in leads or units",
             hint="prepare with a contract that names the leads and their unit",
         )
-    ((channels, units),) = found
-    return channels, units[0]
+    return channels.pop(), next(iter(store.units))
 
 
-def _signals(store: Store, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-    return (store.recording(row).signal for row in rows.tolist())
-
-
-@contextmanager
-def _progress(n_merges: int) -> Iterator[Callable[[int], None]]:
-    """Yield what tells how many merges there are; it shows on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("merging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("merging", total=n_merges)
-        yield lambda n: progress.update(task, completed=n)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+def _signals(store: Store, rows: Iterable[int]) -> Iterator[NDArray[np.float32]]:
+    return (store.recording(row).signal for row in rows)
