@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -95,10 +96,12 @@ class _Launched(Processes):
     """One of several processes, as the launcher's environment says.
 
     What goes through the host (`gather` and what is made of it) has a connection of its own, which waits for no
-    GPU and breaks at once when a process dies.
+    GPU, breaks at once when a process dies, and is kept by nobody else.
     """
 
     def __init__(self, device: str) -> None:
+        # Its functions default to the group there is when they are imported; imported later they would keep it.
+        import torch.distributed.nn.functional  # noqa: F401
         from accelerate import Accelerator, InitProcessGroupKwargs
 
         if device not in ("auto", "cpu", "cuda"):
@@ -113,8 +116,7 @@ class _Launched(Processes):
         super().__init__(self._accelerator.device)
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-        on_host = dist.get_backend() == "gloo"
-        self._host = None if on_host else dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._host: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=_PATIENCE)
 
     def wrap(self, model: nn.Module, regions: Iterable[nn.Module] = ()) -> nn.Module:
         if not self.sharded:
@@ -172,6 +174,12 @@ class _Launched(Processes):
             whole = distribute_tensor(here, value.device_mesh, value.placements, src_data_rank=None)
         value.copy_(whole)
 
+    def leave(self) -> None:
+        """End the connections, and their threads: one that outlives the interpreter would abort the process."""
+        self._host = None
+        gc.collect()  # a group's threads end with the last who keeps it
+        dist.destroy_process_group()
+
 
 def n_launched() -> int:
     """Return how many processes the launcher started; 1 without a launcher."""
@@ -197,8 +205,9 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
         yield Processes(choose_device(device))
         return
     with noticing_loss():
-        yield _Launched(device)
-        dist.destroy_process_group()
+        launched = _Launched(device)
+        yield launched
+        launched.leave()
 
 
 @contextmanager
