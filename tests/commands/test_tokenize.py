@@ -70,7 +70,7 @@ def test_train_takes_nothing_from_patients_it_leaves_out(
     assert f"{len(held_out)} rows left out" in capsys.readouterr().err
 
 
-def test_encode_a_store(made: Path, tmp_path: Path) -> None:
+def test_encode_a_store(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("encode", made / "store", "--tokenizer", made / "tokenizer", "--out", tmp_path / "tokens") == 0
     tokens, store = TokenStore(tmp_path / "tokens"), open_store(made / "store")
     assert len(tokens) == len(store) == 8
@@ -79,6 +79,11 @@ def test_encode_a_store(made: Path, tmp_path: Path) -> None:
         inside = np.clip(store.recording(k).signal, *tokens.tokenizer.range)
         assert np.abs(back - inside).max() <= tokens.tokenizer.step / 2 * 1.001
         assert tokens.row(k).source == store.sources[k]
+    told = capsys.readouterr().err
+    assert f"{tokens.n_tokens:,} tokens for {8 * 3 * 1500:,} samples" in told
+    assert tokens.n_tokens == sum(len(tokens.row(k).ids) for k in range(8))
+    assert run("encode", made / "store", "--tokenizer", made / "tokenizer", "--out", tmp_path / "tokens") == 2
+    assert "holds tokens already" in capsys.readouterr().err
 
 
 def test_encode_a_recording(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +98,33 @@ def test_encode_a_recording(made: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert tokenizer.decode(told["ids"]).shape == (3, 1500)
 
 
+def test_limb_leads_are_derived_where_asked(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = EcgByteTokenizer(percentiles=(-0.5, 1.0), channels=("I", "II", "III", "V1"), fs=200)
+    save_tokenizer(tokenizer, tmp_path / "signal_tokenizer.json")
+    recording = ecg(seconds=6, fs=200, seed=0)
+    write_recording(recording.select(["I", "II", "V1"]), tmp_path / "three.npz")
+    words = (tmp_path / "three.npz", "--tokenizer", tmp_path)
+    assert run("encode", *words) == 1
+    assert "III" in capsys.readouterr().err
+    assert run("encode", *words, "--derive-limb") == 0
+    found = tokenizer.decode(json.loads(capsys.readouterr().out)["ids"])
+    limb = recording.select(["II"]).signal - recording.select(["I"]).signal
+    assert np.abs(found[2] - np.clip(limb[0], *tokenizer.range)).max() <= tokenizer.step / 2 * 1.001
+
+
+def test_a_signal_in_another_unit_is_remarked(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = ecg(seconds=6, fs=200, seed=0)
+    write_recording(replace(recording, signal=1000 * recording.signal), tmp_path / "a.npz")
+    assert run("encode", tmp_path / "a.npz", "--tokenizer", made / "tokenizer") == 0
+    assert "is the unit right?" in capsys.readouterr().err
+    assert run("encode", made / "recordings" / "0.npz", "--tokenizer", made / "tokenizer") == 0
+    assert "is the unit right?" not in capsys.readouterr().err
+
+
 def test_inspect_tells_and_draws(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("inspect", made / "tokenizer", "--store", made / "store", "--out", tmp_path, "--rows", 5)
     assert run(*words, "--json") == 0
@@ -100,7 +132,7 @@ def test_inspect_tells_and_draws(made: Path, tmp_path: Path, capsys: pytest.Capt
     told = json.loads(out)
     assert (told["tokens"], told["rows measured"], told["leads"]) == (176, 5, list(LEADS))
     assert told["samples a token"] > 3
-    assert told["mean error"] < told["bin (mV)"] / 2
+    assert told["mean error (mV)"] < told["bin (mV)"] / 2
     assert {path.name for path in tmp_path.iterdir()} == {"tokens.png", "use.png"}
     assert err.count("wrote") == 2
     assert run("inspect", made / "tokenizer") == 0
@@ -123,6 +155,8 @@ def test_track(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (("train", "{store}", "--out", "{tmp}", "--memory", "1KB"), "no size of at least 16 MB"),
         (("train", "{store}", "--out", "{tmp}", "--merges", "70000"), "--merges is 70000"),
         (("train", "{store}", "--out", "{tmp}", "--validation", "1"), "--validation is 1"),
+        (("train", "{store}", "--out", "{tok}"), "holds a tokenizer already"),
+        (("train", "{store}", "--out", "{tmp}", "--validate-on", "fold 9"), "no row of"),
         (("train", "{tmp}", "--out", "{tmp}"), "is not a store"),
         (("encode", "{store}", "--tokenizer", "{tok}"), "--out is missing"),
         (("encode", "{rec}", "--tokenizer", "{tok}", "--out", "{tmp}"), "--out is for a store"),

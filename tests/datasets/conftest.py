@@ -25,12 +25,17 @@ def make_row() -> Callable[..., Row]:
 
 
 def _row(
-    source: str, *, length: int = 40, channels: Sequence[str] = ("II",), patient: str | None = None
+    source: str,
+    *,
+    length: int = 40,
+    channels: Sequence[str] = ("II",),
+    patient: str | None = None,
+    split: str | None = None,
 ) -> Row:
     rng = np.random.default_rng(list(source.encode()))
     signal = rng.standard_normal((len(channels), length)).astype(np.float32)
     recording = Recording(signal, 100.0, tuple(channels), unit="mV", modality="ecg")
-    return Row.from_recording(recording, source=source, patient=patient, start=1.5)
+    return Row.from_recording(recording, source=source, patient=patient, start=1.5, split=split)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from physiolect.datasets import Row, Store, row_groups, split_rows
+from physiolect.datasets import Row, Store, choose_rows, row_groups, split_rows
 from physiolect.errors import ConfigError
 
 MakeRow = Callable[..., Row]
@@ -79,3 +79,42 @@ def test_one_patient_cannot_be_split(make_store: MakeStore, make_row: MakeRow) -
 def test_an_impossible_share_is_refused(make_store: MakeStore, make_row: MakeRow, fraction: float) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         split_rows(make_store([make_row("a"), make_row("b")]), fraction, 0)
+
+
+@pytest.fixture
+def folds(make_store: MakeStore, make_row: MakeRow) -> Store:
+    """Three folds of four patients; the last patient of the third is also in the first."""
+    rows = [make_row(f"s{k}", patient=f"p{k}", split=f"fold {k // 4 + 1}") for k in range(11)]
+    return make_store([*rows, make_row("s11", patient="p0", split="fold 3")])
+
+
+def test_parts_of_a_published_split_are_kept_apart(folds: Store) -> None:
+    train, validate = choose_rows(folds, 0.1, 0, validate_on=["fold 2"], leave_out=["fold 3"])
+    assert (train.tolist(), validate.tolist()) == ([1, 2, 3], [4, 5, 6, 7])  # p0 is left out
+    train, validate = choose_rows(folds, 0, 0, leave_out=["fold 3"])
+    assert (train.tolist(), validate.tolist()) == ([1, 2, 3, 4, 5, 6, 7], [])
+    train, validate = choose_rows(folds, 0.3, 0, leave_out=["fold 2"])
+    assert not {4, 5, 6, 7} & {*train.tolist(), *validate.tolist()}
+    assert len(train) > len(validate) > 0
+
+
+def test_a_published_split_that_is_not_kept_to_is_told(folds: Store) -> None:
+    with pytest.warns(UserWarning, match=r"published split \(fold 1, fold 2, fold 3 …\)"):
+        train, validate = choose_rows(folds, 0.3, 0)
+    expected = split_rows(folds, 0.3, 0)
+    assert (train.tolist(), validate.tolist()) == tuple(side.tolist() for side in expected)
+
+
+def test_no_warning_without_a_published_split(make_store: MakeStore, make_row: MakeRow) -> None:
+    store = make_store([make_row(f"s{k}") for k in range(4)])
+    train, validate = choose_rows(store, 0, 0)
+    assert (train.tolist(), validate.tolist()) == ([0, 1, 2, 3], [])
+
+
+def test_parts_that_cannot_be_are_refused(folds: Store) -> None:
+    with pytest.raises(ConfigError, match=r"no row of .* is of 'fold 4'"):
+        choose_rows(folds, 0, 0, leave_out=["fold 4"])
+    with pytest.raises(ConfigError, match="on both sides of the split would stand patient p0"):
+        choose_rows(folds, 0, 0, validate_on=["fold 3"])
+    with pytest.raises(ConfigError, match=r"no rows .* are left to train on"):
+        choose_rows(folds, 0, 0, leave_out=["fold 1", "fold 2", "fold 3"])

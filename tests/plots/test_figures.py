@@ -195,20 +195,20 @@ def leads_drawn(figure: Figure) -> list[list[tuple[float, float]]]:
     ]
 
 
-def test_tokens_are_drawn_in_seconds_on_one_scale_of_amplitude() -> None:
+def test_tokens_fill_their_pictures_on_one_scale_of_amplitude() -> None:
     shapes = [Shape("7", np.array([0.5, -0.5], np.float32)), Shape("9", np.full(50, 0.25, np.float32))]
     figure = token_shapes_figure({"longest": shapes}, fs=250, unit="mV")
     first, second = figure.axes[:2]
-    assert first.get_xlim() == second.get_xlim() == pytest.approx((0, 0.2))
+    assert (first.get_xlim(), second.get_xlim()) == ((0, 8), (0, 200))  # milliseconds
     assert first.get_ylim() == second.get_ylim()
-    assert first.patches[0].get_data().edges.tolist() == [0, 0.004, 0.008]
-    assert {"longest", "7", "9", "seconds", "mV"} <= set(texts(figure).split("\n"))
+    assert first.patches[0].get_data().edges.tolist() == [0, 4, 8]
+    assert {"longest", "7 · 8 ms", "9 · 200 ms", "mV"} <= set(texts(figure).split("\n"))
 
 
 def test_use_is_told_by_rank_and_by_recording() -> None:
     figure = token_use_figure([1, 0, 6, 2, 1], [100, 300, 110], seconds=[10, 10, 10])
     line = figure.axes[0].lines[0].get_xydata()
     assert line.tolist() == [[1, 6], [2, 2], [3, 1], [4, 1]]
-    assert "1 token is" in texts(figure)
+    assert "half of all use is\nof 1 token" in texts(figure)
     assert "median 110" in texts(figure)
     assert "Tokens a second" in texts(token_use_figure([1], [100, 300], seconds=[10, 20]))

@@ -15,7 +15,7 @@ import torch
 
 from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
-from physiolect.datasets import Store, open_store, split_rows
+from physiolect.datasets import Store, choose_rows, open_store
 from physiolect.datasets.augmentation import Augmentation
 from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
 from physiolect.errors import ConfigError, PhysiolectError
@@ -77,6 +77,10 @@ class Config:
     """Batches an update."""
     validation: float = 0.1
     """Share of patients, or of recordings where no patients are known, kept for validation."""
+    validate_on: tuple[str, ...] = ()
+    """Parts of a published split to validate on in place of that share: "fold 9"."""
+    leave_out: tuple[str, ...] = ()
+    """Parts of a published split that neither train nor validate: "fold 10"."""
     validation_windows: int = 200
     """Windows that each evaluation scores."""
     scale_samples: int | None = None
@@ -266,7 +270,13 @@ def _windows(store: Store, settings: Config, device: torch.device) -> tuple[Leve
     """Return what to train on, the ids to validate on, and both in words."""
     model_config, _ = settings.chosen
     tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
-    rows, validation_rows = split_rows(store, settings.validation, settings.seed)
+    rows, validation_rows = choose_rows(
+        store,
+        settings.validation,
+        settings.seed,
+        validate_on=settings.validate_on,
+        leave_out=settings.leave_out,
+    )
     shared: dict[str, Any] = {
         "length": model_config.context_length + 1,
         "seed": settings.seed,

@@ -10,7 +10,7 @@ from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.public import Entry, PublicDataset
 from physiolect.datasets.rows import Row
 from physiolect.datasets.selection import select_rows
-from physiolect.datasets.splits import published_split, row_groups, split_rows
+from physiolect.datasets.splits import choose_rows, published_split, row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.tokens import TokenRow, TokenStore, write_tokens
 from physiolect.datasets.writer import StoreWriter
@@ -30,6 +30,7 @@ __all__ = [
     "TokenStore",
     "WindowLoader",
     "amplitude_percentiles",
+    "choose_rows",
     "is_store",
     "open_store",
     "published_split",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Collection
 
 import numpy as np
@@ -84,6 +85,55 @@ def published_split(
             hint="name sources of one side in leave_out, or choose other parts",
         )
     return np.flatnonzero(sides[0]), np.flatnonzero(sides[1])
+
+
+def choose_rows(
+    store: Store,
+    fraction: float,
+    seed: int,
+    *,
+    validate_on: Collection[str] = (),
+    leave_out: Collection[str] = (),
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that train and the rows that validate: by chance, or by the split that a dataset published.
+
+    A store that carries a published split warns where neither of its parts is named.
+
+    Args:
+        store: The store.
+        fraction: Share of the patients that validate where no parts are named; 0 lets all rows train.
+        seed: Another seed chooses other patients.
+        validate_on: Parts that validate ("fold 9"); all others train.
+        leave_out: Parts that neither train nor validate ("fold 10").
+
+    Raises:
+        ConfigError: as for `split_rows` and `published_split`, or no rows are left to train on.
+    """
+    parts = store.splits
+    there = {part for part in parts if part is not None}
+    if there and not (validate_on or leave_out):
+        warnings.warn(
+            f"{store.path} carries a published split ({', '.join(sorted(there)[:3])} …), of which every part trains "
+            "here: --validate-on and --leave-out keep parts apart",
+            stacklevel=2,
+        )
+    groups, left = row_groups(store), there - {*validate_on, *leave_out}
+    if validate_on:
+        sides = published_split(store, left, validate_on)
+    elif fraction:
+        sides = split_rows(store, fraction, seed)
+    else:
+        sides = np.arange(len(store)), np.empty(0, np.int64)
+    if not leave_out:
+        return sides
+    out, _ = published_split(store, leave_out, ())
+    held = {groups[row] for row in out}
+    train, validate = (np.array([row for row in side if groups[row] not in held], np.int64) for side in sides)
+    if not len(train):
+        raise ConfigError(
+            f"no rows of {store.path} are left to train on", hint="leave out, or validate on, fewer parts"
+        )
+    return train, validate
 
 
 def row_groups(store: Store) -> list[str]:

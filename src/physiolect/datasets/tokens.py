@@ -76,6 +76,11 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self._table)
 
+    @property
+    def n_tokens(self) -> int:
+        """Ids of all rows together."""
+        return sum(len(chunk.flatten()) for chunk in self._table["ids"].chunks)
+
     def row(self, row: int) -> TokenRow:
         """Return one row; its ids are not copied."""
         cells = {name: self._table[name][row] for name in self._table.column_names}

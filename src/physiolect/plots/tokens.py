@@ -31,13 +31,15 @@ class Shape(NamedTuple):
 def token_shapes_figure(groups: Mapping[str, Sequence[Shape]], *, fs: float, unit: str | None) -> Figure:
     """Draw tokens as waveforms, one small picture each, group under group.
 
-    All share one scale of amplitude; a group shares one of time.
+    All share one scale of amplitude; each fills its picture, and how long it is stands above.
 
     Args:
         groups: title of a group -> its tokens.
         fs: sampling rate in Hz.
         unit: of the samples, or None where unknown.
     """
+    from matplotlib.ticker import MaxNLocator
+
     groups = {title: shapes for title, shapes in groups.items() if shapes}
     n_rows = {title: -(-len(shapes) // _COLUMNS) for title, shapes in groups.items()}
     figure = new_figure(0.35 + sum(0.5 + 1.02 * n for n in n_rows.values()))
@@ -48,45 +50,49 @@ def token_shapes_figure(groups: Mapping[str, Sequence[Shape]], *, fs: float, uni
     parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for part, (title, shapes) in zip(parts, groups.items(), strict=True):
         part.suptitle(title, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")
-        places = part.subplots(n_rows[title], _COLUMNS, sharex=True, sharey=True, squeeze=False)
-        longest = max(len(shape.samples) for shape in shapes) / fs
+        places = part.subplots(n_rows[title], _COLUMNS, sharey=True, squeeze=False)
         for k, axes in enumerate(places.ravel()):
             if k >= len(shapes):
                 axes.set_axis_off()
                 continue
             samples = shapes[k].samples
             # a sample lasts until the next, so that a token of one sample is seen too
-            axes.stairs(samples, np.arange(len(samples) + 1) / fs, baseline=None, color=BLUE, linewidth=1.2)
+            edges = 1000 * np.arange(len(samples) + 1) / fs
+            axes.stairs(samples, edges, baseline=None, color=BLUE, linewidth=1.2)
             dress(axes, grid="y")
-            axes.set_title(shapes[k].title, fontsize=TEXT - 1.5, color=QUIET, pad=3)
-            axes.set_xlim(0, longest)
+            axes.set_title(f"{shapes[k].title} · {edges[-1]:.0f} ms", fontsize=TEXT - 2, color=QUIET, pad=3)
+            axes.set_xlim(0, edges[-1])
+            axes.set_xticks([])
             axes.set_ylim(low - margin, high + margin)
-            axes.locator_params(nbins=3)
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.tick_params(labelsize=TEXT - 2)
-        part.supxlabel("seconds", fontsize=TEXT - 0.5, color=INK)
         part.supylabel(unit or "unit unknown", fontsize=TEXT - 0.5, color=INK)
     return figure
 
 
 def token_use_figure(counts: ArrayLike, per_signal: ArrayLike, *, seconds: ArrayLike) -> Figure:
-    """Draw how often tokens come up by rank, and how many tokens recordings take.
+    """Draw how often tokens come up by rank, and how many tokens a row of a store takes.
 
     Args:
         counts: how often each token came up, (tokens,).
-        per_signal: tokens of each recording, (recordings,).
-        seconds: length of each recording, (recordings,); where they differ, tokens are told by the second.
+        per_signal: tokens of each row, (rows,).
+        seconds: length of each row, (rows,); where they differ, tokens are told by the second.
     """
+    from matplotlib.ticker import NullFormatter
+
     used = np.sort(np.asarray(counts, np.int64))[::-1]
     used = used[used > 0]
     figure = new_figure(2.9)
     ranks, amounts = figure.subplots(1, 2)
     ranks.loglog(np.arange(1, len(used) + 1), used, color=BLUE, linewidth=1.5)
     dress(ranks, title="How often each token is used", x="rank", y="times used", grid="y")
+    for axis in (ranks.xaxis, ranks.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     share = np.cumsum(used) / used.sum()
     half = int(np.searchsorted(share, 0.5)) + 1
     ranks.axvline(half, color=ORANGE, linewidth=0.9, linestyle=(0, (3, 2)))
     ranks.annotate(
-        f"{half} tokens are\nhalf of all use" if half > 1 else "1 token is\nhalf of all use",
+        f"half of all use is\nof {half:,} {'tokens' if half > 1 else 'token'}",
         (half, used[0]),
         (4, 0),
         textcoords="offset points",
@@ -111,7 +117,7 @@ def token_use_figure(counts: ArrayLike, per_signal: ArrayLike, *, seconds: Array
         color=INK,
     )
     what = f"Tokens in {lengths[0]:g} s" if alike else "Tokens a second"
-    dress(amounts, title=what, x="tokens" if alike else "tokens a second", y="recordings", grid="y")
+    dress(amounts, title=what, x="tokens" if alike else "tokens a second", y="rows", grid="y")
     amounts.yaxis.get_major_locator().set_params(integer=True)
     return figure
 
@@ -165,15 +171,15 @@ def token_track_figure(
             axes.tick_params(axis="x", length=0)
     rows[-1].set_xlabel("seconds; each grey or white band is one token", fontsize=TEXT, color=INK)
     figure.align_ylabels(rows)
-    bar = figure.colorbar(colours, ax=list(rows), fraction=0.025, pad=0.015, aspect=40)
+    bar = figure.colorbar(colours, ax=list(rows), fraction=0.025, pad=0.015, aspect=40, extend="max")
     ticks = [t for t in (0.004, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if 1 / fs <= t <= max(_LONGEST, 4 / fs)]
     bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks], minor=False)
     bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize=TEXT - 0.5, colors=QUIET, labelcolor=INK)
     bar.set_label("length of a token in seconds", fontsize=TEXT, color=INK)
     bar.outline.set_visible(False)
-    heading = " · ".join(filter(None, [title, unit or "unit unknown"]))
-    figure.suptitle(heading, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")
+    figure.supylabel(f"{unit or 'unit unknown'}, each lead on a scale of its own", fontsize=TEXT, color=INK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")
     return figure
 
 

@@ -64,7 +64,8 @@ def preprocess(
         The signal, float32 for float32 and float64 for all else, and its rate.
 
     Raises:
-        ContractError: samples are missing or infinite, there are too few, or the rates are impossible.
+        ContractError: samples are missing or infinite, the published preset has too few, there are more channels than
+            samples, or the rates are impossible.
 
     Source:
         Han, Rosenberg & Zhao 2024, ECG-Byte (arXiv 2412.14373).
@@ -76,6 +77,11 @@ def preprocess(
             f"a signal of shape {signal.shape} has no samples", hint="give an array (channels, time)"
         )
     time = signal.shape[-1]
+    if signal.ndim > 1 and signal.shape[-2] > time:
+        raise ContractError(
+            f"a signal of shape {signal.shape} has {signal.shape[-2]} channels of {time} samples",
+            hint="time is the last axis: pass signal.T of an array (time, channels), such as wfdb's p_signal",
+        )
     n_samples = preprocessed_samples(time, fs, target_fs, preset)
     check_preprocessing(time, fs, preset)
     if preset == "published":

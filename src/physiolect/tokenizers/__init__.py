@@ -51,10 +51,10 @@ def load_tokenizer(path: str | Path) -> SignalTokenizer:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         cls = _KINDS[fields.pop("kind")]
+    except FileNotFoundError as error:
+        raise FormatError(f"there is no signal tokenizer {path}", hint=hint) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(
-            f"{path} is no signal tokenizer ({type(error).__name__}: {error})", hint=hint
-        ) from error
+        raise FormatError(f"{path} is no signal tokenizer, or a damaged one", hint=hint) from error
     return from_dict(cls, fields, str(path))
 
 

@@ -84,6 +84,13 @@ class EcgByteTokenizer:
         if problems:
             raise ConfigError("; ".join(problems), hint="mend the tokenizer's file, or train it anew")
 
+    def __repr__(self) -> str:
+        kept = f"{self.percentiles[0]:.4g} to {self.percentiles[1]:.4g} {self.unit or ''}".rstrip()
+        return (
+            f"<EcgByteTokenizer: {len(self.merges)} merges, {len(self.channels)} leads at {self.fs:g} Hz, "
+            f"percentiles {kept}>"
+        )
+
     @classmethod
     def train(
         cls,

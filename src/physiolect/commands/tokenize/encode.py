@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -30,6 +31,8 @@ class Config:
     """Folder of the tokenised store, for a store; a recording's tokens are printed as JSON."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
+    derive_limb: bool = False
+    """Compute III, aVR, aVL and aVF of a recording out of I and II where they are missing."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -42,6 +45,8 @@ class Config:
             found.append("--out is missing: name a folder for the tokenised store")
         if not is_store(self.input) and self.out is not None:
             found.append("--out is for a store; the tokens of a recording go to stdout")
+        if self.out is not None and (Path(self.out) / "tokens.arrow").exists():
+            found.append(f"--out '{self.out}' holds tokens already: name another folder, or remove it")
         return found
 
 
@@ -53,11 +58,14 @@ def run(config: Config) -> None:
     tokenizer = ecg_byte(config.tokenizer)
     if is_store(config.input):
         assert config.out is not None
-        written = write_tokens(config.out, tokenizer, _rows(open_for(tokenizer, config.input), tokenizer))
-        say(f"wrote {len(written)} rows of tokens to {config.out}")
+        store = open_for(tokenizer, config.input)
+        written = write_tokens(config.out, tokenizer, _rows(store, tokenizer))
+        n_samples = int(store.lengths.sum()) * len(tokenizer.channels)
+        say(
+            f"wrote {len(written)} rows to {config.out}: {written.n_tokens:,} tokens for {n_samples:,} samples"
+        )
         return
-    signal, report = read_for(tokenizer, config.input, fs=config.fs)
-    say(f"{config.input}: {report}")
+    signal = read_for(tokenizer, config.input, fs=config.fs, derive_limb=config.derive_limb)
     found = tokenizer.encode_with_spans(signal, fs=tokenizer.fs)
     told = {
         "input": config.input,

@@ -58,7 +58,7 @@ def run(config: Config) -> None:
     use = seconds = None
     if config.store is not None:
         use, seconds = _measured(config.store, tokenizer, config.rows)
-        facts |= _of_use(use)
+        facts |= _of_use(use, tokenizer.unit or "unit unknown")
     if config.out is not None:
         _draw(Path(config.out), tokenizer, use, seconds)
     if config.json:
@@ -86,15 +86,15 @@ def _of_tokens(tokenizer: EcgByteTokenizer) -> dict[str, Any]:
     }
 
 
-def _of_use(use: TokenUse) -> dict[str, Any]:
+def _of_use(use: TokenUse, unit: str) -> dict[str, Any]:
     return {
         "rows measured": len(use.per_signal),
         "samples a token": use.compression,
         "tokens a row, median": float(np.median(use.per_signal)),
         "vocabulary in use (%)": 100 * use.used,
-        "mean error": use.mean_error,
-        "largest error": use.max_error,
-        "samples beyond the range (%)": 100 * use.outside,
+        f"mean error ({unit})": use.mean_error,
+        f"largest error ({unit})": use.max_error,
+        "samples cut at the range (%)": 100 * use.outside,
     }
 
 
@@ -144,7 +144,7 @@ def _shapes(tokenizer: EcgByteTokenizer, ids: NDArray[np.int64], use: TokenUse |
 
     return [
         Shape(
-            f"{i}" if use is None else f"{i} · {use.counts[i]:,} times",
+            f"{i}" if use is None else f"{i} · {use.counts[i]:,} x",
             tokenizer.amplitudes([i]),
         )
         for i in ids[:_SHOWN].tolist()

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 
 if TYPE_CHECKING:
-    from physiolect.contract import AdaptationReport
     from physiolect.datasets import Store
     from physiolect.tokenizers import EcgByteTokenizer
+
+_MUCH = 0.1
+"""Share of the samples beyond the letters' range from which something seems wrong; 0.02 by the choice of range."""
 
 
 def ecg_byte(path: str) -> EcgByteTokenizer:
@@ -41,19 +43,30 @@ def read_for(
     path: str | Path,
     *,
     fs: float | None = None,
-) -> tuple[NDArray[np.float32], AdaptationReport]:
-    """Read a recording as a tokenizer takes it, (channels, time), and what that took.
+    derive_limb: bool = False,
+) -> NDArray[np.float32]:
+    """Read a recording as a tokenizer takes it, (channels, time), and tell what that took.
 
     Raises:
         FormatError: it cannot be read.
         ContractError: it cannot be made to fit.
     """
-    from physiolect.contract import adapt
+    from physiolect.contract import adapt, arrange_leads
     from physiolect.formats import read_recording
 
     recording = read_recording(path, fs=fs)
+    if derive_limb:
+        recording = arrange_leads(recording, tokenizer.channels, derive_limb=True)
     adapted, report = adapt(recording, tokenizer.contract(), window="all")
-    return adapted.signal, report
+    say(f"{path}:\n{report}")
+    low, high = tokenizer.range
+    outside = np.count_nonzero((adapted.signal < low) | (adapted.signal > high)) / adapted.signal.size
+    if outside > _MUCH:
+        say(
+            f"! {100 * outside:.0f} % of the samples lie beyond the letters, {low:.3g} to {high:.3g} "
+            f"{tokenizer.unit or ''}: is the unit right?"
+        )
+    return adapted.signal
 
 
 def open_for(tokenizer: EcgByteTokenizer, path: str | Path) -> Store:

@@ -27,6 +27,8 @@ class Config:
     """How much of it is drawn; all of it is encoded."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
+    derive_limb: bool = False
+    """Compute III, aVR, aVL and aVF out of I and II where they are missing."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -50,7 +52,7 @@ def run(config: Config) -> None:
     from physiolect.plots import token_track_figure
 
     tokenizer = ecg_byte(config.tokenizer)
-    signal, report = read_for(tokenizer, config.input, fs=config.fs)
+    signal = read_for(tokenizer, config.input, fs=config.fs, derive_limb=config.derive_limb)
     seconds = signal.shape[1] / tokenizer.fs
     if config.start >= seconds:
         raise ConfigError(
@@ -70,5 +72,5 @@ def run(config: Config) -> None:
     )
     with replacing(Path(config.out)) as path:
         figure.savefig(path)
-    for line in (f"{config.input}: {report}", title, f"wrote {config.out}"):
-        say(line)
+    say(title)
+    say(f"wrote {config.out}")

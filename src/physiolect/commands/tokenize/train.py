@@ -39,6 +39,10 @@ class Config:
     """Share of the patients that is left out of training, to measure compression on; 0 trains on all."""
     seed: int = 0
     """Another seed leaves out other patients."""
+    validate_on: tuple[str, ...] = ()
+    """Parts of a published split to measure on in place of that share: "fold 9"."""
+    leave_out: tuple[str, ...] = ()
+    """Parts of a published split that neither train nor are measured: "fold 10"."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -56,26 +60,34 @@ class Config:
                 found.append(f"--{error}")
         if Path(self.out).is_file():
             found.append(f"--out '{self.out}' is a file, but a folder is needed")
+        elif (Path(self.out) / "signal_tokenizer.json").exists():
+            found.append(f"--out '{self.out}' holds a tokenizer already: name another folder, or remove it")
         return found
 
 
 def run(config: Config) -> None:
     """Train, write the tokenizer, and say how well it does on patients that were left out."""
     from physiolect.commands.tokenize.reading import progress, rows_of, say
-    from physiolect.datasets import amplitude_percentiles, open_store, split_rows
+    from physiolect.datasets import amplitude_percentiles, choose_rows, open_store
     from physiolect.evaluation import measure_tokens
     from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
 
     store = open_store(config.store)
     channels, unit = _shared(store)
-    train, held_out = np.arange(len(store)), np.empty(0, np.int64)
-    if config.validation:
-        train, held_out = split_rows(store, config.validation, config.seed)
+    train, held_out = choose_rows(
+        store,
+        config.validation,
+        config.seed,
+        validate_on=config.validate_on,
+        leave_out=config.leave_out,
+    )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     low, high = amplitude_percentiles(store, rows_of(store, train, "percentiles"), (1, 99))
+    cleaned = f", {store.contract.preprocessing} preprocessing" if store.contract.preprocessing else ""
     say(
-        f"{len(train)} rows to train on; percentiles 1 and 99: {low:.4g} and {high:.4g} {unit or ''}".rstrip()
+        f"{len(train)} rows to train on, {', '.join(channels)} at {store.contract.fs:g} Hz{cleaned}; "
+        f"percentiles 1 and 99: {low:.4g} and {high:.4g} {unit or ''}".rstrip()
     )
     begun = time.perf_counter()
     with progress("merging", config.merges) as on_merges:
@@ -95,14 +107,16 @@ def run(config: Config) -> None:
             scratch=out,
             on_merges=on_merges,
         )
-    say(f"found {len(tokenizer.merges)} merges in {time.perf_counter() - begun:.1f} s")
+    fewer = ": no pair is left that occurs twice" if len(tokenizer.merges) < config.merges else ""
+    say(f"found {len(tokenizer.merges)} merges in {time.perf_counter() - begun:.1f} s{fewer}")
     save_tokenizer(tokenizer, out / FILE_NAME)
     if len(held_out):
         measured = _signals(store, rows_of(store, held_out, "measuring"))
         use = measure_tokens(tokenizer, measured, fs=tokenizer.fs)
         say(
             f"{len(held_out)} rows left out: {use.compression:.2f} samples a token, {100 * use.used:.0f} % of the "
-            f"tokens in use, mean error {use.mean_error:.4f} {unit or ''}".rstrip()
+            f"tokens in use, mean error {use.mean_error:.4f}{f' {unit}' if unit else ''}, "
+            f"{100 * use.outside:.2g} % of the samples cut at {tokenizer.range[0]:.4g} or {tokenizer.range[1]:.4g}"
         )
     say(f"wrote {out / FILE_NAME}")
 
