@@ -142,7 +142,8 @@ def test_a_path_within_stays_as_it_is() -> None:
 
 
 def test_numbers_of_patients_lose_what_pandas_adds() -> None:
-    assert [whole(text) for text in ("15709.0", " 15709 ", "", "p1.05")] == ["15709", "15709", None, "p1.05"]
+    assert [whole(text) for text in ("15709.0", " 15709 ", "p1.05")] == ["15709", "15709", "p1.05"]
+    assert [whole(text) for text in ("", " ", "nan", "NaN")] == [None] * 4  # strangers are not one patient
 
 
 def test_a_dataset_of_which_nothing_was_fetched_is_told(published: ModuleType, tmp_path: Path) -> None:
