@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import select
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -19,9 +20,11 @@ PROJECT = "tiny/1.0.0"
 class Server(ThreadingHTTPServer):
     """Serves `files` (path -> bytes) under /PROJECT/; `faults` (path -> list) are taken one a request.
 
-    A fault is a status to answer with, or one of: "drop" (half of it, then the connection ends), "reset" (no answer),
-    "no range" (the whole file whatever is asked for), "wrong range", "wrong" (other bytes), "silent" (no answer for a
-    second), "no length" (chunks, without a length), "drip" (byte after byte).
+    A fault is a status to answer with, an address to send to, or one of: "drop" (half of it, then the connection
+    ends), "reset" (no answer), "no range" (the whole file whatever is asked for), "wrong range", "wrong" (other bytes),
+    "silent" (no answer until the client has had enough), "no length" (chunks, without a length), "drip" (byte after
+    byte), "HTTP/1.0" (the connection's end is the file's), "HTTP/1.0 drop" (the same half-way), "endless" (chunks
+    without an end).
     """
 
     daemon_threads = True
@@ -64,6 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int) or path not in self.server.files:
             self._answer(fault if isinstance(fault, int) else 404, b"")
             return
+        if isinstance(fault, str) and fault.startswith("http:"):
+            self.send_response(302)
+            self.send_header("Location", fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         content = self.server.files[path]
         if fault == "wrong":
             content = bytes(len(content))
@@ -82,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "reset":
                 self.close_connection = True
             case "silent":
-                time.sleep(1.0)
+                select.select([self.connection], [], [], 30)  # readable once the client hangs up
                 self.close_connection = True
             case "drop":
                 self._head(status, len(body), content_range)
@@ -99,6 +108,17 @@ class _Handler(BaseHTTPRequestHandler):
                     piece = body[k : k + 100]
                     self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                 self.wfile.write(b"0\r\n\r\n")
+            case "HTTP/1.0" | "HTTP/1.0 drop":
+                self.protocol_version = "HTTP/1.0"
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body if fault == "HTTP/1.0" else body[: len(body) // 2])
+                self.close_connection = True
+            case "endless":
+                self._head(status, None, content_range)
+                with suppress(OSError):  # until the client has had enough
+                    while True:
+                        self.wfile.write(b"1000\r\n" + bytes(0x1000) + b"\r\n")
             case _:
                 self._answer(status, body, content_range)
 

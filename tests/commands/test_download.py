@@ -92,6 +92,8 @@ def test_a_missing_project_is_told_with_a_hint(
         ({"records": 0}, "--records is 0"),
         ({"connections": 99}, "--connections is 99"),
         ({"base_url": "file:///etc"}, "no address of a web server"),
+        ({"base_url": "http://[::1"}, "no address of a web server"),
+        ({"base_url": "http://localhost:99999"}, "no address of a web server"),
         ({"out": __file__}, "is not a folder"),
     ],
 )
@@ -107,20 +109,26 @@ def test_open_datasets_are_those_of_physionet() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="presses Ctrl-C as POSIX does")
+@pytest.mark.parametrize("fault", ["drip", "silent"])
 def test_ctrl_c_ends_it_politely_and_the_same_command_goes_on(
-    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Any, tmp_path: Path, fault: str
 ) -> None:
     out = tmp_path / "out"
-    server.faults = {path: ["drip"] for path in server.files if path.endswith(".dat")}
+    server.faults = {path: [fault] for path in server.files if path.endswith(".dat")}
     words = ["download", "ptbxl", "--out", str(out), "--base-url", server.url, "--connections", "1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "physiolect", *words], stderr=subprocess.PIPE, text=True
     )
+
+    def begun() -> bool:
+        asked = any(path.endswith(".dat") for path in server.count)
+        return asked and (fault == "silent" or bool(list(out.rglob(".*.dat.part"))))
+
     end = time.monotonic() + 30
-    while not (list(out.rglob(".*.dat.part")) or running.poll() is not None or time.monotonic() > end):
+    while not (begun() or running.poll() is not None or time.monotonic() > end):
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=30)
+    _, told = running.communicate(timeout=15)  # nobody waits 20 s for a connection that is silent
     assert running.returncode == 130
     assert "run the same command again to go on" in told
     assert "Traceback" not in told

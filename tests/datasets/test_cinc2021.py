@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from physiolect.datasets.cinc2021 import CINC2020, CINC2021, SCORED
+from physiolect.datasets.cinc2021 import CINC2020, CINC2021, SCORED_2020, SCORED_2021
 
 
 def test_diagnoses_of_both_years_spellings(published: ModuleType, tmp_path: Path) -> None:
@@ -28,9 +28,35 @@ def test_the_source_is_a_split_by_name(published: ModuleType, tmp_path: Path) ->
     assert sources == ["chapman-ningbo", "cpsc2018", "georgia", "ptb-xl"]
 
 
-def test_thirty_codes_make_twenty_six_diagnoses() -> None:
-    assert len(SCORED) == 30
-    assert len(set(SCORED.values())) == 26
+def test_each_year_has_its_own_scored_diagnoses() -> None:
+    """Both counted against the organisers' tables: 27 and 30 codes, of which three and four pairs are one."""
+    assert (len(SCORED_2020), len(set(SCORED_2020.values()))) == (27, 24)
+    assert (len(SCORED_2021), len(set(SCORED_2021.values()))) == (30, 26)
+    assert set(SCORED_2021) - set(SCORED_2020) == {"6374002", "365413008", "733534002"}  # BBB, PRWP, CLBBB
+    assert {code for code in SCORED_2020 if SCORED_2020[code] != SCORED_2021[code]} == {"164909002"}
+
+
+def test_the_years_score_one_recording_differently(published: ModuleType, tmp_path: Path) -> None:
+    folder = published.cinc(tmp_path / "cinc")
+    header = folder / "training/georgia/g1/E00001.hea"
+    header.write_text(header.read_text() + "# Dx: 6374002,365413008,164909002,733534002\n")
+    scored = [
+        next(entry.labels for entry in dataset.entries(folder, labels="scored") if entry.path == header)
+        for dataset in (CINC2020, CINC2021)
+    ]
+    assert scored == [("SB", "LBBB"), ("SB", "BBB", "PRWP", "CLBBB")]
+
+
+def test_headers_of_others_and_in_hidden_folders_are_left_alone(
+    published: ModuleType, tmp_path: Path
+) -> None:
+    folder = published.cinc(tmp_path / "cinc")
+    before = list(CINC2021.entries(folder))
+    published.write_ecg(folder / "cpsc2021" / "data_0_1")
+    published.write_ecg(folder / "mitdb" / "100")
+    published.write_ecg(folder / "mine" / "ZZ0001")
+    published.write_ecg(folder / ".trash" / "E00002")
+    assert list(CINC2021.entries(folder)) == before
 
 
 def test_real_records(data: Path) -> None:

@@ -38,15 +38,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a busy machine time to answer, too."""
+    monkeypatch.setattr(cluster_module, "_CONNECT", 60.0)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two worker processes on this machine."""
+    """Two worker processes on this machine, which may be busy: they have minutes to begin in."""
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        cluster.wait_for_workers(2)
+    patient = {"distributed.comm.timeouts.connect": "180s", "distributed.comm.timeouts.tcp": "180s"}
+    with (
+        dask.config.set(patient),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+    ):
+        cluster.wait_for_workers(2, timeout=180)
         yield cluster
 
 

@@ -10,9 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
+from physiolect.datasets import code15
 from physiolect.datasets.code15 import CODE15, open_exams, without_padding
 from physiolect.datasets.public import Entry
 from physiolect.errors import FormatError
+from physiolect.formats import hdf5
 from physiolect.recording import LEADS
 
 
@@ -84,6 +86,33 @@ def test_damaged_and_hostile_parts_are_refused(tmp_path: Path) -> None:
         external = [(str(tmp_path / "outside.bin"), 0, 96)]
         file.create_dataset("tracings", (1, 2, 12), np.float32, external=external)
     with pytest.raises(FormatError, match="lies in other files"), open_exams(path):
+        pass
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_part_whose_exams_have_no_numbers_is_refused(folder: Path, number: float) -> None:
+    path = folder / "exams_part0.hdf5"
+    with h5py.File(path, "r+") as file:
+        del file["exam_id"]
+        file["exam_id"] = np.array([1169160.0, number, 168405.0])
+    with pytest.raises(FormatError, match="does not number its exams"), open_exams(path):
+        pass
+
+
+def test_a_part_of_more_exams_or_larger_chunks_than_there_can_be_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk is unpacked whole for one row: a small file must not ask for a gigabyte."""
+    path = folder / "exams_part0.hdf5"
+    monkeypatch.setattr(code15, "_MOST_EXAMS", 3)
+    with pytest.raises(FormatError, match="has more than 3"), open_exams(path):
+        pass
+    with h5py.File(path, "r+") as file:
+        del file["tracings"]
+        zeros = np.zeros((4, 4096, 12), np.float32)
+        file.create_dataset("tracings", data=zeros, chunks=zeros.shape, compression="gzip")
+    monkeypatch.setattr(hdf5, "_LARGEST_CHUNK", zeros.nbytes - 1)
+    with pytest.raises(FormatError, match="holds 'tracings' in chunks of 0 MB"), open_exams(path):
         pass
 
 

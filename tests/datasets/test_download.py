@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from physiolect.datasets import download as download_module
 from physiolect.datasets.download import Downloaded, Selection, Watch, download
 from physiolect.datasets.fetch import Fetcher
 from physiolect.errors import ConfigError, DownloadError, FormatError
@@ -38,7 +40,7 @@ def get(server: Any, web: ModuleType, tmp_path: Path) -> Callable[..., Downloade
     """A function that downloads a selection into tmp_path/out."""
 
     def get(watch: Watch | None = None, connections: int = 3, **selection: Any) -> Downloaded:
-        fetcher = Fetcher(timeout=0.5, tries=4, pause=0.01)
+        fetcher = Fetcher(timeout=1.0, tries=4, pause=0.01)
         chosen = Selection(**selection)
         return download(
             web.PROJECT,
@@ -94,6 +96,14 @@ def test_a_choice_that_fits_nothing_is_told(get: Callable[..., Downloaded]) -> N
         get(only=("notes",), records=3)
 
 
+def test_a_choice_of_which_a_part_fits_nothing_is_told_before_anything_is_fetched(
+    server: Any, get: Callable[..., Downloaded]
+) -> None:
+    with pytest.raises(DownloadError, match=r"nothing that fits typo, \*\.cvs\b"):
+        get(only=("records100/1_lr.dat", "typo", "*.csv", "*.cvs"))
+    assert server.count == {"SHA256SUMS.txt": 1}
+
+
 def test_an_altered_file_is_mended(server: Any, get: Callable[..., Downloaded], tmp_path: Path) -> None:
     get()
     (tmp_path / "out" / "table.csv").write_bytes(b"a,x\n")
@@ -144,6 +154,59 @@ def test_a_path_that_climbs_is_refused_before_anything_is_fetched(
     assert list(contents(tmp_path)) == ["out/SHA256SUMS.txt"]
 
 
+@pytest.mark.parametrize(
+    "path", ["notes/" + "x" * 300, "é" * 125, ".table.csv.part", "notes/..part", ".a.part/b"]
+)
+def test_a_name_that_no_file_can_have_is_refused_before_anything_is_fetched(
+    server: Any, get: Callable[..., Downloaded], tmp_path: Path, path: str
+) -> None:
+    server.files["SHA256SUMS.txt"] += b"0" * 64 + b" " + path.encode() + b"\n"
+    with pytest.raises(DownloadError, match=f"line {len(FILES) + 1} of .* names no usable file") as caught:
+        get()
+    assert "another network" in (caught.value.hint or "")
+    assert list(contents(tmp_path)) == ["out/SHA256SUMS.txt"]
+
+
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a/b", "a")])
+def test_a_name_that_is_a_file_and_a_folder_costs_itself_alone(
+    server: Any, get: Callable[..., Downloaded], tmp_path: Path, paths: tuple[str, str]
+) -> None:
+    server.files |= dict.fromkeys(paths, b"one of two")
+    server.files["SHA256SUMS.txt"] = server.index()
+    with pytest.raises(DownloadError, match=f"to be a file and a folder at once; the other {len(FILES) + 1}"):
+        get(connections=1)
+    assert set(server.files) - set(contents(tmp_path / "out")) == {paths[1]}
+
+
+@pytest.mark.parametrize("faults", [["HTTP/1.0 drop"] * 4, ["HTTP/1.0"] * 4])
+def test_an_index_that_may_be_cut_short_is_not_believed(
+    server: Any, get: Callable[..., Downloaded], tmp_path: Path, faults: list[object]
+) -> None:
+    server.faults["SHA256SUMS.txt"] = faults
+    with pytest.raises(DownloadError, match=r"SHA256SUMS\.txt comes without its length"):
+        get()
+    assert not contents(tmp_path / "out")
+
+
+def test_an_index_that_ends_within_a_line_is_refused(
+    server: Any, get: Callable[..., Downloaded], tmp_path: Path
+) -> None:
+    server.files["SHA256SUMS.txt"] = server.files["SHA256SUMS.txt"][:-3]
+    with pytest.raises(DownloadError, match=f"is cut short in line {len(FILES)}") as caught:
+        get()
+    assert "proxy" in (caught.value.hint or "")
+    assert list(contents(tmp_path)) == ["out/SHA256SUMS.txt"]
+
+
+def test_an_endless_index_is_given_up(
+    server: Any, get: Callable[..., Downloaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "_INDEX_BYTES", 1_000_000)
+    server.faults["SHA256SUMS.txt"] = ["endless"]
+    with pytest.raises(DownloadError, match=r"is larger than the 0\.001 GB"):
+        get()
+
+
 def test_a_link_out_of_the_folder_is_not_followed(get: Callable[..., Downloaded], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -167,7 +230,7 @@ def test_an_index_with_stars_two_blanks_and_a_file_twice(
     server: Any, get: Callable[..., Downloaded], tmp_path: Path
 ) -> None:
     lines = server.files["SHA256SUMS.txt"].decode().splitlines()
-    text = "\r\n".join(line.replace(" ", "  *", 1) for line in (*lines, *lines))
+    text = "".join(line.replace(" ", "  *", 1) + "\r\n" for line in (*lines, *lines))
     server.files["SHA256SUMS.txt"] = text.encode()
     assert get() == Downloaded(len(FILES), len(FILES))
     assert contents(tmp_path / "out") == server.files
@@ -199,9 +262,45 @@ def test_stopping_and_going_on(server: Any, get: Callable[..., Downloaded], tmp_
     assert contents(tmp_path / "out") == server.files
 
 
-def test_progress_is_told(get: Callable[..., Downloaded]) -> None:
+def test_stopping_does_not_wait_for_silent_connections(server: Any, tmp_path: Path, web: ModuleType) -> None:
+    server.faults = {path: ["silent"] for path in FILES if path != "LICENSE.txt"}
+
+    class Impatient(Watch):
+        def finished(self) -> None:
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        download(
+            web.PROJECT,
+            tmp_path / "out",
+            Selection(),
+            base_url=server.url,
+            connections=3,
+            fetcher=Fetcher(timeout=30),
+            watch=Impatient(),
+        )
+    assert time.monotonic() - begun < 10
+
+
+def test_progress_is_told(
+    server: Any, get: Callable[..., Downloaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "_TELL_EVERY", 5)
+    server.faults["table.csv"] = [500, "drop"]
+
     class Counting(Watch):
         total = n_bytes = files = 0
+
+        def __init__(self) -> None:
+            self.lines: list[int] = []
+            self.failures: list[str] = []
+
+        def read(self, lines: int) -> None:
+            self.lines.append(lines)
+
+        def failed(self, note: str) -> None:
+            self.failures.append(note)
 
         def listed(self, files: int) -> None:
             self.total = files
@@ -215,4 +314,9 @@ def test_progress_is_told(get: Callable[..., Downloaded]) -> None:
     watch = Counting()
     get(watch, connections=1)
     assert watch.total == watch.files == len(FILES)
+    assert watch.lines == [0, 5, 10, 15]
+    assert [note.partition("table.csv: ")[2] for note in watch.failures] == [
+        "the server answered 500 (Internal Server Error); trying again in 0 s",
+        "the connection ended early; trying again in 0 s",
+    ]
     assert watch.n_bytes > sum(map(len, FILES.values()))  # the index too

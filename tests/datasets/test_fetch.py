@@ -6,6 +6,7 @@ import errno
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,13 @@ def server(web: ModuleType) -> Iterator[Any]:
 
 @pytest.fixture
 def fetcher() -> Fetcher:
-    return Fetcher(timeout=0.3, tries=4, pause=0.01)
+    """One that a busy machine does not outwait: what is silent on purpose has an `impatient` one."""
+    return Fetcher(timeout=20, tries=4, pause=0.01)
+
+
+@pytest.fixture
+def impatient() -> Fetcher:
+    return Fetcher(timeout=1.0, tries=4, pause=0.01)
 
 
 def url_of(server: Any, path: str = "file.dat") -> str:
@@ -50,11 +57,12 @@ def test_a_file_comes_whole_under_its_name_alone(server: Any, fetcher: Fetcher, 
         (["drop"], ["", "bytes=51200-"]),
         (["drop", "drop"], ["", "bytes=51200-", "bytes=76800-"]),
         (["reset", 500, 503], ["", "", "", ""]),
-        (["silent"], ["", ""]),
         (["drop", "no range"], ["", "bytes=51200-"]),
         (["drop", "wrong range"], ["", "bytes=51200-", ""]),
-        (["drop", 502, "silent"], ["", "bytes=51200-", "bytes=51200-", "bytes=51200-"]),
+        (["drop", 502, "reset"], ["", "bytes=51200-", "bytes=51200-", "bytes=51200-"]),
         (["no length"], [""]),
+        (["HTTP/1.0"], [""]),
+        (["HTTP/1.0 drop"], ["", ""]),  # the hash tells, and the file is fetched anew
     ],
 )
 def test_it_comes_whole_past_faults(
@@ -69,12 +77,54 @@ def test_it_comes_whole_past_faults(
         assert sum(received) == len(CONTENT)
 
 
+@pytest.mark.parametrize("faults", [["silent"], ["drop", "silent"]])
+def test_silence_counts_as_a_drop(
+    server: Any, impatient: Fetcher, tmp_path: Path, faults: list[object]
+) -> None:
+    server.faults["file.dat"] = list(faults)
+    notes: list[str] = []
+    impatient.fetch(url_of(server), tmp_path / "file.dat", SHA256, on_retry=notes.append)
+    assert (tmp_path / "file.dat").read_bytes() == CONTENT
+    assert len(notes) >= len(faults)
+    assert "timed out; trying again in 0 s" in notes[-1]
+
+
+@pytest.mark.parametrize("fault", ["HTTP/1.0", "HTTP/1.0 drop"])
+def test_without_length_chunks_or_hash_nobody_can_tell_whether_a_file_is_whole(
+    server: Any, fetcher: Fetcher, tmp_path: Path, fault: str
+) -> None:
+    server.faults["file.dat"] = [fault] * 4
+    with pytest.raises(DownloadError, match="comes without its length") as caught:
+        fetcher.fetch(url_of(server), tmp_path / "file.dat")
+    assert "proxy" in (caught.value.hint or "")
+    assert not (tmp_path / "file.dat").exists()
+
+
+def test_an_endless_file_is_given_up(server: Any, fetcher: Fetcher, tmp_path: Path) -> None:
+    server.faults["file.dat"] = ["endless"]
+    with pytest.raises(FileRefusedError, match=r"larger than the 0\.001 GB"):
+        fetcher.fetch(url_of(server), tmp_path / "file.dat", SHA256, most=1_000_000)
+    with pytest.raises(FileRefusedError, match=r"larger than the 0\.0001 GB"):
+        fetcher.fetch(url_of(server), tmp_path / "file.dat", SHA256, most=100_000)  # as it says itself
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_redirection_to_no_address_is_told(server: Any, fetcher: Fetcher, tmp_path: Path) -> None:
+    server.faults["file.dat"] = ["http://[::1"]
+    with pytest.raises(DownloadError, match="leads to an address that is none") as caught:
+        fetcher.fetch(url_of(server), tmp_path / "file.dat", SHA256)
+    assert "another network" in (caught.value.hint or "")
+
+
 def test_a_slow_server_is_waited_for(web: ModuleType, tmp_path: Path) -> None:
-    with web.serving({"file.dat": CONTENT[:500]}) as server:
+    """The timeout is on silence: a file may take longer, and this one does."""
+    with web.serving({"file.dat": CONTENT[:1500]}) as server:
         server.faults["file.dat"] = ["drip"]
-        Fetcher(timeout=0.3, tries=1).fetch(url_of(server), tmp_path / "file.dat")
+        begun = time.monotonic()
+        Fetcher(timeout=1.5, tries=1).fetch(url_of(server), tmp_path / "file.dat")
+        assert time.monotonic() - begun > 1.5
         assert server.count["file.dat"] == 1
-    assert (tmp_path / "file.dat").read_bytes() == CONTENT[:500]
+    assert (tmp_path / "file.dat").read_bytes() == CONTENT[:1500]
 
 
 def test_what_was_begun_on_another_day_is_gone_on_with(server: Any, fetcher: Fetcher, tmp_path: Path) -> None:
@@ -141,7 +191,7 @@ def test_a_refusal_is_not_asked_twice(
 def test_a_server_that_keeps_failing_is_given_up_and_the_part_kept(
     server: Any, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    server.faults["file.dat"] = ["drop", 500, "reset", "silent", 500]
+    server.faults["file.dat"] = ["drop", 500, "reset", 503, 500]
     with pytest.raises(DownloadError, match="4 times in a row") as caught:
         fetcher.fetch(url_of(server), tmp_path / "file.dat", SHA256)
     assert "goes on where this one stopped" in (caught.value.hint or "")

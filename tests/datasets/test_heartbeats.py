@@ -8,8 +8,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from physiolect.contract import InputContract, quality_remarks
+from physiolect.datasets import open_store, split_rows
 from physiolect.datasets.heartbeats import HEARTBEATS, open_beats
+from physiolect.datasets.prepare import Recipe, prepare_store
 from physiolect.datasets.public import Entry
+from physiolect.datasets.public_files import public_files
 from physiolect.errors import FormatError
 
 
@@ -55,6 +59,20 @@ def test_a_beat_that_is_no_longer_there_is_refused(folder: Path) -> None:
     path.write_text(path.read_text().replace("e-01", "xxxx"))
     with open_beats(path) as read, pytest.raises(FormatError, match="no beat of 187 numbers"):
         read(Entry("x", path, place=0))
+
+
+def test_the_zeros_that_fill_a_beat_up_are_no_fault_of_it(folder: Path) -> None:
+    assert [quality_remarks(recording) for _, recording in HEARTBEATS.recordings(folder)] == [[]] * 53
+
+
+def test_a_split_by_chance_is_warned_of_as_nobody_tells_the_patients(folder: Path, tmp_path: Path) -> None:
+    files, _ = public_files(HEARTBEATS, folder)
+    recipe = Recipe(InputContract(fs=125.0, min_samples=100, max_samples=187), refuse=("clipped",))
+    prepare_store(files, tmp_path / "store", recipe, workers=1, about={"dataset": "heartbeats"})
+    store = open_store(tmp_path / "store")
+    assert len(store) == 53
+    with pytest.warns(UserWarning, match="heartbeats does not tell whose its recordings are"):
+        split_rows(store, 0.2, seed=0)
 
 
 def test_windows_line_ends_do_not_matter(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from types import ModuleType
 
@@ -36,6 +37,28 @@ def test_patients_folds_and_reports(folder: Path) -> None:
     assert [entry.split for entry in entries] == ["fold 3", "fold 3", "fold 10", "fold 10"]
     assert entries[0].report == "sinusrhythmus, normales ekg"
     assert [entry.split for entry in PTBXL.entries(folder, split="none")] == [None] * 4
+
+
+def test_a_record_without_patient_or_fold_has_none(folder: Path, published: ModuleType) -> None:
+    path = folder / "ptbxl_database.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, empty in zip(rows[:2], ("", "nan"), strict=True):
+        row.update(patient_id=empty, strat_fold=empty)
+    published.write_table(path, rows)
+    entries = list(PTBXL.entries(folder))
+    assert [entry.patient for entry in entries] == [None, None, "15711", "15711"]
+    assert [entry.split for entry in entries] == [None, None, "fold 10", "fold 10"]
+
+
+def test_the_table_of_statements_has_as_many_subclasses_as_we_say(data: Path) -> None:
+    with (data / "ptbxl" / "scp_statements.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["diagnostic_subclass"] for row in rows} - {""}) == 23
+    assert len(rows) == 71
+    assert "23 classes" in PTBXL.labels["subclass"]
+    # a class says that a statement is diagnostic
+    assert all(bool(row["diagnostic"]) == bool(row["diagnostic_class"]) for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +102,6 @@ def test_a_raw_record_of_the_original_has_the_leads_we_write(data: Path) -> None
 
 def test_classes_are_those_that_others_derived(data: Path, tmp_path: Path, published: ModuleType) -> None:
     """The labels of index.csv were made by somebody else, out of the same statements."""
-    import csv
-
     folder = published.ptbxl(tmp_path / "real", rates=(100,))
     (folder / "scp_statements.csv").write_bytes((data / "ptbxl" / "scp_statements.csv").read_bytes())
     with (data / "ptbxl" / "index.csv").open(newline="") as file:

@@ -73,6 +73,15 @@ def test_one_long_stay_at_the_rail_is_clipped_and_a_smooth_peak_is_not() -> None
     assert (constant.flat[0], constant.clipped[0]) == (1, 0)
 
 
+def test_zeros_that_fill_up_a_short_signal_are_not_clipping() -> None:
+    beat = np.abs(leads(2, seconds=0.8)) + np.float32(0.1)
+    filled = np.pad(beat, ((0, 0), (30, 60)))  # 0.12 s before, 0.24 s after
+    assert measure_quality(filled, FS).clipped.tolist() == [0, 0]
+    within = filled.copy()
+    within[1, 90:150] = 0  # 0.24 s at zero in its midst is another matter
+    assert measure_quality(within, FS).clipped.tolist() == pytest.approx([0, 60 / within.shape[1]])
+
+
 def heart(angle: float) -> list[NDArray[np.float64]]:
     """Return leads I, II and V6 of beats whose axis lies at an angle (degrees) in the frontal plane."""
     seconds = np.arange(5000) / 500

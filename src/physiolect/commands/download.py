@@ -36,8 +36,8 @@ class Config:
     """Fetch so many records only, the first ones."""
     connections: int = 4
     """Connections at a time."""
-    base_url: str = "https://physionet.org/files"
-    """Where projects lie, for a mirror."""
+    base_url: str | None = None
+    """Where projects lie on a mirror; PhysioNet's own address by default."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -50,8 +50,7 @@ class Config:
             found.append(f"--records is {self.records}, but it must be 1 or more")
         if not 1 <= self.connections <= 16:
             found.append(f"--connections is {self.connections}, but it must lie between 1 and 16")
-        address = urlsplit(self.base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
+        if self.base_url is not None and not _is_address(self.base_url):
             found.append(f"--base-url is '{self.base_url}', which is no address of a web server")
         if self.out is not None and Path(self.out).exists() and not Path(self.out).is_dir():
             found.append(f"--out '{self.out}' is not a folder")
@@ -90,27 +89,43 @@ class Config:
         return DATASETS.get(self.name) or projects.get(self.name)
 
 
+def _is_address(url: str) -> bool:
+    """Tell whether something is the address of a web server."""
+    try:
+        address = urlsplit(url)
+        return address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # its port, or its IPv6 address, is none
+        return False
+
+
 def run(config: Config) -> int:
     """Fetch the dataset; 130 where the user stopped it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from physiolect.datasets.download import Selection, download
+    from physiolect.datasets.download import PHYSIONET, Selection, download
 
+    base_url = config.base_url or PHYSIONET
     dataset, project = config.dataset(), config.project()
     out = Path(config.out or (dataset.name if dataset else project.partition("/")[0]))
     selection = Selection(config.only, config.records, dataset.tables if dataset else ())
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    console.print(f"fetching {project} from {config.base_url} into {out}")
+    console.print(f"fetching {project} from {base_url} into {out}")
     received = TextColumn("{task.fields[megabytes]:.1f} MB")
-    columns = (TextColumn("fetching"), BarColumn(), MofNCompleteColumn(), received, TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        received,
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         try:
             done = download(
                 project,
                 out,
                 selection,
-                base_url=config.base_url,
+                base_url=base_url,
                 connections=config.connections,
                 watch=_bar(progress),
             )
@@ -136,13 +151,19 @@ def _bar(progress: Progress) -> Watch:
             self._task = progress.add_task("fetching", total=None, megabytes=0.0)
             self._lock, self._bytes = Lock(), 0
 
+        def read(self, lines: int) -> None:
+            progress.update(self._task, description=f"reading the index: {lines:,} lines")
+
         def listed(self, files: int) -> None:
-            progress.update(self._task, total=files)
+            progress.update(self._task, total=files, description="fetching")
 
         def received(self, n_bytes: int) -> None:
             with self._lock:  # several threads tell
                 self._bytes += n_bytes
                 progress.update(self._task, megabytes=self._bytes / 1e6)
+
+        def failed(self, note: str) -> None:
+            progress.console.print(note)
 
         def finished(self) -> None:
             progress.advance(self._task)

@@ -23,6 +23,8 @@ from physiolect.recording import LEADS, Recording
 
 FS = 400.0
 ABNORMALITIES = ("1dAVb", "RBBB", "LBBB", "SB", "ST", "AF")
+_MOST_EXAMS = 1_000_000
+"""More than any part holds, which is some 20,000."""
 _TABLE = "exams.csv"
 
 
@@ -56,7 +58,12 @@ def open_exams(path: Path) -> Iterator[Read]:
                 f"{path} holds tracings of shape {tracings.shape} for {ids.shape} exams, not (n, 4096, 12)",
                 hint="fetch the part again; exams_part0.hdf5 is one",
             )
-        row_of = {int(exam): row for row, exam in enumerate(ids[:])}
+        if len(ids) > _MOST_EXAMS or not np.isfinite(numbers := ids[:]).all():
+            raise FormatError(
+                f"{path} does not number its exams, or has more than {_MOST_EXAMS}",
+                hint="fetch the part again",
+            )
+        row_of = {int(exam): row for row, exam in enumerate(numbers)}
 
         def read(entry: Entry) -> Recording:
             if entry.place not in row_of:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import splitext
 from urllib.parse import quote
 
-from physiolect.datasets.fetch import Fetcher, FileRefusedError
+from physiolect.datasets.connections import Connections
+from physiolect.datasets.fetch import Fetcher, FileMissingError, FileRefusedError, Stopped
 from physiolect.datasets.manifest import sha256_of
 from physiolect.datasets.public import inside
 from physiolect.errors import ConfigError, DownloadError
@@ -23,6 +24,16 @@ from physiolect.errors import ConfigError, DownloadError
 PHYSIONET = "https://physionet.org/files"
 INDEX = "SHA256SUMS.txt"
 _LINE = re.compile(r"([0-9a-fA-F]{64})[ \t]+\*?(.{1,1000})")
+_PART = re.compile(r"\..*\.part")
+"""What unfinished files are called here."""
+_LONGEST_NAME = 255 - len("..part")
+"""Bytes that a file's name may have, so that its part has one too."""
+_INDEX_BYTES = 1 << 30
+"""More than any index has: a million files take a tenth of it."""
+_SHOWN = 12
+"""How many names of an index are shown to the one who chose none of them."""
+_TELL_EVERY = 50_000
+"""Lines of an index between two signs of life."""
 _BESIDE = ("LICENSE.txt", "RECORDS")
 """What is fetched whatever is chosen, where there is such a file."""
 
@@ -30,11 +41,17 @@ _BESIDE = ("LICENSE.txt", "RECORDS")
 class Watch:
     """What is told while files are fetched; does nothing unless methods are overridden. Threads call it."""
 
+    def read(self, lines: int) -> None:
+        """So many lines of the index were looked through."""
+
     def listed(self, files: int) -> None:
         """So many files are going to be looked after."""
 
     def received(self, n_bytes: int) -> None:
         """So many bytes came in, or, below zero, were thrown away."""
+
+    def failed(self, note: str) -> None:
+        """Something failed that is going to be tried again."""
 
     def finished(self) -> None:
         """One more file is as it should be, or was given up."""
@@ -53,9 +70,11 @@ class Selection:
 
     def covers(self, path: str) -> bool:
         """Tell whether a path is one of `only`, in one of its folders or of one of its patterns."""
-        return not self.only or any(
-            path.startswith(f"{each.rstrip('/')}/") or fnmatchcase(path, each) for each in self.only
-        )
+        return not self.only or any(_covers(each, path) for each in self.only)
+
+
+def _covers(chosen: str, path: str) -> bool:
+    return path.startswith(f"{chosen.rstrip('/')}/") or fnmatchcase(path, chosen)
 
 
 @dataclass(frozen=True)
@@ -90,8 +109,8 @@ def download(
         watch: Who is told how it goes.
 
     Raises:
-        DownloadError: there is no such version, its index is damaged, nothing fits the selection, some files could
-            not be had, or the network is down. What was fetched is kept.
+        DownloadError: there is no such version, its index is damaged, nothing fits the selection or a part of it,
+            some files could not be had, or the network is down. What was fetched is kept.
     """
     fetcher, watch = fetcher or Fetcher(), watch or Watch()
     root = f"{base_url.rstrip('/')}/{project}"
@@ -100,13 +119,15 @@ def download(
     # The index is fetched anew each time: one that lies here may be of another dataset or version.
     index.with_name(f".{INDEX}.part").unlink(missing_ok=True)
     try:
-        fetcher.fetch(f"{root}/{INDEX}", index, on_bytes=watch.received)
-    except FileRefusedError as error:
+        fetcher.fetch(
+            f"{root}/{INDEX}", index, on_bytes=watch.received, on_retry=watch.failed, most=_INDEX_BYTES
+        )
+    except FileMissingError as error:
         raise DownloadError(
             f"there is no {project} at {base_url}, or it has no {INDEX}",
             hint="check the project's name and version on its page",
         ) from error
-    wanted = _Wanted(index, selection)
+    wanted = _Wanted(index, selection, watch)
     watch.listed(wanted.count)
     return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), connections)
 
@@ -115,9 +136,10 @@ def read_index(path: Path) -> Iterator[tuple[str, str]]:
     """Iterate over the files that an index lists, and their SHA-256.
 
     Raises:
-        DownloadError: it is no such index.
+        DownloadError: it is no such index, is cut short, or lists a name that no file can have here.
         FormatError: a path in it leads out of the dataset's folder.
     """
+    again = "the publisher's server or a proxy cuts or alters it: try again, or another network"
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(iter(lambda: file.readline(2000), "")):
             match = _LINE.fullmatch(line.rstrip("\r\n"))
@@ -126,7 +148,13 @@ def read_index(path: Path) -> Iterator[tuple[str, str]]:
                     f"line {number + 1} of {path} is not a hash and a path: {line[:60]!r}",
                     hint="the address answers with something else than an index: a page to log in, perhaps",
                 )
+            if not line.endswith("\n"):
+                raise DownloadError(f"{path} is cut short in line {number + 1}", hint=again)
             listed = inside(match[2])
+            if any(len(step.encode()) > _LONGEST_NAME or _PART.fullmatch(step) for step in listed.split("/")):
+                raise DownloadError(
+                    f"line {number + 1} of {path} names no usable file: {listed[:60]!r}", hint=again
+                )
             if listed != INDEX:
                 yield listed, match[1].lower()
 
@@ -134,32 +162,43 @@ def read_index(path: Path) -> Iterator[tuple[str, str]]:
 class _Wanted:
     """The lines of an index that a selection leaves, read from the disk as they are needed: there may be millions."""
 
-    def __init__(self, index: Path, selection: Selection) -> None:
+    def __init__(self, index: Path, selection: Selection, watch: Watch) -> None:
         self._index, self._selection = index, selection
         self._records: set[str] = set()
         tops: dict[str, None] = {}
-        covered = False
-        for path, _ in read_index(index):
-            tops[path.partition("/")[0]] = None
-            if selection.covers(path):
-                covered = True
-                if path.endswith(".hea") and len(self._records) < (selection.records or 0):
-                    self._records.add(splitext(path)[0])
-        if not covered or (selection.records and not self._records):
-            what = f"that fits {', '.join(selection.only)}" if selection.only else "that is a record"
-            shown = ", ".join(list(tops)[:12])
+        idle = list(selection.only)  # what nothing has fitted yet
+        self.count = 0
+        for path, _ in self._listed(watch):
+            if len(tops) < _SHOWN:
+                tops[path.partition("/")[0]] = None
+            self.count += self._wants(path)
+            idle = [each for each in idle if not _covers(each, path)]
+            few = len(self._records) < (selection.records or 0)
+            if few and path.endswith(".hea") and selection.covers(path):
+                self._records.add(splitext(path)[0])
+        if idle or not tops or (selection.records and not self._records):
+            fitting = ", ".join(idle or selection.only)
+            what = f"that fits {fitting}" if fitting else "that is a record"
+            shown = ", ".join(tops)
             raise DownloadError(f"{index} lists nothing {what}", hint=f"it lists {shown or 'nothing at all'}")
-        self.count = sum(1 for _ in self.lines())
+        if selection.records is not None:  # a header may come after the samples it belongs to
+            self.count = sum(self._wants(path) for path, _ in self._listed(watch))
+
+    def _listed(self, watch: Watch) -> Iterator[tuple[str, str]]:
+        for lines, entry in enumerate(read_index(self._index)):
+            if lines % _TELL_EVERY == 0:
+                watch.read(lines)
+            yield entry
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        chosen = self._selection
-        everything = not chosen.only and chosen.records is None
-        beside = {*chosen.beside, *_BESIDE}
-        for path, sha256 in read_index(self._index):
-            in_record = splitext(path)[0] in self._records
-            fits = chosen.covers(path) if chosen.records is None else in_record
-            if everything or fits or path in beside:
-                yield path, sha256
+        return (line for line in read_index(self._index) if self._wants(line[0]))
+
+    def _wants(self, path: str) -> bool:
+        if path in _BESIDE or path in self._selection.beside:
+            return True
+        if self._selection.records is not None:
+            return splitext(path)[0] in self._records
+        return self._selection.covers(path)
 
 
 class _Work:
@@ -172,7 +211,7 @@ class _Work:
         self._refused: list[FileRefusedError] = []
 
     def fetch_all(self, lines: Iterator[tuple[str, str]], connections: int) -> Downloaded:
-        pool = ThreadPoolExecutor(connections, thread_name_prefix="download")
+        pool = Connections(connections)
         ahead: deque[tuple[str, Future[bool]]] = deque()
         try:
             for path, sha256 in lines:
@@ -187,7 +226,7 @@ class _Work:
             self._fetcher.stopped.set()
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.close()
         if self._refused:
             first, others = self._refused[0], len(self._refused) - 1
             more = f", and {others} more files" if others else ""
@@ -211,6 +250,8 @@ class _Work:
 
     def _one(self, path: str, sha256: str) -> bool:
         """Fetch a file and return True, or False where it is there already."""
+        if self._fetcher.stopped.is_set():
+            raise Stopped
         place = self._out / path
         if not place.parent.resolve().is_relative_to(self._home):
             raise ConfigError(
@@ -219,7 +260,15 @@ class _Work:
             )
         if place.is_file() and sha256_of(place) == sha256:
             return False
-        place.parent.mkdir(parents=True, exist_ok=True)
-        url = f"{self._root}/{quote(path)}"
-        self._fetcher.fetch(url, place, sha256, self._watch.received)
+        url, watch = f"{self._root}/{quote(path)}", self._watch
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_dir():
+                raise IsADirectoryError
+            self._fetcher.fetch(url, place, sha256, watch.received, on_retry=watch.failed)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise FileRefusedError(
+                f"{place} would have to be a file and a folder at once",
+                hint="remove what is there, and try again",
+            ) from error
         return True

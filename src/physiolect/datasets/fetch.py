@@ -6,6 +6,7 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from threading import Event
@@ -21,10 +22,16 @@ _PROGRESS = 1 << 20
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Answers that another try may mend."""
 _LONGEST_PAUSE = 60.0
+_MOST, _MOST_UNTOLD = 1 << 40, 1 << 34
+"""Bytes of a file beyond which it is given up, and of one whose length its server does not tell."""
 
 
 class FileRefusedError(DownloadError):
     """One file cannot be had, though others may."""
+
+
+class FileMissingError(FileRefusedError):
+    """The server has no such file."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the user had enough
@@ -33,6 +40,19 @@ class Stopped(Exception):  # noqa: N818 - no error: the user had enough
 
 class _Dropped(Exception):  # noqa: N818
     """The network failed in a way that another try may mend."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to fetch, and who hears of it; the fields are `Fetcher.fetch`'s."""
+
+    url: str
+    part: Path
+    on_bytes: Callable[[int], None]
+    on_retry: Callable[[str], None]
+    most: int
+    hashed: bool
+    """Whether its hash will be looked at."""
 
 
 class Fetcher:
@@ -66,25 +86,38 @@ class Fetcher:
         path: Path,
         sha256: str | None = None,
         on_bytes: Callable[[int], None] = lambda _: None,
+        *,
+        on_retry: Callable[[str], None] = lambda _: None,
+        most: int = _MOST,
     ) -> None:
         """Fetch a file under its name in one step; an unfinished one waits beside it as `.NAME.part`.
+
+        Whether a file is whole is told by its length, the end mark of its chunks, or its hash.
 
         Args:
             url: Where it is.
             path: Where it goes; its folder must be there.
             sha256: What its bytes must hash to, in hexadecimal; None takes any.
             on_bytes: Called with the number of bytes that came in, negative where some had to be thrown away.
+            on_retry: Called with what failed, before another try.
+            most: Bytes that it may have.
 
         Raises:
-            FileRefusedError: the server has no such file, or what it has hashes to something else, twice.
-            DownloadError: the server refuses everything, or cannot be reached.
+            FileRefusedError: the server has no such file, or what it has is too large, or hashes to something else,
+                twice.
+            DownloadError: the server refuses everything, cannot be reached, or gives no means of telling whether the
+                file is whole.
             Stopped: `stopped` was set.
         """
         part = path.with_name(f".{path.name}.part")
         found = ""
         for _ in range(2):
             # A part from another day may be at fault: the second time, the file is fetched from its start.
-            self._complete(url, part, on_bytes)
+            try:
+                self._complete(_Job(url, part, on_bytes, on_retry, most, hashed=sha256 is not None))
+            except FileRefusedError:
+                part.unlink(missing_ok=True)
+                raise
             found = sha256_of(part) if sha256 is not None else ""
             if sha256 is None or found == sha256.lower():
                 part.replace(path)
@@ -96,13 +129,13 @@ class Fetcher:
             hint="something alters it on its way, or the publisher's index is wrong: try another network, or tell them",
         )
 
-    def _complete(self, url: str, part: Path, on_bytes: Callable[[int], None]) -> None:
+    def _complete(self, job: _Job) -> None:
         """Fetch what is missing of a part, trying again where that may help."""
-        failures = 0
+        url, part, failures = job.url, job.part, 0
         while True:
             before, wait = _size(part), 0.0
             try:
-                if self._append(url, part, on_bytes):
+                if self._append(job):
                     return
                 reason = "the connection ended early"
             except HTTPError as error:
@@ -124,11 +157,14 @@ class Fetcher:
                     f"{url} cannot be fetched: {reason}, {failures} times in a row",
                     hint="check the network, or a proxy's settings; the same command goes on where this one stopped",
                 )
-            if self.stopped.wait(min(max(wait, self._pause * 2 ** (failures - 1)), _LONGEST_PAUSE)):
+            pause = min(max(wait, self._pause * 2 ** (failures - 1)), _LONGEST_PAUSE)
+            job.on_retry(f"{url}: {reason}; trying again in {pause:.0f} s")
+            if self.stopped.wait(pause):
                 raise Stopped
 
-    def _append(self, url: str, part: Path, on_bytes: Callable[[int], None]) -> bool:
+    def _append(self, job: _Job) -> bool:
         """Ask once for what is missing of a part, and return whether the file is whole."""
+        url, part = job.url, job.part
         have = _size(part)
         headers = {"User-Agent": f"physiolect/{__version__}", "Accept-Encoding": "identity"}
         if have:
@@ -138,21 +174,31 @@ class Fetcher:
                 urllib.request.Request(url, headers=headers), timeout=self._timeout
             )
         with response:
+            if self.stopped.is_set():
+                raise Stopped
             goes_on = response.status == 206
             if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 part.unlink(missing_ok=True)  # another stretch than was asked for
                 return False
             if have and not goes_on:
-                on_bytes(-have)
+                job.on_bytes(-have)
                 have = 0
-            length = response.headers.get("Content-Length", "")
+            length = response.length  # None for chunks, and where the connection's end is the file's
+            if length is None and not (job.hashed or response.chunked):
+                raise DownloadError(
+                    f"{url} comes without its length, so that nobody can tell whether it is whole",
+                    hint="try another network, or without a proxy",
+                )
+            most = min(job.most, _MOST_UNTOLD) if length is None else job.most
+            _bound(url, have + (length or 0), most)
             with part.open("ab" if goes_on else "wb") as file:
                 while chunk := _read(response):
                     if self.stopped.is_set():
                         raise Stopped
                     file.write(chunk)
-                    on_bytes(len(chunk))
-                return not length.isdecimal() or file.tell() == have + int(length)
+                    job.on_bytes(len(chunk))
+                    _bound(url, file.tell(), most)
+                return length is None or file.tell() == have + length
 
 
 def _read(response: HTTPResponse) -> bytes:
@@ -167,9 +213,22 @@ def _network() -> Iterator[None]:
         yield
     except HTTPError:
         raise
+    except ValueError as error:  # a redirection that urllib cannot take apart
+        raise DownloadError(
+            f"the server leads to an address that is none: {error}",
+            hint="try later, or from another network",
+        ) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise _Dropped(str(reason) or type(error).__name__) from error
+
+
+def _bound(url: str, size: int, most: int) -> None:
+    if size > most:
+        raise FileRefusedError(
+            f"{url} is larger than the {most / 1e9:.3g} GB that are fetched of such a file",
+            hint="something else than the dataset answers: check the address",
+        )
 
 
 def _size(path: Path) -> int:
@@ -184,7 +243,7 @@ def _total(content_range: str) -> int | None:
 
 def _refusal(code: int, url: str) -> DownloadError:
     if code in (404, 410):
-        return FileRefusedError(
+        return FileMissingError(
             f"{url} is not there ({code})", hint="check the name and version on the publisher's page"
         )
     if code in (401, 403):

@@ -8,7 +8,7 @@ table 2 (columns) and the section on folds: 1 to 8 train, 9 and 10 were reviewed
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from physiolect.datasets.public import Choice, Entry, PublicDataset, inside, read_table, whole
@@ -23,13 +23,13 @@ def _index(folder: Path, choice: Choice) -> Iterator[Entry]:
     column = _RATES[_rate(folder, choice.fs)][1]
     labels_of = _labels(folder, choice.labels or "superclass")
     for row in read_table(folder / _TABLE, ("patient_id", "scp_codes", "strat_fold", "report", column)):
-        record = inside(row[column])
+        record, fold = inside(row[column]), whole(row["strat_fold"])
         yield Entry(
             record,
             folder / f"{record}.hea",
             whole(row["patient_id"]),
             labels_of(_codes(row["scp_codes"], folder)),
-            f"fold {whole(row['strat_fold'])}" if choice.split else None,
+            f"fold {fold}" if choice.split and fold else None,
             report=row["report"],
         )
 
@@ -63,9 +63,7 @@ def _labels(folder: Path, kind: str) -> Callable[[list[str]], tuple[str, ...]]:
     if kind == "scp":
         return tuple
     column = {"superclass": "diagnostic_class", "subclass": "diagnostic_subclass"}[kind]
-    classes: Mapping[str, str] = {
-        row[""]: row[column] for row in read_table(folder / _STATEMENTS, ("", "diagnostic", column))
-    }
+    classes = {row[""]: row[column] for row in read_table(folder / _STATEMENTS, ("", column))}
     return lambda codes: tuple(sorted({classes[code] for code in codes if classes.get(code)}))
 
 
@@ -84,7 +82,7 @@ PTBXL = PublicDataset(
     tables=(_TABLE, _STATEMENTS),
     labels={
         "superclass": "NORM, MI, STTC, CD, HYP: the classes of all diagnostic statements, however likely",
-        "subclass": "24 classes of diagnostic statements, as AMI or CRBBB",
+        "subclass": "23 classes of diagnostic statements, as AMI or CRBBB",
         "scp": "all 71 statements: diagnostic, form and rhythm",
     },
     splits={"folds": "fold 1 … fold 10, by patient: 1-8 train, 9 validates, 10 tests"},

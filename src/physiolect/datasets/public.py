@@ -186,8 +186,9 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def whole(text: str) -> str | None:
-    """Return a number of a table without the ".0" that pandas gives it; None for an empty cell."""
-    return re.sub(r"\.0+$", "", text.strip()) or None
+    """Return a number of a table without the ".0" that pandas gives it; None for an empty cell, or its "nan"."""
+    number = re.sub(r"\.0+$", "", text.strip())
+    return None if number.lower() in ("", "nan") else number
 
 
 def inside(text: str) -> str:

@@ -18,7 +18,8 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
 
     Rows are grouped by patient, or by source recording where the patient is unknown. A group validates if a hash of
     the seed and its name falls below `fraction`, so the rows of other groups do not matter to it; only where
-    that leaves a side empty does the group with the smallest (or largest) hash fill it.
+    that leaves a side empty does the group with the smallest (or largest) hash fill it. Rows of a public dataset that
+    does not tell its patients are warned of.
 
     Args:
         store: The store.
@@ -35,6 +36,11 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
             hint="0.1 keeps a tenth for validation",
         )
     groups = row_groups(store)
+    if of := _without_patients(store):
+        warnings.warn(
+            f"{of} does not tell whose its recordings are: rows of one patient may stand on both sides of this split",
+            stacklevel=2,
+        )
     names = sorted(set(groups))
     if len(names) < 2:
         raise ConfigError(
@@ -155,6 +161,14 @@ def row_groups(store: Store) -> list[str]:
         for name in names:
             parent[root(name)] = leader
     return [root(f"source {source}") for source in store.sources]
+
+
+def _without_patients(store: Store) -> str:
+    """Name the public datasets in a store of which some rows have no patient."""
+    if None not in store.patients:
+        return ""
+    named = {manifest.header.provenance.get("dataset") for manifest in store.manifests}
+    return ", ".join(sorted(str(name) for name in named if name))
 
 
 def _uniform(seed: int, name: str) -> float:

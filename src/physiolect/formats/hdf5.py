@@ -15,6 +15,8 @@ from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import check_size
 
+_LARGEST_CHUNK = 256 << 20
+"""Bytes of a chunk, which is unpacked whole for any row of it; files are written with a few megabytes."""
 _PACKED = 1100
 """More than any byte of a deflated dataset unpacks to."""
 
@@ -63,6 +65,12 @@ def _numeric(file: Any, name: str, path: Path) -> Any:
     if not numeric:
         raise FormatError(f"{path} has no numeric dataset '{name}'", hint="is it the right file?")
     check_stored(found, name, path)
+    chunk = int(np.prod(found.chunks or (0,), dtype=np.float64)) * found.dtype.itemsize
+    if chunk > _LARGEST_CHUNK:
+        raise FormatError(
+            f"{path} holds '{name}' in chunks of {chunk >> 20} MB, and {_LARGEST_CHUNK >> 20} MB are unpacked at most",
+            hint="fetch the file again, or write it anew in smaller chunks",
+        )
     row = int(np.prod(found.shape[1:], dtype=np.int64)) * found.dtype.itemsize
     check_size(row, path)
     return found

@@ -44,7 +44,8 @@ def measure_quality(signal: Signal, fs: float) -> Quality:
     """Measure each lead of a signal (channels, time) at fs Hz.
 
     A lead counts as cut off where it stays at its highest (or lowest) value for 20 ms, twice or more, and comes or
-    goes there by three steps of its converter at once, as a smooth peak does not; or where it stays for 0.2 s.
+    goes there by three steps of its converter at once, as a smooth peak does not; or where it stays for 0.2 s. Zeros
+    up to either end of it are what a short signal was filled up with, and not counted.
     """
     missing, flat, clipped, largest = np.zeros((4, len(signal)))
     for row, lead in enumerate(signal):
@@ -104,7 +105,10 @@ def _clipped(lead: Signal, start: NDArray[np.int64], stop: NDArray[np.int64], fs
         return 0
     edge = _EDGE * steps.min() * (1 - 1e-6)  # less what float32 rounds off
     length, count = stop - start, 0
-    plateau = (length >= max(4, ceil(_PLATEAU * fs))) & (length < _FLAT * fs)  # longer ones count as flat
+    filling = (value == 0) & ((start == 0) | (stop == len(lead)))
+    plateau = (
+        (length >= max(4, ceil(_PLATEAU * fs))) & (length < _FLAT * fs) & ~filling
+    )  # longer ones count as flat
     for extreme in (np.nanmax(value), np.nanmin(value)):
         there = plateau & (value == extreme)
         steep = there & ((into >= edge) | (out >= edge))
