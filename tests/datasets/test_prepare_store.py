@@ -16,9 +16,9 @@ import pytest
 from physiolect.contract import PRESETS
 from physiolect.datasets import Part, open_store
 from physiolect.datasets.outcomes import Watcher
-from physiolect.datasets.prepare import list_files, prepare_store, read_patients
-from physiolect.datasets.recipe import Prepared, Recipe
-from physiolect.errors import FormatError
+from physiolect.datasets.prepare import known_files, list_files, prepare_store, read_patients
+from physiolect.datasets.recipe import File, Prepared, Recipe
+from physiolect.errors import ConfigError, FormatError
 from physiolect.formats import write_recording
 from physiolect.recording import Recording
 
@@ -268,11 +268,39 @@ def test_a_missing_input_is_refused(tmp_path: Path) -> None:
 def test_patients_go_by_any_ending_of_a_name(cohort: Path, tmp_path: Path) -> None:
     table = tmp_path / "patients.csv"
     table.write_text("recording,patient\nr00,ann\nward 1/r01.csv, bob\ncohort/ward 0/r02,cem\nr99,dee\n")
-    files = list_files([cohort], read_patients(table))
+    files, notes = known_files(list_files([cohort]), read_patients(table))
+    assert notes == ["patients for 3 of 14 files", "not used of the patients: r99"]
     known = {Path(file.name).stem: file.patient for file in files if file.patient}
     assert known == {"r00": "ann", "r01": "bob", "r02": "cem"}
     prepare_store(files, tmp_path / "out", ECG, workers=1)
     assert open_store(tmp_path / "out").patients.count(None) == 9
+
+
+def test_a_table_that_means_nothing_here_or_one_line_of_it_two_files_is_refused(cohort: Path) -> None:
+    files = list_files([cohort])
+    with pytest.raises(
+        ConfigError, match=r"the patients name 1 recordings, but none of the 14 files"
+    ) as caught:
+        known_files(files, {"R00": "ann"})
+    assert "cohort/empty.csv" in (caught.value.hint or "")
+    write(cohort / "ward 1" / "r00.npz")
+    two = r"recording 'r00' of the labels could be cohort/ward 0/r00\.npz or cohort/ward 1/r00\.npz"
+    with pytest.raises(ConfigError, match=two) as caught:
+        known_files(list_files([cohort]), labels={"r00": ("MI",)})
+    assert "more of the path" in (caught.value.hint or "")
+    known, notes = known_files(list_files([cohort]), {"ward 0/r00": "ann", **dict.fromkeys("abcde", "bob")})
+    assert [file.name for file in known if file.patient] == ["cohort/ward 0/r00.npz"]
+    assert notes[1] == "not used of the patients: a, b, c and 2 more"
+
+
+def test_two_files_of_one_name_are_refused_before_any_work(tmp_path: Path) -> None:
+    files = [File("x", write(tmp_path / folder / "x.npz")) for folder in ("a", "b")]
+    with pytest.raises(
+        FormatError, match=r"a/x\.npz and .*b/x\.npz would both be 'x' in the store"
+    ) as caught:
+        prepare_store(files, tmp_path / "out", ECG, workers=1)
+    assert "stores of their own" in (caught.value.hint or "")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

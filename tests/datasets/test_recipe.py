@@ -11,7 +11,7 @@ import pytest
 from physiolect.contract import PRESETS, InputContract, adapt, arrange_leads
 from physiolect.datasets import open_store
 from physiolect.datasets.outcomes import Watcher
-from physiolect.datasets.prepare import list_files, prepare_store, read_labels
+from physiolect.datasets.prepare import known_files, list_files, prepare_store, read_labels
 from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
 from physiolect.errors import FormatError
 from physiolect.formats import read_recording, write_recording
@@ -61,7 +61,8 @@ def test_labels_and_remarks_and_what_was_dropped_are_in_the_store(tmp_path: Path
     spoilt.signal[spoilt.index("V1"), 100:900] = 0.2
     write_recording(spoilt, folder / "b.npz")
     (tmp_path / "labels.csv").write_text("recording,label\na,NORM\nin/b.npz,MI\nb,AFIB\na,SR\na,NORM\n")
-    files = list_files([folder], labels=read_labels(tmp_path / "labels.csv"))
+    files, notes = known_files(list_files([folder]), labels=read_labels(tmp_path / "labels.csv"))
+    assert notes == ["labels for 2 of 3 files", "not used of the labels: b"]
     recipe = Recipe(PLAIN, segment=500)
     for out, shard_bytes in (("one", 1), ("two", 2**26)):  # a shard a file, and one for all
         manifest = prepare_store(files, tmp_path / out, recipe, workers=1, shard_bytes=shard_bytes)

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -16,10 +17,13 @@ from physiolect.datasets.outcomes import Silent, Watcher, in_order
 from physiolect.datasets.recipe import File, Recipe
 from physiolect.datasets.workers import Here, Processes, Workers, processors
 from physiolect.datasets.writer import SHARD_BYTES, StoreWriter
-from physiolect.errors import FormatError
+from physiolect.errors import ConfigError, FormatError
 from physiolect.formats import list_recordings
 
 Known = TypeVar("Known")
+
+_NAMED = 3
+"""How many lines of a table that go unused are named."""
 
 
 def prepare_store(
@@ -50,7 +54,6 @@ def prepare_store(
         part: Which share of the files to prepare; each part needs the same `files`.
         strict: Stop at the first file, or stretch of one, that does not fit.
         shard_bytes: Size of samples at which a shard is closed.
-    about: Mapping[str, str | None] | None = None,
         about: What else is worth knowing of where they come from, kept as provenance.
         watcher: Hears of the work while it goes on.
 
@@ -58,10 +61,12 @@ def prepare_store(
         What this part of the store holds.
 
     Raises:
-        FormatError: nothing could be prepared, or `strict` and something could not, or `out` holds something else.
+        FormatError: nothing could be prepared, or `strict` and something could not, or `out` holds something else,
+            or two files have one name.
         PhysiolectError: worker processes die one after another, or the cluster cannot be worked with.
     """
     part = part or Part()
+    _refuse_shared_names(files)
     provenance = {
         "inputs": sorted(inputs),
         "files": len(files),
@@ -79,13 +84,13 @@ def prepare_store(
         watcher = watcher or Silent()
         watcher.begin(len(share) - len(mine), len(share))
         with closing(_workers(recipe, min(workers or processors(), len(mine)), scheduler)) as crew:
-            for prepared in in_order(mine, crew, watcher):
+            for file, prepared in zip(mine, in_order(mine, crew, watcher), strict=True):
                 if strict and prepared.rejected:
                     raise FormatError(
                         str(prepared.rejected[0]), hint="mend the file, leave it out, or drop --strict"
                     )
                 writer.add(
-                    prepared.file.name,
+                    file.name,  # not the worker's copy of it, which would be kept too
                     prepared.rows,
                     prepared.rejected,
                     remarks=prepared.remarks,
@@ -102,11 +107,7 @@ def prepare_store(
         return writer.finish()
 
 
-def list_files(
-    inputs: Iterable[str | os.PathLike[str]],
-    patients: Mapping[str, str] | None = None,
-    labels: Mapping[str, tuple[str, ...]] | None = None,
-) -> list[File]:
+def list_files(inputs: Iterable[str | os.PathLike[str]]) -> list[File]:
     """Return what files and folders hold, each once, sorted by name.
 
     A file in a folder is named after the folder and its place in it ("mitdb/100.hea"), any other by its own
@@ -114,25 +115,45 @@ def list_files(
 
     Args:
         inputs: Files and folders.
-        patients: Patient of a recording, by any ending of its name, with or without extension.
-        labels: Labels of a recording, in the same way.
 
     Raises:
         PhysiolectError: an input is missing, or a folder holds no recording.
     """
-    named: dict[Path, tuple[str, str, Path]] = {}  # where links lead -> short name, path as given, place
+    named: dict[str, tuple[str, str, str]] = {}  # where links lead -> short name, path as given, place
     for given in map(Path, inputs):
         home = Path(os.path.abspath(given))
         for path in _listed(given):
             place = Path(os.path.abspath(path))
             inside = place.relative_to(home.parent) if place.is_relative_to(home) else place.name
-            named.setdefault(place.resolve(), (_text(inside), _text(path), place))
+            named.setdefault(os.path.realpath(place), (_text(inside), _text(path), str(place)))
     clash = len({short for short, _, _ in named.values()}) < len(named)
-    files = []
-    for short, as_given, place in named.values():
-        name = as_given if clash else short
-        files.append(File(name, place, _known_of(name, patients or {}), _known_of(name, labels or {}) or ()))
+    files = [File(as_given if clash else short, place) for short, as_given, place in named.values()]
     return sorted(files, key=lambda file: file.name)
+
+
+def known_files(
+    files: Sequence[File],
+    patients: Mapping[str, str] | None = None,
+    labels: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[list[File], list[str]]:
+    """Return files with their patients and labels, and what is to be told of how many have any.
+
+    Args:
+        files: What `list_files` found.
+        patients: Patient of a recording, by any ending of its name, with or without extension.
+        labels: Labels of a recording, in the same way.
+
+    Raises:
+        ConfigError: a table speaks of none of the files, or one name in it is an ending of two.
+    """
+    notes: list[str] = []
+    patient_of = {} if patients is None else _matched(files, patients, "patients", notes)
+    labels_of = {} if labels is None else _matched(files, labels, "labels", notes)
+    known = [
+        replace(file, patient=patient_of.get(file.name), labels=labels_of.get(file.name, ()))
+        for file in files
+    ]
+    return known, notes
 
 
 def read_patients(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -197,14 +218,50 @@ def _workers(recipe: Recipe, count: int, scheduler: str | None) -> Workers:
     return Processes(recipe, count) if count > 1 else Here(recipe)
 
 
-def _known_of(name: str, known: Mapping[str, Known]) -> Known | None:
-    """Return what is known of a recording under the longest ending of its name."""
+def _refuse_shared_names(files: Sequence[File]) -> None:
+    seen: dict[str, File] = {}
+    for file in files:
+        first = seen.setdefault(file.name, file)
+        if first is not file:
+            raise FormatError(
+                f"{first.path} and {file.path} would both be '{file.name}' in the store",
+                hint="give one of them, or prepare them into stores of their own",
+            )
+
+
+def _matched(
+    files: Sequence[File], known: Mapping[str, Known], what: str, notes: list[str]
+) -> dict[str, Known]:
+    """Return what is known by the files' names; `notes` receives for how many."""
+    found: dict[str, str] = {}  # a recording in the table -> the file it is
+    for file in files:
+        key = _longest_ending(file.name, known)
+        if key is not None and found.setdefault(key, file.name) != file.name:
+            raise ConfigError(
+                f"recording '{key}' of the {what} could be {found[key]} or {file.name}",
+                hint="write more of the path into the table, so that each line means one recording",
+            )
+    if not found:
+        raise ConfigError(
+            f"the {what} name {len(known)} recordings, but none of the {len(files)} files",
+            hint=f"a file goes by any ending of its name, with or without extension: {files[0].name}",
+        )
+    notes.append(f"{what} for {len(found)} of {len(files)} files")
+    unused = [key for key in known if key not in found]
+    if unused:
+        more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+        notes.append(f"not used of the {what}: {', '.join(unused[:_NAMED])}{more}")
+    return {name: known[key] for key, name in found.items()}
+
+
+def _longest_ending(name: str, known: Mapping[str, Known]) -> str | None:
+    """Return the longest ending of a recording's name, with or without extension, of which something is known."""
     path = PurePosixPath(name)
-    for k in range(len(path.parts)):  # the longest ending first: it says most
+    for k in range(len(path.parts)):  # the longest ending says most
         ending = PurePosixPath(*path.parts[k:])
         for key in (str(ending), str(ending.with_suffix(""))):
             if key in known:
-                return known[key]
+                return key
     return None
 
 
@@ -214,5 +271,7 @@ def _text(path: Path | str) -> str:
 
 
 def _digest(files: Sequence[File]) -> str:
-    content = json.dumps([file.identity() for file in files])
-    return hashlib.sha256(content.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(json.dumps(file.identity()).encode() + b"\n")
+    return digest.hexdigest()

@@ -75,13 +75,14 @@ class Recipe:
         return None if ANY_CHANNEL in self.contract.channels else self.contract.channels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
-    """One file to prepare."""
+    """One file to prepare; there may be a million of them, so that its path is kept as text."""
 
     name: str
     """What the store calls it: free of where on this machine it lies."""
-    path: Path
+    place: str | os.PathLike[str]
+    """Where it lies."""
     patient: str | None = None
     labels: tuple[str, ...] = ()
     """What the recording shows, for every row of it."""
@@ -93,6 +94,14 @@ class File:
     """Opens the file and gives what reads its members."""
     given: Callable[[], Recording] | None = None
     """Reads the one recording that is meant, where it is one of many in its file."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", os.fspath(self.place))
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
 
     def identity(self) -> list[str | list[str | None] | None]:
         """Return all that what is made of it depends on, but for its content and place, as plain values."""
