@@ -20,7 +20,7 @@ from physiolect.datasets.prepare import known_files, list_files, prepare_store, 
 from physiolect.datasets.recipe import File, Prepared, Recipe
 from physiolect.errors import ConfigError, FormatError
 from physiolect.formats import write_recording
-from physiolect.recording import Recording
+from physiolect.recording import Annotations, Recording
 
 ECG = Recipe(PRESETS["heartgpt-ecg"])
 
@@ -30,7 +30,8 @@ def write(path: Path, *, seconds: float = 4, fs: float = 200, channels: Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(list(path.stem.encode()))
     signal = rng.standard_normal((len(channels), round(seconds * fs))).cumsum(axis=1)
-    write_recording(Recording(signal, fs, tuple(channels), unit="mV"), path)
+    marks = Annotations(np.array([10, 300]), ("+", "N"), ("(AFIB", ""))
+    write_recording(Recording(signal, fs, tuple(channels), unit="mV", annotations=marks), path)
     return path
 
 
@@ -95,6 +96,8 @@ def test_a_folder_becomes_a_store(cohort: Path, tmp_path: Path) -> None:
     assert store.sources[0] == "cohort/ward 0/r00.npz"
     assert [rejection.source for rejection in store.rejected] == ["cohort/empty.csv", "cohort/noise.npy"]
     assert all(rejection.reason for rejection in store.rejected)
+    assert list(store.row(1).annotations) == [(5, "+", "(AFIB"), (150, "N", "")]
+    assert list(store.recording(1).annotations) == list(store.annotations(1))
     original = write(tmp_path / "again" / "r00.npz")
     from physiolect.contract import adapt
     from physiolect.formats import read_recording

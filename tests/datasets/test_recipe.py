@@ -15,7 +15,7 @@ from physiolect.datasets.prepare import known_files, list_files, prepare_store, 
 from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
 from physiolect.errors import FormatError
 from physiolect.formats import read_recording, write_recording
-from physiolect.recording import LEADS, Recording
+from physiolect.recording import LEADS, Annotations, Recording
 
 PLAIN = InputContract(
     fs=250.0, min_samples=100, max_samples=2500, modality="ecg", channels=("II", "V1"), unit="mV"
@@ -103,6 +103,37 @@ def test_remarks_survive_an_interruption(tmp_path: Path) -> None:
     once = prepare_store(files, tmp_path / "once", recipe, workers=1, shard_bytes=1)
     assert manifest == once
     assert (len(manifest.remarks), manifest.dropped) == (4, 1200)
+
+
+def test_marks_come_along_at_the_new_rate_in_every_segment_and_past_a_gap(tmp_path: Path) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", seconds=10.5))
+    beats = np.arange(100, 5250, 400)
+    sample = np.sort([0, 2150, *beats])
+    symbol = tuple("+" if at in (0, 2150) else "N" for at in sample)
+    note = tuple({0: "(N", 2150: "(AFIB"}.get(int(at), "") for at in sample)
+    write_recording(replace(recording, annotations=Annotations(sample, symbol, note)), tmp_path / "a.hea")
+    (tmp_path / "a.npz").unlink()
+    file = File("a", tmp_path / "a.hea")
+    (whole,) = prepare_file(file, Recipe(PLAIN)).rows
+    assert list(whole.annotations) == [
+        (at // 2, *mark) for at, *mark in zip(sample, symbol, note, strict=True)
+    ]
+    pieces = prepare_file(file, Recipe(PLAIN, segment=500)).rows
+    rhythms = ["(N", "(N", "(N", "(AFIB", "(AFIB"]
+    for k, (piece, rhythm) in enumerate(zip(pieces, rhythms, strict=True)):
+        marks = list(piece.annotations)
+        assert marks[0] == (0, "+", rhythm)
+        assert [at for at, kind, _ in marks if kind == "N"] == [
+            at // 2 - 500 * k for at in beats if 500 * k <= at // 2 < 500 * (k + 1)
+        ]
+    assert list(pieces[2].annotations)[1:-1].count((75, "+", "(AFIB")) == 1  # 2150 at 500 Hz
+    recording = read_recording(tmp_path / "a.hea")
+    recording.signal[:, 2000:3001] = np.nan
+    given = File("a", tmp_path / "a.hea", given=lambda: recording)
+    before, after = prepare_file(given, Recipe(PLAIN)).rows
+    assert after.start == pytest.approx(3001 / 500)
+    assert list(before.annotations)[-1] == (850, "N", "")
+    assert list(after.annotations)[:2] == [(0, "+", "(AFIB"), (150, "N", "")]  # 3300 is 299 after 3001
 
 
 def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,34 @@ def test_a_missing_and_a_truncated_shard_are_refused(make_store: MakeStore, make
     shard.unlink()
     with pytest.raises(FormatError, match="has 0 bytes"):
         open_store(store.path)
+
+
+def test_rows_whose_columns_contradict_one_another_are_refused(
+    make_store: MakeStore, make_row: MakeRow
+) -> None:
+    import pyarrow as pa
+
+    store = make_store([make_row("a")])
+    path = store.path / store.manifests[0].shards[0].name
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        table = stream.read_all()
+    manifest = store.path / "manifest.json"
+    for name, values in (("annotation_note", [["one of two"]]), ("units", [["mV", "mV"]])):
+        field = table.schema.field(name)
+        spoilt = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, spoilt.schema) as stream:
+            stream.write_table(spoilt)
+        content = json.loads(manifest.read_text())
+        content["shards"][0]["bytes"] = path.stat().st_size
+        manifest.write_text(json.dumps(content))
+        with pytest.raises(FormatError, match="do not fit its samples, channels or marks"):
+            open_store(store.path)
+
+
+def test_a_row_of_parts_that_contradict_one_another_is_refused_when_it_is_made(make_row: MakeRow) -> None:
+    with pytest.raises(FormatError, match="a row of 1 channels has 1 scales, 1 offsets, 2 names") as caught:
+        replace(make_row("a"), channels=("I", "II"))
+    assert caught.value.hint
 
 
 def test_verify_finds_one_altered_byte(make_store: MakeStore, make_row: MakeRow) -> None:

@@ -20,7 +20,7 @@ from physiolect.contract import InputContract, Remark
 from physiolect.errors import ConfigError, FormatError
 
 FORMAT = "physiolect-store"
-FORMAT_VERSION = 2  # 1 had no labels, splits, remarks or segments
+FORMAT_VERSION = 3  # 1 had no labels, splits, remarks or segments; 2 had no annotations
 
 ENCODING = (
     "int16; value = samples * scale + offset, with a scale and an offset for each channel of each row; "

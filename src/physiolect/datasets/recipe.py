@@ -22,6 +22,7 @@ from physiolect.contract import (
     split_at_gaps,
 )
 from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.marks import marks_within
 from physiolect.datasets.public import Entry, Read
 from physiolect.datasets.rows import Row
 from physiolect.errors import ContractError, FormatError, PhysiolectError
@@ -202,9 +203,12 @@ class _Work:
             self.rejected.append(Rejection(source, "; ".join(refused)))
             return ()
         stretches = split_at_gaps(recording, contract.max_gap)
-        for start, stretch in stretches:
+        spans = [(first := round(start * recording.fs), first + each.n_samples) for start, each in stretches]
+        marks = marks_within(recording.annotations, spans)
+        for (start, stretch), within in zip(stretches, marks, strict=True):
             try:
-                adapted, report = adapt(stretch, contract, None if channel is None else 0, window="all")
+                marked = replace(stretch, annotations=within)
+                adapted, report = adapt(marked, contract, None if channel is None else 0, window="all")
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
                 self.rows += self._cut(adapted, start + report.start)
@@ -253,9 +257,12 @@ class _Work:
                 f"{adapted.n_samples} samples at {adapted.fs:g} Hz fill no segment of {length}",
                 hint="give a shorter --segment",
             )
+        marks = marks_within(
+            adapted.annotations, [(k * length, (k + 1) * length) for k in range(len(pieces))]
+        )
         rows = [
-            as_row(replace(adapted, signal=piece), start=start + k * length / adapted.fs)
-            for k, piece in enumerate(pieces)
+            as_row(replace(adapted, signal=piece, annotations=mark), start=start + k * length / adapted.fs)
+            for k, (piece, mark) in enumerate(zip(pieces, marks, strict=True))
         ]
         self.dropped += adapted.n_samples % length
         return rows
