@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -163,6 +165,39 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     prepare_store(files, out, ECG, workers=1, shard_bytes=2000, watcher=again)
     assert not again.names
     wait_until(lambda: group_is_gone(killed.pid))  # its workers too
+
+
+WAITS = """
+import sys
+from physiolect.contract import PRESETS
+from physiolect.datasets.prepare import *
+
+if __name__ == "__main__":
+    prepare_store(list_files([sys.argv[1]]), sys.argv[2], Recipe(PRESETS["heartgpt-ecg"]), workers=2)
+"""
+
+
+def test_of_two_runs_at_once_one_is_refused_and_a_killed_one_is_none(cohort: Path, tmp_path: Path) -> None:
+    out, script = tmp_path / "out", tmp_path / "waits.py"
+    script.write_text(WAITS)
+    os.mkfifo(cohort / "pipe.csv")  # whoever opens it waits
+    files = list_files([cohort])
+    first = subprocess.Popen([sys.executable, script, cohort, out], start_new_session=True)
+    try:
+        wait_until(lambda: (out / ".part-00001-of-00001.lock").exists() or first.poll() is not None)
+        wait_until(lambda: (out / ".part-00001-of-00001.lock").stat().st_size > 0)
+        with pytest.raises(
+            FormatError, match=f"another run is writing part 1/1 of .*: process {first.pid} on"
+        ):
+            prepare_store(files, out, ECG, workers=1)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)  # its workers too: one may wait at the pipe
+        first.wait()
+    (cohort / "pipe.csv").unlink()
+    write(cohort / "pipe.csv")
+    prepare_store(files, out, ECG, workers=1)
+    prepare_store(files, tmp_path / "whole", ECG, workers=1)
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_parts_make_up_the_whole(cohort: Path, tmp_path: Path) -> None:

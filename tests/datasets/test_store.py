@@ -179,6 +179,48 @@ def test_a_store_is_not_continued_with_other_settings(
         StoreWriter(tmp_path, contract, provenance={"inputs": ["x"]}, part=Part(1, 2))
 
 
+def test_a_part_of_other_settings_is_refused_at_once(
+    tmp_path: Path, fill: Fill, contract: InputContract, make_row: MakeRow
+) -> None:
+    writer = StoreWriter(
+        tmp_path, contract, part=Part(2, 3)
+    )  # begun before there is anything to compare with
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, range(9), stop=5, part=Part(1, 3))  # has shards, but no manifest yet
+    with pytest.raises(FormatError, match=r"inputs: \['x'\] there, None here"):
+        StoreWriter(tmp_path, contract, part=Part(3, 3))
+    with pytest.raises(FormatError, match="other inputs or settings"), writer:
+        writer.add("a", [make_row("a")])
+    fill(tmp_path, range(9), part=Part(1, 3))
+    with pytest.raises(FormatError, match="other inputs or settings"):
+        StoreWriter(tmp_path, contract, part=Part(3, 3))
+    assert not list(tmp_path.glob("*00002-of-00003*"))
+    assert not list(tmp_path.glob(".part-*"))
+
+
+def test_one_part_has_one_writer_at_a_time(
+    tmp_path: Path, contract: InputContract, make_row: MakeRow
+) -> None:
+    with StoreWriter(tmp_path, contract, part=Part(1, 2)) as writer:
+        with pytest.raises(
+            FormatError, match=rf"another run is writing part 1/2 of .*: process {os.getpid()} on"
+        ) as caught:
+            StoreWriter(tmp_path, contract, part=Part(1, 2))
+        assert "wait for it" in (caught.value.hint or "")
+        with StoreWriter(tmp_path, contract, part=Part(2, 2)) as other:
+            other.add("b", [make_row("b")])
+        writer.add("a", [make_row("a")])
+    assert StoreWriter(tmp_path, contract, part=Part(1, 2)).complete
+    assert len(open_store(tmp_path)) == 2
+
+
+def test_what_a_killed_run_was_writing_is_cleared_away(tmp_path: Path, fill: Fill) -> None:
+    for left in (".part-00001-of-00001.lock", f".{Part().shard_name(0)}.0123.tmp", ".manifest.json.4567.tmp"):
+        (tmp_path / left).write_text("x")
+    fill(tmp_path, range(9))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_a_folder_of_other_things_is_not_written_into(tmp_path: Path, contract: InputContract) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FormatError, match=r"something other than a store: thesis\.tex") as caught:
