@@ -214,6 +214,25 @@ def test_strict_stops_at_the_first_bad_file(cohort: Path, tmp_path: Path) -> Non
     assert "--strict" in (caught.value.hint or "")
 
 
+def test_strict_hears_of_what_an_earlier_run_left_out(cohort: Path, tmp_path: Path) -> None:
+    prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1)
+    with pytest.raises(FormatError, match=r"cohort/empty\.csv"):
+        prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, strict=True)
+
+
+def test_a_part_of_rejections_alone_is_done_but_no_success(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        write(tmp_path / "in" / f"{name}.npz")
+    for name in ("b", "d"):
+        (tmp_path / "in" / f"{name}.csv").touch()
+    files = list_files([tmp_path / "in"])
+    for _ in range(2):
+        with pytest.raises(FormatError, match="none of 2 files of part 2/2 could be prepared"):
+            prepare_store(files, tmp_path / "out", ECG, workers=1, part=Part(2, 2))
+    prepare_store(files, tmp_path / "out", ECG, workers=1, part=Part(1, 2))
+    assert len(open_store(tmp_path / "out")) == 2
+
+
 def test_a_store_of_nothing_is_refused(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("x")

@@ -100,6 +100,36 @@ def test_the_others_end_while_one_is_slow_and_the_store_is_the_same(folder: Path
     assert contents[0] == contents[1]
 
 
+@pytest.mark.parametrize(
+    ("guard", "says"),
+    [
+        ("if True:", "cannot start: it ended with code 1"),
+        ('if __name__ == "__mp_main__":\n    import nothing\nelse:', "cannot start: it ended with code 1"),
+    ],
+)
+def test_workers_that_cannot_start_end_the_run_and_blame_no_file(
+    folder: Path, tmp_path: Path, guard: str, says: str
+) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace('if __name__ == "__main__":', guard))
+    command = [sys.executable, str(script), str(folder), str(tmp_path / "out"), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "PhysiolectError: a worker process " + says in done.stderr
+    assert not done.stdout  # no file ended, and none was lost
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_worker_that_ends_of_itself_ends_the_run(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace("os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"))
+    command = [sys.executable, str(script), str(folder), str(tmp_path / "out"), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "ended with code 3, though nobody killed it" in done.stderr
+    assert "in/deadly" in done.stderr
+
+
 def test_a_worker_needs_no_torch(folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom physiolect.contract import PRESETS\n"

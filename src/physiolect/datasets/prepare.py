@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from physiolect.datasets.manifest import Manifest, Part
+from physiolect.datasets.manifest import Manifest, Part, Rejection
 from physiolect.datasets.outcomes import Silent, Watcher, in_order
 from physiolect.datasets.recipe import File, Recipe
 from physiolect.datasets.workers import Here, Processes, Workers, processors
@@ -61,50 +61,33 @@ def prepare_store(
         What this part of the store holds.
 
     Raises:
-        FormatError: nothing could be prepared, or `strict` and something could not, or `out` holds something else,
-            or two files have one name.
-        PhysiolectError: worker processes die one after another, or the cluster cannot be worked with.
+        FormatError: nothing could be prepared, or `strict` and something could not, now or by an earlier run, or
+            `out` holds something else or is being written, or two files have one name.
+        PhysiolectError: workers cannot start or die one after another, or the cluster cannot be worked with.
     """
-    part = part or Part()
+    part, watcher = part or Part(), watcher or Silent()
     _refuse_shared_names(files)
-    provenance = {
-        "inputs": sorted(inputs),
-        "files": len(files),
-        "files_sha256": _digest(files),
-        **recipe.provenance(),
-        **(about or {}),
-    }
+    made_from = {"inputs": sorted(inputs), "files": len(files), "files_sha256": _digest(files)}
+    made_from |= {**recipe.provenance(), **(about or {})}
     with StoreWriter(
-        out, recipe.contract, provenance=provenance, part=part, shard_bytes=shard_bytes
+        out, recipe.contract, provenance=made_from, part=part, shard_bytes=shard_bytes
     ) as writer:
-        if writer.complete:
-            return writer.finish()
-        share = files[part.number - 1 :: part.count]
-        mine = [file for file in share if file.name not in writer.finished]
-        watcher = watcher or Silent()
-        watcher.begin(len(share) - len(mine), len(share))
-        with closing(_workers(recipe, min(workers or processors(), len(mine)), scheduler)) as crew:
-            for file, prepared in zip(mine, in_order(mine, crew, watcher), strict=True):
-                if strict and prepared.rejected:
-                    raise FormatError(
-                        str(prepared.rejected[0]), hint="mend the file, leave it out, or drop --strict"
-                    )
-                writer.add(
-                    file.name,  # not the worker's copy of it, which would be kept too
-                    prepared.rows,
-                    prepared.rejected,
-                    remarks=prepared.remarks,
-                    dropped=prepared.dropped,
-                    taken=prepared.taken,
-                    left_out=prepared.left_out,
-                )
-        if part.count == 1 and not writer.n_rows:
-            raise FormatError(
-                f"none of {len(files)} files could be prepared",
-                hint="the reasons stand above; is it the right --contract, --channel or --fs? --derive-limb and "
-                "--zero-missing make up for leads that are missing",
-            )
-        return writer.finish()
+        if strict:
+            _refuse(writer.rejected)  # by earlier runs, which were not strict
+        if not writer.complete:
+            share = files[part.number - 1 :: part.count]
+            mine = [file for file in share if file.name not in writer.finished]
+            watcher.begin(len(share) - len(mine), len(share))
+            with closing(_workers(recipe, min(workers or processors(), len(mine)), scheduler)) as crew:
+                _write(writer, mine, crew, watcher, strict=strict)
+            if part.count == 1 and not writer.n_rows:
+                raise _nothing(len(files), "files")
+        manifest = writer.finish()
+    if (
+        manifest.files and not manifest.shards
+    ):  # the part counts as done, or the other parts would be lost too
+        raise _nothing(manifest.files, f"files of part {part}")
+    return manifest
 
 
 def list_files(inputs: Iterable[str | os.PathLike[str]]) -> list[File]:
@@ -198,6 +181,37 @@ def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str
                     yield recording, value
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
+
+
+def _write(
+    writer: StoreWriter, files: Sequence[File], crew: Workers, watcher: Watcher, *, strict: bool
+) -> None:
+    """Add what each file gives, in the order of the files."""
+    for file, prepared in zip(files, in_order(files, crew, watcher), strict=True):
+        if strict:
+            _refuse(prepared.rejected)
+        writer.add(
+            file.name,  # not the worker's copy of it, which would be kept too
+            prepared.rows,
+            prepared.rejected,
+            remarks=prepared.remarks,
+            dropped=prepared.dropped,
+            taken=prepared.taken,
+            left_out=prepared.left_out,
+        )
+
+
+def _refuse(rejected: Sequence[Rejection]) -> None:
+    if rejected:
+        raise FormatError(str(rejected[0]), hint="mend the file, leave it out, or drop --strict")
+
+
+def _nothing(count: int, files: str) -> FormatError:
+    return FormatError(
+        f"none of {count} {files} could be prepared",
+        hint="the reasons stand above; is it the right --contract, --channel or --fs? --derive-limb and "
+        "--zero-missing make up for leads that are missing",
+    )
 
 
 def _listed(path: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -143,6 +143,11 @@ class StoreWriter:
     def n_rows(self) -> int:
         """Rows added so far, by earlier runs too."""
         return sum(shard.rows for shard in self._shards) + len(self._pending)
+
+    @property
+    def rejected(self) -> Sequence[Rejection]:
+        """What was left out so far, by earlier runs too."""
+        return self._manifest.rejected if self._manifest else [*self._rejected, *self._pending_rejected]
 
     def finish(self) -> Manifest:
         """Close the last shard, write the manifest and return it; leaving the context does so too."""
