@@ -159,6 +159,35 @@ def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> N
     assert "has none of I, II" in nothing.rejected[0].reason
 
 
+def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(tmp_path: Path) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", channels=("I", "II", "V1", "V2")))
+    recording.signal[[0, 2]] = 0  # I, of which no other lead may be made, and V1
+    file = File("a", tmp_path / "a.npz", given=lambda: recording)
+    four = replace(PLAIN, channels=("I", "II", "III", "V1", "V2"))
+    assert "V1" in prepare_file(file, Recipe(four, derive_limb=True)).rejected[0].reason
+    prepared = prepare_file(file, Recipe(four, derive_limb=True, zero_missing=True))
+    assert np.flatnonzero(prepared.rows[0].recording().signal.any(axis=1)).tolist() == [1, 4]
+    assert [str(remark) for remark in prepared.remarks] == ["a: zeros throughout, as if missing: I, V1"]
+    refused = prepare_file(file, Recipe(four, zero_missing=True, refuse=("flat",)))
+    assert not refused.rows
+    assert "zeros throughout" in refused.rejected[0].reason
+    recording.signal[:] = 0
+    assert "every lead" in prepare_file(file, Recipe(four, zero_missing=True)).rejected[0].reason
+
+
+def test_no_lead_is_told_as_left_out_where_the_contract_takes_all_of_them(tmp_path: Path) -> None:
+    names = ("I", "II", "III", "AVR", "AVL", "AVF", *LEADS[6:])
+    file = File("a", write(tmp_path / "a.npz", channels=names))
+    for contract in (PLAIN, replace(PLAIN, channels=LEADS)):
+        for settings in ({}, {"zero_missing": True}, {"derive_limb": True}):
+            prepared = prepare_file(file, Recipe(contract, **settings))
+            assert prepared.rows
+            assert not prepared.left_out
+    one = replace(PLAIN, channels=("aVR",))
+    (left,) = {tuple(prepare_file(file, Recipe(one, zero_missing=True)).left_out)}
+    assert left == tuple(name for name in names if name != "AVR")
+
+
 def test_the_ecg_byte_contract_cleans_what_it_takes(data: Path) -> None:
     path = data / "cinc" / "cinc2021" / "E07500.hea"
     contract = PRESETS["ecg-byte"]

@@ -70,7 +70,7 @@ class Config:
     derive_limb: bool = False
     """Compute limb leads that are missing (III, aVR, aVL, aVF) out of I and II."""
     zero_missing: bool = False
-    """Put zeros in the place of leads that are missing, instead of leaving the recording out."""
+    """Put zeros in the place of leads that are missing, or zeros already, instead of leaving the recording out."""
     refuse: tuple[RemarkKind, ...] = ()
     """Leave out recordings of which this is remarked, instead of only telling."""
     workers: int = 0
@@ -314,7 +314,7 @@ def summary(manifest: Manifest, out: str) -> str:
         lost = manifest.dropped / manifest.header.contract.fs
         lines.append(f"{lost:.4g} s at the ends of recordings filled no segment and were dropped")
     if manifest.remarks:
-        counts = Counter(remark.kind for remark in manifest.remarks)
+        counts = Counter(kind for _, kind in {(remark.source, remark.kind) for remark in manifest.remarks})
         told = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts))
         lines.append(f"quality, in recordings: {told}; the remarks are in {where}")
     if manifest.rejected:

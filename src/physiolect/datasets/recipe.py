@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from physiolect.contract import (
     ANY_CHANNEL,
     InputContract,
@@ -27,7 +29,7 @@ from physiolect.datasets.public import Entry, Read
 from physiolect.datasets.rows import Row
 from physiolect.errors import ContractError, FormatError, PhysiolectError
 from physiolect.formats import read_recordings
-from physiolect.recording import Modality, Recording
+from physiolect.recording import Modality, Recording, canonical_channel
 from physiolect.signals import segments
 from physiolect.signals.quality import RemarkKind
 
@@ -176,9 +178,10 @@ class _Work:
             return
         # the one channel that is asked for is the only one that was read
         taken = self._give_rows(recording, None if self.recipe.channel is None else 0)
-        if taken:
-            self.taken.update(taken)
-            self.left_out.update(name for name in recording.channels if name not in taken)
+        self.taken.update(taken)
+        if taken and len(self.recipe.contract.channels) == 1:
+            names = {canonical_channel(name) for name in taken}
+            self.left_out.update(name for name in recording.channels if canonical_channel(name) not in names)
 
     def _give_rows(self, recording: Recording, channel: int | None) -> tuple[str, ...]:
         """Add a recording's stretches between long gaps as rows; return the channels where there were any.
@@ -188,7 +191,10 @@ class _Work:
             channel: The one channel to take, by number; None leaves it to the contract.
         """
         contract, source, before = self.recipe.contract, recording.source, len(self.rows)
+        remarks: list[Remark] = []
         try:
+            if self.recipe.zero_missing:
+                recording = _without_zeros(recording, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording)
             # A gap in a channel that nobody asked for must not cut the others.
@@ -196,7 +202,7 @@ class _Work:
         except ContractError as error:
             self.rejected.append(Rejection(source, str(error)))
             return ()
-        remarks = quality_remarks(recording)
+        remarks += quality_remarks(recording)
         self.remarks += remarks
         refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
         if refused:
@@ -266,6 +272,21 @@ class _Work:
         ]
         self.dropped += adapted.n_samples % length
         return rows
+
+
+def _without_zeros(recording: Recording, remarks: list[Remark]) -> Recording:
+    """Return a recording without leads that are zeros throughout, which are missing leads by another name."""
+    alive = np.flatnonzero(recording.signal.any(axis=1)).tolist()
+    dead = [name for row, name in enumerate(recording.channels) if row not in alive]
+    if not alive:
+        raise ContractError(
+            "every lead of the recording is zeros throughout", hint="is the file whole, and its gain above 0?"
+        )
+    if dead:
+        remarks.append(
+            Remark(recording.source, "flat", f"zeros throughout, as if missing: {', '.join(dead)}")
+        )
+    return recording.select(alive) if dead else recording
 
 
 def _prepare_members(file: File, recipe: Recipe) -> Prepared:
