@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -304,6 +305,21 @@ def test_files_of_one_name_keep_apart(tmp_path: Path, monkeypatch: pytest.Monkey
         write(Path(folder) / "x.csv")
     assert [file.name for file in list_files(["b/x.csv", "a/x.csv", "a/x.csv"])] == ["a/x.csv", "b/x.csv"]
     assert [file.name for file in list_files(["b/x.csv"])] == ["x.csv"]
+
+
+def test_what_is_kept_of_a_file_that_waits_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def many(folder: Path) -> list[Path]:
+        return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)]
+
+    monkeypatch.setattr("physiolect.datasets.prepare.list_recordings", many)
+    tracemalloc.start()
+    try:
+        files = list_files([tmp_path / "in"])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(files) == 5000
+    assert kept / len(files) < 250 + 2 * len(str(files[0].path))
 
 
 def test_links_are_not_followed_away_from_their_neighbours(tmp_path: Path) -> None:

@@ -105,10 +105,16 @@ def list_files(inputs: Iterable[str | os.PathLike[str]]) -> list[File]:
     named: dict[str, tuple[str, str, str]] = {}  # where links lead -> short name, path as given, place
     for given in map(Path, inputs):
         home = Path(os.path.abspath(given))
-        for path in _listed(given):
+        paths = _listed(given)[::-1]
+        while paths:  # a path takes more memory than all that is kept of it: it goes as soon as it is read
+            path = paths.pop()
             place = Path(os.path.abspath(path))
             inside = place.relative_to(home.parent) if place.is_relative_to(home) else place.name
-            named.setdefault(os.path.realpath(place), (_text(inside), _text(path), str(place)))
+            text = str(place)
+            as_given, real = (
+                each if each != text else text for each in (_text(path), os.path.realpath(text))
+            )
+            named.setdefault(real, (_text(inside), as_given, text))
     clash = len({short for short, _, _ in named.values()}) < len(named)
     files = [File(as_given if clash else short, place) for short, as_given, place in named.values()]
     return sorted(files, key=lambda file: file.name)

@@ -23,6 +23,7 @@ from physiolect.contract import (
     select_channels,
     split_at_gaps,
 )
+from physiolect.contract.channels import rows_of
 from physiolect.datasets.manifest import Rejection
 from physiolect.datasets.marks import marks_within
 from physiolect.datasets.public import Entry, Read
@@ -194,7 +195,7 @@ class _Work:
         remarks: list[Remark] = []
         try:
             if self.recipe.zero_missing:
-                recording = _without_zeros(recording, remarks)
+                recording = _without_zeros(recording, contract, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording)
             # A gap in a channel that nobody asked for must not cut the others.
@@ -274,19 +275,24 @@ class _Work:
         return rows
 
 
-def _without_zeros(recording: Recording, remarks: list[Remark]) -> Recording:
-    """Return a recording without leads that are zeros throughout, which are missing leads by another name."""
+def _without_zeros(recording: Recording, contract: InputContract, remarks: list[Remark]) -> Recording:
+    """Return a recording without leads that are zeros throughout, which are missing leads by another name.
+
+    `remarks` receives which of the contract's leads they are.
+    """
     alive = np.flatnonzero(recording.signal.any(axis=1)).tolist()
-    dead = [name for row, name in enumerate(recording.channels) if row not in alive]
+    if len(alive) == len(recording.channels):
+        return recording
     if not alive:
         raise ContractError(
             "every lead of the recording is zeros throughout", hint="is the file whole, and its gain above 0?"
         )
-    if dead:
+    rows = [rows_of(recording, lead) for lead in contract.channels]
+    if dead := [recording.channels[found[0]] for found in rows if found and found[0] not in alive]:
         remarks.append(
             Remark(recording.source, "flat", f"zeros throughout, as if missing: {', '.join(dead)}")
         )
-    return recording.select(alive) if dead else recording
+    return recording.select(alive)
 
 
 def _prepare_members(file: File, recipe: Recipe) -> Prepared:
