@@ -127,6 +127,8 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
 ) -> None:
     for k in range(3, 60):
         os.link(folder / f"r{k % 3}.npz", folder / f"r{k}.npz")
+    last = folder / "z.csv"
+    os.mkfifo(last)  # whoever opens it waits for ever, so that the work cannot end before it is stopped
     command = [sys.executable, "-m", "physiolect", "prepare", str(folder)]
     command += ["--out", str(tmp_path / "out"), "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -141,8 +143,10 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
     assert process.returncode == code, told
     assert "run the same command again to go on" in told
     assert "Traceback" not in told
+    last.unlink()
+    write_recording(read_recording(folder / "r0.npz"), last)
     assert main([*command[3:-1], "1"]) == 0
-    assert len(open_store(tmp_path / "out")) == 60
+    assert len(open_store(tmp_path / "out")) == 61
 
 
 def test_segments_labels_and_quality_are_told(

@@ -142,6 +142,14 @@ def test_an_interrupted_store_ends_as_an_uninterrupted_one(
     assert [r.source for r in open_store(folder).rejected] == ["file 0", "file 3", "file 6"]
 
 
+def test_many_short_rows_fill_a_shard_too(
+    make_store: MakeStore, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physiolect.datasets.writer.SHARD_ROWS", 3)
+    store = make_store([make_row(name) for name in "abcdefg"])
+    assert [shard.rows for shard in store.manifests[0].shards] == [3, 3, 1]
+
+
 def test_finished_shards_are_not_written_again(tmp_path: Path, fill: Fill) -> None:
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path, range(9), stop=5)

@@ -32,6 +32,8 @@ from physiolect.errors import FormatError
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed by the file whose samples bring it to this size."""
+SHARD_ROWS = 16_384
+"""Or by the one that brings it to so many rows: what is kept beside a short row's samples is larger than these."""
 
 
 class StoreWriter:
@@ -131,7 +133,7 @@ class StoreWriter:
         for row in rows:
             self._pending.append(row)
             self._pending_bytes += row.samples.nbytes
-        if self._pending_bytes >= self._shard_bytes:
+        if self._pending_bytes >= self._shard_bytes or len(self._pending) >= SHARD_ROWS:
             self._close_shard()
 
     @property
