@@ -42,7 +42,7 @@ def prepare_store(
 ) -> Manifest:
     """Prepare files into a store, going on from where an earlier run of the same arguments stopped.
 
-    The same files and recipe give the same bytes, whoever works and however often the work was interrupted.
+    The same files and recipe give the same bytes, whoever works and however often that is interrupted.
 
     Args:
         files: All files of all parts.
@@ -67,19 +67,16 @@ def prepare_store(
     """
     part, watcher = part or Part(), watcher or Silent()
     _refuse_shared_names(files)
-    made_from = {"inputs": sorted(inputs), "files": len(files), "files_sha256": _digest(files)}
-    made_from |= {**recipe.provenance(), **(about or {})}
-    with StoreWriter(
-        out, recipe.contract, provenance=made_from, part=part, shard_bytes=shard_bytes
-    ) as writer:
+    listed = {"inputs": sorted(inputs), "files": len(files), "files_sha256": _digest(files)}
+    facts = {**listed, **recipe.provenance(), **(about or {})}
+    with StoreWriter(out, recipe.contract, provenance=facts, part=part, shard_bytes=shard_bytes) as writer:
         if strict:
             _refuse(writer.rejected)  # by earlier runs, which were not strict
         if not writer.complete:
             share = files[part.number - 1 :: part.count]
             mine = [file for file in share if file.name not in writer.finished]
-            watcher.begin(len(share) - len(mine), len(share))
-            with closing(_workers(recipe, min(workers or processors(), len(mine)), scheduler)) as crew:
-                _write(writer, mine, crew, watcher, strict=strict)
+            crew = _workers(recipe, min(workers or processors(), len(mine)), scheduler)
+            _write(writer, mine, crew, watcher, strict=strict)
             if part.count == 1 and not writer.n_rows:
                 raise _nothing(len(files), "files")
         manifest = writer.finish()
@@ -192,19 +189,22 @@ def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str
 def _write(
     writer: StoreWriter, files: Sequence[File], crew: Workers, watcher: Watcher, *, strict: bool
 ) -> None:
-    """Add what each file gives, in the order of the files."""
-    for file, prepared in zip(files, in_order(files, crew, watcher), strict=True):
-        if strict:
-            _refuse(prepared.rejected)
-        writer.add(
-            file.name,  # not the worker's copy of it, which would be kept too
-            prepared.rows,
-            prepared.rejected,
-            remarks=prepared.remarks,
-            dropped=prepared.dropped,
-            taken=prepared.taken,
-            left_out=prepared.left_out,
-        )
+    """Add what each file gives, in the order of the files, and send the workers home."""
+    finished = len(writer.finished)
+    watcher.begin(finished, finished + len(files))
+    with closing(crew):
+        for file, prepared in zip(files, in_order(files, crew, watcher), strict=True):
+            if strict:
+                _refuse(prepared.rejected)
+            writer.add(
+                file.name,  # not the worker's copy of it, which would be kept too
+                prepared.rows,
+                prepared.rejected,
+                remarks=prepared.remarks,
+                dropped=prepared.dropped,
+                taken=prepared.taken,
+                left_out=prepared.left_out,
+            )
 
 
 def _refuse(rejected: Sequence[Rejection]) -> None:
