@@ -67,7 +67,7 @@ def prepare_store(
     """
     part, watcher = part or Part(), watcher or Silent()
     _refuse_shared_names(files)
-    listed = {"inputs": sorted(inputs), "files": len(files), "files_sha256": _digest(files)}
+    listed = {"inputs": sorted(set(inputs)), "files": len(files), "files_sha256": _digest(files)}
     facts = {**listed, **recipe.provenance(), **(about or {})}
     with StoreWriter(out, recipe.contract, provenance=facts, part=part, shard_bytes=shard_bytes) as writer:
         if strict:
