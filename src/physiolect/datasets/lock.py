@@ -35,13 +35,17 @@ class Lock:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             self.holds = _locked(self._file)
         if self.holds is False:
-            holder = os.pread(self._file, 200, 0).decode(errors="replace") or "a process that has just begun"
+            holder = os.read(self._file, 200).decode(errors="replace") or "a process that has just begun"
             os.close(self._file)
             raise FormatError(
                 f"another run is writing {what}: {holder}",
                 hint="wait for it, or end it and run the same command again: finished shards are kept",
             )
-        os.pwrite(self._file, f"process {os.getpid()} on {socket.gethostname()}".ljust(80).encode(), 0)
+        os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}".ljust(80).encode())
+        if self.holds is None:
+            os.close(self._file)
+            path.unlink(missing_ok=True)
+            self._file = None
 
     def release(self) -> None:
         """Let go of it; nothing happens where that was done before."""
