@@ -232,7 +232,8 @@ def own_recordings(
     variable: str | None = None,
 ) -> tuple[Cohort, list[str]]:
     """Return up to 40 windows of each of a user's recordings, and why any was left out."""
-    from physiolect.datasets.prepare import Recipe, list_files, prepare_file
+    from physiolect.datasets.prepare import list_files
+    from physiolect.datasets.recipe import Recipe, prepare_file
 
     pieces, trouble = [], []
     for file in list_files(inputs):

@@ -32,6 +32,8 @@ RECORDS = 600
 """Made records that differ; where more are wanted, their names do."""
 FEW, MANY = 500, 4000
 """Records whose memory is compared."""
+TINY = (5_000, 20_000, 100_000)
+"""The same for records so short that what is kept of each counts; 5,000 fill no shard, which ends at 16,384."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def write_records(folder: Path, n: int) -> None:
 
 def many(records: Path, folder: Path, n: int) -> Path:
     """Fill a folder with n records that are other names of those there are."""
-    stems = sorted({path.stem for path in records.iterdir()})
+    stems = sorted(path.stem for path in records.glob("*.hea"))
     for k in range(n):
         there = folder / f"{k // len(stems):03}"
         there.mkdir(parents=True, exist_ok=True)
@@ -139,6 +141,22 @@ def memory(records: Path, scratch: Path) -> str:
     return f"\nMost memory that a worker and the process that writes held: {', '.join(told)}."
 
 
+def growth(scratch: Path) -> str:
+    """Say how much the process that writes held for more and more records of two seconds."""
+    (scratch / "tiny").mkdir()
+    for k in range(500):
+        signal = np.random.default_rng(k).standard_normal((1, 200))
+        write_recording(Recording(signal, 100.0, ("II",), unit="mV"), scratch / "tiny" / f"{k:03}.hea")
+    held = {}
+    for n in TINY:
+        folder = many(scratch / "tiny", scratch / f"tiny {n}", n)
+        held[n] = prepare(Work("", [str(folder)], ["--channel", "II"]), scratch / "memory", 2).writing
+        shutil.rmtree(folder)
+    each = (held[TINY[2]] - held[TINY[1]]) / (TINY[2] - TINY[1])
+    told = ", ".join(f"{most / 1e6:.0f} MB for {n}" for n, most in held.items())
+    return f"The process that writes held {told} records of 2 s: {each:.0f} bytes for each beyond {TINY[1]}."
+
+
 def main() -> None:
     """Print one markdown table and what is said of memory; `--turn WORDS` is one turn instead."""
     if sys.argv[1:2] == ["--turn"]:
@@ -146,9 +164,14 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--growth", action="store_true", help="measure the memory of many tiny records alone")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
+        if options.growth:
+            print(growth(scratch))
+            return
         records = scratch / "records"
         write_records(records, RECORDS)
         lead = ["--channel", "II"]

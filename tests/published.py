@@ -11,6 +11,9 @@ import numpy as np
 from physiolect.formats import write_recording
 from physiolect.recording import LEADS, Recording
 
+PTBXL_LEADS = ("I", "II", "III", "AVR", "AVL", "AVF", *LEADS[6:])
+"""The twelve leads as PTB-XL spells them."""
+
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write a CSV with the columns of the first row."""
@@ -61,7 +64,7 @@ def ptbxl(folder: Path, *, rates: Sequence[int] = (100, 500)) -> Path:
         )
         for rate, name in ((100, lr), (500, hr)):
             if rate in rates:
-                write_ecg(folder / name, fs=rate)
+                write_ecg(folder / name, fs=rate, leads=PTBXL_LEADS)
     write_table(folder / "ptbxl_database.csv", rows)
     classes = {"NORM": ("NORM", "NORM"), "IMI": ("MI", "IMI"), "ASMI": ("MI", "AMI"), "AMI": ("MI", "AMI")}
     classes |= {"LAFB": ("CD", "LAFB/LPFB"), "SR": ("", "")}

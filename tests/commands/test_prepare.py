@@ -127,6 +127,8 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
 ) -> None:
     for k in range(3, 60):
         os.link(folder / f"r{k % 3}.npz", folder / f"r{k}.npz")
+    last = folder / "z.csv"
+    os.mkfifo(last)  # whoever opens it waits for ever, so that the work cannot end before it is stopped
     command = [sys.executable, "-m", "physiolect", "prepare", str(folder)]
     command += ["--out", str(tmp_path / "out"), "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -141,8 +143,10 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
     assert process.returncode == code, told
     assert "run the same command again to go on" in told
     assert "Traceback" not in told
+    last.unlink()
+    write_recording(read_recording(folder / "r0.npz"), last)
     assert main([*command[3:-1], "1"]) == 0
-    assert len(open_store(tmp_path / "out")) == 60
+    assert len(open_store(tmp_path / "out")) == 61
 
 
 def test_segments_labels_and_quality_are_told(
@@ -228,9 +232,66 @@ def test_what_is_wrong_with_a_dataset_is_told_before_work(published: ModuleType,
     assert "did you mean 'mitbih'?" in problems(dataset="mitbi")
     assert "is not laid out as PTB-XL (it should hold ptbxl_database.csv" in problems(dataset="ptbxl")
     assert "split of mitbih is 'chazal'" in problems(dataset="mitbih", split="chazal")
-    assert "label set of mitbih" in problems(dataset="mitbih", label_set="superclass")
+    assert "mitbih has no labels of whole recordings" in problems(dataset="mitbih", label_set="aami_beats")
+    assert "come with the rows, as marks" in problems(dataset="mitbih", label_set="aami_beats")
     assert "--split needs a --dataset" in problems(split="de-chazal")
     assert "leave --patients and --labels out" in problems(dataset="mitbih", patients=__file__)
+
+
+def test_the_settings_that_a_dataset_takes_by_default_may_be_spelt_out(
+    published: ModuleType, tmp_path: Path
+) -> None:
+    words = ["prepare", str(published.ptbxl(tmp_path / "ptbxl")), "--dataset", "ptbxl", "--workers", "1"]
+    words += ["--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    provenance = open_store(tmp_path / "out").manifests[0].header.provenance
+    assert (provenance["label_set"], provenance["published_split"]) == ("superclass", "folds")
+    assert main([*words, "--label-set", "superclass", "--split", "folds"]) == 0
+    assert main([*words, "--split", "none"]) == 1
+
+
+def test_a_dataset_in_two_folders_gives_each_recording_once_and_refuses_two_of_a_name(
+    published: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = str(published.mitbih(tmp_path / "one", records=("100", "101")))
+    two = str(published.mitbih(tmp_path / "two", records=("102",)))
+    (tmp_path / "link").symlink_to(one)
+    words = ["--dataset", "mitbih", "--channel", "0", "--workers", "1"]
+    inputs = [one, two, one, str(tmp_path / "link")]
+    assert main(["prepare", *inputs, "--out", str(tmp_path / "out"), *words]) == 0
+    assert open_store(tmp_path / "out").sources == ["mitbih/100", "mitbih/101", "mitbih/102"]
+    published.mitbih(tmp_path / "two", records=("101",))
+    assert main(["prepare", one, two, "--out", str(tmp_path / "again"), *words]) == 1
+    told = capsys.readouterr().err
+    assert "would both be 'mitbih/101' in the store" in told
+    assert "hint: " in told
+    assert not (tmp_path / "again").exists()
+
+
+def test_files_of_many_recordings_are_named_by_their_place_in_the_dataset(
+    published: ModuleType, tmp_path: Path
+) -> None:
+    folder = published.code15(tmp_path / "code15")
+    (files, _) = Config([str(folder), str(folder)], "out", dataset="code15", contract="ecg-byte").files()
+    assert [file.name.partition("[")[0] for file in files] == [
+        "code15/exams_part0.hdf5",
+        "code15/exams_part1.hdf5",
+    ]
+
+
+def test_patients_that_are_nobodys_here_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "patients.csv").write_text("recording,patient\nR7,ann\n")
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
+    words += ["--patients", str(tmp_path / "patients.csv")]
+    assert main(words) == 2
+    assert "the patients name 1 recordings, but none of the 4 files" in capsys.readouterr().err
+    (tmp_path / "patients.csv").write_text("recording,patient\nr1,ann\nR7,bob\n")
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "patients for 1 of 4 files" in told
+    assert "not used of the patients: R7" in told
 
 
 def test_leads_that_one_lead_leaves_out_are_told_also_by_a_run_that_goes_on(

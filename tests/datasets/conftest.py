@@ -10,7 +10,7 @@ import pytest
 
 from physiolect.contract import InputContract
 from physiolect.datasets import Row, Store, StoreWriter, open_store
-from physiolect.recording import Recording
+from physiolect.recording import Annotations, Recording
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,8 @@ def _row(
 ) -> Row:
     rng = np.random.default_rng(list(source.encode()))
     signal = rng.standard_normal((len(channels), length)).astype(np.float32)
-    recording = Recording(signal, 100.0, tuple(channels), unit="mV", modality="ecg")
+    marks = Annotations(np.array([0, 7]), ("+", "V"), ("(N", source))
+    recording = Recording(signal, 100.0, tuple(channels), unit="mV", modality="ecg", annotations=marks)
     return Row.from_recording(recording, source=source, patient=patient, start=1.5, split=split)
 
 

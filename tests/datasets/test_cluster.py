@@ -107,11 +107,38 @@ def test_the_command_goes_by_the_scheduler_too(
     assert len(open_store(tmp_path / "out", verify=True)) == N
 
 
-def test_a_worker_that_does_not_see_the_recordings_ends_the_work(tmp_path: Path, cluster: Any) -> None:
+def test_a_worker_that_does_not_see_the_recordings_ends_the_work(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = Path.exists  # patched for this process, not for the workers
+    monkeypatch.setattr(Path, "exists", lambda path: path.name == "x.npz" or exists(path))
     files = [File("x", tmp_path / "nowhere" / "x.npz")]
     with pytest.raises(PhysiolectError, match="a worker does not see") as caught:
         prepare_store(files, tmp_path / "out", ECG, scheduler=cluster.scheduler_address)
     assert "same path" in (caught.value.hint or "")
+
+
+def test_a_link_that_leads_nowhere_is_one_rejection_as_without_a_cluster(
+    folder: Path, tmp_path: Path, cluster: Any
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "gone.npz").symlink_to(tmp_path / "nowhere.npz")
+    (tmp_path / "in" / "there.npz").symlink_to(folder / "r000.npz")
+    files = list_files([tmp_path / "in"])
+    prepare_store(files, tmp_path / "out", ECG, scheduler=cluster.scheduler_address)
+    prepare_store(files, tmp_path / "alone", ECG, workers=1)
+    assert open_store(tmp_path / "out").rejected[0].source == "in/gone.npz"
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+def test_a_scheduler_without_workers_is_told(tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
+        crew = cluster_module.Cluster(ECG, empty.scheduler_address)
+        with pytest.warns(UserWarning, match="has no workers: the work waits for one"):
+            assert crew.slots
+        crew.close()
 
 
 def test_a_worker_of_another_version_ends_the_work(

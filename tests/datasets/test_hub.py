@@ -24,6 +24,7 @@ print(json.dumps({
     "files": [file["filename"] for file in whole.cache_files],
     "signal": row["signal"].reshape(int(row["n_channels"]), -1).tolist(),
     "scale": row["scale"].tolist(),
+    "marks": [whole[3]["annotation_" + name] for name in ("sample", "symbol", "note")],
     "mapped": whole.data.nbytes > 100 * datasets.arrow_dataset.pa.total_allocated_bytes(),
 }))
 """
@@ -48,6 +49,7 @@ def test_from_file_opens_all_shards_and_writes_no_cache(
     assert told["files"] == shards
     assert told["signal"] == store.samples(3).tolist()
     assert told["scale"] == store.scale(3).tolist()
+    assert told["marks"] == [[0, 7], ["+", "V"], ["(N", "d"]]
     assert told["mapped"]
     assert [path for path in home.rglob("*") if path.is_file()] == []
     assert {path: path.stat().st_mtime_ns for path in store.path.iterdir()} == before

@@ -8,7 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from physiolect.contract import PRESETS
 from physiolect.datasets.mitbih import AAMI, DS1, DS2, MITBIH, PACED, RECORDS, aami_beats
+from physiolect.datasets.recipe import File, Recipe, prepare_file
 from physiolect.formats import read_recording
 from physiolect.recording import Annotations
 
@@ -64,3 +66,12 @@ def test_beats_of_both_sides_are_as_many_as_published(data: Path) -> None:
         counts[name] = {cls: symbols.count(cls) for cls in "NSVFQ"}
     assert sum(counts["DS1"].values()) + sum(counts["DS2"].values()) == 100_733
     assert counts["DS2"] == {"N": 44_259, "S": 1_837, "V": 3_221, "F": 388, "Q": 7}
+
+
+def test_beats_and_rhythms_come_into_a_store(data: Path) -> None:
+    recipe = Recipe(PRESETS["heartgpt-ecg"], segment=1000)
+    rows = prepare_file(File("202", data / "mitdb" / "202.hea"), recipe).rows
+    assert {row.annotations.note[0] for row in rows} == {"(N", "(AFIB", "(AFL"}  # each knows its rhythm
+    beats = sum(len(aami_beats(row.annotations)) for row in rows)
+    whole = read_recording(data / "mitdb" / "202").annotations
+    assert beats == len(aami_beats(whole.window(0, 3600 * len(rows))))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,11 +19,11 @@ import pytest
 from physiolect.contract import PRESETS
 from physiolect.datasets import Part, open_store
 from physiolect.datasets.outcomes import Watcher
-from physiolect.datasets.prepare import list_files, prepare_store, read_patients
-from physiolect.datasets.recipe import Prepared, Recipe
-from physiolect.errors import FormatError
+from physiolect.datasets.prepare import known_files, list_files, prepare_store, read_patients
+from physiolect.datasets.recipe import File, Prepared, Recipe
+from physiolect.errors import ConfigError, FormatError
 from physiolect.formats import write_recording
-from physiolect.recording import Recording
+from physiolect.recording import Annotations, Recording
 
 ECG = Recipe(PRESETS["heartgpt-ecg"])
 
@@ -30,7 +33,8 @@ def write(path: Path, *, seconds: float = 4, fs: float = 200, channels: Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(list(path.stem.encode()))
     signal = rng.standard_normal((len(channels), round(seconds * fs))).cumsum(axis=1)
-    write_recording(Recording(signal, fs, tuple(channels), unit="mV"), path)
+    marks = Annotations(np.array([10, 300]), ("+", "N"), ("(AFIB", ""))
+    write_recording(Recording(signal, fs, tuple(channels), unit="mV", annotations=marks), path)
     return path
 
 
@@ -95,6 +99,8 @@ def test_a_folder_becomes_a_store(cohort: Path, tmp_path: Path) -> None:
     assert store.sources[0] == "cohort/ward 0/r00.npz"
     assert [rejection.source for rejection in store.rejected] == ["cohort/empty.csv", "cohort/noise.npy"]
     assert all(rejection.reason for rejection in store.rejected)
+    assert list(store.row(1).annotations) == [(5, "+", "(AFIB"), (150, "N", "")]
+    assert list(store.recording(1).annotations) == list(store.annotations(1))
     original = write(tmp_path / "again" / "r00.npz")
     from physiolect.contract import adapt
     from physiolect.formats import read_recording
@@ -162,6 +168,39 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     wait_until(lambda: group_is_gone(killed.pid))  # its workers too
 
 
+WAITS = """
+import sys
+from physiolect.contract import PRESETS
+from physiolect.datasets.prepare import *
+
+if __name__ == "__main__":
+    prepare_store(list_files([sys.argv[1]]), sys.argv[2], Recipe(PRESETS["heartgpt-ecg"]), workers=2)
+"""
+
+
+def test_of_two_runs_at_once_one_is_refused_and_a_killed_one_is_none(cohort: Path, tmp_path: Path) -> None:
+    out, script = tmp_path / "out", tmp_path / "waits.py"
+    script.write_text(WAITS)
+    os.mkfifo(cohort / "pipe.csv")  # whoever opens it waits
+    files = list_files([cohort])
+    first = subprocess.Popen([sys.executable, script, cohort, out], start_new_session=True)
+    try:
+        wait_until(lambda: (out / ".part-00001-of-00001.lock").exists() or first.poll() is not None)
+        wait_until(lambda: (out / ".part-00001-of-00001.lock").stat().st_size > 0)
+        with pytest.raises(
+            FormatError, match=f"another run is writing part 1/1 of .*: process {first.pid} on"
+        ):
+            prepare_store(files, out, ECG, workers=1)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)  # its workers too: one may wait at the pipe
+        first.wait()
+    (cohort / "pipe.csv").unlink()
+    write(cohort / "pipe.csv")
+    prepare_store(files, out, ECG, workers=1)
+    prepare_store(files, tmp_path / "whole", ECG, workers=1)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_parts_make_up_the_whole(cohort: Path, tmp_path: Path) -> None:
     files = list_files([cohort])
     for number in (2, 1, 3):
@@ -174,6 +213,25 @@ def test_strict_stops_at_the_first_bad_file(cohort: Path, tmp_path: Path) -> Non
     with pytest.raises(FormatError, match=r"cohort/empty\.csv") as caught:
         prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, strict=True)
     assert "--strict" in (caught.value.hint or "")
+
+
+def test_strict_hears_of_what_an_earlier_run_left_out(cohort: Path, tmp_path: Path) -> None:
+    prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1)
+    with pytest.raises(FormatError, match=r"cohort/empty\.csv"):
+        prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, strict=True)
+
+
+def test_a_part_of_rejections_alone_is_done_but_no_success(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        write(tmp_path / "in" / f"{name}.npz")
+    for name in ("b", "d"):
+        (tmp_path / "in" / f"{name}.csv").touch()
+    files = list_files([tmp_path / "in"])
+    for _ in range(2):
+        with pytest.raises(FormatError, match="none of 2 files of part 2/2 could be prepared"):
+            prepare_store(files, tmp_path / "out", ECG, workers=1, part=Part(2, 2))
+    prepare_store(files, tmp_path / "out", ECG, workers=1, part=Part(1, 2))
+    assert len(open_store(tmp_path / "out")) == 2
 
 
 def test_a_store_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -249,6 +307,21 @@ def test_files_of_one_name_keep_apart(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [file.name for file in list_files(["b/x.csv"])] == ["x.csv"]
 
 
+def test_what_is_kept_of_a_file_that_waits_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def many(folder: Path) -> list[Path]:
+        return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)]
+
+    monkeypatch.setattr("physiolect.datasets.prepare.list_recordings", many)
+    tracemalloc.start()
+    try:
+        files = list_files([tmp_path / "in"])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(files) == 5000
+    assert kept / len(files) < 250 + 2 * len(str(files[0].path))
+
+
 def test_links_are_not_followed_away_from_their_neighbours(tmp_path: Path) -> None:
     """As in a DataLad folder, where each file is a link to one of another name."""
     record = write(tmp_path / "record" / "r.hea")
@@ -268,11 +341,39 @@ def test_a_missing_input_is_refused(tmp_path: Path) -> None:
 def test_patients_go_by_any_ending_of_a_name(cohort: Path, tmp_path: Path) -> None:
     table = tmp_path / "patients.csv"
     table.write_text("recording,patient\nr00,ann\nward 1/r01.csv, bob\ncohort/ward 0/r02,cem\nr99,dee\n")
-    files = list_files([cohort], read_patients(table))
+    files, notes = known_files(list_files([cohort]), read_patients(table))
+    assert notes == ["patients for 3 of 14 files", "not used of the patients: r99"]
     known = {Path(file.name).stem: file.patient for file in files if file.patient}
     assert known == {"r00": "ann", "r01": "bob", "r02": "cem"}
     prepare_store(files, tmp_path / "out", ECG, workers=1)
     assert open_store(tmp_path / "out").patients.count(None) == 9
+
+
+def test_a_table_that_means_nothing_here_or_one_line_of_it_two_files_is_refused(cohort: Path) -> None:
+    files = list_files([cohort])
+    with pytest.raises(
+        ConfigError, match=r"the patients name 1 recordings, but none of the 14 files"
+    ) as caught:
+        known_files(files, {"R00": "ann"})
+    assert "cohort/empty.csv" in (caught.value.hint or "")
+    write(cohort / "ward 1" / "r00.npz")
+    two = r"recording 'r00' of the labels could be cohort/ward 0/r00\.npz or cohort/ward 1/r00\.npz"
+    with pytest.raises(ConfigError, match=two) as caught:
+        known_files(list_files([cohort]), labels={"r00": ("MI",)})
+    assert "more of the path" in (caught.value.hint or "")
+    known, notes = known_files(list_files([cohort]), {"ward 0/r00": "ann", **dict.fromkeys("abcde", "bob")})
+    assert [file.name for file in known if file.patient] == ["cohort/ward 0/r00.npz"]
+    assert notes[1] == "not used of the patients: a, b, c and 2 more"
+
+
+def test_two_files_of_one_name_are_refused_before_any_work(tmp_path: Path) -> None:
+    files = [File("x", write(tmp_path / folder / "x.npz")) for folder in ("a", "b")]
+    with pytest.raises(
+        FormatError, match=r"a/x\.npz and .*b/x\.npz would both be 'x' in the store"
+    ) as caught:
+        prepare_store(files, tmp_path / "out", ECG, workers=1)
+    assert "stores of their own" in (caught.value.hint or "")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 from physiolect.contract import PRESETS, InputContract, adapt, arrange_leads
 from physiolect.datasets import open_store
 from physiolect.datasets.outcomes import Watcher
-from physiolect.datasets.prepare import list_files, prepare_store, read_labels
+from physiolect.datasets.prepare import known_files, list_files, prepare_store, read_labels
 from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
 from physiolect.errors import FormatError
 from physiolect.formats import read_recording, write_recording
-from physiolect.recording import LEADS, Recording
+from physiolect.recording import LEADS, Annotations, Recording
 
 PLAIN = InputContract(
     fs=250.0, min_samples=100, max_samples=2500, modality="ecg", channels=("II", "V1"), unit="mV"
@@ -61,7 +61,8 @@ def test_labels_and_remarks_and_what_was_dropped_are_in_the_store(tmp_path: Path
     spoilt.signal[spoilt.index("V1"), 100:900] = 0.2
     write_recording(spoilt, folder / "b.npz")
     (tmp_path / "labels.csv").write_text("recording,label\na,NORM\nin/b.npz,MI\nb,AFIB\na,SR\na,NORM\n")
-    files = list_files([folder], labels=read_labels(tmp_path / "labels.csv"))
+    files, notes = known_files(list_files([folder]), labels=read_labels(tmp_path / "labels.csv"))
+    assert notes == ["labels for 2 of 3 files", "not used of the labels: b"]
     recipe = Recipe(PLAIN, segment=500)
     for out, shard_bytes in (("one", 1), ("two", 2**26)):  # a shard a file, and one for all
         manifest = prepare_store(files, tmp_path / out, recipe, workers=1, shard_bytes=shard_bytes)
@@ -104,6 +105,37 @@ def test_remarks_survive_an_interruption(tmp_path: Path) -> None:
     assert (len(manifest.remarks), manifest.dropped) == (4, 1200)
 
 
+def test_marks_come_along_at_the_new_rate_in_every_segment_and_past_a_gap(tmp_path: Path) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", seconds=10.5))
+    beats = np.arange(100, 5250, 400)
+    sample = np.sort([0, 2150, *beats])
+    symbol = tuple("+" if at in (0, 2150) else "N" for at in sample)
+    note = tuple({0: "(N", 2150: "(AFIB"}.get(int(at), "") for at in sample)
+    write_recording(replace(recording, annotations=Annotations(sample, symbol, note)), tmp_path / "a.hea")
+    (tmp_path / "a.npz").unlink()
+    file = File("a", tmp_path / "a.hea")
+    (whole,) = prepare_file(file, Recipe(PLAIN)).rows
+    assert list(whole.annotations) == [
+        (at // 2, *mark) for at, *mark in zip(sample, symbol, note, strict=True)
+    ]
+    pieces = prepare_file(file, Recipe(PLAIN, segment=500)).rows
+    rhythms = ["(N", "(N", "(N", "(AFIB", "(AFIB"]
+    for k, (piece, rhythm) in enumerate(zip(pieces, rhythms, strict=True)):
+        marks = list(piece.annotations)
+        assert marks[0] == (0, "+", rhythm)
+        assert [at for at, kind, _ in marks if kind == "N"] == [
+            at // 2 - 500 * k for at in beats if 500 * k <= at // 2 < 500 * (k + 1)
+        ]
+    assert list(pieces[2].annotations)[1:-1].count((75, "+", "(AFIB")) == 1  # 2150 at 500 Hz
+    recording = read_recording(tmp_path / "a.hea")
+    recording.signal[:, 2000:3001] = np.nan
+    given = File("a", tmp_path / "a.hea", given=lambda: recording)
+    before, after = prepare_file(given, Recipe(PLAIN)).rows
+    assert after.start == pytest.approx(3001 / 500)
+    assert list(before.annotations)[-1] == (850, "N", "")
+    assert list(after.annotations)[:2] == [(0, "+", "(AFIB"), (150, "N", "")]  # 3300 is 299 after 3001
+
+
 def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> None:
     file = File("a", write(tmp_path / "a.npz", channels=("II", "I", "V1", "V2")))
     twelve = replace(PLAIN, channels=LEADS)
@@ -125,6 +157,35 @@ def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> N
         File("b", write(tmp_path / "b.npz", channels=("x",))), Recipe(twelve, zero_missing=True)
     )
     assert "has none of I, II" in nothing.rejected[0].reason
+
+
+def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(tmp_path: Path) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", channels=("I", "II", "V1", "V2")))
+    recording.signal[[0, 2]] = 0  # I, of which no other lead may be made, and V1
+    file = File("a", tmp_path / "a.npz", given=lambda: recording)
+    four = replace(PLAIN, channels=("I", "II", "III", "V1", "V2"))
+    assert "V1" in prepare_file(file, Recipe(four, derive_limb=True)).rejected[0].reason
+    prepared = prepare_file(file, Recipe(four, derive_limb=True, zero_missing=True))
+    assert np.flatnonzero(prepared.rows[0].recording().signal.any(axis=1)).tolist() == [1, 4]
+    assert [str(remark) for remark in prepared.remarks] == ["a: zeros throughout, as if missing: I, V1"]
+    refused = prepare_file(file, Recipe(four, zero_missing=True, refuse=("flat",)))
+    assert not refused.rows
+    assert "zeros throughout" in refused.rejected[0].reason
+    recording.signal[:] = 0
+    assert "every lead" in prepare_file(file, Recipe(four, zero_missing=True)).rejected[0].reason
+
+
+def test_no_lead_is_told_as_left_out_where_the_contract_takes_all_of_them(tmp_path: Path) -> None:
+    names = ("I", "II", "III", "AVR", "AVL", "AVF", *LEADS[6:])
+    file = File("a", write(tmp_path / "a.npz", channels=names))
+    for contract in (PLAIN, replace(PLAIN, channels=LEADS)):
+        for settings in ({}, {"zero_missing": True}, {"derive_limb": True}):
+            prepared = prepare_file(file, Recipe(contract, **settings))
+            assert prepared.rows
+            assert not prepared.left_out
+    one = replace(PLAIN, channels=("aVR",))
+    (left,) = {tuple(prepare_file(file, Recipe(one, zero_missing=True)).left_out)}
+    assert left == tuple(name for name in names if name != "AVR")
 
 
 def test_the_ecg_byte_contract_cleans_what_it_takes(data: Path) -> None:

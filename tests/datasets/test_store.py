@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,14 @@ def test_an_interrupted_store_ends_as_an_uninterrupted_one(
     assert [r.source for r in open_store(folder).rejected] == ["file 0", "file 3", "file 6"]
 
 
+def test_many_short_rows_fill_a_shard_too(
+    make_store: MakeStore, make_row: MakeRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physiolect.datasets.writer.SHARD_ROWS", 3)
+    store = make_store([make_row(name) for name in "abcdefg"])
+    assert [shard.rows for shard in store.manifests[0].shards] == [3, 3, 1]
+
+
 def test_finished_shards_are_not_written_again(tmp_path: Path, fill: Fill) -> None:
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path, range(9), stop=5)
@@ -176,6 +185,48 @@ def test_a_store_is_not_continued_with_other_settings(
         StoreWriter(tmp_path, contract, provenance={"inputs": ["y"]})
     with pytest.raises(FormatError, match="begun in 1 parts, not 2"):
         StoreWriter(tmp_path, contract, provenance={"inputs": ["x"]}, part=Part(1, 2))
+
+
+def test_a_part_of_other_settings_is_refused_at_once(
+    tmp_path: Path, fill: Fill, contract: InputContract, make_row: MakeRow
+) -> None:
+    writer = StoreWriter(
+        tmp_path, contract, part=Part(2, 3)
+    )  # begun before there is anything to compare with
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, range(9), stop=5, part=Part(1, 3))  # has shards, but no manifest yet
+    with pytest.raises(FormatError, match=r"inputs: \['x'\] there, None here"):
+        StoreWriter(tmp_path, contract, part=Part(3, 3))
+    with pytest.raises(FormatError, match="other inputs or settings"), writer:
+        writer.add("a", [make_row("a")])
+    fill(tmp_path, range(9), part=Part(1, 3))
+    with pytest.raises(FormatError, match="other inputs or settings"):
+        StoreWriter(tmp_path, contract, part=Part(3, 3))
+    assert not list(tmp_path.glob("*00002-of-00003*"))
+    assert not list(tmp_path.glob(".part-*"))
+
+
+def test_one_part_has_one_writer_at_a_time(
+    tmp_path: Path, contract: InputContract, make_row: MakeRow
+) -> None:
+    with StoreWriter(tmp_path, contract, part=Part(1, 2)) as writer:
+        with pytest.raises(
+            FormatError, match=rf"another run is writing part 1/2 of .*: process {os.getpid()} on"
+        ) as caught:
+            StoreWriter(tmp_path, contract, part=Part(1, 2))
+        assert "wait for it" in (caught.value.hint or "")
+        with StoreWriter(tmp_path, contract, part=Part(2, 2)) as other:
+            other.add("b", [make_row("b")])
+        writer.add("a", [make_row("a")])
+    assert StoreWriter(tmp_path, contract, part=Part(1, 2)).complete
+    assert len(open_store(tmp_path)) == 2
+
+
+def test_what_a_killed_run_was_writing_is_cleared_away(tmp_path: Path, fill: Fill) -> None:
+    for left in (".part-00001-of-00001.lock", f".{Part().shard_name(0)}.0123.tmp", ".manifest.json.4567.tmp"):
+        (tmp_path / left).write_text("x")
+    fill(tmp_path, range(9))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_folder_of_other_things_is_not_written_into(tmp_path: Path, contract: InputContract) -> None:
@@ -237,6 +288,34 @@ def test_a_missing_and_a_truncated_shard_are_refused(make_store: MakeStore, make
     shard.unlink()
     with pytest.raises(FormatError, match="has 0 bytes"):
         open_store(store.path)
+
+
+def test_rows_whose_columns_contradict_one_another_are_refused(
+    make_store: MakeStore, make_row: MakeRow
+) -> None:
+    import pyarrow as pa
+
+    store = make_store([make_row("a")])
+    path = store.path / store.manifests[0].shards[0].name
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        table = stream.read_all()
+    manifest = store.path / "manifest.json"
+    for name, values in (("annotation_note", [["one of two"]]), ("units", [["mV", "mV"]])):
+        field = table.schema.field(name)
+        spoilt = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, spoilt.schema) as stream:
+            stream.write_table(spoilt)
+        content = json.loads(manifest.read_text())
+        content["shards"][0]["bytes"] = path.stat().st_size
+        manifest.write_text(json.dumps(content))
+        with pytest.raises(FormatError, match="do not fit its samples, channels or marks"):
+            open_store(store.path)
+
+
+def test_a_row_of_parts_that_contradict_one_another_is_refused_when_it_is_made(make_row: MakeRow) -> None:
+    with pytest.raises(FormatError, match="a row of 1 channels has 1 scales, 1 offsets, 2 names") as caught:
+        replace(make_row("a"), channels=("I", "II"))
+    assert caught.value.hint
 
 
 def test_verify_finds_one_altered_byte(make_store: MakeStore, make_row: MakeRow) -> None:

@@ -22,10 +22,12 @@ from physiolect.datasets.outcomes import Watcher
 from physiolect.datasets.prepare import list_files, prepare_store
 
 read = recipe.read_recordings
+others = Path(sys.argv[2]).with_suffix(".others")  # appears when all the others have ended
 
 def strange(path, **keywords):
-    if path.stem == "slow":
-        time.sleep(2)
+    if path.stem == "slow" and sys.argv[3] == "2":  # by itself alone it comes first
+        while not others.exists():
+            time.sleep(0.02)
     once = path.with_suffix(".once")
     if path.stem == "deadly" or (path.stem == "deadly once" and not once.exists()):
         once.touch()
@@ -35,14 +37,17 @@ def strange(path, **keywords):
 recipe.read_recordings = strange  # in the workers too: a spawned process runs its parent's file
 
 class Tell(Watcher):
+    left = int(sys.argv[4])
     def ended(self, outcome):
-        print("ended", outcome.file.name, round(time.monotonic() - start, 2), flush=True)
+        self.left -= 1
+        if self.left == 1:
+            others.touch()
+        print("ended", outcome.file.name, flush=True)
     def lost(self, note):
         print("lost", note, flush=True)
 
 if __name__ == "__main__":
-    folder, out, workers = sys.argv[1:]
-    start = time.monotonic()
+    folder, out, workers, _ = sys.argv[1:]
     prepare_store(list_files([folder]), out, recipe.Recipe(PRESETS["heartgpt-ecg"]), workers=int(workers),
                   shard_bytes=2000, watcher=Tell())
 """
@@ -63,7 +68,8 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, out: Path, workers: int) -> list[str]:
     script = folder.parent / "run.py"
     script.write_text(RUN)
-    command = [sys.executable, str(script), str(folder), str(out), str(workers)]
+    count = len(list(folder.rglob("*.npz")))
+    command = [sys.executable, str(script), str(folder), str(out), str(workers), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert not done.stderr
     return done.stdout.splitlines()
@@ -98,6 +104,36 @@ def test_the_others_end_while_one_is_slow_and_the_store_is_the_same(folder: Path
         {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in ("one", "two")
     ]
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("guard", "says"),
+    [
+        ("if True:", "cannot start: it ended with code 1"),
+        ('if __name__ == "__mp_main__":\n    import nothing\nelse:', "cannot start: it ended with code 1"),
+    ],
+)
+def test_workers_that_cannot_start_end_the_run_and_blame_no_file(
+    folder: Path, tmp_path: Path, guard: str, says: str
+) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace('if __name__ == "__main__":', guard))
+    command = [sys.executable, str(script), str(folder), str(tmp_path / "out"), "2", "11"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "PhysiolectError: a worker process " + says in done.stderr
+    assert not done.stdout  # no file ended, and none was lost
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_worker_that_ends_of_itself_ends_the_run(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace("os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"))
+    command = [sys.executable, str(script), str(folder), str(tmp_path / "out"), "2", "11"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "ended with code 3, though nobody killed it" in done.stderr
+    assert "in/deadly" in done.stderr
 
 
 def test_a_worker_needs_no_torch(folder: Path) -> None:

@@ -63,14 +63,14 @@ class Config:
     """Public dataset that the folders hold as it is published, which brings its patients, labels and split."""
     label_set: str | None = None
     """Which labels of the dataset, where it has several: superclass, subclass or scp of ptbxl, say."""
-    split: str | None = None
+    split: str = ""  # not None, which is how the command line reads the word "none"
     """Which published split of the dataset, where it has to be named: de-chazal of mitbih, say; or none."""
     segment: int | None = None
     """Samples, at the contract's rate, of the segments that recordings are cut into; what is left over is dropped."""
     derive_limb: bool = False
     """Compute limb leads that are missing (III, aVR, aVL, aVF) out of I and II."""
     zero_missing: bool = False
-    """Put zeros in the place of leads that are missing, instead of leaving the recording out."""
+    """Put zeros in the place of leads that are missing, or zeros already, instead of leaving the recording out."""
     refuse: tuple[RemarkKind, ...] = ()
     """Leave out recordings of which this is remarked, instead of only telling."""
     workers: int = 0
@@ -87,7 +87,8 @@ class Config:
         from physiolect.datasets.prepare import list_files
 
         found = []
-        given = self.inputs if self.dataset is None else []
+        # a folder is gone through once, when its recordings are wanted
+        given = [path for path in self.inputs if self.dataset is None and not Path(path).is_dir()]
         checks: list[Callable[[], object]] = [partial(list_files, [path]) for path in given]
         for check in (*checks, self.input_contract, self.part):
             try:
@@ -122,7 +123,7 @@ class Config:
     def _dataset_problems(self) -> list[str]:
         if self.dataset is None:
             named = {"--label-set": self.label_set, "--split": self.split}
-            return [f"{option} needs a --dataset" for option, value in named.items() if value is not None]
+            return [f"{option} needs a --dataset" for option, value in named.items() if value]
         from physiolect.datasets.catalogue import DATASETS
 
         found = []
@@ -130,8 +131,14 @@ class Config:
             found.append("--dataset brings patients and labels of its own: leave --patients and --labels out")
         try:
             check_option("--dataset", self.dataset, DATASETS)
+            dataset = DATASETS[self.dataset]
+            if self.label_set and not dataset.labels:
+                raise ConfigError(
+                    f"--label-set is '{self.label_set}', but {dataset.name} has no labels of whole recordings",
+                    hint="leave it out: beats and rhythms come with the rows, as marks",
+                )
             for folder in self.inputs:
-                DATASETS[self.dataset].check(Path(folder), self.label_set, self.split)
+                dataset.check(Path(folder), self.label_set, self.split or None)
         except PhysiolectError as error:
             found.append(f"{error} ({error.hint})")
         return found
@@ -196,28 +203,27 @@ class Config:
     def files(self) -> tuple[list[File], list[str]]:
         """Return the files to prepare, and remarks on what was found."""
         from physiolect.datasets.catalogue import DATASETS, recognise
-        from physiolect.datasets.prepare import list_files, read_labels, read_patients
+        from physiolect.datasets.prepare import known_files, list_files, read_labels, read_patients
 
         if self.dataset is None:
-            patients = read_patients(self.patients) if self.patients else {}
-            files = list_files(self.inputs, patients, read_labels(self.labels) if self.labels else {})
+            files, told = known_files(
+                list_files(self.inputs),
+                read_patients(self.patients) if self.patients else None,
+                read_labels(self.labels) if self.labels else None,
+            )
             known = {name for name in map(recognise, self.inputs) if name}
             notes = [f"--dataset {name} would bring its patients, labels and split" for name in sorted(known)]
-            if self.labels:
-                notes.append(f"labels for {sum(bool(file.labels) for file in files)} of {len(files)} files")
-            return files, notes
+            return files, notes + told
         from physiolect.datasets.public_files import public_files
 
         dataset, fs = DATASETS[self.dataset], self.input_contract().fs
-        found = [
-            public_files(dataset, folder, labels=self.label_set, split=self.split, fs=fs)
-            for folder in self.inputs
-        ]
-        missing = sum(count for _, count in found)
+        files, missing = public_files(
+            dataset, *self.inputs, labels=self.label_set, split=self.split or None, fs=fs
+        )
         notes = [f"{dataset.title} ({dataset.licence}); cite: {dataset.citation}"]
         if missing:
             notes.append(f"{missing} of its recordings are listed, but not there")
-        return [file for files, _ in found for file in files], notes
+        return files, notes
 
     def about(self) -> dict[str, str | None]:
         """Return what the store is to tell of the dataset it was made from."""
@@ -227,7 +233,10 @@ class Config:
 
         dataset = DATASETS[self.dataset]
         facts = {"origin": dataset.origin, "licence": dataset.licence, "citation": dataset.citation}
-        return {"dataset": self.dataset, **facts, "label_set": self.label_set, "published_split": self.split}
+        # as they were settled: naming the default is the same as leaving it out
+        label_set = self.label_set or next(iter(dataset.labels), None)
+        split = None if self.split == "none" else self.split or dataset.split
+        return {"dataset": self.dataset, **facts, "label_set": label_set, "published_split": split}
 
     def part(self) -> Part:
         """Return the share of the work that is named.
@@ -251,8 +260,9 @@ def run(config: Config) -> int:
 
     from physiolect.datasets.prepare import prepare_store
 
-    files, notes = config.files()
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    with console.status("looking for recordings"):
+        files, notes = config.files()
     for note in notes:
         console.print(note)
     with _Progress(console) as progress:
@@ -304,7 +314,7 @@ def summary(manifest: Manifest, out: str) -> str:
         lost = manifest.dropped / manifest.header.contract.fs
         lines.append(f"{lost:.4g} s at the ends of recordings filled no segment and were dropped")
     if manifest.remarks:
-        counts = Counter(remark.kind for remark in manifest.remarks)
+        counts = Counter(kind for _, kind in {(remark.source, remark.kind) for remark in manifest.remarks})
         told = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts))
         lines.append(f"quality, in recordings: {told}; the remarks are in {where}")
     if manifest.rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -53,7 +54,14 @@ class Cluster:
     def slots(self) -> int:
         """Two a worker's thread, the second to begin with while the first one's outcome travels."""
         if time.monotonic() - self._counted >= _REFRESH:
-            self._slots = 2 * max(1, sum(self._asked().values()))
+            threads = sum(self._asked().values())
+            if not threads:
+                warnings.warn(
+                    f"the scheduler at {self._address} has no workers: the work waits for one (dask worker "
+                    f"{self._address})",
+                    stacklevel=2,
+                )
+            self._slots = 2 * max(1, threads)
             self._counted = time.monotonic()
         return self._slots
 
@@ -95,7 +103,7 @@ class Cluster:
     def _outcome(self, future: Any) -> Prepared | Lost:
         file, _ = self._given.pop(future.key)
         try:
-            outcome: Prepared = future.result()
+            outcome: Prepared | None = future.result()
         except self._killed:
             return Lost(file, "was killed, as often as the cluster allows", final=True)
         except CancelledError as error:
@@ -105,7 +113,16 @@ class Cluster:
                 f"a worker of {self._address} lacks what the work needs: {error}",
                 hint=f"install physiolect {__version__} and what it needs on every machine of the cluster",
             ) from error
-        return outcome
+        if outcome is not None:
+            return outcome
+        if file.path.exists():
+            raise PhysiolectError(
+                f"a worker does not see {file.path}",
+                hint="recordings must lie on a disk that every machine of the cluster sees under the same path",
+            )
+        return prepare_file(
+            file, self._recipe
+        )  # nobody sees it, which makes it one rejection as it would here
 
     def _gone(self) -> PhysiolectError:
         return PhysiolectError(
@@ -114,16 +131,11 @@ class Cluster:
         )
 
 
-def _prepare(file: File, recipe: Recipe, version: str) -> Prepared:
-    """Prepare a file on a worker, after seeing that the worker would do as the asking machine does."""
+def _prepare(file: File, recipe: Recipe, version: str) -> Prepared | None:
+    """Prepare a file on a worker that would do as the asking machine does; None where it does not see the file."""
     if version != __version__:
         raise PhysiolectError(
             f"a worker has physiolect {__version__}, and physiolect {version} asks it to work",
             hint="install the same version on every machine of the cluster",
         )
-    if not file.path.exists():
-        raise PhysiolectError(
-            f"a worker does not see {file.path}",
-            hint="recordings must lie on a disk that every machine of the cluster sees under the same path",
-        )
-    return prepare_file(file, recipe)
+    return prepare_file(file, recipe) if file.path.exists() else None

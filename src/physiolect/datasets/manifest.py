@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from physiolect.contract import InputContract, Remark
 from physiolect.errors import ConfigError, FormatError
 
 FORMAT = "physiolect-store"
-FORMAT_VERSION = 2  # 1 had no labels, splits, remarks or segments
+FORMAT_VERSION = 3  # 1 had no labels, splits, remarks or segments; 2 had no annotations
 
 ENCODING = (
     "int16; value = samples * scale + offset, with a scale and an offset for each channel of each row; "
@@ -65,6 +66,11 @@ class Part:
     def manifest_name(self) -> str:
         """File name of this part's manifest."""
         return "manifest.json" if self.count == 1 else f"manifest-{self.number:05}-of-{self.count:05}.json"
+
+    @property
+    def lock_name(self) -> str:
+        """File name of the lock that whoever writes this part holds."""
+        return f".part-{self.number:05}-of-{self.count:05}.lock"
 
 
 @dataclass(frozen=True)
@@ -164,9 +170,14 @@ class Manifest:
         """Write it into its folder in one step."""
         text = json.dumps(to_dict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         path = folder / self.part.manifest_name
-        temporary = folder / f".{path.name}.tmp"
+        temporary = temporary_name(path)
         temporary.write_text(text, encoding="utf-8")
         commit(temporary, path)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a name beside a file's, to write it under; no two runs have the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def commit(temporary: Path, path: Path) -> None:
@@ -264,13 +275,13 @@ def is_store(path: str | os.PathLike[str]) -> bool:
 
 def is_store_file(name: str) -> bool:
     """Return whether a store could have a file of this name."""
-    return bool(_SHARD.fullmatch(name) or _MANIFEST.fullmatch(name))
+    return part_of(name) is not None
 
 
-def parts_of(names: list[str]) -> set[int]:
-    """Return the counts of parts that a store's file names speak of."""
-    found = [_SHARD.fullmatch(name) or _MANIFEST.fullmatch(name) for name in names]
-    return {int(match.group(2) or 1) for match in found if match}
+def part_of(name: str) -> tuple[int, int] | None:
+    """Return the number and the count of parts that the name of a store's file tells; None where it is none."""
+    match = _SHARD.fullmatch(name) or _MANIFEST.fullmatch(name)
+    return (int(match[1] or 1), int(match[2] or 1)) if match else None
 
 
 def sha256_of(path: Path) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from physiolect.contract import (
     ANY_CHANNEL,
     InputContract,
@@ -21,12 +23,14 @@ from physiolect.contract import (
     select_channels,
     split_at_gaps,
 )
+from physiolect.contract.channels import rows_of
 from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.marks import marks_within
 from physiolect.datasets.public import Entry, Read
 from physiolect.datasets.rows import Row
 from physiolect.errors import ContractError, FormatError, PhysiolectError
 from physiolect.formats import read_recordings
-from physiolect.recording import Modality, Recording
+from physiolect.recording import Modality, Recording, canonical_channel
 from physiolect.signals import segments
 from physiolect.signals.quality import RemarkKind
 
@@ -75,13 +79,14 @@ class Recipe:
         return None if ANY_CHANNEL in self.contract.channels else self.contract.channels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
-    """One file to prepare."""
+    """One file to prepare; there may be a million of them, so that its path is kept as text."""
 
     name: str
     """What the store calls it: free of where on this machine it lies."""
-    path: Path
+    place: str | os.PathLike[str]
+    """Where it lies."""
     patient: str | None = None
     labels: tuple[str, ...] = ()
     """What the recording shows, for every row of it."""
@@ -93,6 +98,14 @@ class File:
     """Opens the file and gives what reads its members."""
     given: Callable[[], Recording] | None = None
     """Reads the one recording that is meant, where it is one of many in its file."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", os.fspath(self.place))
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
 
     def identity(self) -> list[str | list[str | None] | None]:
         """Return all that what is made of it depends on, but for its content and place, as plain values."""
@@ -166,9 +179,10 @@ class _Work:
             return
         # the one channel that is asked for is the only one that was read
         taken = self._give_rows(recording, None if self.recipe.channel is None else 0)
-        if taken:
-            self.taken.update(taken)
-            self.left_out.update(name for name in recording.channels if name not in taken)
+        self.taken.update(taken)
+        if taken and len(self.recipe.contract.channels) == 1:
+            names = {canonical_channel(name) for name in taken}
+            self.left_out.update(name for name in recording.channels if canonical_channel(name) not in names)
 
     def _give_rows(self, recording: Recording, channel: int | None) -> tuple[str, ...]:
         """Add a recording's stretches between long gaps as rows; return the channels where there were any.
@@ -178,7 +192,10 @@ class _Work:
             channel: The one channel to take, by number; None leaves it to the contract.
         """
         contract, source, before = self.recipe.contract, recording.source, len(self.rows)
+        remarks: list[Remark] = []
         try:
+            if self.recipe.zero_missing:
+                recording = _without_zeros(recording, contract, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording)
             # A gap in a channel that nobody asked for must not cut the others.
@@ -186,16 +203,19 @@ class _Work:
         except ContractError as error:
             self.rejected.append(Rejection(source, str(error)))
             return ()
-        remarks = quality_remarks(recording)
+        remarks += quality_remarks(recording)
         self.remarks += remarks
         refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
         if refused:
             self.rejected.append(Rejection(source, "; ".join(refused)))
             return ()
         stretches = split_at_gaps(recording, contract.max_gap)
-        for start, stretch in stretches:
+        spans = [(first := round(start * recording.fs), first + each.n_samples) for start, each in stretches]
+        marks = marks_within(recording.annotations, spans)
+        for (start, stretch), within in zip(stretches, marks, strict=True):
             try:
-                adapted, report = adapt(stretch, contract, None if channel is None else 0, window="all")
+                marked = replace(stretch, annotations=within)
+                adapted, report = adapt(marked, contract, None if channel is None else 0, window="all")
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
                 self.rows += self._cut(adapted, start + report.start)
@@ -244,12 +264,35 @@ class _Work:
                 f"{adapted.n_samples} samples at {adapted.fs:g} Hz fill no segment of {length}",
                 hint="give a shorter --segment",
             )
+        marks = marks_within(
+            adapted.annotations, [(k * length, (k + 1) * length) for k in range(len(pieces))]
+        )
         rows = [
-            as_row(replace(adapted, signal=piece), start=start + k * length / adapted.fs)
-            for k, piece in enumerate(pieces)
+            as_row(replace(adapted, signal=piece, annotations=mark), start=start + k * length / adapted.fs)
+            for k, (piece, mark) in enumerate(zip(pieces, marks, strict=True))
         ]
         self.dropped += adapted.n_samples % length
         return rows
+
+
+def _without_zeros(recording: Recording, contract: InputContract, remarks: list[Remark]) -> Recording:
+    """Return a recording without leads that are zeros throughout, which are missing leads by another name.
+
+    `remarks` receives which of the contract's leads they are.
+    """
+    alive = np.flatnonzero(recording.signal.any(axis=1)).tolist()
+    if len(alive) == len(recording.channels):
+        return recording
+    if not alive:
+        raise ContractError(
+            "every lead of the recording is zeros throughout", hint="is the file whole, and its gain above 0?"
+        )
+    rows = [rows_of(recording, lead) for lead in contract.channels]
+    if dead := [recording.channels[found[0]] for found in rows if found and found[0] not in alive]:
+        remarks.append(
+            Remark(recording.source, "flat", f"zeros throughout, as if missing: {', '.join(dead)}")
+        )
+    return recording.select(alive)
 
 
 def _prepare_members(file: File, recipe: Recipe) -> Prepared:

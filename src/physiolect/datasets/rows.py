@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.recording import Modality, Recording
+from physiolect.recording import Annotations, Modality, Recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +52,17 @@ class Row:
     """What the recording shows, as far as anybody said."""
     split: str | None = None
     """Which part of a published split the recording belongs to ("train", "fold 9", "DS2"); None where there is none."""
+    annotations: Annotations = field(default_factory=Annotations)
+    """Marks in the stretch, in samples from its start; the rhythm that holds at the start is marked at sample 0."""
+
+    def __post_init__(self) -> None:
+        count = len(self.samples)
+        if not count == len(self.scale) == len(self.offset) == len(self.channels) == len(self.units):
+            raise FormatError(
+                f"a row of {count} channels has {len(self.scale)} scales, {len(self.offset)} offsets, "
+                f"{len(self.channels)} names and {len(self.units)} units",
+                hint="give one of each a channel",
+            )
 
     @classmethod
     def from_recording(
@@ -83,6 +94,7 @@ class Row:
             patient=patient,
             labels=labels,
             split=split,
+            annotations=recording.annotations,
         )
 
     @property
@@ -103,6 +115,7 @@ class Row:
             channels=self.channels,
             unit=self.units,
             modality=self.modality,
+            annotations=self.annotations,
             source=self.source,
         )
 
@@ -151,6 +164,9 @@ def arrow_schema(metadata: dict[str, str]) -> pa.Schema:
             pa.field("patient", pa.string()),
             pa.field("labels", pa.list_(pa.string()), nullable=False),
             pa.field("split", pa.string()),
+            pa.field("annotation_sample", pa.list_(pa.int64()), nullable=False),
+            pa.field("annotation_symbol", pa.list_(pa.string()), nullable=False),
+            pa.field("annotation_note", pa.list_(pa.string()), nullable=False),
         ],
         metadata=metadata,
     )
@@ -177,6 +193,9 @@ def arrow_table(rows: Sequence[Row], metadata: dict[str, str]) -> pa.Table:
         [row.patient for row in rows],
         [row.labels for row in rows],
         [row.split for row in rows],
+        [row.annotations.sample for row in rows],
+        [row.annotations.symbol for row in rows],
+        [row.annotations.note for row in rows],
     ]
     arrays = [
         column if isinstance(column, pa.Array) else pa.array(column, field.type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,13 +25,16 @@ from physiolect.datasets.manifest import (
 )
 from physiolect.datasets.rows import Row, arrow_schema
 from physiolect.errors import FormatError
-from physiolect.recording import Recording
+from physiolect.recording import Annotations, Recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 Number = TypeVar("Number", np.int64, np.float64)
+
+_CHANNELS = ("scale", "offset", "channels", "units")
+_MARKS = ("annotation_sample", "annotation_symbol", "annotation_note")
 
 
 def open_store(path: str | os.PathLike[str], *, verify: bool = False) -> Store:
@@ -160,6 +163,10 @@ class Store:
         """Return the names of a row's channels."""
         return tuple(self._cell(row, "channels"))
 
+    def annotations(self, row: int) -> Annotations:
+        """Return the marks of a row, in samples from its start; the rhythm that holds there is marked at sample 0."""
+        return _annotations({name: self._cell(row, name) for name in _MARKS})
+
     def row(self, row: int) -> Row:
         """Return all a store knows of a row; its samples are not copied."""
         table, index = self._place(row)
@@ -177,6 +184,7 @@ class Store:
             patient=cells["patient"],
             labels=tuple(cells["labels"]),
             split=cells["split"],
+            annotations=_annotations(cells),
         )
 
     def recording(self, row: int) -> Recording:
@@ -263,6 +271,7 @@ def _checked(folder: Path, manifest: Manifest, shard: Shard, *, verify: bool) ->
     signal = _signal(table)
     bounds, n_channels = signal.offsets.to_numpy(), table["n_channels"].to_numpy()
     sizes = np.diff(bounds)
+    lengths = {name: np.diff(table[name].chunk(0).offsets.to_numpy()) for name in (*_CHANNELS, *_MARKS)}
     if (
         bounds[0] != 0
         or bounds[-1] != len(signal.values)
@@ -270,9 +279,16 @@ def _checked(folder: Path, manifest: Manifest, shard: Shard, *, verify: bool) ->
         or (n_channels < 1).any()
         or (sizes < 1).any()
         or (sizes % n_channels).any()
+        or any((lengths[name] != n_channels).any() for name in _CHANNELS)
+        or any((lengths[name] != lengths[_MARKS[0]]).any() for name in _MARKS)
     ):
-        raise _damaged(path, "its rows do not fit its samples")
+        raise _damaged(path, "its rows do not fit its samples, channels or marks")
     return table
+
+
+def _annotations(cells: Mapping[str, Any]) -> Annotations:
+    sample, symbol, note = (cells[name] for name in _MARKS)
+    return Annotations(np.array(sample, np.int64), tuple(symbol), tuple(note))
 
 
 def _signal(table: pa.Table) -> pa.LargeListArray:

@@ -14,6 +14,7 @@ from threading import current_thread, main_thread
 from typing import Protocol
 
 from physiolect.datasets.recipe import File, Prepared, Recipe, prepare_file
+from physiolect.errors import PhysiolectError
 
 _PATIENCE = 5.0
 """Seconds that a process has to end when it is asked to, before it is made to."""
@@ -102,12 +103,19 @@ class Processes:
         self._busy[worker.pipe] = worker
 
     def take(self, seconds: float) -> list[Prepared | Lost]:
-        """Return what has ended, waiting so many seconds at most for the first."""
+        """Return what has ended, waiting so many seconds at most for the first.
+
+        Raises:
+            PhysiolectError: a process cannot start, or ended of itself.
+        """
         outcomes: list[Prepared | Lost] = []
         for pipe in wait(list(self._busy), seconds):
             assert isinstance(pipe, Connection)
-            worker = self._busy.pop(pipe)
+            worker = self._busy[pipe]
             outcome = worker.outcome()
+            if outcome is None:
+                continue
+            del self._busy[pipe]
             if not isinstance(outcome, Lost):
                 self._idle.append(worker)
             outcomes.append(outcome)
@@ -131,6 +139,7 @@ class _Process:
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, recipe), daemon=True)
         self._file: File | None = None
+        self._ready = False
         with _undisturbed():
             self._process.start()
         theirs.close()  # so that theirs alone holds that end open
@@ -144,13 +153,30 @@ class _Process:
         with suppress(OSError):  # it is dead: reading will say so
             self.pipe.send(file)
 
-    def outcome(self) -> Prepared | Lost:
-        """Return what it sent, or that it died."""
+    def outcome(self) -> Prepared | Lost | None:
+        """Return what it made of its file, or that it was killed; None where it only says that it is ready.
+
+        Raises:
+            PhysiolectError: it ended before it was ready, or was not killed: then it is not the file's fault.
+        """
         assert self._file is not None
         try:
-            outcome: Prepared = self.pipe.recv()
+            outcome: Prepared | None = self.pipe.recv()
         except (EOFError, OSError):
-            return Lost(self._file, self.end())
+            how = self.end()
+            if not self._ready:
+                raise PhysiolectError(
+                    f"a worker process cannot start: it {how}",
+                    hint="what it said stands above; a script that prepares with several workers does so under "
+                    'if __name__ == "__main__":',
+                ) from None
+            if (self._process.exitcode or 0) >= 0:
+                raise PhysiolectError(
+                    f"the worker process that prepared {self._file.name} {how}, though nobody killed it",
+                    hint="what it said stands above; finished shards are kept, and --workers 1 may tell more",
+                ) from None
+            return Lost(self._file, how)
+        self._ready = True
         return outcome
 
     def ask_to_end(self) -> None:
@@ -170,9 +196,10 @@ class _Process:
 
 
 def _serve(pipe: Connection, recipe: Recipe) -> None:
-    """Prepare one file after another, until nobody is there to take them."""
+    """Say that all is ready, and prepare one file after another until nobody is there to take them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, OSError):
+        pipe.send(None)
         while True:
             pipe.send(prepare_file(pipe.recv(), recipe))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from physiolect.config import to_dict
 from physiolect.contract import InputContract, Remark
+from physiolect.datasets.lock import Lock
 from physiolect.datasets.manifest import (
     Header,
     Manifest,
@@ -20,10 +21,10 @@ from physiolect.datasets.manifest import (
     Shard,
     ShardHeader,
     commit,
-    is_store_file,
-    parts_of,
+    part_of,
     read_manifest,
     sha256_of,
+    temporary_name,
 )
 from physiolect.datasets.rows import Row, arrow_table
 from physiolect.datasets.store import read_shard
@@ -31,6 +32,8 @@ from physiolect.errors import FormatError
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed by the file whose samples bring it to this size."""
+SHARD_ROWS = 16_384
+"""Or by the one that brings it to so many rows: what is kept beside a short row's samples is larger than these."""
 
 
 class StoreWriter:
@@ -39,7 +42,7 @@ class StoreWriter:
     Files are added in order, each once. All rows of a file lie in one shard, a shard appears under its name only
     when it is whole, and it says itself which files it deals with: after an interruption a new writer of the same
     header finds them in `finished`, the caller leaves those out, and the store comes out as if nothing had
-    happened, byte for byte.
+    happened, byte for byte. From its making to its end a writer keeps others from its part.
 
     Args:
         path: Folder of the store; it is made, or empty, or holds an unfinished store of the same header.
@@ -49,7 +52,7 @@ class StoreWriter:
         shard_bytes: Size of samples at which a shard is closed.
 
     Raises:
-        FormatError: the folder holds something else, or a store of another header.
+        FormatError: the folder holds something else, a store of another header, or another run is writing this part.
     """
 
     def __init__(
@@ -76,7 +79,13 @@ class StoreWriter:
         self._n_files = 0
         self._manifest: Manifest | None = None
         self._clear()
-        self._take_up()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = Lock(self.path / self.part.lock_name, f"part {self.part} of {self.path}")
+        try:
+            self._take_up()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -84,8 +93,11 @@ class StoreWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.finish()
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._lock.release()
 
     def add(
         self,
@@ -121,7 +133,7 @@ class StoreWriter:
         for row in rows:
             self._pending.append(row)
             self._pending_bytes += row.samples.nbytes
-        if self._pending_bytes >= self._shard_bytes:
+        if self._pending_bytes >= self._shard_bytes or len(self._pending) >= SHARD_ROWS:
             self._close_shard()
 
     @property
@@ -134,12 +146,19 @@ class StoreWriter:
         """Rows added so far, by earlier runs too."""
         return sum(shard.rows for shard in self._shards) + len(self._pending)
 
+    @property
+    def rejected(self) -> Sequence[Rejection]:
+        """What was left out so far, by earlier runs too."""
+        return self._manifest.rejected if self._manifest else [*self._rejected, *self._pending_rejected]
+
     def finish(self) -> Manifest:
         """Close the last shard, write the manifest and return it; leaving the context does so too."""
         if self._manifest is not None:
             return self._manifest
         if self._pending:
             self._close_shard()
+        elif not self._shards:
+            self._agree()
         # what came after the last row has no shard to stand in, and stands in the manifest alone
         self._manifest = Manifest(
             self.header,
@@ -168,6 +187,8 @@ class StoreWriter:
     def _close_shard(self) -> None:
         import pyarrow as pa
 
+        if not self._shards:  # another part may have been begun since this one was
+            self._agree()
         path = self.path / self.part.shard_name(len(self._shards))
         about = ShardHeader(
             self.header,
@@ -182,7 +203,7 @@ class StoreWriter:
         )
         metadata = {"physiolect": json.dumps(to_dict(about), sort_keys=True, ensure_ascii=False)}
         table = arrow_table(self._pending, metadata)
-        temporary = path.with_name(f".{path.name}.tmp")
+        temporary = temporary_name(path)
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
             stream.write_table(table)
         commit(temporary, path)
@@ -201,21 +222,26 @@ class StoreWriter:
         self._n_files += len(about.files)
 
     def _take_up(self) -> None:
-        """Make the folder, or find what an earlier run finished in it."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Find what an earlier run finished, and clear away what it did not."""
         names = [name for name in os.listdir(self.path) if not name.startswith(".")]
-        foreign = sorted(name for name in names if not is_store_file(name))
+        foreign = sorted(name for name in names if part_of(name) is None)
         if foreign:
             raise FormatError(
                 f"{self.path} holds something other than a store: {', '.join(foreign[:3])}",
                 hint="name an empty or a new folder",
             )
-        other_counts = parts_of(names) - {self.part.count}
+        other_counts = {part[1] for part in map(part_of, names) if part} - {self.part.count}
         if other_counts:
             raise FormatError(
                 f"the store {self.path} was begun in {max(other_counts)} parts, not {self.part.count}",
                 hint="go on as it was begun, or name a new folder",
             )
+        self._agree()
+        if self._lock.holds:  # whoever began these is gone
+            own = self.part.shard_name(0).removesuffix("-00000.arrow")
+            for pattern in (f".{own}-*.tmp", f".{self.part.manifest_name}.*.tmp"):
+                for left in self.path.glob(pattern):
+                    left.unlink()
         if self.part.manifest_name in names:
             manifest = read_manifest(self.path / self.part.manifest_name)
             self._same(manifest.header)
@@ -229,6 +255,15 @@ class StoreWriter:
             self._same(about.header)
             self.finished.update(about.files)
             self._count(path, about, len(table), len(table["signal"].chunk(0).values))
+
+    def _agree(self) -> None:
+        """Make sure that another part, if one was begun, is of the same header; any speaks for the others."""
+        for name in sorted(os.listdir(self.path)):
+            part = part_of(name)
+            if part is not None and part[0] != self.part.number:
+                path = self.path / name
+                self._same((read_manifest(path) if path.suffix == ".json" else read_shard(path)[0]).header)
+                return
 
     def _same(self, found: Header) -> None:
         if found != self.header:

@@ -121,12 +121,7 @@ def recordings_in(
         )
     fs = want.rate(stated_fs, path)
     names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
-    for what, given in (("names", names), ("gives the units of", units)):
-        if given and len(given) != layout.n_channels:
-            raise FormatError(
-                f"{path} {what} {len(given)} channels, but holds {layout.n_channels}",
-                hint="name every channel once, with its unit where it is known",
-            )
+    _check_names(names, units, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
     for record in range(layout.n_records):
@@ -143,6 +138,15 @@ def recordings_in(
             # One dead record must not hide the thousands after it.
             allow_empty=layout.n_records > 1,
         )
+
+
+def _check_names(names: Sequence[str], units: Sequence[Unit], n_channels: int, path: Path) -> None:
+    for what, given in (("names", names), ("gives the units of", units)):
+        if given and len(given) != n_channels:
+            raise FormatError(
+                f"{path} {what} {len(given)} channels, but holds {n_channels}",
+                hint="name every channel once, with its unit where it is known",
+            )
 
 
 @dataclass(frozen=True)
