@@ -20,8 +20,12 @@ from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
 from physiolect.contract import PRESETS, InputContract, adapt
 from physiolect.datasets import open_store
+from physiolect.errors import ConfigError
 from physiolect.formats import read_recording, write_recording
-from physiolect.recording import Recording
+from physiolect.recording import LEADS, Recording
+from physiolect.signals import preprocess
+from physiolect.synthetic import ecg
+from physiolect.tokenizers import EcgByteTokenizer, save_tokenizer
 
 
 @pytest.fixture
@@ -175,6 +179,7 @@ def test_segments_labels_and_quality_are_told(
     ("words", "told"),
     [
         (["--segment", "0"], "--segment is 0"),
+        (["--segment", "100", "--contract", "ecg-byte"], "the contract takes 250 samples or more"),
         (["--every-channel", "--contract", "ecg-byte"], "needs a --contract of one channel"),
         (["--every-channel", "--channel", "II"], "name one of them"),
         (["--workers", "2", "--scheduler", "tcp://x:1"], "name one of them"),
@@ -219,7 +224,37 @@ def test_a_known_layout_is_pointed_out(
 ) -> None:
     folder = published.mitbih(tmp_path / "mitdb", records=("100", "101"))
     assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
-    assert "--dataset mitbih would bring its patients, labels and split" in capsys.readouterr().err
+    assert (
+        "this looks like mitbih: --dataset mitbih would take each recording once" in capsys.readouterr().err
+    )
+
+
+def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -> None:
+    tokenizer = EcgByteTokenizer(
+        percentiles=(-0.5, 0.5), channels=("V1", "II"), fs=200, preprocessing="modern"
+    )
+    save_tokenizer(tokenizer, tmp_path / "signal_tokenizer.json")
+    for given in (tmp_path, tmp_path / "signal_tokenizer.json"):
+        assert Config(["a"], "out", contract=str(given)).input_contract() == tokenizer.contract()
+    contract = replace(PRESETS["heartgpt-ppg"], max_gap=0.3)
+    (tmp_path / "run").mkdir()
+    dump(contract, tmp_path / "run" / "contract.yaml")
+    assert Config(["a"], "out", contract=str(tmp_path / "run")).input_contract() == contract
+    with pytest.raises(ConfigError, match="is no preset and holds no contract"):
+        Config(["a"], "out", contract=str(tmp_path / "nowhere")).input_contract()
+
+
+def test_files_that_name_neither_leads_nor_units_are_told(tmp_path: Path) -> None:
+    signal = ecg(seconds=10, fs=500, seed=3).signal
+    np.save(tmp_path / "bare.npy", signal)
+    words = ["prepare", str(tmp_path / "bare.npy"), "--fs", "500", "--contract", "ecg-byte", "--workers", "1"]
+    assert main([*words, "--out", str(tmp_path / "none")]) == 1
+    assert main([*words, "--out", str(tmp_path / "out"), "--unit", "mV", "--names", *LEADS]) == 0
+    store = open_store(tmp_path / "out")
+    assert store.channels(0) == LEADS
+    assert store.units == {"mV"}
+    wanted, _ = preprocess(signal, 500.0)
+    np.testing.assert_allclose(store.recording(0).signal, wanted, atol=2e-3)
 
 
 def test_what_is_wrong_with_a_dataset_is_told_before_work(published: ModuleType, tmp_path: Path) -> None:

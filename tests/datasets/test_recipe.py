@@ -149,6 +149,11 @@ def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> N
     recording = row.recording()
     assert recording.channels == LEADS
     assert np.flatnonzero(~recording.signal.any(axis=1)).tolist() == [8, 9, 10, 11]
+    prepared = prepare_file(file, Recipe(twelve, derive_limb=True, zero_missing=True))
+    assert [str(remark) for remark in prepared.remarks] == [
+        "a: III, aVR, aVL, aVF computed from I and II",
+        "a: zeros in place of V3, V4, V5, V6",
+    ]
     one, two, three = recording.signal[:3]
     np.testing.assert_allclose(three, two - one, atol=2e-3)
     (row,) = prepare_file(file, Recipe(twelve, zero_missing=True)).rows
@@ -167,7 +172,10 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
     assert "V1" in prepare_file(file, Recipe(four, derive_limb=True)).rejected[0].reason
     prepared = prepare_file(file, Recipe(four, derive_limb=True, zero_missing=True))
     assert np.flatnonzero(prepared.rows[0].recording().signal.any(axis=1)).tolist() == [1, 4]
-    assert [str(remark) for remark in prepared.remarks] == ["a: zeros throughout, as if missing: I, V1"]
+    assert [str(remark) for remark in prepared.remarks] == [
+        "a: zeros throughout, as if missing: I, V1",
+        "a: zeros in place of I, III, V1",
+    ]
     refused = prepare_file(file, Recipe(four, zero_missing=True, refuse=("flat",)))
     assert not refused.rows
     assert "zeros throughout" in refused.rejected[0].reason

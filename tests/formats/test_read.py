@@ -94,3 +94,25 @@ def test_wrong_paths_say_what_and_what_to_do(folder: Path) -> None:
         list_recordings(folder / "empty")
     with pytest.raises(FormatError, match="modality 'eeg' is unknown"):
         read_recording(folder / "a.csv", modality="eeg")  # type: ignore[arg-type]
+
+
+def test_what_a_file_does_not_say_may_be_told(tmp_path: Path, recording: Recording) -> None:
+    np.save(tmp_path / "bare.npy", recording.signal)
+    n = len(recording.channels)
+    names = tuple(f"V{k + 1}" for k in range(n))
+    bare = read_recording(tmp_path / "bare.npy", fs=250, unit="microvolts", names=names)
+    assert (bare.channels, bare.units, bare.modality) == (names, ("uV",) * n, "ecg")
+    assert read_recording(tmp_path / "bare.npy", fs=250, names=names, channels="V1").channels == ("V1",)
+    with pytest.raises(FormatError, match=f"names {n + 1} channels, but holds {n}"):
+        read_recording(tmp_path / "bare.npy", fs=250, names=(*names, "I"))
+    write_recording(recording, tmp_path / "said")
+    said = read_recording(tmp_path / "said", unit="nV", names=names)
+    assert (said.channels, said.units) == (recording.channels, recording.units)
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.pkl"
+    path.write_bytes(b"\x80\x04]\x94.")
+    with pytest.raises(FormatError, match="is a pickle") as caught:
+        read_recording(path)
+    assert "physiolect convert" in (caught.value.hint or "")

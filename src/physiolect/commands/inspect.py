@@ -47,6 +47,10 @@ class Config:
     """What a recording is, where its file does not tell."""
     variable: str | None = None
     """Which variable of a MAT or NPZ file is the signal."""
+    unit: str | None = None
+    """Unit of the channels of which a recording's file states none, such as mV."""
+    names: tuple[str, ...] = ()
+    """Names of all channels, in their order, of a recording whose file names none."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -93,7 +97,13 @@ def _facts(config: Config) -> Facts:
 
     return _recording(
         read_recording(
-            path, fs=config.fs, channels=config.channels, modality=config.modality, variable=config.variable
+            path,
+            fs=config.fs,
+            channels=config.channels,
+            modality=config.modality,
+            variable=config.variable,
+            unit=config.unit,
+            names=config.names,
         )
     )
 

@@ -44,7 +44,7 @@ class Config:
     out: str
     """Folder of the store; give an unfinished one again to go on with it."""
     contract: str = "heartgpt-ecg"
-    """What every row must be made to fit: a preset's name, or a YAML file of its settings."""
+    """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, or an ECG-Byte tokenizer's."""
     channel: str | None = None
     """The one channel to take: a name or alias, which the model will then ask for too, or a number from 0."""
     every_channel: bool = False
@@ -55,6 +55,10 @@ class Config:
     """What was measured, for files that do not tell."""
     variable: str | None = None
     """Variable that holds the signal, for MAT and NPZ files with several."""
+    unit: str | None = None
+    """Unit of the channels of which a file states none, such as mV."""
+    names: tuple[str, ...] = ()
+    """Names of all channels, in their order, of files that name none."""
     patients: str | None = None
     """CSV with the columns recording,patient, so that no patient is ever on both sides of a split."""
     labels: str | None = None
@@ -104,6 +108,11 @@ class Config:
                 found.append(f"there is no file '{path}' of {name}")
         if self.segment is not None and self.segment < 1:
             found.append(f"--segment is {self.segment}, but it must be 1 sample or more")
+        elif self.segment is not None and not found and self.segment < self.input_contract().min_samples:
+            least = self.input_contract().min_samples
+            found.append(
+                f"--segment is {self.segment}, but the contract takes {least} samples or more at a time"
+            )
         found += self._lead_problems()
         found += self._dataset_problems()
         return found + self._worker_problems()
@@ -165,10 +174,10 @@ class Config:
         Raises:
             ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
         """
-        from physiolect.contract import ANY_CHANNEL, PRESETS, InputContract
+        from physiolect.contract import ANY_CHANNEL, PRESETS
 
-        if self.contract in PRESETS or Path(self.contract).is_file():
-            contract = PRESETS.get(self.contract) or load(InputContract, self.contract)
+        contract = PRESETS.get(self.contract) or _contract_in(Path(self.contract))
+        if contract is not None:
             if self.channel is not None and len(contract.channels) > 1:
                 raise ConfigError(
                     f"--channel is '{self.channel}', but the contract takes {len(contract.channels)} channels",
@@ -179,8 +188,8 @@ class Config:
                 return replace(contract, channels=(canonical_channel(a_name),))
             return contract
         raise ConfigError(
-            f"--contract '{self.contract}' is neither a preset nor a file ({did_you_mean(self.contract, PRESETS)})",
-            hint="name a preset, or a YAML file of a contract's settings",
+            f"--contract '{self.contract}' is no preset and holds no contract ({did_you_mean(self.contract, PRESETS)})",
+            hint="name a preset, a YAML file of a contract's settings, or the folder of a checkpoint or tokenizer",
         )
 
     def recipe(self) -> Recipe:
@@ -189,15 +198,17 @@ class Config:
 
         return Recipe(
             self.input_contract(),
-            self.channel,
-            self.every_channel,
-            self.fs,
-            self.modality,
-            self.variable,
-            self.derive_limb,
-            self.zero_missing,
-            self.segment,
-            self.refuse,
+            channel=self.channel,
+            every_channel=self.every_channel,
+            fs=self.fs,
+            modality=self.modality,
+            variable=self.variable,
+            unit=self.unit,
+            names=self.names,
+            derive_limb=self.derive_limb,
+            zero_missing=self.zero_missing,
+            segment=self.segment,
+            refuse=self.refuse,
         )
 
     def files(self) -> tuple[list[File], list[str]]:
@@ -212,7 +223,11 @@ class Config:
                 read_labels(self.labels) if self.labels else None,
             )
             known = {name for name in map(recognise, self.inputs) if name}
-            notes = [f"--dataset {name} would bring its patients, labels and split" for name in sorted(known)]
+            notes = [
+                f"this looks like {name}: --dataset {name} would take each recording once, with its patient, labels "
+                "and split"
+                for name in sorted(known)
+            ]
             return files, notes + told
         from physiolect.datasets.public_files import public_files
 
@@ -252,6 +267,19 @@ class Config:
         if match is None:
             raise ConfigError(f"--shard is '{self.shard}', which is not i/n", hint="1/4 is the first of four")
         return Part(int(match[1]), int(match[2]))
+
+
+def _contract_in(path: Path) -> InputContract | None:
+    """Return the contract that a file, or a checkpoint's or a tokenizer's folder, holds; None where there is none."""
+    from physiolect.contract import InputContract
+    from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, load_tokenizer
+
+    if (path / "contract.yaml").is_file():
+        path = path / "contract.yaml"
+    elif (path / FILE_NAME).is_file() or path.name == FILE_NAME:
+        tokenizer = load_tokenizer(path)
+        return tokenizer.contract() if isinstance(tokenizer, EcgByteTokenizer) else None
+    return load(InputContract, path) if path.is_file() else None
 
 
 def run(config: Config) -> int:

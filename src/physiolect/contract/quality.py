@@ -28,7 +28,7 @@ class Remark:
     source: str
     """Name of the recording."""
     kind: RemarkKind
-    """ "missing", "flat", "clipped", "amplitude" or "swap"."""
+    """What kind of thing it is."""
     note: str
     """What was found, and in which channel."""
 

@@ -23,15 +23,12 @@ def unit_factors(
     """Return what each channel is multiplied by to be in the unit wanted; None leaves every unit as it is."""
     if wanted is None:
         return [1.0] * len(rows)
-    factors, changed = [], {}
+    factors, changed, unknown = [], {}, []
     for row in rows:
         name, unit = recording.channels[row], recording.units[row]
         factor = None if unit is None else conversion_factor(unit, wanted)
         if unit is None:
-            findings.refuse(
-                f"the unit of channel {name} is unknown, but the model needs {wanted}",
-                "state the unit in the recording",
-            )
+            unknown.append(name)
         elif factor is None:
             findings.refuse(
                 f"channel {name} is in {unit}, which cannot become {wanted}",
@@ -40,6 +37,11 @@ def unit_factors(
         elif factor != 1.0:
             changed[name] = f"{name} from {unit} to {wanted} (x {factor:g})"
         factors.append(1.0 if factor is None else factor)
+    if unknown:
+        findings.refuse(
+            f"the unit of channel {', '.join(unknown)} is unknown, but the model needs {wanted}",
+            "state the unit in the recording, or when it is read (unit)",
+        )
     if changed:
         findings.steps.append("converted " + ", ".join(changed.values()))
     return factors

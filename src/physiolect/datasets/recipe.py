@@ -50,6 +50,10 @@ class Recipe:
     """What files measure whose channels do not tell."""
     variable: str | None = None
     """Which variable of a MAT or NPZ file holds the signal."""
+    unit: str | None = None
+    """Unit of the channels of which a file states none."""
+    names: tuple[str, ...] = ()
+    """Names of all channels of files that name none."""
     derive_limb: bool = False
     """Compute missing limb leads out of I and II."""
     zero_missing: bool = False
@@ -67,6 +71,8 @@ class Recipe:
             "fs": self.fs,
             "modality": self.modality,
             "variable": self.variable,
+            "unit": self.unit,
+            "names": list(self.names),
             "derive_limb": self.derive_limb,
             "zero_missing": self.zero_missing,
             "segment": self.segment,
@@ -74,7 +80,7 @@ class Recipe:
         }
 
     @property
-    def names(self) -> tuple[str, ...] | None:
+    def wanted(self) -> tuple[str, ...] | None:
         """Names of the channels that the contract asks for; None where it takes any one."""
         return None if ANY_CHANNEL in self.contract.channels else self.contract.channels
 
@@ -197,7 +203,7 @@ class _Work:
             if self.recipe.zero_missing:
                 recording = _without_zeros(recording, contract, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
-                recording, contract = self._arrange(recording)
+                recording, contract = self._arrange(recording, remarks)
             # A gap in a channel that nobody asked for must not cut the others.
             recording = select_channels(recording, contract, channel)
         except ContractError as error:
@@ -227,16 +233,23 @@ class _Work:
             self.rejected.append(Rejection(source, "every sample is missing"))
         return recording.channels if len(self.rows) > before else ()
 
-    def _arrange(self, recording: Recording) -> tuple[Recording, InputContract]:
+    def _arrange(self, recording: Recording, remarks: list[Remark]) -> tuple[Recording, InputContract]:
         """Return the recording with the leads that there are, and the contract for these.
 
-        Zeros come last: filters and scales have no business with them.
+        Zeros come last: filters and scales have no business with them. `remarks` receives which leads are not the
+        recording's own.
         """
-        recipe = self.recipe
+        recipe, leads = self.recipe, self.recipe.contract.channels
+        there = available_leads(recording, leads, derive_limb=recipe.derive_limb)
+        derived = [lead for lead in there if not rows_of(recording, lead)]
+        zeros = [lead for lead in leads if lead not in there]
+        if derived:
+            note = f"{', '.join(derived)} computed from I and II"
+            remarks.append(Remark(recording.source, "derived", note))
         if not recipe.zero_missing:
-            leads = recipe.contract.channels
             return arrange_leads(recording, leads, derive_limb=recipe.derive_limb), recipe.contract
-        there = available_leads(recording, recipe.contract.channels, derive_limb=recipe.derive_limb)
+        if zeros and there:
+            remarks.append(Remark(recording.source, "zeros", f"zeros in place of {', '.join(zeros)}"))
         if not there:
             names = ", ".join(recipe.contract.channels)
             raise ContractError(
@@ -326,14 +339,14 @@ def _rejection(file: File, reason: str) -> Rejection:
 
 def _narrowed(recording: Recording, recipe: Recipe) -> Recording:
     """Return a recording with no more channels than are asked for by name."""
-    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.wanted
     wanted = (recipe.channel,) if recipe.channel else named
     return recording if wanted is None else recording.select(wanted)
 
 
 def _read(path: Path, recipe: Recipe) -> list[Recording]:
     """Return the recordings of a file, with no more channels than are asked for by name."""
-    named = None if recipe.derive_limb or recipe.zero_missing else recipe.names
+    named = None if recipe.derive_limb or recipe.zero_missing else recipe.wanted
     if recipe.channel is None and named is not None:
         try:
             return _read_channels(path, recipe, named)
@@ -344,8 +357,9 @@ def _read(path: Path, recipe: Recipe) -> list[Recording]:
 
 def _read_channels(path: Path, recipe: Recipe, channels: str | tuple[str, ...] | None) -> list[Recording]:
     read = partial(
-        read_recordings, path, channels=channels, modality=recipe.modality, variable=recipe.variable
-    )
+        read_recordings, path, channels=channels, modality=recipe.modality, variable=recipe.variable,
+        unit=recipe.unit, names=recipe.names,
+    )  # fmt: skip
     if recipe.fs is None:
         return list(read())
     try:

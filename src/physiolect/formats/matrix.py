@@ -120,7 +120,7 @@ def recordings_in(
             hint="prepare and read_recordings take many; if the rows are ECoG channels, say so (--modality ecog)",
         )
     fs = want.rate(stated_fs, path)
-    names = tuple(channels) or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
+    names = tuple(channels) or want.names or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
     _check_names(names, units, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats import csv, edf, mat, npy, wfdb
 from physiolect.formats.boundary import parsing
-from physiolect.formats.request import Request
+from physiolect.formats.request import Request, unit_name
 from physiolect.recording import Modality, Recording
 
 Reader = Callable[[Path, Request], Iterator[Recording]]
@@ -47,6 +47,8 @@ def read_recording(
     stop: float | None = None,
     modality: Modality | None = None,
     variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
 ) -> Recording:
     """Read one recording from a CSV, TSV, TXT, NPY, NPZ, MAT, WFDB, EDF or BDF file.
 
@@ -58,13 +60,15 @@ def read_recording(
         stop: End of the stretch to read, in seconds.
         modality: "ecg", "ppg" or "ecog", where the file does not tell.
         variable: Which variable of a MAT or NPZ file; a field of a structure is "structure.field".
+        unit: Unit of the channels of which the file states none.
+        names: Names of all channels, for a file that names none.
 
     Raises:
         FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
             channel, stretch or variable.
     """
     reader, file = _find(Path(path), variable)
-    return next(reader(file, _request(fs, channels, start, stop, modality, variable, one=True)))
+    return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
 
 
 def read_recordings(
@@ -76,6 +80,8 @@ def read_recordings(
     stop: float | None = None,
     modality: Modality | None = None,
     variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
@@ -89,11 +95,13 @@ def read_recordings(
         stop: End of the stretch to read of each, in seconds.
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable of MAT or NPZ files.
+        unit: Unit of the channels of which a file states none.
+        names: Names of all channels, for files that name none.
 
     Raises:
         FormatError: as for `read_recording`, or the folder holds nothing readable.
     """
-    want = _request(fs, channels, start, stop, modality, variable, one=False)
+    want = _request(fs, channels, start, stop, modality, variable, unit, names, one=False)
     for item in list_recordings(path):
         reader, file = _find(item, variable)
         yield from reader(file, want)
@@ -148,11 +156,15 @@ def _request(
     stop: float | None,
     modality: Modality | None,
     variable: str | None,
+    unit: str | None,
+    names: Sequence[str],
     *,
     one: bool,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
-    return Request(fs, None if listed is None else tuple(listed), start, stop, modality, variable, one)
+    wanted = None if listed is None else tuple(listed)
+    stated = unit_name(unit) if unit else None
+    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one)
 
 
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
@@ -177,6 +189,11 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
     if not head:
         raise FormatError(f"{path} is empty", hint="choose a file with a signal in it")
     suffix = path.suffix.lower()
+    if head[:1] == b"\x80" and suffix in (".pkl", ".pickle"):
+        raise FormatError(
+            f"{path} is a pickle, which could run code if it were opened",
+            hint="of ECG-Byte's published tokenizers `physiolect convert` makes a folder; save signals as NPZ",
+        )
     if suffix == ".dat":
         raise FormatError(
             f"{path} has no header {path.stem}.hea that names it",

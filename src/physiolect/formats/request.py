@@ -33,6 +33,10 @@ class Request:
     """What the caller says it is."""
     variable: str | None = None
     """Which variable of a MAT or NPZ file."""
+    unit: Unit = None
+    """Unit of the channels of which the file states none."""
+    names: tuple[str, ...] = ()
+    """Names of all channels of a file that names none."""
     one: bool = True
     """Whether the caller can take one recording only."""
 
@@ -130,7 +134,7 @@ class Request:
             samples,
             fs,
             names,
-            tuple(units) if units else None,
+            tuple(unit or self.unit for unit in units) if units else self.unit,
             self.modality or modality or (shared_modality(names) if names else None),
             annotations if annotations is not None else Annotations(),
             source or str(path),

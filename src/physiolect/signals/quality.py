@@ -14,9 +14,17 @@ from physiolect.signals.gaps import bridge_gaps, find_gaps
 
 Signal = NDArray[np.floating]
 Swap = Literal["RA/LA", "RA/LL"]
-RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap"]
-REMARK_KINDS: tuple[RemarkKind, ...] = ("missing", "flat", "clipped", "amplitude", "swap")
-"""What may be remarked of a recording."""
+RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap", "derived", "zeros"]
+REMARK_KINDS: tuple[RemarkKind, ...] = (
+    "missing",
+    "flat",
+    "clipped",
+    "amplitude",
+    "swap",
+    "derived",
+    "zeros",
+)
+"""What may be remarked of a recording; the last two of leads that are not its own but were asked for."""
 
 _FLAT = 1.0  # seconds at one value
 _PLATEAU = 0.02  # seconds at a lead's highest or lowest value: what is cut off is flat and has edges

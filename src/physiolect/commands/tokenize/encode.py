@@ -31,6 +31,10 @@ class Config:
     """Folder of the tokenised store, for a store; a recording's tokens are printed as JSON."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
+    unit: str | None = None
+    """Unit of the channels of which a recording's file states none, such as mV."""
+    names: tuple[str, ...] = ()
+    """Names of all channels, in their order, of a recording whose file names none."""
     derive_limb: bool = False
     """Compute III, aVR, aVL and aVF of a recording out of I and II where they are missing."""
 
@@ -65,7 +69,9 @@ def run(config: Config) -> None:
             f"wrote {len(written)} rows to {config.out}: {written.n_tokens:,} tokens for {n_samples:,} samples"
         )
         return
-    signal = read_for(tokenizer, config.input, fs=config.fs, derive_limb=config.derive_limb)
+    signal = read_for(
+        tokenizer, config.input, fs=config.fs, unit=config.unit, names=config.names, derive_limb=config.derive_limb
+    )  # fmt: skip
     found = tokenizer.encode_with_spans(signal, fs=tokenizer.fs)
     told = {
         "input": config.input,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,8 @@ def read_for(
     path: str | Path,
     *,
     fs: float | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
     derive_limb: bool = False,
 ) -> NDArray[np.float32]:
     """Read a recording as a tokenizer takes it, (channels, time), and tell what that took.
@@ -54,7 +56,7 @@ def read_for(
     from physiolect.contract import adapt, arrange_leads
     from physiolect.formats import read_recording
 
-    recording = read_recording(path, fs=fs)
+    recording = read_recording(path, fs=fs, unit=unit, names=names)
     if derive_limb:
         recording = arrange_leads(recording, tokenizer.channels, derive_limb=True)
     adapted, report = adapt(recording, tokenizer.contract(), window="all")

@@ -27,6 +27,10 @@ class Config:
     """How much of it is drawn; all of it is encoded."""
     fs: float | None = None
     """Sampling rate in Hz, for a recording whose file states none."""
+    unit: str | None = None
+    """Unit of the channels of which a recording's file states none, such as mV."""
+    names: tuple[str, ...] = ()
+    """Names of all channels, in their order, of a recording whose file names none."""
     derive_limb: bool = False
     """Compute III, aVR, aVL and aVF out of I and II where they are missing."""
 
@@ -52,7 +56,9 @@ def run(config: Config) -> None:
     from physiolect.plots import token_track_figure
 
     tokenizer = ecg_byte(config.tokenizer)
-    signal = read_for(tokenizer, config.input, fs=config.fs, derive_limb=config.derive_limb)
+    signal = read_for(
+        tokenizer, config.input, fs=config.fs, unit=config.unit, names=config.names, derive_limb=config.derive_limb
+    )  # fmt: skip
     seconds = signal.shape[1] / tokenizer.fs
     if config.start >= seconds:
         raise ConfigError(
