@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,10 @@ from physiolect.checkpoint import load_state
 from physiolect.cli import main
 from physiolect.commands import prepare
 from physiolect.commands.pretrain import Config
+from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.datasets import Row, StoreWriter
 from physiolect.models.gpt import PRESETS
+from physiolect.recording import Recording
 from physiolect.synthetic import write_cohort
 
 SMALL = {
@@ -246,3 +250,20 @@ def test_settings_without_sense_are_refused_before_any_work(
     error = capsys.readouterr().err
     assert words[0].removeprefix("--") in error.replace("_", "-")
     assert "hint:" in error
+
+
+def test_parts_of_a_published_split_are_kept_apart(
+    tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, contract = np.random.default_rng(0), CONTRACTS["heartgpt-ecg"]
+    with StoreWriter(tmp_path / "store", contract) as writer:
+        for k in range(6):
+            signal = rng.standard_normal((1, 800)).astype(np.float32)
+            recording = Recording(signal, 100.0, ("II",), "mV", "ecg")
+            writer.add(f"r{k}", [Row.from_recording(recording, source=f"r{k}", split=f"fold {k // 2}")])
+    words = ["pretrain", str(tmp_path / "store"), "--config", str(small), "--steps", "1"]
+    assert main([*words, "--out", str(tmp_path / "no"), "--validate-on", "fold 9"]) == 2
+    assert "no row of" in capsys.readouterr().err
+    kept = [*words, "--out", str(tmp_path / "run"), "--validate-on", "fold 1", "--leave-out", "fold 2"]
+    assert main(kept) == 0
+    assert "2 rows to train on, 2 to validate" in capsys.readouterr().err

@@ -98,6 +98,18 @@ def test_encode_a_recording(made: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert tokenizer.decode(told["ids"]).shape == (3, 1500)
 
 
+def test_a_store_without_one_of_the_leads_is_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = load_tokenizer(made / "tokenizer")
+    assert isinstance(tokenizer, EcgByteTokenizer)
+    save_tokenizer(replace(tokenizer, channels=("I", "V5", "V6")), tmp_path / "signal_tokenizer.json")
+    out = tmp_path / "tokens"
+    assert run("encode", made / "store", "--tokenizer", tmp_path, "--out", out) == 1
+    assert "does not fit the tokenizer: it has no lead V5, V6" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_limb_leads_are_derived_where_asked(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,7 +40,7 @@ def get(server: Any, web: ModuleType, tmp_path: Path) -> Callable[..., Downloade
     """A function that downloads a selection into tmp_path/out."""
 
     def get(watch: Watch | None = None, connections: int = 3, **selection: Any) -> Downloaded:
-        fetcher = Fetcher(timeout=1.0, tries=4, pause=0.01)
+        fetcher = Fetcher(timeout=5.0, tries=4, pause=0.01)
         chosen = Selection(**selection)
         return download(
             web.PROJECT,

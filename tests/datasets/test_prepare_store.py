@@ -190,7 +190,7 @@ def test_of_two_runs_at_once_one_is_refused_and_a_killed_one_is_none(cohort: Pat
         with pytest.raises(
             FormatError, match=f"another run is writing part 1/1 of .*: process {first.pid} on"
         ):
-            prepare_store(files, out, ECG, workers=1)
+            prepare_store([file for file in files if "pipe" not in file.name], out, ECG, workers=1)
     finally:
         os.killpg(first.pid, signal.SIGKILL)  # its workers too: one may wait at the pipe
         first.wait()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from physiolect.contract import PRESETS, InputContract
-from physiolect.datasets import DATASETS, open_store, published_split
+from physiolect.datasets import DATASETS, choose_rows, open_store, published_split
 from physiolect.datasets.catalogue import recognise
 from physiolect.datasets.prepare import Recipe, prepare_store
 from physiolect.datasets.public import inside, read_table, whole
@@ -176,6 +176,21 @@ def test_a_published_split_is_refused_where_a_patient_stands_on_both_sides(
         published_split(store, ["DS1"], ["DS3"])
     assert "DS1, DS2" in (caught.value.hint or "")
     assert store.manifests[0].header.provenance["dataset"] == "mitbih"
+    with pytest.warns(UserWarning, match="on neither side"):  # a paced record
+        train, validate = choose_rows(store, 0.1, 0, validate_on=["DS2"], leave_out=["mitbih/202"])
+    assert [store.sources[row] for row in train] == ["mitbih/101", "mitbih/201"]
+    assert [store.sources[row] for row in validate] == ["mitbih/100"]
+
+
+def test_a_dataset_spread_over_two_folders_misses_nothing(published: ModuleType, tmp_path: Path) -> None:
+    one, two = published.mitbih(tmp_path / "one"), published.mitbih(tmp_path / "two")
+    whole, missing = public_files(DATASETS["mitbih"], one)
+    headers = sorted(path.name for path in one.glob("*.hea"))
+    (one / headers[0]).unlink()
+    for name in headers[1:]:
+        (two / name).unlink()
+    files, still = public_files(DATASETS["mitbih"], one, two)
+    assert ({file.name for file in files}, still) == ({file.name for file in whole}, missing)
 
 
 def test_a_bad_recording_among_many_costs_itself_alone(published: ModuleType, tmp_path: Path) -> None:

@@ -176,6 +176,9 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
         "a: zeros throughout, as if missing: I, V1",
         "a: zeros in place of I, III, V1",
     ]
+    recording.signal[:, 300:303] = np.nan  # a gap is no sign of life
+    (row,) = prepare_file(file, Recipe(four, derive_limb=True, zero_missing=True)).rows
+    assert np.flatnonzero(row.recording().signal.any(axis=1)).tolist() == [1, 4]
     refused = prepare_file(file, Recipe(four, zero_missing=True, refuse=("flat",)))
     assert not refused.rows
     assert "zeros throughout" in refused.rejected[0].reason

@@ -83,19 +83,29 @@ def test_an_impossible_share_is_refused(make_store: MakeStore, make_row: MakeRow
 
 @pytest.fixture
 def folds(make_store: MakeStore, make_row: MakeRow) -> Store:
-    """Three folds of four patients; the last patient of the third is also in the first."""
+    """Three folds of four rows; the last of the third is of a patient of the first, and one row is in no fold."""
     rows = [make_row(f"s{k}", patient=f"p{k}", split=f"fold {k // 4 + 1}") for k in range(11)]
-    return make_store([*rows, make_row("s11", patient="p0", split="fold 3")])
+    return make_store([*rows, make_row("s11", patient="p0", split="fold 3"), make_row("s12", patient="p12")])
 
 
 def test_parts_of_a_published_split_are_kept_apart(folds: Store) -> None:
-    train, validate = choose_rows(folds, 0.1, 0, validate_on=["fold 2"], leave_out=["fold 3"])
-    assert (train.tolist(), validate.tolist()) == ([1, 2, 3], [4, 5, 6, 7])  # p0 is left out
-    train, validate = choose_rows(folds, 0, 0, leave_out=["fold 3"])
+    with pytest.warns(UserWarning, match="2 rows of .* are on neither side"):  # p0's other row, and s12
+        train, validate = choose_rows(folds, 0.1, 0, validate_on=["fold 2"], leave_out=["fold 3"])
+    assert (train.tolist(), validate.tolist()) == ([1, 2, 3], [4, 5, 6, 7])
+    with pytest.warns(UserWarning, match="2 rows"):
+        train, validate = choose_rows(folds, 0, 0, leave_out=["fold 3"])
     assert (train.tolist(), validate.tolist()) == ([1, 2, 3, 4, 5, 6, 7], [])
-    train, validate = choose_rows(folds, 0.3, 0, leave_out=["fold 2"])
-    assert not {4, 5, 6, 7} & {*train.tolist(), *validate.tolist()}
-    assert len(train) > len(validate) > 0
+    with pytest.warns(UserWarning, match="1 rows"):
+        train, validate = choose_rows(folds, 0, 0, validate_on=["fold 3"], leave_out=["s0"])
+    assert (train.tolist(), validate.tolist()) == ([1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11])
+
+
+@pytest.mark.filterwarnings("ignore:.*neither side")
+@pytest.mark.parametrize("seed", range(20))
+def test_a_share_is_drawn_from_what_is_not_left_out(folds: Store, seed: int) -> None:
+    train, validate = choose_rows(folds, 0.1, seed, leave_out=["fold 3"])
+    assert len(validate)
+    assert sorted([*train.tolist(), *validate.tolist()]) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_published_split_that_is_not_kept_to_is_told(folds: Store) -> None:
@@ -105,16 +115,32 @@ def test_a_published_split_that_is_not_kept_to_is_told(folds: Store) -> None:
     assert (train.tolist(), validate.tolist()) == tuple(side.tolist() for side in expected)
 
 
-def test_no_warning_without_a_published_split(make_store: MakeStore, make_row: MakeRow) -> None:
+def test_sources_are_left_out_of_a_store_without_a_published_split(
+    make_store: MakeStore, make_row: MakeRow
+) -> None:
     store = make_store([make_row(f"s{k}") for k in range(4)])
     train, validate = choose_rows(store, 0, 0)
     assert (train.tolist(), validate.tolist()) == ([0, 1, 2, 3], [])
+    train, validate = choose_rows(store, 0.3, 0, leave_out=["s2"])
+    assert sorted([*train.tolist(), *validate.tolist()]) == [0, 1, 3]
 
 
-def test_parts_that_cannot_be_are_refused(folds: Store) -> None:
-    with pytest.raises(ConfigError, match=r"no row of .* is of 'fold 4'"):
-        choose_rows(folds, 0, 0, leave_out=["fold 4"])
-    with pytest.raises(ConfigError, match="on both sides of the split would stand patient p0"):
-        choose_rows(folds, 0, 0, validate_on=["fold 3"])
-    with pytest.raises(ConfigError, match=r"no rows .* are left to train on"):
-        choose_rows(folds, 0, 0, leave_out=["fold 1", "fold 2", "fold 3"])
+@pytest.mark.filterwarnings("ignore:.*neither side")
+@pytest.mark.parametrize(
+    ("validate_on", "leave_out", "told"),
+    [
+        ([], ["fold 4"], r"no row of .* is of 'fold 4'"),
+        (["s1"], [], r"no row of .* is of 's1'"),
+        (["fold 3"], [], "on both sides of the split would stand patient p0"),
+        (["fold 1"], ["fold 1"], "'fold 1' is to validate and to be left out"),
+        (["fold 1", "fold 2", "fold 3"], [], "no rows .* are left to train on"),
+        (["fold 1"], ["s0", "s1", "s2", "s3"], "no rows .* are left to validate on"),
+        ([], ["fold 1", "fold 2", "fold 3"], "no rows .* are left to train on"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(
+    folds: Store, validate_on: list[str], leave_out: list[str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        choose_rows(folds, 0.1, 0, validate_on=validate_on, leave_out=leave_out)
+    assert caught.value.hint

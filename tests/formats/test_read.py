@@ -103,8 +103,14 @@ def test_what_a_file_does_not_say_may_be_told(tmp_path: Path, recording: Recordi
     bare = read_recording(tmp_path / "bare.npy", fs=250, unit="microvolts", names=names)
     assert (bare.channels, bare.units, bare.modality) == (names, ("uV",) * n, "ecg")
     assert read_recording(tmp_path / "bare.npy", fs=250, names=names, channels="V1").channels == ("V1",)
-    with pytest.raises(FormatError, match=f"names {n + 1} channels, but holds {n}"):
+    with pytest.raises(FormatError, match=f"{n + 1} names were given, but .* holds {n}"):
         read_recording(tmp_path / "bare.npy", fs=250, names=(*names, "I"))
+    with pytest.raises(FormatError, match="named twice"):
+        read_recording(tmp_path / "bare.npy", fs=250, names=("I",) * n)
+    timed = np.column_stack([np.arange(recording.n_samples) / 250, recording.signal.T])
+    np.savetxt(tmp_path / "timed.csv", timed[:200], delimiter=",")
+    table = read_recording(tmp_path / "timed.csv", unit="mV", names=names)
+    assert (table.fs, table.channels, table.units) == (250, names, ("mV",) * n)
     write_recording(recording, tmp_path / "said")
     said = read_recording(tmp_path / "said", unit="nV", names=names)
     assert (said.channels, said.units) == (recording.channels, recording.units)

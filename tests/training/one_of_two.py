@@ -153,11 +153,17 @@ def everything(processes: Processes) -> dict[str, Any]:
     return saw
 
 
+def threads() -> int:
+    """Return how many threads of connections this process has."""
+    names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+    return sum("gloo" in name for name in names)
+
+
 if __name__ == "__main__":
     device = sys.argv[2]
     alone = os.environ["WORLD_SIZE"] == "1"  # on one GPU, a group of one still goes the way of several
     with nullcontext(_Launched(device)) if alone else join_processes(device) as processes:
         saw = everything(processes) if device == "cpu" else trained(processes)
-    names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
-    saw["threads left"] = sum(name == "pt_gloo_runloop" for name in names)
+        saw["threads"] = threads()
+    saw["threads left"] = threads()
     torch.save(saw, Path(sys.argv[1]) / f"{processes.rank}.pt")

@@ -98,7 +98,7 @@ class Config:
             try:
                 check()
             except PhysiolectError as error:
-                found.append(str(error))
+                found.append(f"{error} ({error.hint})" if error.hint else str(error))
         if not self.inputs:
             found.append("no recordings are named")
         if self.fs is not None and not 0 < self.fs < float("inf"):
@@ -274,9 +274,10 @@ def _contract_in(path: Path) -> InputContract | None:
     from physiolect.contract import InputContract
     from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, load_tokenizer
 
-    if (path / "contract.yaml").is_file():
-        path = path / "contract.yaml"
-    elif (path / FILE_NAME).is_file() or path.name == FILE_NAME:
+    for folder in (path, path / "best", path / "last"):
+        if (folder / "contract.yaml").is_file():
+            return load(InputContract, folder / "contract.yaml")
+    if (path / FILE_NAME).is_file() or path.name == FILE_NAME:
         tokenizer = load_tokenizer(path)
         return tokenizer.contract() if isinstance(tokenizer, EcgByteTokenizer) else None
     return load(InputContract, path) if path.is_file() else None

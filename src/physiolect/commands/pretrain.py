@@ -80,7 +80,7 @@ class Config:
     validate_on: tuple[str, ...] = ()
     """Parts of a published split to validate on in place of that share: "fold 9"."""
     leave_out: tuple[str, ...] = ()
-    """Parts of a published split that neither train nor validate: "fold 10"."""
+    """Parts of a published split, or recordings, that neither train nor validate: "fold 10", "mitbih/202"."""
     validation_windows: int = 200
     """Windows that each evaluation scores."""
     scale_samples: int | None = None

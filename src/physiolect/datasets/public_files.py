@@ -40,7 +40,7 @@ def public_files(
         ConfigError: the dataset has no such labels or split.
         FormatError: a folder does not hold it, a table of it is damaged, or none of its recordings is there.
     """
-    missing = 0
+    missing, found = set[str](), set[str]()
     single: list[File] = []
     by_path: dict[str, list[Entry]] = {}
     inside: dict[str, str] = {}  # path -> place in its folder
@@ -52,8 +52,10 @@ def public_files(
         if there is None:
             there = exists[path] = os.path.isfile(path)
         if not there:
-            missing += 1
+            missing.add(entry.name)
             continue
+        if len(folders) > 1:
+            found.add(entry.name)
         if len(folders) > 1:
             before = len(seen)
             seen.add((os.path.realpath(path), entry.place))
@@ -69,10 +71,10 @@ def public_files(
     files = [*single, *_shared(dataset, by_path, inside)]
     if not files:
         raise FormatError(
-            f"{', '.join(map(str, folders))} holds none of the {missing} recordings that {dataset.title} lists",
+            f"{', '.join(map(str, folders))} holds none of the {len(missing)} recordings that {dataset.title} lists",
             hint="fetch some: physiolect download, or the dataset's own page",
         )
-    return sorted(files, key=lambda file: file.name), missing
+    return sorted(files, key=lambda file: file.name), len(missing - found)
 
 
 def _entries(

@@ -293,7 +293,8 @@ def _without_zeros(recording: Recording, contract: InputContract, remarks: list[
 
     `remarks` receives which of the contract's leads they are.
     """
-    alive = np.flatnonzero(recording.signal.any(axis=1)).tolist()
+    present = np.nan_to_num(recording.signal)  # a gap is no sign of life
+    alive = np.flatnonzero(present.any(axis=1)).tolist()
     if len(alive) == len(recording.channels):
         return recording
     if not alive:

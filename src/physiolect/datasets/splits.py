@@ -35,24 +35,7 @@ def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int
             f"the share of rows for validation is {fraction}, but it must lie between 0 and 1",
             hint="0.1 keeps a tenth for validation",
         )
-    groups = row_groups(store)
-    if of := _without_patients(store):
-        warnings.warn(
-            f"{of} does not tell whose its recordings are: rows of one patient may stand on both sides of this split",
-            stacklevel=2,
-        )
-    names = sorted(set(groups))
-    if len(names) < 2:
-        raise ConfigError(
-            f"the store {store.path} holds {len(names)} patients or recordings, and a split needs two",
-            hint="prepare more recordings; one recording is never split between training and validation",
-        )
-    draws = {name: _uniform(seed, name) for name in names}
-    drawn = sorted((name for name in names if draws[name] < fraction), key=draws.__getitem__)
-    most = max(1, round(2 * fraction * len(names)))  # of a few groups, chance may draw far too many
-    validating = set(drawn[: min(most, len(names) - 1)] or [min(names, key=draws.__getitem__)])
-    validates = np.array([group in validating for group in groups])
-    return np.flatnonzero(~validates), np.flatnonzero(validates)
+    return _draw(store, np.arange(len(store)), fraction, seed)
 
 
 def published_split(
@@ -82,15 +65,9 @@ def published_split(
         np.array([keep and part in side for keep, part in zip(kept, parts, strict=True)], bool)
         for side in (train, validate)
     ]
-    groups = row_groups(store)
-    on_both = set.intersection(*({groups[row] for row in np.flatnonzero(side)} for side in sides))
-    if on_both:
-        names = ", ".join(sorted(on_both)[:3])
-        raise ConfigError(
-            f"on both sides of the split would stand {names}" + (" and more" if len(on_both) > 3 else ""),
-            hint="name sources of one side in leave_out, or choose other parts",
-        )
-    return np.flatnonzero(sides[0]), np.flatnonzero(sides[1])
+    train_rows, validation_rows = (np.flatnonzero(side) for side in sides)
+    _refuse_shared(row_groups(store), train_rows, validation_rows)
+    return train_rows, validation_rows
 
 
 def choose_rows(
@@ -103,43 +80,73 @@ def choose_rows(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that train and the rows that validate: by chance, or by the split that a dataset published.
 
-    A store that carries a published split warns where neither of its parts is named.
+    Where parts of a published split are named, rows of no part are on neither side, and neither is whoever has rows
+    in a part that is left out; how many these are is told in a warning. A store that carries such a split warns where
+    no part is named.
 
     Args:
         store: The store.
-        fraction: Share of the patients that validate where no parts are named; 0 lets all rows train.
+        fraction: Share of the patients that validate where `validate_on` names nothing; 0 lets all rows train.
         seed: Another seed chooses other patients.
-        validate_on: Parts that validate ("fold 9"); all others train.
-        leave_out: Parts that neither train nor validate ("fold 10").
+        validate_on: Parts that validate ("fold 9"); the parts that are not named train.
+        leave_out: Parts ("fold 10") and sources ("mitbih/202") that neither train nor validate.
 
     Raises:
-        ConfigError: as for `split_rows` and `published_split`, or no rows are left to train on.
+        ConfigError: as for `split_rows` and `published_split`; a part is named twice; a side is left without rows.
     """
-    parts = store.splits
+    parts, sources = store.splits, store.sources
     there = {part for part in parts if part is not None}
-    if there and not (validate_on or leave_out):
+    if not (validate_on or leave_out):
+        if there:
+            warnings.warn(
+                f"{store.path} carries a published split ({', '.join(sorted(there)[:3])} …), of which every part "
+                "trains here: --validate-on and --leave-out keep parts apart",
+                stacklevel=2,
+            )
+        return (
+            split_rows(store, fraction, seed) if fraction else (np.arange(len(store)), np.empty(0, np.int64))
+        )
+    out, alone = there.intersection(leave_out), set(leave_out) - there
+    for name, known in [(part, there) for part in validate_on] + [(name, set(sources)) for name in alone]:
+        if name not in known:
+            listed = ", ".join(sorted(there)) or "none: prepare with --dataset and --split"
+            raise ConfigError(f"no row of {store.path} is of '{name}'", hint=f"its parts are {listed}")
+    if twice := out.intersection(validate_on):
+        raise ConfigError(
+            f"'{min(twice)}' is to validate and to be left out", hint="name it once, or name another part"
+        )
+    groups = row_groups(store)
+    held = {group for group, part in zip(groups, parts, strict=True) if part in out}
+    rows = np.array(
+        [
+            row
+            for row, (group, part, source) in enumerate(zip(groups, parts, sources, strict=True))
+            if (part is not None or not there) and group not in held and source not in alone
+        ],
+        np.int64,
+    )
+    unasked = (
+        len(store) - len(rows) - sum(p in out or s in alone for p, s in zip(parts, sources, strict=True))
+    )
+    if unasked:
         warnings.warn(
-            f"{store.path} carries a published split ({', '.join(sorted(there)[:3])} …), of which every part trains "
-            "here: --validate-on and --leave-out keep parts apart",
+            f"{unasked} rows of {store.path} are on neither side: they are in no part, or of a patient who is left out",
             stacklevel=2,
         )
-    groups, left = row_groups(store), there - {*validate_on, *leave_out}
     if validate_on:
-        sides = published_split(store, left, validate_on)
-    elif fraction:
-        sides = split_rows(store, fraction, seed)
+        validates = np.array([parts[row] in validate_on for row in rows.tolist()], bool)
+        train, validation = rows[~validates], rows[validates]
+        _refuse_shared(groups, train, validation)
+    elif fraction and len(rows):
+        train, validation = _draw(store, rows, fraction, seed)
     else:
-        sides = np.arange(len(store)), np.empty(0, np.int64)
-    if not leave_out:
-        return sides
-    out, _ = published_split(store, leave_out, ())
-    held = {groups[row] for row in out}
-    train, validate = (np.array([row for row in side if groups[row] not in held], np.int64) for side in sides)
-    if not len(train):
-        raise ConfigError(
-            f"no rows of {store.path} are left to train on", hint="leave out, or validate on, fewer parts"
-        )
-    return train, validate
+        train, validation = rows, rows[:0]
+    for side, what in ((train, "train"), (validation, "validate")):
+        if not len(side) and (what == "train" or validate_on or fraction):
+            raise ConfigError(
+                f"no rows of {store.path} are left to {what} on", hint="name fewer or other parts"
+            )
+    return train, validation
 
 
 def row_groups(store: Store) -> list[str]:
@@ -169,6 +176,42 @@ def _without_patients(store: Store) -> str:
         return ""
     named = {manifest.header.provenance.get("dataset") for manifest in store.manifests}
     return ", ".join(sorted(str(name) for name in named if name))
+
+
+def _draw(
+    store: Store, rows: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Part rows by chance, group by group."""
+    if of := _without_patients(store):
+        warnings.warn(
+            f"{of} does not tell whose its recordings are: rows of one patient may stand on both sides of this split",
+            stacklevel=3,
+        )
+    every = row_groups(store)
+    groups = [every[row] for row in rows.tolist()]
+    names = sorted(set(groups))
+    if len(names) < 2:
+        raise ConfigError(
+            f"the store {store.path} holds {len(names)} patients or recordings, and a split needs two",
+            hint="prepare more recordings; one recording is never split between training and validation",
+        )
+    draws = {name: _uniform(seed, name) for name in names}
+    drawn = sorted((name for name in names if draws[name] < fraction), key=draws.__getitem__)
+    most = max(1, round(2 * fraction * len(names)))  # of a few groups, chance may draw far too many
+    validating = set(drawn[: min(most, len(names) - 1)] or [min(names, key=draws.__getitem__)])
+    validates = np.array([group in validating for group in groups])
+    return rows[~validates], rows[validates]
+
+
+def _refuse_shared(groups: list[str], train: NDArray[np.int64], validation: NDArray[np.int64]) -> None:
+    """Raise ConfigError if a patient or a source has rows on both sides."""
+    shared = {groups[row] for row in train.tolist()} & {groups[row] for row in validation.tolist()}
+    if shared:
+        names = ", ".join(sorted(shared)[:3]) + (" and more" if len(shared) > 3 else "")
+        raise ConfigError(
+            f"on both sides of the split would stand {names}",
+            hint="leave sources of one side out (leave_out), or choose other parts",
+        )
 
 
 def _uniform(seed: int, name: str) -> float:

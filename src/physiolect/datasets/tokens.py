@@ -43,6 +43,8 @@ class TokenRow:
     """Whose recording it is; None where unknown."""
     labels: tuple[str, ...] = ()
     """What the recording is labelled with."""
+    split: str | None = None
+    """Part of a published split that the recording belongs to; None where there is none."""
 
 
 class TokenStore:
@@ -146,6 +148,7 @@ def _schema() -> pa.Schema:
             pa.field("start", pa.float64(), nullable=False),
             pa.field("patient", pa.string()),
             pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("split", pa.string()),
         ]
     )
 

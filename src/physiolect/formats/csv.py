@@ -75,8 +75,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
             steps, values = values[:, 0], values[:, 1:]
             counts = np.array_equal(steps - steps[0], np.arange(len(steps)))
             stated = None if counts else _rate(steps, "", path, want.fs)
-            names = [f"ch{i + 1}" for i in range(values.shape[1])]
-            yield from recordings_in(values.T, want, path, stated_fs=stated, channels=names, as_is=True)
+            yield from recordings_in(values.T, want, path, stated_fs=stated, as_is=True)
             return
         yield from recordings_in(values.reshape(-1) if 1 in values.shape else values, want, path)
         return
@@ -94,7 +93,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         want,
         path,
         stated_fs=stated,
-        channels=[name or f"ch{i + 1}" for i, name in enumerate(names)],
+        channels=[name or f"ch{i + 1}" for i, name in enumerate(names)] if any(names) else (),
         units=[unit_name(unit or "") for unit in units],
         as_is=True,
     )

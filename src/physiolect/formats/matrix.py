@@ -121,6 +121,11 @@ def recordings_in(
         )
     fs = want.rate(stated_fs, path)
     names = tuple(channels) or want.names or tuple(f"ch{i + 1}" for i in range(layout.n_channels))
+    if names is want.names and len(names) != layout.n_channels:
+        raise FormatError(
+            f"{len(names)} names were given, but {path} holds {layout.n_channels} channels",
+            hint="name every channel once, in the file's order",
+        )
     _check_names(names, units, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)

@@ -163,6 +163,11 @@ def _request(
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
     wanted = None if listed is None else tuple(listed)
+    if len(set(names)) < len(names):
+        raise FormatError(
+            f"a channel is named twice: {', '.join(names)}",
+            hint="name every channel once, in the file's order",
+        )
     stated = unit_name(unit) if unit else None
     return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one)
 

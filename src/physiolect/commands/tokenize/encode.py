@@ -91,4 +91,11 @@ def _rows(store: Store, tokenizer: EcgByteTokenizer) -> Iterator[TokenRow]:
         row = store.row(number)
         signal = row.recording().select(tokenizer.channels).signal
         ids = tokenizer.encode(signal, fs=row.fs)
-        yield TokenRow(ids=ids, source=row.source, start=row.start, patient=row.patient, labels=row.labels)
+        yield TokenRow(
+            ids=ids,
+            source=row.source,
+            start=row.start,
+            patient=row.patient,
+            labels=row.labels,
+            split=row.split,
+        )

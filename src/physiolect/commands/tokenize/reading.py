@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
+from physiolect.recording import canonical_channel
 
 if TYPE_CHECKING:
     from physiolect.datasets import Store
@@ -88,6 +89,13 @@ def open_for(tokenizer: EcgByteTokenizer, path: str | Path) -> Store:
         one, other = getattr(theirs, name), getattr(ours, name)
         if one != other and not (name == "modality" and None in (one, other)):
             wrong.append(f"its {name} is {told(one)}, and the tokenizer's {told(other)}")
+    there = (
+        set(map(canonical_channel, store.channels(0)))
+        if len(store)
+        else set(map(canonical_channel, ours.channels))
+    )
+    if lacking := [lead for lead in ours.channels if canonical_channel(lead) not in there]:
+        wrong.append(f"it has no lead {', '.join(lacking)}")
     if theirs.normalisation == "zscore":
         wrong.append("it holds z-scores, and the tokenizer reads amplitudes")
     if ours.unit is not None and store.units - {ours.unit}:

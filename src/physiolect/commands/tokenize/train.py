@@ -42,7 +42,7 @@ class Config:
     validate_on: tuple[str, ...] = ()
     """Parts of a published split to measure on in place of that share: "fold 9"."""
     leave_out: tuple[str, ...] = ()
-    """Parts of a published split that neither train nor are measured: "fold 10"."""
+    """Parts of a published split, or recordings, that neither train nor validate: "fold 10", "mitbih/202"."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
