@@ -165,8 +165,8 @@ class BeatStream:
         self._latency = self._length if latency is None else round(latency * rate)
         self._settle = round(SETTLE * rate)
         self.delay = (self._latency + self._settle) / rate + self._feed.delay
-        """Seconds of signal after a beat that a decision waits for at most: `latency`, what must follow a peak, and what
-        the resampling looks ahead. A gap may make it longer, and the first beats wait for a whole window."""
+        """Seconds of signal after a beat that a decision waits for at most: `latency`, what must follow a peak, and
+        what the resampling looks ahead. A gap may make it longer, and the first beats wait for a whole window."""
         self._signal, self._first = np.empty(0, np.float32), 0
         self._gaps: list[tuple[int, int]] = []
         self._begin = self._next = 0  # of the stretch between gaps, and of the next window
