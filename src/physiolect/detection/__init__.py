@@ -4,6 +4,7 @@ from physiolect.detection.beats import BeatResult, Unjudged, confidence_category
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
+from physiolect.detection.windows import check_task
 
 __all__ = [
     "BeatDecision",
@@ -15,6 +16,7 @@ __all__ = [
     "RhythmResult",
     "RhythmStream",
     "Unjudged",
+    "check_task",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
