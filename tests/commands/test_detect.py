@@ -302,8 +302,14 @@ def test_a_stream_speaks_while_it_listens_and_ends_with_ctrl_c(models: Path) -> 
         out, err = process.communicate(timeout=60)
     assert first["time_s"] == 2.0
     assert (process.returncode, out) == (130, "")
-    assert "read 150 samples (3 s), told 1 decisions" in err
+    assert "told 1 decision\n" in err  # of as many samples as it had read by then
     assert "Traceback" not in err
+
+
+def test_of_one_window_the_probability_is_told(run: Run) -> None:
+    _, out, _ = run("rhythm", "--stop", 2)
+    assert "windows     1 of 2 s" in out
+    assert "AF          probability 0." in out
 
 
 def test_ctrl_c_keeps_what_was_judged(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,4 +345,5 @@ def test_the_published_model_on_a_record_of_atrial_fibrillation(
     told = json.loads(capsys.readouterr().out)
     assert told["windows"] == {
         "count": 12, "judged": 12, "seconds": 5.0, "stride": 5.0, "af": 12, "af_share": 1.0,
+        "median_probability": pytest.approx(0.99, abs=0.02),
     }  # fmt: skip

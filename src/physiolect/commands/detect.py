@@ -222,6 +222,7 @@ def _rhythm_summary(found: RhythmResult, first: float) -> dict[str, Any]:
         "windows": {
             "count": len(found.time), "judged": judged, "seconds": found.window, "stride": found.stride,
             "af": af, "af_share": af / judged if judged else None,
+            "median_probability": float(np.nanmedian(found.probability)) if judged else None,
         },
         "episodes": [
             {**asdict(each), "start": each.start + first, "stop": each.stop + first} for each in found.episodes()
@@ -404,7 +405,9 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        _say(f"read {read:,} samples ({read / config.fs:g} s), told {len(latencies):,} decisions")
+        _say(
+            f"read {read:,} samples ({read / config.fs:g} s), told {len(latencies):,} decision{'s' * (len(latencies) != 1)}"
+        )
         if latencies:
             after, compute = zip(*latencies, strict=True)
             _say(

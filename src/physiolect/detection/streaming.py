@@ -85,6 +85,8 @@ class RhythmStream:
         self._gaps: list[tuple[int, int]] = []
         self._next = 0
         self._feed.wait_for(self._length)
+        # what loads at first use is loaded, so that the first decision is no later than any other
+        probabilities(checkpoint, np.zeros((1, self._length), np.int64), last_only=True)
 
     def push(self, samples: ArrayLike) -> list[RhythmDecision]:
         """Take the next samples (n,), missing ones as NaN, and return what can now be told."""
@@ -173,6 +175,9 @@ class BeatStream:
         self._total, self._n_windows = np.empty(0), np.empty(0, np.int64)  # from `_history.stop` on
         self._history = _History(rate)
         self._feed.wait_for(self._length)
+        # what loads at first use is loaded, so that the first decision is no later than any other
+        probabilities(checkpoint, np.zeros((1, self._length), np.int64), last_only=False)
+        find_beats(np.zeros(self._length), rate)
 
     def push(self, samples: ArrayLike) -> list[BeatDecision | Unjudged]:
         """Take the next samples (n,), missing ones as NaN, and return what can now be told."""

@@ -188,7 +188,7 @@ def window_ids(
 @torch.inference_mode()
 def probabilities(checkpoint: Checkpoint, ids: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
     """Return what the model says of windows (B, T): a probability at every position (B, T), or at the last (B, 1)."""
-    model = checkpoint.model
+    model = checkpoint.model.eval()
     device = model.tokens.weight.device
     logits = model(torch.from_numpy(ids).to(device), last_only=last_only)[..., 0]
     return torch.sigmoid(logits.float()).cpu().numpy()
@@ -216,7 +216,6 @@ def judged_windows(
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}, but must be at least 1", hint="64 is usual")
-    checkpoint.model.eval()
     for first in range(0, len(start), batch_size):
         batch = slice(first, min(first + batch_size, len(start)))
         ids, flat = window_ids(checkpoint.tokenizer, signal, start[batch], stop[batch], length)
