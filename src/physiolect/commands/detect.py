@@ -335,23 +335,18 @@ def _told(summary: dict[str, Any]) -> str:
 
 def _rhythm_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     windows, episodes = summary["windows"], summary["episodes"]
-    left = windows["count"] - windows["judged"]
+    count, judged = windows["count"], windows["judged"]
     reasons = ", ".join(sorted({each["reason"] for each in episodes if each["reason"]}))
-    yield (
-        "windows",
-        f"{windows['count']:,} of {windows['seconds']:g} s, {windows['stride']:g} s apart"
-        + (f"; {left:,} not judged ({reasons})" if left else ""),
-    )
-    if not windows["judged"]:
+    left = f"; {count - judged:,} not judged ({reasons})" if judged < count else ""
+    yield "windows", f"{count:,} of {windows['seconds']:g} s, {windows['stride']:g} s apart{left}"
+    if not judged:
         yield "AF", "not known: no window could be judged"
-        return
-    yield (
-        "AF",
-        f"{windows['af']:,} of {windows['judged']:,} windows ({windows['af_share']:.1%}) at 0.5 or above",
-    )
-    found = sorted(
-        (each for each in episodes if each["rhythm"] == "AFIB"), key=lambda each: each["start"] - each["stop"]
-    )
+    elif count == 1:
+        yield "AF", f"probability {windows['median_probability']:.3f}"
+    else:
+        yield "AF", f"{windows['af']:,} of {judged:,} windows ({windows['af_share']:.1%}) at 0.5 or above"
+    found = [each for each in episodes if each["rhythm"] == "AFIB"] if count > 1 else []
+    found.sort(key=lambda each: each["start"] - each["stop"])
     for number, each in enumerate(found[:_LISTED]):
         length = f"{each['stop'] - each['start']:g} s"
         yield "" if number else "longest", f"{each['start']:.2f} to {each['stop']:.2f} s, {length}"
@@ -405,9 +400,8 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        _say(
-            f"read {read:,} samples ({read / config.fs:g} s), told {len(latencies):,} decision{'s' * (len(latencies) != 1)}"
-        )
+        n = len(latencies)
+        _say(f"read {read:,} samples ({read / config.fs:g} s), told {n:,} decision{'s' * (n != 1)}")
         if latencies:
             after, compute = zip(*latencies, strict=True)
             _say(
