@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "physiolect detect mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --out found"
 
-_LISTED = 10
-"""More episodes than these are left to --json."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -139,6 +136,7 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
     """Detect in a file."""
     from physiolect.contract import select_channels
     from physiolect.detection import detect_beats, detect_rhythm
+    from physiolect.report import detection_words
 
     recording = _read(config)
     chosen = select_channels(recording, checkpoint.contract, config.channel)
@@ -159,7 +157,7 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
     if config.out is not None:
         summary["files"] = _write(Path(config.out), chosen, found, first, summary)
         _say("\n".join(f"wrote {file}" for file in summary["files"]))
-    print(json.dumps(summary, indent=2) if config.json else _told(summary))
+    print(json.dumps(summary, indent=2) if config.json else detection_words(summary))
     return 130 if found.interrupted else 0
 
 
@@ -207,44 +205,12 @@ def _summary(
         "adaptation": {**found.report.to_dict(), "start": first},
         "interrupted": found.interrupted,
     }
-    from physiolect.detection import RhythmResult
+    from physiolect.report import detection_summary
 
-    told = _rhythm_summary(found, first) if isinstance(found, RhythmResult) else _beats_summary(found, first)
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("input", "checkpoint", "out")
     }
-    return {**about, **told, "settings": settings}
-
-
-def _rhythm_summary(found: RhythmResult, first: float) -> dict[str, Any]:
-    judged, af = int(found.judged.sum()), int(found.is_af.sum())
-    return {
-        "windows": {
-            "count": len(found.time), "judged": judged, "seconds": found.window, "stride": found.stride,
-            "af": af, "af_share": af / judged if judged else None,
-            "median_probability": float(np.nanmedian(found.probability)) if judged else None,
-        },
-        "episodes": [
-            {**asdict(each), "start": each.start + first, "stop": each.stop + first} for each in found.episodes()
-        ],
-    }  # fmt: skip
-
-
-def _beats_summary(found: BeatResult, first: float) -> dict[str, Any]:
-    return {
-        "found": found.found,
-        "beats": len(found.samples),
-        "confidence": {
-            "category": found.category,
-            "median": float(np.median(found.confidence)) if found.found else None,
-            **{name: found.categories.count(name) for name in ("high", "medium", "low")},
-        },
-        "intervals": found.intervals.to_dict(),
-        "unjudged": [
-            {"start": each.start + first, "stop": each.stop + first, "reason": each.reason}
-            for each in found.unjudged
-        ],
-    }
+    return {**about, **detection_summary(found, first), "settings": settings}
 
 
 def _write(
@@ -323,57 +289,6 @@ def _beats_figure(chosen: Recording, found: BeatResult, first: float, title: str
         trace_fs=found.fs, unjudged=[each[:2] for each in found.unjudged], start=first, unit=chosen.units[0],
         title=title,
     )  # fmt: skip
-
-
-def _told(summary: dict[str, Any]) -> str:
-    """Return the summary in words."""
-    read = summary["read"]
-    head = f"{summary['task']} of {summary['input']}, {summary['channel']}, {read['start']:g} to {read['stop']:g} s"
-    lines = _rhythm_lines(summary) if summary["task"] == "rhythm" else _beat_lines(summary)
-    return "\n".join([head, *(f"  {name:12}{text}" for name, text in lines)])
-
-
-def _rhythm_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    windows, episodes = summary["windows"], summary["episodes"]
-    count, judged = windows["count"], windows["judged"]
-    reasons = ", ".join(sorted({each["reason"] for each in episodes if each["reason"]}))
-    left = f"; {count - judged:,} not judged ({reasons})" if judged < count else ""
-    yield "windows", f"{count:,} of {windows['seconds']:g} s, {windows['stride']:g} s apart{left}"
-    if not judged:
-        yield "AF", "not known: no window could be judged"
-    elif count == 1:
-        yield "AF", f"probability {windows['median_probability']:.3f}"
-    else:
-        yield "AF", f"{windows['af']:,} of {judged:,} windows ({windows['af_share']:.1%}) at 0.5 or above"
-    found = [each for each in episodes if each["rhythm"] == "AFIB"] if count > 1 else []
-    found.sort(key=lambda each: each["start"] - each["stop"])
-    for number, each in enumerate(found[:_LISTED]):
-        length = f"{each['stop'] - each['start']:g} s"
-        yield "" if number else "longest", f"{each['start']:.2f} to {each['stop']:.2f} s, {length}"
-    if len(found) > _LISTED:
-        yield "", f"and {len(found) - _LISTED} more"
-
-
-def _beat_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    sure, intervals = summary["confidence"], summary["intervals"]
-    if summary["found"]:
-        counts = ", ".join(f"{sure[name]:,} {name}" for name in ("high", "medium", "low"))
-        yield "beats", f"{summary['beats']:,}: {counts}"
-        yield "confidence", f"{sure['category']} (median {sure['median']:.2f})"
-    else:
-        yield "beats", "none found"
-    if intervals["count"]:
-        spread = (("SD", intervals["sd_s"]), ("RMSSD", intervals["rmssd_s"]))
-        yield "rate", f"{intervals['rate_bpm']:.1f} beats a minute"
-        yield (
-            "intervals",
-            f"{intervals['count']:,}: mean {intervals['mean_s']:.3f} s"
-            + "".join(f", {name} {value:.3f} s" for name, value in spread if value is not None),
-        )
-    if summary["unjudged"]:
-        total = sum(each["stop"] - each["start"] for each in summary["unjudged"])
-        reasons = ", ".join(sorted({each["reason"] for each in summary["unjudged"]}))
-        yield "not judged", f"{total:.2f} s in {len(summary['unjudged'])} stretches ({reasons})"
 
 
 def _stream(config: Config, checkpoint: Checkpoint) -> int:
