@@ -106,10 +106,13 @@ if __name__ == "__main__":
     main(
         [
             Contest(
-                "rhythm, 60 s of ECG: 12 windows", {"plain": plain_rhythm, "ours": our_rhythm}, 1e-3, bound=6
+                "rhythm, 60 s of ECG: 12 windows",
+                {"plain": plain_rhythm, "ours": our_rhythm},
+                1e-3,
+                bound=3.5,
             ),
             Contest(
-                "beats, 30 s of PPG: 15 windows", {"plain": plain_beats, "ours": our_beats}, 1e-3, bound=6
+                "beats, 30 s of PPG: 15 windows", {"plain": plain_beats, "ours": our_beats}, 1e-3, bound=3.5
             ),
         ]
     )

@@ -135,8 +135,9 @@ class BeatStream:
     """Finds beats while a signal comes in.
 
     A sample's trace is the mean of the windows that cover it and end within `latency` seconds of it. With the longest
-    latency, a whole window, that is all of them, and the beats are those of `detect_beats`; a shorter one tells sooner
-    out of fewer windows.
+    latency, a whole window, that is all of them, and the beats are those of `detect_beats`, unless peaks follow one
+    another so closely for longer than `SETTLE` that a later one decides about the first; a shorter latency tells
+    sooner out of fewer windows.
 
     Args:
         checkpoint: a beat model.
