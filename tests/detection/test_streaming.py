@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,26 @@ def test_memory_is_that_of_the_latest_signal(make: Make) -> None:
         assert len(stream._signal) < 500
     assert len(beats._history._trace) <= 1500
     assert len(beats._total) < 500
+
+
+def test_an_hour_of_gap_is_waited_out_sample_by_sample(make: Make) -> None:
+    stream = RhythmStream(make("rhythm"), fs=50.0)
+    for sample in pulse(5, fs=50.0).signal[0]:
+        stream.push(sample)
+    begun = time.process_time()
+    for _ in range(50 * 3600):
+        assert stream.push(np.nan) == []
+    assert time.process_time() - begun < 10  # as against minutes, were each to look at all before it
+    assert len(stream._feed._waiting) <= 4097
+    told = [each for sample in pulse(5, fs=50.0).signal[0] for each in stream.push(sample)]
+    assert [each.reason for each in told[:1800]] == ["gap"] * 1800
+    assert told[-1].reason == ""
+
+
+def test_what_no_float_can_hold_is_missing(make: Make) -> None:
+    signal = pulse(6, fs=50.0).signal[0].astype(float)
+    signal[120] = 1e300
+    assert [each.reason for each in run(RhythmStream(make("rhythm"), fs=50.0), signal, 1)] == ["", "", ""]
 
 
 def test_refusals(make: Make) -> None:

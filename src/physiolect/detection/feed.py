@@ -10,6 +10,9 @@ from physiolect.detection.windows import is_long, made_up
 from physiolect.errors import ContractError
 from physiolect.signals import StreamResampler, bridge_gaps, find_gaps
 
+_MOST_PIECES = 4096
+"""More pieces than these are put together: a sample in an array of its own takes thirty times its size."""
+
 
 class Feed:
     """Samples as they come, brought onto a model's grid, gaps bridged and the long ones told."""
@@ -35,10 +38,14 @@ class Feed:
 
     def push(self, samples: ArrayLike) -> bool:
         """Take samples, NaN or infinite where one is missing; say whether what is waited for may be there."""
-        new = np.atleast_1d(np.asarray(samples, np.float32))
+        with np.errstate(over="ignore"):
+            new = np.atleast_1d(np.asarray(samples, np.float32))
+        present = np.isfinite(new)
         self.received += len(new)
-        self._waiting.append(np.where(np.isfinite(new), new, np.float32(np.nan)))
-        return self.received >= self._due
+        self._waiting.append(np.where(present, new, np.float32(np.nan)))
+        if len(self._waiting) > _MOST_PIECES:
+            self._waiting = [np.concatenate(self._waiting)]
+        return self.received >= self._due and bool(present.any())  # in a gap there is nothing to be had
 
     def take(self, *, end: bool = False) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
         """Return the grid's next samples, and each long gap that has ended: its first, and the one after its last.
