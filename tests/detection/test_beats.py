@@ -14,7 +14,7 @@ from physiolect.detection.beats import find_beats
 from physiolect.detection.windows import judged_windows, window_ids
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 
-from .conftest import Make
+from .conftest import Make, Tops
 
 
 def pulse(seconds: float, fs: float = 125.0, seed: int = 1) -> Recording:
@@ -92,6 +92,15 @@ def test_between_gaps_lies_a_recording_of_its_own(make: Make) -> None:
     np.testing.assert_allclose(broken.trace[-550:], alone.trace[-550:], atol=0.2)
     assert not np.isnan(broken.trace[400:]).any()
     assert not ((broken.times > 5) & (broken.times < 8)).any()
+
+
+def test_no_interval_counts_across_a_gap(make: Make) -> None:
+    recording = pulse(20)
+    signal = recording.signal.copy()
+    signal[0, 1250:1300] = np.nan
+    found = detect_beats(make("beats", kind=Tops), replace(recording, signal=signal))
+    assert len(found.samples) > 15
+    assert found.intervals.count == len(found.samples) - 2
 
 
 def test_what_only_flat_windows_cover_is_not_judged(make: Make) -> None:
