@@ -243,7 +243,7 @@ def test_a_stream_tells_beats_line_by_line(stream: Run, finger: Path, models: Pa
     assert set(beats[0]) == {"time_s", "sample", "confidence", "category", "after_s", "compute_ms"}
     (gap,) = (line for line in lines if "sample" not in line)
     assert gap == {"start_s": pytest.approx(10), "stop_s": pytest.approx(11, abs=0.02), "not_judged": "gap"}
-    assert "each beat is told within 2.82 s" in err
+    assert "a beat is told at most 2.82 s after it, and the time of computing" in err
     assert "read 3,875 samples (31 s)" in err
     assert "ms of computing" in err
 
@@ -328,6 +328,20 @@ def test_ctrl_c_keeps_what_was_judged(run: Run, tmp_path: Path, monkeypatch: pyt
     assert "interrupted by Ctrl-C: what was judged by then is kept" in err
     assert "6 not judged (gap, interrupted)" in out or "7 not judged (gap, interrupted)" in out
     assert (tmp_path / "rhythm.csv").exists()
+
+
+def test_ctrl_c_before_anything_was_judged_leaves_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("physiolect.detection.windows.probabilities", stop)
+    for model in ("rhythm", "beats"):
+        code, out, err = run(model, "--out", tmp_path / "out")
+        assert (code, out) == (130, "")
+        assert "error: interrupted by Ctrl-C" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_needs_no_torch() -> None:

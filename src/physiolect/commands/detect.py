@@ -151,6 +151,8 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
         )
     _say(str(found.report))
     if found.interrupted:
+        if _nothing_judged(found):
+            raise KeyboardInterrupt
         _say("interrupted by Ctrl-C: what was judged by then is kept")
     first = config.start or 0.0
     summary = _summary(config, checkpoint, chosen, found, first)
@@ -159,6 +161,12 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
         _say("\n".join(f"wrote {file}" for file in summary["files"]))
     print(json.dumps(summary, indent=2) if config.json else detection_words(summary))
     return 130 if found.interrupted else 0
+
+
+def _nothing_judged(found: RhythmResult | BeatResult) -> bool:
+    from physiolect.detection import RhythmResult
+
+    return bool(np.isnan(found.probability if isinstance(found, RhythmResult) else found.trace).all())
 
 
 def _read(config: Config) -> Recording:
@@ -306,14 +314,15 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
         f"reading one number a line at {config.fs:g} Hz; {what} told within {stream.delay:.2f} s, and computing"
     )
     latencies: list[tuple[float, float]] = []
-    read, interrupted = 0, False
+    read, code = 0, 0
     try:
         for value in _numbers():
             read += 1
             _tell_decisions(stream.push(value), latencies)
         _tell_decisions(stream.finish(), latencies)
     except KeyboardInterrupt:
-        interrupted = True
+        _say("interrupted by Ctrl-C")
+        code = 130
     finally:
         n = len(latencies)
         _say(f"read {read:,} samples ({read / config.fs:g} s), told {n:,} decision{'s' * (n != 1)}")
@@ -323,7 +332,7 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
                 f"they came {median(after):.2f} s after in the median, {max(after):.2f} s at most, "
                 f"and {1000 * median(compute):.0f} ms of computing, {1000 * max(compute):.0f} ms at most"
             )
-    return 130 if interrupted else 0
+    return code
 
 
 def _numbers() -> Iterator[float]:
