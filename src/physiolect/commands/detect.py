@@ -309,9 +309,10 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
         stream = RhythmStream(checkpoint, fs=config.fs, stride=config.stride)
     else:
         stream = BeatStream(checkpoint, fs=config.fs, stride=config.stride, latency=config.latency)
-    what = "each window is" if checkpoint.task == "rhythm" else "each beat is"
+    what = "window's end" if checkpoint.task == "rhythm" else "beat"
     _say(
-        f"reading one number a line at {config.fs:g} Hz; {what} told within {stream.delay:.2f} s, and computing"
+        f"reading one number a line at {config.fs:g} Hz; a {what} is told at most {stream.delay:.2f} s after it, "
+        "and the time of computing"
     )
     latencies: list[tuple[float, float]] = []
     read, code = 0, 0
