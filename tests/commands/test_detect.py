@@ -283,6 +283,21 @@ def test_a_stream_that_is_none_is_a_sentence_and_a_hint(stream: Run, text: str, 
     assert "\nhint: " in err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--latency", "1"), "--latency is for beats, and the checkpoint tells rhythms"),
+        (("--modality", "ecg"), "the numbers are ecg, but the model reads ppg"),
+        (("--task", "beats"), "one that finds beats is needed"),
+    ],
+)
+def test_a_stream_that_the_model_cannot_serve(stream: Run, words: tuple[str, ...], told: str) -> None:
+    code, out, err = stream("rhythm", "1\n" * 400, *words)
+    assert (code in (1, 2), out) == (True, "")
+    assert told in err
+    assert "\nhint: " in err
+
+
 def test_a_flat_stream_is_not_judged(stream: Run) -> None:
     code, out, _ = stream("rhythm", "0.5\n" * 600)
     assert code == 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from physiolect.errors import CheckpointError, FormatError
+from physiolect.errors import CheckpointError, ConfigError, ContractError, FormatError
 from physiolect.recording import Modality, Recording
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Config:
     stream: bool = False
     """Read one number a line from stdin ("nan" for a missing sample), and print each decision as a line of JSON."""
     latency: float | None = None
-    """With --stream, of beats: seconds a beat's windows may end after it; fewer are sooner, out of fewer windows
-    (default: a whole window, as published)."""
+    """With --stream, of beats: seconds to wait for windows that cover a beat; less is sooner, out of fewer windows
+    (default: a window's length, for all of them, as published)."""
     out: str | None = None
     """Folder for table, WFDB annotations, figure and summary.json, and the trace of beats as .npz."""
     json: bool = False
@@ -304,6 +304,16 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
     from physiolect.detection import BeatStream, RhythmStream
 
     assert config.fs is not None
+    if config.modality not in (None, checkpoint.contract.modality):
+        raise ContractError(
+            f"the numbers are {config.modality}, but the model reads {checkpoint.contract.modality}",
+            hint=f"give a checkpoint for {config.modality}",
+        )
+    if config.latency is not None and checkpoint.task != "beats":
+        raise ConfigError(
+            "--latency is for beats, and the checkpoint tells rhythms",
+            hint="leave --latency out; --stride sets how often",
+        )
     stream: RhythmStream | BeatStream
     if checkpoint.task == "rhythm":
         stream = RhythmStream(checkpoint, fs=config.fs, stride=config.stride)
