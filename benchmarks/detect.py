@@ -3,6 +3,10 @@
 The plain side takes window after window as the authors' programs do: it cuts one into levels, runs the plain model over
 it and, for beats, averages what all windows say of a sample. Ours does the same work in batches, and for rhythm spares
 the last block all positions but the last; the recording's adaptation and the search for gaps are within its time.
+
+A day of made PPG at 125 Hz in one call (`python benchmarks/detect_day.py`, the published weights): 1056 s of processor
+time, 82 times as fast as the signal, and 115 MB beyond the recording's own 43; 102,527 beats were found where 100,801
+were made.
 """
 
 from __future__ import annotations

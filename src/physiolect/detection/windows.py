@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 Reason = Literal["", "gap", "flat", "short", "interrupted"]
 """Why something was not judged: samples are missing, have one value, or are too few between two gaps; or Ctrl-C."""
 
-_VERBS = {"rhythm": "tells rhythms", "beats": "finds beats", "forecast": "continues signals"}
+_VERBS: dict[str, str] = {"rhythm": "tells rhythms", "beats": "finds beats", "forecast": "continues signals"}
 _TOLERANCE = 1 + 1e-9
 """A gap of 0.1 s at 100 Hz is 10 samples, whatever floats make of it."""
 
@@ -57,11 +57,11 @@ class Track:
         """Tell which stretches of `length` samples from `start` (W,) on hold samples of a long gap."""
         if not len(self.gaps):
             return np.zeros(len(start), np.bool_)
-        next_gap = np.searchsorted(
+        begins = np.append(self.gaps[:, 0], np.iinfo(np.int64).max)
+        first_to_end = np.searchsorted(
             self.gaps[:, 1], start, side="right"
-        )  # the first that ends after the start
-        begins = np.append(self.gaps[:, 0], np.iinfo(np.int64).max)[next_gap]
-        return begins < start + length
+        )  # (W,) of those that end after the start
+        return begins[first_to_end] < start + length
 
     def stretches(self) -> list[tuple[int, int]]:
         """Return what lies between the long gaps: first sample, and the sample after the last."""
@@ -78,7 +78,8 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
     if checkpoint.task != task:
         examples = {"rhythm": "ECGPT_AF or PPGPT_AF", "beats": "PPGPT_beat"}
         raise CheckpointError(
-            f"the checkpoint {_VERBS[checkpoint.task]}, but one that {_VERBS[task]} is needed",
+            f"the checkpoint {_VERBS.get(checkpoint.task, f'is for {checkpoint.task}')}, "
+            f"but one that {_VERBS[task]} is needed",
             hint=f"use a {task} model, such as {examples.get(task, 'ECGPT')}",
         )
     n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.config.n_outputs
@@ -101,8 +102,8 @@ def lay_out(recording: Recording, contract: InputContract, channel: str | int | 
     chosen = select_channels(recording, contract, channel)
     infinite = np.isinf(chosen.signal)
     if infinite.any():
-        signal = np.where(infinite, np.float32(np.nan), chosen.signal)
-        recording, chosen, channel = (replace(chosen, signal=signal),) * 2 + (0,)
+        chosen = replace(chosen, signal=np.where(infinite, np.float32(np.nan), chosen.signal))
+        recording, channel = chosen, 0
     gaps = find_gaps(chosen.signal)[:, 1:]
     gaps = gaps[is_long(gaps, chosen.fs, contract.max_gap)]
     adapted, report = adapt(recording, replace(contract, max_gap=inf), channel, window="all")
