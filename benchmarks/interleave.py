@@ -121,6 +121,7 @@ def _peak_growth(run: Run) -> float:
 
 
 def status(field: str) -> int:
+    """Return one of the sizes that Linux keeps of this process, in bytes: "VmRSS" is memory now, "VmHWM" its peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
