@@ -243,6 +243,11 @@ def test_of_a_long_recording_the_ends_and_the_least_sure_beat_are_drawn() -> Non
     figure = beats(4000, trace=trace)
     assert [axes.get_xlim() for axes in figure.axes[1:]] == [(0, 20), (1990, 2010), (3980, 4000)]
     assert "around the beat that is least sure" in texts(figure)
+    columns = figure.axes[0].collections
+    assert 200 < len(columns) <= 300  # in place of 4,000 dots that hide one another
+    assert (
+        len({tuple(column.get_facecolor()[0]) for column in columns}) == 1
+    )  # "high" is commonest throughout
     assert figure.axes[0].get_xlabel() == "minutes"
     assert figure.axes[0].get_xlim() == pytest.approx((0, 4000 / 60))
 

@@ -369,11 +369,10 @@ def _tell_decisions(
     for each in decisions:
         line: dict[str, Any]
         if isinstance(each, RhythmDecision):
-            af = each.probability >= 0.5
             line = {
                 "start_s": each.start, "time_s": each.time,
                 "probability": None if isnan(each.probability) else round(each.probability, 6),
-                "rhythm": None if each.reason else "AFIB" if af else "N", "not_judged": each.reason or None,
+                "rhythm": None if each.reason else "AFIB" if each.is_af else "N", "not_judged": each.reason or None,
             }  # fmt: skip
         elif isinstance(each, BeatDecision):
             line = {

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.detection.beats import Confidence, Unjudged, beat_stride, confidence_category, find_beats
 from physiolect.detection.feed import Feed
+from physiolect.detection.rhythm import THRESHOLD
 from physiolect.detection.windows import Reason, check_task, probabilities, stride_samples, window_ids
 from physiolect.errors import ConfigError
 from physiolect.signals import find_gaps
@@ -38,6 +39,11 @@ class RhythmDecision:
     """Seconds of signal that had come after `time` when this was told."""
     compute: float
     """Seconds that the computer then took."""
+
+    @property
+    def is_af(self) -> bool:
+        """Whether the window counts as atrial fibrillation; one that was not judged does not."""
+        return self.probability >= THRESHOLD
 
 
 @dataclass(frozen=True)

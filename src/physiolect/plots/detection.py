@@ -21,6 +21,8 @@ _MOST_ROWS = 6
 """A longer recording is shown in part."""
 _MARKS = {"high": (GREEN, "o"), "medium": (AMBER, "D"), "low": (ORANGE, "X")}
 """Colour and shape of a beat by confidence: either alone tells them apart."""
+_MOST_DOTS, _COLUMNS = 1500, 300
+"""More beats than these would hide one another: then there are columns, each of many."""
 _AF = 0.5
 
 _TOLD = ("first", "around the beat that is least sure", "last")
@@ -195,17 +197,14 @@ def _draw_rate(
         [a for a, _ in unjudged], times[:-1]
     )
     rate = np.where(crosses, np.nan, 60 / np.diff(times))
-    size = 3.2 if len(rate) < 500 else 1.6
-    for name, (colour, marker) in _MARKS.items():
-        here = names[1:] == name
-        axes.plot(
-            (start + times[1:][here]) / unit,
-            rate[here],
-            marker,
-            color=colour,
-            markersize=size,
-            markeredgewidth=0,
-        )
+    at = (start + times[1:]) / unit
+    if len(rate) > _MOST_DOTS:
+        _draw_rate_in_columns(axes, at, rate, names[1:])
+    else:
+        size = 3.2 if len(rate) < 500 else 1.6
+        for name, (colour, marker) in _MARKS.items():
+            here = names[1:] == name
+            axes.plot(at[here], rate[here], marker, color=colour, markersize=size, markeredgewidth=0)
     dress(axes, x=word, y="beats\na minute", grid="y")
     _shade(axes, [(a / unit, b / unit) for a, b in unjudged], start / unit)
     axes.set_xlim(start / unit, (start + seconds) / unit)
@@ -214,6 +213,21 @@ def _draw_rate(
         low, high = np.nanpercentile(rate, [1, 99])  # a missed beat must not flatten all others
         room = max(5.0, 0.25 * (high - low))
         axes.set_ylim(max(0.0, low - room), high + room)
+
+
+def _draw_rate_in_columns(
+    axes: Axes, at: NDArray[np.float64], rate: NDArray[np.float64], names: NDArray[np.object_]
+) -> None:
+    """Draw, column by column, the median rate and where four fifths lie, in the colour of the commonest confidence."""
+    edges = np.linspace(at[0], at[-1], _COLUMNS + 1)
+    column = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, _COLUMNS - 1)
+    medians = np.full(_COLUMNS, np.nan)
+    for k in np.unique(column[~np.isnan(rate)]):
+        here = column == k
+        low, medians[k], high = np.nanpercentile(rate[here], [10, 50, 90])
+        commonest = max(_MARKS, key=lambda name: int((names[here] == name).sum()))
+        axes.fill_between(edges[k : k + 2], low, high, color=_MARKS[commonest][0], alpha=0.55, linewidth=0)
+    axes.plot((edges[1:] + edges[:-1]) / 2, medians, color=INK, linewidth=0.8)
 
 
 def _draw_probability(
