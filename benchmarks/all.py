@@ -18,7 +18,17 @@ import torch
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 ON_GPU = "# Speed on one GPU"
-NAMES = ("forward", "generate", "train_step", "attention", "preprocess", "prepare", "bpe", "imports")
+NAMES = (
+    "forward",
+    "generate",
+    "detect",
+    "train_step",
+    "attention",
+    "preprocess",
+    "prepare",
+    "bpe",
+    "imports",
+)
 
 
 def main() -> None:

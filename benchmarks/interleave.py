@@ -115,12 +115,13 @@ def _peak_growth(run: Run) -> float:
     if release:
         release(0)
     reset.write_text("5")  # the peak forgets building and importing
-    before = _status("VmRSS")
+    before = status("VmRSS")
     run()
-    return _status("VmHWM") - before
+    return status("VmHWM") - before
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
+    """Return one of the sizes that Linux keeps of this process, in bytes: "VmRSS" is memory now, "VmHWM" its peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 

@@ -10,17 +10,22 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint, load_checkpoint
     from physiolect.contract import InputContract, adapt
+    from physiolect.detection import BeatResult, RhythmResult, detect_beats, detect_rhythm
     from physiolect.formats import read_recording, read_recordings
     from physiolect.generation import Continuation, generate
     from physiolect.recording import Annotations, Recording
 
 _HOME = {
     "Annotations": "recording",
+    "BeatResult": "detection",
     "Checkpoint": "checkpoint",
     "Continuation": "generation",
     "InputContract": "contract",
     "Recording": "recording",
+    "RhythmResult": "detection",
     "adapt": "contract",
+    "detect_beats": "detection",
+    "detect_rhythm": "detection",
     "generate": "generation",
     "load_checkpoint": "checkpoint",
     "read_recording": "formats",
@@ -38,6 +43,10 @@ __all__ = [  # noqa: RUF022 (the order a user meets them in)
     "Checkpoint",
     "generate",
     "Continuation",
+    "detect_rhythm",
+    "RhythmResult",
+    "detect_beats",
+    "BeatResult",
 ]
 
 

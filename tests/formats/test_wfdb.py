@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wfdb
 
 from physiolect.errors import FormatError
-from physiolect.formats import list_recordings, read_recording, read_recordings, write_recording
-from physiolect.recording import Recording
+from physiolect.formats import (
+    list_recordings,
+    read_recording,
+    read_recordings,
+    write_annotations,
+    write_recording,
+)
+from physiolect.recording import Annotations, Recording
 
 
 @pytest.fixture
@@ -269,3 +276,29 @@ def test_real_folders(data: Path) -> None:
     assert len(beats) == 18
     assert min(beats) > 0
     assert len(list_recordings(data / "mitdb")) == 48
+
+
+def test_annotations_alone_are_read_by_wfdb(tmp_path: Path) -> None:
+    marks = Annotations([5, 70_000, 70_010], ("+", "N", '"'), ("(AFIB", "low", "not judged: flat"))
+    write_annotations(marks, 360.0, tmp_path / "found.qrs")
+    read = wfdb.rdann(str(tmp_path / "found"), "qrs")
+    assert (read.fs, read.sample.tolist(), read.symbol) == (360, [5, 70_000, 70_010], ["+", "N", '"'])
+    assert [note.strip("\x00") for note in read.aux_note] == ["(AFIB", "low", "not judged: flat"]
+    write_annotations(marks.window(0, 10), 360.0, tmp_path / "found.qrs")
+    assert len(wfdb.rdann(str(tmp_path / "found"), "qrs").sample) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "marks", "told"),
+    [
+        ("a b.qrs", Annotations([1], ("N",)), "cannot name"),
+        ("beats", Annotations([1], ("N",)), "cannot name"),
+        ("beats.qrs", Annotations(), "no mark"),
+        ("beats.qrs", Annotations([1], ("beat",)), "no annotation code"),
+        ("beats.qrs", Annotations([1], ("N",), ("ä",)), "ASCII"),
+        ("gone/beats.qrs", Annotations([1], ("N",)), "does not exist"),
+    ],
+)
+def test_annotations_that_cannot_be_written(tmp_path: Path, name: str, marks: Annotations, told: str) -> None:
+    with pytest.raises(FormatError, match=told):
+        write_annotations(marks, 100.0, tmp_path / name)

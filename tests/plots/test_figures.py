@@ -15,10 +15,12 @@ from matplotlib.figure import Figure
 from physiolect import synthetic
 from physiolect.plots import (
     Shape,
+    beats_figure,
     continuation_figure,
     forecast_figure,
     loss_figure,
     recording_figure,
+    rhythm_figure,
     token_shapes_figure,
     token_track_figure,
     token_use_figure,
@@ -212,3 +214,74 @@ def test_use_is_told_by_rank_and_by_recording() -> None:
     assert "half of all use is\nof 1 token" in texts(figure)
     assert "median 110" in texts(figure)
     assert "Tokens a second" in texts(token_use_figure([1], [100, 300], seconds=[10, 20]))
+
+
+def beats(seconds: float, **changes: object) -> Figure:
+    at = np.arange(round(seconds)) * 100 + 30
+    names = np.resize(["high", "high", "medium", "low"], len(at)).tolist()
+    given = {"samples": at, "categories": names, "trace": np.zeros(round(50 * seconds)), "trace_fs": 50.0}
+    wave = np.sin(np.arange(round(100 * seconds)) / 16)
+    return beats_figure(wave, fs=100.0, unit="au", title="finger", **given | changes)  # type: ignore[arg-type]
+
+
+def test_beats_stand_on_the_signal_in_the_colour_and_shape_of_their_confidence() -> None:
+    figure = beats(30, start=600.0)
+    rate, first, second = figure.axes
+    assert first.get_xlim() == (600, 620)
+    assert second.get_xlim()[0] == 620
+    marks = {line.get_marker(): line.get_xdata() for line in first.lines[1:]}
+    assert set(marks) == {"o", "D", "X"}
+    assert len({line.get_color() for line in first.lines[1:]}) == 3
+    assert marks["D"].tolist() == pytest.approx([602.3, 606.3, 610.3, 614.3, 618.3])
+    np.testing.assert_allclose(np.concatenate([line.get_ydata() for line in rate.lines[:3]]), 60)
+    assert {"finger", "seconds", "au", "high (16)", "medium (7)", "low (7)"} <= set(texts(figure).split("\n"))
+
+
+def test_of_a_long_recording_the_ends_and_the_least_sure_beat_are_drawn() -> None:
+    trace = np.full(200_000, 0.6)
+    trace[100_015] = 0.02
+    figure = beats(4000, trace=trace)
+    assert [axes.get_xlim() for axes in figure.axes[1:]] == [(0, 20), (1990, 2010), (3980, 4000)]
+    assert "around the beat that is least sure" in texts(figure)
+    columns = figure.axes[0].collections
+    assert 200 < len(columns) <= 300  # in place of 4,000 dots that hide one another
+    assert (
+        len({tuple(column.get_facecolor()[0]) for column in columns}) == 1
+    )  # "high" is commonest throughout
+    assert figure.axes[0].get_xlabel() == "minutes"
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 4000 / 60))
+
+
+def test_no_interval_is_drawn_across_what_was_not_judged() -> None:
+    rate = beats(30, unjudged=[(5.5, 6.2)]).axes[0]
+    drawn = np.concatenate([line.get_xdata()[~np.isnan(line.get_ydata())] for line in rate.lines[:3]])
+    assert sorted(drawn) == pytest.approx([i + 0.3 for i in range(1, 30) if i != 6])
+    assert "not judged" in texts(rate.figure)
+
+
+def test_no_beats_are_said_so() -> None:
+    figure = beats(10, samples=[], categories=())
+    assert "finger · no beats" in texts(figure)
+    assert len(figure.axes) == 1
+
+
+def test_probability_is_drawn_over_time_beside_its_most_telling_windows() -> None:
+    begin = np.arange(0, 100, 5.0)
+    said = np.full(20, 0.1)
+    said[[3, 7, 9, 12]] = 0.95, 0.45, 0.01, np.nan
+    signal = np.sin(np.arange(10_000) / 7)
+    figure = rhythm_figure(
+        signal, fs=100.0, begin=begin, end=begin + 5, probability=said, start=50.0, unit="mV"
+    )
+    (bars,) = (c for c in figure.axes[0].collections if isinstance(c, LineCollection))
+    assert len(bars.get_segments()) == 19
+    assert bars.get_segments()[3].tolist() == [[65, 0.95], [70, 0.95]]
+    assert len({tuple(colour) for colour in bars.get_colors()}) == 2
+    assert [axes.get_xlim() for axes in figure.axes[1:]] == [(65, 70), (85, 90), (95, 100)]
+    assert {"highest: 0.95", "nearest to a half: 0.45", "lowest: 0.01", "not judged", "mV"} <= set(
+        texts(figure).split("\n")
+    )
+    short = rhythm_figure(signal[:500], fs=100.0, begin=[0], end=[5], probability=[np.nan])
+    assert len(short.axes) == 2
+    none = rhythm_figure(signal, fs=100.0, begin=begin, end=begin + 5, probability=np.full(20, np.nan))
+    assert len(none.axes) == 6

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physiolect.errors import ContractError
-from physiolect.signals import kernel_reach, rate_ratio, resample
+from physiolect.signals import StreamResampler, kernel_reach, rate_ratio, resample
 
 RATES = (50.0, 100.0, 125.0, 128.0, 200.0, 250.0, 257.3, 360.0, 400.0, 500.0, 1000.0)
 
@@ -112,3 +112,38 @@ def test_real_ecg_does_not_bend_at_the_end(data: Path) -> None:
         zero_padded.append(abs(resample_poly(signal[start:stop], 5, 18)[-1] - truth[len(short) - 1]) / span)
     assert np.median(error) < 0.005
     assert np.median(error) < 0.2 * np.median(zero_padded)
+
+
+@given(
+    rates=st.sampled_from([(360, 100), (125, 50), (100, 100), (30, 50), (257.3, 100), (50, 100)]),
+    n=st.integers(1, 900),
+    cuts=st.lists(st.integers(0, 900), max_size=6),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_stream_in_pieces_is_the_whole(
+    rates: tuple[float, float], n: int, cuts: list[int], seed: int
+) -> None:
+    signal = np.random.default_rng(seed).normal(size=n).cumsum()
+    stream = StreamResampler(*rates)
+    pieces = [stream.push(piece) for piece in np.split(signal, sorted(min(cut, n) for cut in cuts))]
+    whole = resample(signal, *rates)
+    np.testing.assert_allclose(np.concatenate([*pieces, stream.finish()]), whole, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("rates", [(360, 100), (125, 50), (100, 100), (30, 50)])
+def test_a_stream_gives_a_sample_as_soon_as_it_can_and_says_when(rates: tuple[float, float]) -> None:
+    stream = StreamResampler(*rates)
+    came = [(n, len(stream.push(np.ones(1)))) for n in range(1, 400)]
+    given = np.cumsum([count for _, count in came])
+    for k in range(given[-1]):
+        n = came[int(np.argmax(given > k))][0]
+        assert n == max(1, stream.needed(k))
+        assert (n - 1) / rates[0] - k / rates[1] <= stream.delay + 1e-9
+
+
+def test_a_stream_forgets_what_is_past() -> None:
+    stream = StreamResampler(360, 100)
+    for _ in range(50):
+        stream.push(np.zeros(1000))
+    assert len(stream._held) < 500

@@ -357,14 +357,7 @@ def write(recording: Recording, path: Path) -> None:
     if len(set(recording.channels)) < len(recording.channels):
         raise FormatError("two channels have one name, which WFDB cannot hold", hint="rename one of them")
     marks = recording.annotations
-    if foreign := sorted(set(marks.symbol) - set(_codes().values())):
-        raise FormatError(
-            f"'{foreign[0]}' is no annotation code of WFDB", hint="write .npz, which keeps any annotation"
-        )
-    if any(not note.isascii() or "\x00" in note or len(note) > 254 for note in marks.note):
-        raise FormatError(
-            "a note of WFDB is at most 254 ASCII characters", hint="write .npz, which keeps any annotation"
-        )
+    _check_marks(marks)
     digital, gains, baselines = zip(*map(_to_16_bits, recording.signal), strict=True)
     folder = str(path.parent)
     with writing(path):
@@ -372,15 +365,7 @@ def write(recording: Recording, path: Path) -> None:
         path.with_name(f"{name}.hea").unlink(missing_ok=True)
         path.with_name(f"{name}.atr").unlink(missing_ok=True)
         if len(marks):
-            wfdb.wrann(
-                name,
-                "atr",
-                marks.sample,
-                symbol=list(marks.symbol),
-                aux_note=list(marks.note),
-                fs=recording.fs,
-                write_dir=folder,
-            )
+            _write_marks(marks, recording.fs, folder, name, "atr")
         wfdb.wrsamp(
             name,
             fs=recording.fs,
@@ -392,6 +377,56 @@ def write(recording: Recording, path: Path) -> None:
             baseline=list(baselines),
             write_dir=folder,
         )
+
+
+def write_annotations(marks: Annotations, fs: float, path: str | os.PathLike[str]) -> None:
+    """Write an annotation file alone: marks without a signal, which wfdb reads with `rdann(name, extension)`.
+
+    Args:
+        marks: at least one.
+        fs: rate in Hz at which their samples are counted; it is written down with them.
+        path: NAME.EXTENSION, the extension being the annotator's: "atr", "qrs" …; an older file is replaced.
+
+    Raises:
+        FormatError: there is no mark, or the name, a symbol or a note cannot be written in this format.
+    """
+    path = Path(path)
+    if not re.fullmatch(r"[\w-]+\.[a-zA-Z]+", path.name, re.ASCII):
+        raise FormatError(
+            f"'{path.name}' cannot name a WFDB annotation file",
+            hint="use letters, digits, '_' and '-', a dot, and letters for the annotator: beats.qrs",
+        )
+    if not len(marks):
+        raise FormatError(f"{path} would hold no mark", hint="write annotations that have some")
+    _check_marks(marks)
+    if not path.parent.is_dir():
+        raise FormatError(f"the folder {path.parent} does not exist", hint="make it first")
+    with writing(path):
+        path.unlink(missing_ok=True)
+        _write_marks(marks, fs, str(path.parent), path.stem, path.suffix[1:])
+
+
+def _check_marks(marks: Annotations) -> None:
+    if foreign := sorted(set(marks.symbol) - set(_codes().values())):
+        raise FormatError(
+            f"'{foreign[0]}' is no annotation code of WFDB", hint="write .npz, which keeps any annotation"
+        )
+    if any(not note.isascii() or "\x00" in note or len(note) > 254 for note in marks.note):
+        raise FormatError(
+            "a note of WFDB is at most 254 ASCII characters", hint="write .npz, which keeps any annotation"
+        )
+
+
+def _write_marks(marks: Annotations, fs: float, folder: str, name: str, annotator: str) -> None:
+    _library().wrann(
+        name,
+        annotator,
+        marks.sample,
+        symbol=list(marks.symbol),
+        aux_note=list(marks.note),
+        fs=fs,
+        write_dir=folder,
+    )
 
 
 def _to_16_bits(row: NDArray[np.float32]) -> tuple[NDArray[np.int16], float, int]:

@@ -1,6 +1,16 @@
-"""Reports: text, tables and figures in one HTML file."""
+"""Reports: text, tables and figures in one HTML file, and what was detected in words."""
 
 from physiolect.report.demo import Continued, Curve, Findings, Score, demo_report
+from physiolect.report.detection import detection_summary, detection_words
 from physiolect.report.html import Report
 
-__all__ = ["Continued", "Curve", "Findings", "Report", "Score", "demo_report"]
+__all__ = [
+    "Continued",
+    "Curve",
+    "Findings",
+    "Report",
+    "Score",
+    "demo_report",
+    "detection_summary",
+    "detection_words",
+]

@@ -97,6 +97,61 @@ def resample(
     return resampled.astype(dtype, copy=False)
 
 
+class StreamResampler:
+    """Resample a signal while it comes in: what comes out, put together, equals `resample` of the whole.
+
+    The kernel of `resample` looks ahead, so a sample comes out once those it depends on are there: `delay` seconds
+    after its own moment. Memory stays that of the kernel and the latest piece.
+
+    Args:
+        fs: rate of the signal in Hz.
+        target_fs: rate wanted, in Hz; met as `rate_ratio` says.
+
+    Raises:
+        ContractError: the rates are impossible or too far apart.
+    """
+
+    def __init__(self, fs: float, target_fs: float) -> None:
+        self.ratio = rate_ratio(fs, target_fs)
+        self.delay = kernel_reach(self.ratio) / fs
+        self._held = np.empty(0)
+        self._first = 0  # sample of the signal that `_held` begins with: a whole sample at both rates
+        self._given = 0  # samples given out
+
+    def needed(self, k: int) -> int:
+        """Return how many samples of the signal must have come before sample k of the result can be given."""
+        if self.ratio == 1:
+            return k + 1
+        up, down = self.ratio.numerator, self.ratio.denominator
+        return (k * down + self._reach) // up + 1
+
+    def push(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Take the next samples (n,), all finite, and return those of the result that are now certain (m,)."""
+        self._held = np.concatenate([self._held, np.asarray(samples, np.float64)])
+        n, up, down = self._first + len(self._held), self.ratio.numerator, self.ratio.denominator
+        return self._give(n if self.ratio == 1 else -((self._reach - n * up) // down))
+
+    def finish(self) -> NDArray[np.float64]:
+        """Return the rest (m,): the signal ends here, and is taken to stay at its last value as `resample` does."""
+        return self._give(ceil((self._first + len(self._held)) * self.ratio))
+
+    @property
+    def _reach(self) -> int:
+        return _HALF_WIDTH * max(self.ratio.numerator, self.ratio.denominator)
+
+    def _give(self, stop: int) -> NDArray[np.float64]:
+        """Return samples up to `stop` of the result, and forget what later ones do not depend on."""
+        if stop <= self._given:
+            return np.empty(0)
+        up, down = self.ratio.numerator, self.ratio.denominator
+        skip = int(self._first * self.ratio)
+        given = np.asarray(resample(self._held, down, up)[self._given - skip : stop - skip], np.float64)
+        self._given = stop
+        first = max(0, stop * down - self._reach) // up // down * down
+        self._held, self._first = self._held[max(0, first - self._first) :], max(first, self._first)
+        return given
+
+
 @lru_cache(maxsize=16)
 def _kernel(up: int, down: int) -> NDArray[np.float64]:
     factor = max(up, down)

@@ -1,0 +1,24 @@
+"""Rhythms and beats in signals of any length, whole or as they come in."""
+
+from physiolect.detection.beats import BeatResult, Unjudged, confidence_category, detect_beats
+from physiolect.detection.intervals import Intervals, summarise_intervals
+from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
+from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
+from physiolect.detection.windows import check_task
+
+__all__ = [
+    "BeatDecision",
+    "BeatResult",
+    "BeatStream",
+    "Episode",
+    "Intervals",
+    "RhythmDecision",
+    "RhythmResult",
+    "RhythmStream",
+    "Unjudged",
+    "check_task",
+    "confidence_category",
+    "detect_beats",
+    "detect_rhythm",
+    "summarise_intervals",
+]

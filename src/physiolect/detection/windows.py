@@ -1,0 +1,225 @@
+"""What rhythms and beats share: a recording of any length on the model's grid, and its windows through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil, floor, inf
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint, Task
+from physiolect.contract import AdaptationReport, InputContract, adapt, select_channels
+from physiolect.errors import CheckpointError, ConfigError
+from physiolect.recording import Recording
+from physiolect.signals import find_gaps, rate_ratio
+from physiolect.tokenizers import LevelTokenizer
+
+Progress = Callable[[int, int], None]
+"""Called with the windows judged so far and the number of all."""
+
+Reason = Literal["", "gap", "flat", "short", "interrupted"]
+"""Why something was not judged: samples are missing, have one value, or are too few between two gaps; or Ctrl-C."""
+
+_VERBS: dict[str, str] = {"rhythm": "tells rhythms", "beats": "finds beats", "forecast": "continues signals"}
+_TOLERANCE = 1 + 1e-9
+"""A gap of 0.1 s at 100 Hz is 10 samples, whatever floats make of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One channel of a recording as a model wants it, whole, with its long gaps marked."""
+
+    signal: NDArray[np.float32]
+    """(N,) at `fs`, all finite: gaps are filled, the long ones only so that all lies on one grid."""
+    fs: float
+    """The contract's sampling rate in Hz."""
+    gaps: NDArray[np.int64]
+    """(gaps, 2) first sample of each long gap at `fs`, and the sample after its last."""
+    ratio: Fraction
+    """`fs` / the recording's own rate."""
+    n_source: int
+    """Samples of the recording at its own rate."""
+    report: AdaptationReport
+    """What was done to the recording."""
+
+    def at_source(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the samples of the recording at its own rate that lie nearest to these at `fs`."""
+        nearest = np.rint(samples * self.ratio.denominator / self.ratio.numerator).astype(np.int64)
+        return np.minimum(nearest, self.n_source - 1)
+
+    def touches_gap(self, start: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+        """Tell which stretches of `length` samples from `start` (W,) on hold samples of a long gap."""
+        if not len(self.gaps):
+            return np.zeros(len(start), np.bool_)
+        begins = np.append(self.gaps[:, 0], np.iinfo(np.int64).max)
+        first_to_end = np.searchsorted(
+            self.gaps[:, 1], start, side="right"
+        )  # (W,) of those that end after the start
+        return begins[first_to_end] < start + length
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """Return what lies between the long gaps: first sample, and the sample after the last."""
+        edges = [0, *self.gaps.ravel().tolist(), len(self.signal)]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
+
+
+def check_task(checkpoint: Checkpoint, task: Task) -> None:
+    """Refuse a checkpoint that was made for another task, or that no single channel can be shown to.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    if checkpoint.task != task:
+        examples = {"rhythm": "ECGPT_AF or PPGPT_AF", "beats": "PPGPT_beat"}
+        raise CheckpointError(
+            f"the checkpoint {_VERBS.get(checkpoint.task, f'is for {checkpoint.task}')}, "
+            f"but one that {_VERBS[task]} is needed",
+            hint=f"use a {task} model, such as {examples.get(task, 'ECGPT')}",
+        )
+    n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.config.n_outputs
+    if n_channels > 1 or n_outputs != 1:
+        what = f"takes {n_channels} channels" if n_channels > 1 else "has more than one output"
+        raise CheckpointError(
+            f"the checkpoint {what}, but detection is of one channel and one output",
+            hint="use a model whose contract names one channel, or any (*), with a head of one output",
+        )
+
+
+def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
+    """Adapt the whole of a recording, in spite of gaps that the contract would not bridge, and say where those are.
+
+    Infinite samples count as missing.
+
+    Raises:
+        ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
+    """
+    chosen = select_channels(recording, contract, channel)
+    infinite = np.isinf(chosen.signal)
+    if infinite.any():
+        chosen = replace(chosen, signal=np.where(infinite, np.float32(np.nan), chosen.signal))
+        recording, channel = chosen, 0
+    gaps = find_gaps(chosen.signal)[:, 1:]
+    gaps = gaps[is_long(gaps, chosen.fs, contract.max_gap)]
+    adapted, report = adapt(recording, replace(contract, max_gap=inf), channel, window="all")
+    notices = list(report.notices)
+    if infinite.any():
+        notices.append(f"{np.count_nonzero(infinite)} infinite samples are taken as missing")
+    if len(gaps):
+        notices.append(
+            f"{len(gaps)} gap{'s' * (len(gaps) > 1)} longer than {contract.max_gap:g} s "
+            "were bridged only to keep time; nothing is judged there"
+        )
+    ratio = rate_ratio(recording.fs, contract.fs)
+    inside = [made_up(start, stop, ratio, adapted.n_samples) for start, stop in gaps.tolist()]
+    return Track(
+        signal=adapted.signal[0],
+        fs=contract.fs,
+        gaps=np.array(inside, np.int64).reshape(-1, 2),
+        ratio=ratio,
+        n_source=recording.n_samples,
+        report=replace(report, notices=tuple(notices)),
+    )
+
+
+def made_up(start: int, stop: int, ratio: Fraction, n_samples: int) -> tuple[int, int]:
+    """Return which of `n_samples` at the new rate lie between the last sample before a gap and the first after it.
+
+    Args:
+        start: first sample of the gap at the old rate.
+        stop: the sample after its last.
+        ratio: new rate / old rate.
+        n_samples: length of the recording at the new rate.
+    """
+    return max(0, floor((start - 1) * ratio) + 1), min(ceil(stop * ratio), n_samples)
+
+
+def is_long(gaps: NDArray[np.int64], fs: float, max_gap: float) -> NDArray[np.bool_]:
+    """Tell which gaps (gaps, 2), in samples at fs Hz, are longer than `max_gap` seconds."""
+    return gaps[:, 1] - gaps[:, 0] > max_gap * fs * _TOLERANCE
+
+
+def stride_samples(stride: float | None, fs: float, default: int) -> int:
+    """Return a stride in samples, given in seconds or not at all.
+
+    Raises:
+        ConfigError: it is less than a sample.
+    """
+    if stride is None:
+        return default
+    if not 0.5 / fs <= stride < inf:
+        raise ConfigError(
+            f"stride is {stride:g} s, but must be at least one sample ({1 / fs:g} s)",
+            hint="leave it out for the usual one",
+        )
+    return round(stride * fs)
+
+
+def window_ids(
+    tokenizer: LevelTokenizer,
+    signal: NDArray[np.float32],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    length: int,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Cut windows [start, stop) out of a signal, each into levels of its own.
+
+    A window shorter than `length`, at the end of a signal, is filled up with level 0, as published.
+
+    Returns:
+        ids (W, length), and which windows are flat (W,); a short one never counts as that.
+    """
+    ids = np.zeros((len(start), length), np.int64)
+    flat = np.zeros(len(start), np.bool_)
+    full = stop - start == length
+    if full.any():
+        cut = sliding_window_view(signal, length)[start[full]]  # (full, length)
+        ids[full], scale = tokenizer.encode(cut, flat="level")
+        flat[full] = (scale.high <= scale.low)[:, 0]
+    for i in np.flatnonzero(~full):
+        ids[i, : stop[i] - start[i]], _ = tokenizer.encode(signal[start[i] : stop[i]], flat="level")
+    return ids, flat
+
+
+@torch.inference_mode()
+def probabilities(checkpoint: Checkpoint, ids: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
+    """Return what the model says of windows (B, T): a probability at every position (B, T), or at the last (B, 1)."""
+    model = checkpoint.model.eval()
+    device = model.tokens.weight.device
+    logits = model(torch.from_numpy(ids).to(device), last_only=last_only)[..., 0]
+    return torch.sigmoid(logits.float()).cpu().numpy()
+
+
+def judged_windows(
+    checkpoint: Checkpoint,
+    signal: NDArray[np.float32],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    length: int,
+    *,
+    batch_size: int,
+    last_only: bool,
+    on_window: Progress | None,
+) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.bool_]]]:
+    """Run windows [start, stop) through the model, batch after batch.
+
+    Yields:
+        which of the windows, what the model says of them (B, T or 1), and which are flat (B,), of which it says nothing
+        that counts.
+
+    Raises:
+        ConfigError: the batch size is not above 0.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}, but must be at least 1", hint="64 is usual")
+    for first in range(0, len(start), batch_size):
+        batch = slice(first, min(first + batch_size, len(start)))
+        ids, flat = window_ids(checkpoint.tokenizer, signal, start[batch], stop[batch], length)
+        yield batch, probabilities(checkpoint, ids, last_only=last_only), flat
+        if on_window is not None:
+            on_window(batch.stop, len(start))
