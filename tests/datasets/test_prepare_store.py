@@ -194,7 +194,9 @@ def test_of_two_runs_at_once_one_is_refused_and_a_killed_one_is_none(cohort: Pat
     finally:
         os.killpg(first.pid, signal.SIGKILL)  # its workers too: one may wait at the pipe
         first.wait()
-        wait_until(lambda: group_is_gone(first.pid))  # a child that is being started holds what its parent does
+        wait_until(
+            lambda: group_is_gone(first.pid)
+        )  # a child that is being started holds what its parent does
     (cohort / "pipe.csv").unlink()
     write(cohort / "pipe.csv")
     prepare_store(files, out, ECG, workers=1)
