@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from physiolect.commands.terminal import say
 from physiolect.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _import_tokenizer(source: Path, target: Path, percentiles: tuple[float, floa
     tokenizer = EcgByteTokenizer.from_published(source, percentiles=percentiles)
     target.mkdir(parents=True, exist_ok=True)
     save_tokenizer(tokenizer, target / FILE_NAME)
-    _say(
+    say(
         f"{target / FILE_NAME}: {len(tokenizer.merges)} merges of ECG-Byte's; leads {', '.join(tokenizer.channels)}"
     )
 
@@ -102,13 +102,13 @@ def _import(source: Path, target: Path, task: Literal["rhythm", "beats"] | None)
         )
     checkpoint = load_published(source, task=task)
     for line in checkpoint.run["keys"]:
-        _say(f"  {line}")
+        say(f"  {line}")
     name = checkpoint.run["published_as"]
-    _say(f"{source}: " + (f"the authors' {name}" if name else "weights that are none of the authors' five"))
+    say(f"{source}: " + (f"the authors' {name}" if name else "weights that are none of the authors' five"))
     checkpoint.save(target)
     proof = load_checkpoint(target).verify()
-    _say(f"{target}: {_summary(checkpoint)}")
-    _say(f"verified: {proof}")
+    say(f"{target}: {_summary(checkpoint)}")
+    say(f"verified: {proof}")
 
 
 def _export(source: str, target: Path) -> None:
@@ -120,13 +120,13 @@ def _export(source: str, target: Path) -> None:
     checkpoint.verify()
     export_published(checkpoint, target)
     written = load_published(target, task=None if checkpoint.task == "forecast" else checkpoint.task)
-    _say(f"{target}, read back:")
+    say(f"{target}, read back:")
     for line in written.run["keys"]:
-        _say(f"  {line}")
+        say(f"  {line}")
     written.fingerprint = checkpoint.fingerprint
-    _say(f"{source}: {_summary(checkpoint)}")
-    _say(f"{target}: the same weights for the authors' code; tokenizer and contract stay behind")
-    _say(f"verified: {written.verify()}")
+    say(f"{source}: {_summary(checkpoint)}")
+    say(f"{target}: the same weights for the authors' code; tokenizer and contract stay behind")
+    say(f"verified: {written.verify()}")
 
 
 def _summary(checkpoint: Checkpoint) -> str:
@@ -141,7 +141,3 @@ def _summary(checkpoint: Checkpoint) -> str:
         f"{checkpoint.task} model of {checkpoint.model.n_parameters():,} parameters; "
         f"reads {c.modality or 'any modality'} at {c.fs:g} Hz, {lengths} of {channels}"
     )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

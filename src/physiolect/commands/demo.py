@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 import statistics
-import sys
 import time
 from dataclasses import dataclass, replace
 from math import inf
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect import config as settings
+from physiolect.commands.terminal import say
 from physiolect.formats import list_recordings, read_recording
 from physiolect.models.gpt import GPTConfig
 from physiolect.report import Continued, Curve, Findings, Score, demo_report
@@ -90,7 +90,7 @@ def run(config: Config) -> int:
         code = 130
     if code:
         again = f"physiolect demo --out {shlex.quote(config.out)} --seed {config.seed} --minutes {config.minutes:g}"
-        _say(f"the demo was stopped before its report was written; to start over:\n  {again}")
+        say(f"the demo was stopped before its report was written; to start over:\n  {again}")
     return code
 
 
@@ -104,7 +104,7 @@ def _run(config: Config, out: Path) -> int:
         return code
     n_threads, pace = _pace()
     planned = max(20, round(60 * _PLANNED * config.minutes / pace))
-    _say(f"3/5  training for {planned} updates, at most {config.minutes:g} minutes")
+    say(f"3/5  training for {planned} updates, at most {config.minutes:g} minutes")
     begun = time.perf_counter()
     code = _train(config, out, planned, n_threads)
     seconds = time.perf_counter() - begun
@@ -114,10 +114,10 @@ def _run(config: Config, out: Path) -> int:
     path = best if best.is_dir() else last  # where time was up before the first evaluation
     checkpoint, next_commands = load_checkpoint(path), _next_commands(out, path)
     checkpoint.verify()
-    _say("4/5  continuing recordings it never saw, and scoring it beside baselines")
+    say("4/5  continuing recordings it never saw, and scoring it beside baselines")
     continued = _continue(checkpoint, out / "held-out", config.seed, _SAMPLES)
     scores, difference = _score(checkpoint, out, config.seed)
-    _say("5/5  continuing the same recordings by the decoder that comes with Physiolect")
+    say("5/5  continuing the same recordings by the decoder that comes with Physiolect")
     embedded = load_checkpoint(EMBEDDED["ecg"])
     also_continued = _continue(embedded, out / "held-out", config.seed, _EMBEDDED_SAMPLES)
     n_steps = load_checkpoint(last).run["step"]
@@ -155,11 +155,11 @@ def _prepare(seed: int, out: Path) -> int:
     from physiolect.commands import prepare
     from physiolect.synthetic import write_cohort
 
-    _say(f"1/5  making recordings of {_LEARN_FROM[0]} patients to learn from, and {_JUDGE_BY[0]} to judge by")
+    say(f"1/5  making recordings of {_LEARN_FROM[0]} patients to learn from, and {_JUDGE_BY[0]} to judge by")
     groups = (("recordings", _LEARN_FROM), ("held-out", _JUDGE_BY))
     for number, (folder, (n_recordings, seconds)) in enumerate(groups):
         write_cohort(out / folder, n_recordings=n_recordings, seconds=seconds, seed=2 * seed + number)
-    _say(f"2/5  preparing lead {_LEAD} of them")
+    say(f"2/5  preparing lead {_LEAD} of them")
     for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
         code = prepare.run(prepare.Config([str(out / folder)], str(out / store), channel=_LEAD, workers=1))
         if code:
@@ -302,7 +302,3 @@ physiolect pretrain store --out run
 # use the published HeartGPT weights
 physiolect convert ECGPT_560k_iters.zip heartgpt-ecg
 physiolect generate YOUR_RECORDING --checkpoint heartgpt-ecg --out continued"""
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import inf, isnan
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from physiolect.commands.terminal import progress, say
 from physiolect.errors import CheckpointError, ConfigError, ContractError, FormatError
 from physiolect.recording import Modality, Recording
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from physiolect.checkpoint import Checkpoint
     from physiolect.detection import BeatDecision, BeatResult, RhythmDecision, RhythmResult, Unjudged
-    from physiolect.detection.windows import Progress
 
 EXAMPLE = "physiolect detect mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --out found"
 
@@ -140,7 +139,7 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
 
     recording = _read(config)
     chosen = select_channels(recording, checkpoint.contract, config.channel)
-    with _progress(f"{config.input}, {chosen.channels[0]}") as on_window:
+    with progress(f"windows of {config.input}, {chosen.channels[0]}") as on_window:
         found = (detect_rhythm if checkpoint.task == "rhythm" else detect_beats)(
             checkpoint,
             recording,
@@ -149,16 +148,16 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
             batch_size=config.batch_size,
             on_window=on_window,
         )
-    _say(str(found.report))
+    say(str(found.report))
     if found.interrupted:
         if _nothing_judged(found):
             raise KeyboardInterrupt
-        _say("interrupted by Ctrl-C: what was judged by then is kept")
+        say("interrupted by Ctrl-C: what was judged by then is kept")
     first = config.start or 0.0
     summary = _summary(config, checkpoint, chosen, found, first)
     if config.out is not None:
         summary["files"] = _write(Path(config.out), chosen, found, first, summary)
-        _say("\n".join(f"wrote {file}" for file in summary["files"]))
+        say("\n".join(f"wrote {file}" for file in summary["files"]))
     print(json.dumps(summary, indent=2) if config.json else detection_words(summary))
     return 130 if found.interrupted else 0
 
@@ -184,19 +183,6 @@ def _read(config: Config) -> Recording:
             raise
         # channels of other rates may stand beside the one that is wanted
         return read_recording(config.input, channels=[config.channel], **about)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Progress]:
-    """Yield what tells, on a terminal, how many windows are judged."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"windows of {what}", total=None)
-        yield lambda done, n: progress.update(task, completed=done, total=n)
 
 
 def _summary(
@@ -320,7 +306,7 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
     else:
         stream = BeatStream(checkpoint, fs=config.fs, stride=config.stride, latency=config.latency)
     what = "window's end" if checkpoint.task == "rhythm" else "beat"
-    _say(
+    say(
         f"reading one number a line at {config.fs:g} Hz; a {what} is told at most {stream.delay:.2f} s after it, "
         "and the time of computing"
     )
@@ -332,14 +318,14 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
             _tell_decisions(stream.push(value), latencies)
         _tell_decisions(stream.finish(), latencies)
     except KeyboardInterrupt:
-        _say("interrupted by Ctrl-C")
+        say("interrupted by Ctrl-C")
         code = 130
     finally:
         n = len(latencies)
-        _say(f"read {read:,} samples ({read / config.fs:g} s), told {n:,} decision{'s' * (n != 1)}")
+        say(f"read {read:,} samples ({read / config.fs:g} s), told {n:,} decision{'s' * (n != 1)}")
         if latencies:
             after, compute = zip(*latencies, strict=True)
-            _say(
+            say(
                 f"they came {median(after):.2f} s after in the median, {max(after):.2f} s at most, "
                 f"and {1000 * median(compute):.0f} ms of computing, {1000 * max(compute):.0f} ms at most"
             )
@@ -385,7 +371,3 @@ def _tell_decisions(
             line |= {"after_s": round(each.after, 4), "compute_ms": round(1000 * each.compute, 3)}
             latencies.append((each.after, each.compute))
         print(json.dumps(line), flush=True)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

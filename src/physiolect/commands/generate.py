@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.commands.terminal import say
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.recording import Modality, Recording, modality_of
 
@@ -264,7 +264,7 @@ def _progress(n_tokens: int, n_samples: int, opening: str) -> Iterator[Callable[
 
         def tell(_: NDArray[np.int64]) -> None:
             if not progress.tasks[0].completed:
-                _say(opening)
+                say(opening)
             progress.advance(task)
 
         yield tell
@@ -301,7 +301,7 @@ def _truth(
     try:
         return recorded_truth(recording, continuation, contract, channel)
     except ContractError as error:
-        _say(f"what was recorded after --stop is not shown: {error}")
+        say(f"what was recorded after --stop is not shown: {error}")
         return None
 
 
@@ -400,20 +400,16 @@ def _title(summary: dict[str, Any]) -> str:
 def _tell(summary: dict[str, Any], continuation: Continuation) -> None:
     """Say on stderr what was done: adaptation, context, continuation, files."""
     read, context, ahead = summary["read"], summary["context"], summary["continuation"]
-    _say(f"{summary['input']}: read {read['start']:g} to {read['stop']:g} s")
-    _say(str(continuation.report))
+    say(f"{summary['input']}: read {read['start']:g} to {read['stop']:g} s")
+    say(str(continuation.report))
     span = f"{context['start']:g} to {context['stop']:g} s"
-    _say(f"context: {summary['channel']}, {span}, {context['tokens']} tokens")
+    say(f"context: {summary['channel']}, {span}, {context['tokens']} tokens")
     if summary["interrupted"]:
-        _say(f"interrupted after {ahead['tokens']} tokens, which are kept")
+        say(f"interrupted after {ahead['tokens']} tokens, which are kept")
     kind = "approximate (hop)" if summary["approximate"] else "exact"
-    _say(
+    say(
         f"continuation: {ahead['samples']} x {ahead['seconds']:g} s at {summary['fs']:g} Hz in "
         f"{summary['unit'] or 'an unknown unit'}, {kind}, {summary['tokens_per_second']:,.0f} tokens/s"
     )
     if "files" in summary:
-        _say("\n".join(f"wrote {file}" for file in summary["files"]))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+        say("\n".join(f"wrote {file}" for file in summary["files"]))

@@ -56,7 +56,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Encode; ids go to stdout, or a whole store's to a folder."""
-    from physiolect.commands.tokenize.reading import ecg_byte, open_for, read_for, say
+    from physiolect.commands.terminal import say
+    from physiolect.commands.tokenize.reading import ecg_byte, open_for, read_for
     from physiolect.datasets import is_store, write_tokens
 
     tokenizer = ecg_byte(config.tokenizer)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.commands.terminal import progress, say
 from physiolect.errors import FormatError
 from physiolect.recording import canonical_channel
 
@@ -89,11 +88,7 @@ def open_for(tokenizer: EcgByteTokenizer, path: str | Path) -> Store:
         one, other = getattr(theirs, name), getattr(ours, name)
         if one != other and not (name == "modality" and None in (one, other)):
             wrong.append(f"its {name} is {told(one)}, and the tokenizer's {told(other)}")
-    there = (
-        set(map(canonical_channel, store.channels(0)))
-        if len(store)
-        else set(map(canonical_channel, ours.channels))
-    )
+    there = set(map(canonical_channel, store.channels(0) if len(store) else ours.channels))
     if lacking := [lead for lead in ours.channels if canonical_channel(lead) not in there]:
         wrong.append(f"it has no lead {', '.join(lacking)}")
     if theirs.normalisation == "zscore":
@@ -113,36 +108,9 @@ def _or_none(setting: Any) -> str:
     return "none" if setting is None else str(setting)
 
 
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what tells how much is done; it shows on a terminal, from the first time on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task(what, total=total)
-
-    def tell(done: int) -> None:
-        bar.start()  # not before: what is read first has a bar of its own, and there can be one at a time
-        bar.update(task, completed=done)
-
-    try:
-        yield tell
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
 def rows_of(store: Store, rows: NDArray[np.int64], what: str) -> Iterator[int]:
     """Yield row numbers, telling on a terminal how many were taken."""
     with progress(what, len(rows)) as done:
         for k, row in enumerate(rows.tolist()):
             yield row
             done(k + 1)
-
-
-def say(line: str) -> None:
-    """Tell the user, beside the data on stdout."""
-    print(line, file=sys.stderr)

@@ -50,7 +50,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Encode a recording and draw a stretch of it."""
-    from physiolect.commands.tokenize.reading import ecg_byte, read_for, say
+    from physiolect.commands.terminal import say
+    from physiolect.commands.tokenize.reading import ecg_byte, read_for
     from physiolect.errors import ConfigError
     from physiolect.formats.boundary import replacing
     from physiolect.plots import token_track_figure

@@ -67,7 +67,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Train, write the tokenizer, and say how well it does on patients that were left out."""
-    from physiolect.commands.tokenize.reading import progress, rows_of, say
+    from physiolect.commands.terminal import progress, say
+    from physiolect.commands.tokenize.reading import rows_of
     from physiolect.datasets import amplitude_percentiles, choose_rows, open_store
     from physiolect.evaluation import measure_tokens
     from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
