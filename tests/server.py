@@ -36,6 +36,12 @@ class Server(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
         """Path and Range header of each request."""
         self.files["SHA256SUMS.txt"] = self.index()
+        self.over = threading.Event()
+
+    def server_close(self) -> None:
+        """Close it, with the silent connections: a thread that waits for one must not outlive its test."""
+        self.over.set()
+        super().server_close()
 
     def index(self, **replaced: str) -> bytes:
         lines = [
@@ -91,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "reset":
                 self.close_connection = True
             case "silent":
-                select.select([self.connection], [], [], 30)  # readable once the client hangs up
+                while not self.server.over.is_set() and not select.select([self.connection], [], [], 0.05)[0]:
+                    pass  # readable once the client hangs up
                 self.close_connection = True
             case "drop":
                 self._head(status, len(body), content_range)
