@@ -1,7 +1,8 @@
-"""Rhythms and beats in signals of any length, whole or as they come in."""
+"""Rhythms and beats in signals of any length, whole or as they come in; windows of a store."""
 
 from physiolect.detection.beats import BeatResult, Unjudged, confidence_category, detect_beats
 from physiolect.detection.intervals import Intervals, summarise_intervals
+from physiolect.detection.prepared import check_examples, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
 from physiolect.detection.windows import check_task
@@ -16,9 +17,11 @@ __all__ = [
     "RhythmResult",
     "RhythmStream",
     "Unjudged",
+    "check_examples",
     "check_task",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
+    "predict_windows",
     "summarise_intervals",
 ]
