@@ -18,6 +18,7 @@ from physiolect.checkpoint.checkpoint import (
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
 from physiolect.checkpoint.published import export_published, load_published
+from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
 from physiolect.models.weights_file import SUFFIXES
 
@@ -30,6 +31,7 @@ __all__ = [
     "Verification",
     "check_target",
     "export_published",
+    "for_task",
     "load_checkpoint",
     "load_published",
     "load_state",

@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "tokenize inspect": "show what a tokenizer's tokens are, and what they make of a store",
     "tokenize track": "draw which token covers which stretch of a recording",
     "pretrain": "train a model on a store to continue signals",
+    "finetune": "teach a checkpoint rhythms, beats, classes or numbers from labels",
     "generate": "continue a recording with a checkpoint",
     "detect": "find atrial fibrillation or beats in a recording, or in numbers as they come in",
     "convert": "turn published weights into a checkpoint, and back",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -13,12 +11,22 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from physiolect import __version__, config
-from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
+from physiolect import config
+from physiolect.checkpoint import Checkpoint
+from physiolect.commands.runs import (
+    SETTINGS_FILE,
+    how_to_go_on,
+    is_saved,
+    run_problems,
+    save_run,
+    saved_run,
+    tell_stop,
+    with_held_settings,
+)
 from physiolect.datasets import Store, choose_rows, open_store
 from physiolect.datasets.augmentation import Augmentation
 from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
-from physiolect.errors import ConfigError, PhysiolectError
+from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
 from physiolect.tokenizers import LevelTokenizer
@@ -48,10 +56,7 @@ from physiolect.training import (
 
 EXAMPLE = "physiolect pretrain store --out runs/ecg --steps 2000"
 
-_SETTINGS_FILE = "settings.yaml"
-_FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
-"""Settings that a resumed run may change: they decide no number but by rounding."""
-_LEVELS, _MOST = 101, 10**9
+_LEVELS = 101
 
 PRESETS = {"modern": "modern", "heartgpt-ecg": "published", "heartgpt-ppg": "published"}
 """Model preset -> the training recipe that goes with it."""
@@ -128,10 +133,8 @@ class Config:
                 "without --scale-samples"
             )
         counts = ("steps", "batch_size", "accumulate", "validation_windows", "log_every", "evaluate_every")
-        for name in (*counts, "save_every", "threads", "scale_samples"):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= _MOST:
-                found.append(f"--{name.replace('_', '-')} is {value}, but must be from 1 to {_MOST:,}")
+        more = ("save_every", "threads", "scale_samples")
+        found += run_problems(self, (*counts, *more), saved=is_saved(self.out))
         n = n_launched()
         if self.batch_size % n:
             lower = self.batch_size // n * n
@@ -141,43 +144,18 @@ class Config:
             )
         if not 0 < self.validation < 1:
             found.append(f"--validation is {self.validation}, but must be between 0 and 1")
-        if not 0 <= self.seed < 2**63:
-            found.append(f"--seed is {self.seed}, but must be from 0 to 2^63 - 1")
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            found.append(f"--minutes is {self.minutes}, but must be above 0")
         if self.model.vocabulary_size < _LEVELS:
             found.append(
                 f"model.vocabulary_size is {self.model.vocabulary_size}, but there are {_LEVELS} levels"
             )
         if self.model.n_outputs is not None:
             found.append("model.n_outputs is for detection heads: leave it out to predict the next level")
-        saved = any((Path(self.out) / name).exists() for name in ("last", "last.old"))
-        if saved and not self.resume:
-            found.append(f"{self.out} holds a run already: give --resume to go on with it, or another --out")
-        if self.resume and not saved:
-            found.append(f"{self.out} holds nothing to resume: leave --resume out to start a run")
         return found
 
     @classmethod
     def complete(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what was given, and on `resume` the settings the run had, which must not be contradicted.
-
-        Raises:
-            ConfigError: a setting was given that the run did not have.
-        """
-        file = Path(str(given.get("out"))) / _SETTINGS_FILE
-        if given.get("resume") is not True or not file.is_file():
-            return given
-        before = config.read_yaml(file)
-        free = {name: value for name, value in given.items() if name in _FREE}
-        kept = {name: value for name, value in given.items() if name not in _FREE}
-        changed = [name for name, value in kept.items() if config.merge(before, {name: value}) != before]
-        if changed:
-            raise ConfigError(
-                f"a resumed run keeps its settings, but {', '.join(changed)} differs from {file}",
-                hint="leave these out, or start a new run",
-            )
-        return {**before, **free}
+        """Return what was given, and on `resume` the settings the run had, which must not be contradicted."""
+        return with_held_settings(given)
 
     @property
     def chosen(self) -> tuple[GPTConfig, Recipe]:
@@ -199,7 +177,9 @@ def run(settings: Config) -> int:
         with join_processes(settings.device) as processes:
             return _train(settings, processes)
     except LostProcessError as error:
-        raise LostProcessError(str(error), hint=f"{error.hint}; {_how_to_go_on(settings)}") from error
+        raise LostProcessError(
+            str(error), hint=f"{error.hint}; {how_to_go_on('pretrain', settings)}"
+        ) from error
 
 
 def _train(settings: Config, processes: Processes) -> int:
@@ -216,9 +196,9 @@ def _train(settings: Config, processes: Processes) -> int:
         torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training
     form = choose_form(settings.form, device, n_processes=processes.count)
     train, held_out, data = _windows(store, settings, device)
-    checkpoint, state = _resumed(settings, store) if settings.resume else (_fresh(settings, store), None)
+    checkpoint, state = saved_run(out, store) if settings.resume else (_fresh(settings, store), None)
     if processes.main and not settings.resume:
-        config.dump(settings, out / _SETTINGS_FILE)
+        config.dump(settings, out / SETTINGS_FILE)
     checkpoint.model.to(device)
     processes.draw_apart()
     batches, stage = _own_share(train, settings, processes)
@@ -250,7 +230,7 @@ def _train(settings: Config, processes: Processes) -> int:
                 file=sys.stderr,
             )
         callbacks = Callbacks(
-            save=_saver(checkpoint, settings, store.digest, processes),
+            save=_saver(checkpoint, settings, store, processes),
             report=journal.report if journal else lambda _: None,
             evaluate=lambda: _mean_loss(checkpoint.model, held_out, settings.batch_size, processes),
             should_stop=stop.asked,
@@ -309,17 +289,6 @@ def _fresh(settings: Config, store: Store) -> Checkpoint:
     return Checkpoint(GPT(model_config), LevelTokenizer(_LEVELS, model_config.vocabulary_size), contract)
 
 
-def _resumed(settings: Config, store: Store) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
-    last = Path(settings.out) / "last"
-    checkpoint, state = load_checkpoint(last), load_state(last)
-    if checkpoint.run.get("store_sha256") != store.digest:
-        raise ConfigError(
-            f"{settings.store} is another store than the run was trained on",
-            hint="resume with the same store",
-        )
-    return checkpoint, state
-
-
 def _own_share(
     train: LevelBatches, settings: Config, processes: Processes
 ) -> tuple[Callable[[int | torch.Tensor, int], torch.Tensor], Callable[[int], None] | None]:
@@ -354,7 +323,7 @@ def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int, processes: 
 
 
 def _saver(
-    checkpoint: Checkpoint, settings: Config, store_digest: str, processes: Processes
+    checkpoint: Checkpoint, settings: Config, store: Store, processes: Processes
 ) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
     with torch.random.fork_rng([]):
         whole = GPT(checkpoint.model.config) if processes.sharded else checkpoint.model
@@ -366,15 +335,8 @@ def _saver(
         if processes.main:
             if weights:
                 whole.load_state_dict(weights)
-            run = {
-                "made_by": f"physiolect {__version__} pretrain",
-                "step": int(tensors["step"]),
-                "validation_loss": float(tensors["best"]),
-                "store_sha256": store_digest,
-                "settings": config.to_dict(settings),
-            }
-            kept = replace(checkpoint, model=whole, run=run)
-            kept.save(Path(settings.out) / kind, state=tensors if kind == "last" else None)
+            kept = replace(checkpoint, model=whole)
+            save_run(kept, Path(settings.out), kind, tensors, verb="pretrain", settings=settings, store=store)
         processes.wait()
 
     return save
@@ -388,21 +350,4 @@ def _farewell(outcome: Outcome, settings: Config, heard: int) -> int:
             file=sys.stderr,
         )
         return 0
-    print(
-        f"stopped after {outcome.step} of {settings.steps} updates; to go on:\n  {_again(settings)}",
-        file=sys.stderr,
-    )
-    return 128 + heard if heard else 0
-
-
-def _again(settings: Config) -> str:
-    return shlex.join(["physiolect", "pretrain", settings.store, "--out", settings.out, "--resume"])
-
-
-def _how_to_go_on(settings: Config) -> str:
-    """Say from where the run can go on, after it ended without a word of its own."""
-    try:
-        step = load_checkpoint(Path(settings.out) / "last").run["step"]
-    except (PhysiolectError, OSError, KeyError):
-        return "nothing was saved yet, so start anew"
-    return f"to go on from update {step}, with as many processes as you like:\n  {_again(settings)}"
+    return tell_stop(f"{outcome.step} of {settings.steps} updates", "pretrain", settings, heard)

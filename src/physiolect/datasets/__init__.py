@@ -11,7 +11,7 @@ from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.public import Entry, PublicDataset
 from physiolect.datasets.rows import Row
 from physiolect.datasets.selection import select_rows
-from physiolect.datasets.splits import choose_rows, published_split, row_groups, split_rows
+from physiolect.datasets.splits import choose_rows, named_split, published_split, row_groups, split_rows
 from physiolect.datasets.store import Store, open_store
 from physiolect.datasets.tokens import TokenRow, TokenStore, write_tokens
 from physiolect.datasets.writer import StoreWriter
@@ -35,6 +35,7 @@ __all__ = [
     "choose_rows",
     "is_store",
     "make_examples",
+    "named_split",
     "open_store",
     "published_split",
     "row_groups",

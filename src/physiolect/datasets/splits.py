@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.datasets.store import Store
-from physiolect.errors import ConfigError
+from physiolect.errors import ConfigError, did_you_mean
 
 
 def split_rows(store: Store, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -68,6 +68,41 @@ def published_split(
     train_rows, validation_rows = (np.flatnonzero(side) for side in sides)
     _refuse_shared(row_groups(store), train_rows, validation_rows)
     return train_rows, validation_rows
+
+
+def named_split(
+    store: Store, train: Collection[str], validate: Collection[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that train and the rows that validate, by name, each in order.
+
+    Args:
+        store: The store.
+        train: Parts of a published split, recordings, or patients, that train.
+        validate: The same that validate; may be empty.
+
+    Raises:
+        ConfigError: a name is not there, or a patient or recording would stand on both sides.
+    """
+    train_rows, validation_rows = (_rows_named(store, side) for side in (train, validate))
+    _refuse_shared(row_groups(store), train_rows, validation_rows)
+    return train_rows, validation_rows
+
+
+def _rows_named(store: Store, names: Collection[str]) -> NDArray[np.int64]:
+    columns = (store.splits, store.sources, store.patients)
+    chosen = np.zeros(len(store), bool)
+    for name in names:
+        found = next((column for column in columns if name in column), None)
+        if found is None:
+            known = {each for column in columns for each in column if each is not None}
+            raise ConfigError(
+                f"no row of {store.path} is of a part, recording or patient '{name}'",
+                hint=did_you_mean(name, known)
+                if len(known) <= 12
+                else f"such as {', '.join(sorted(known)[:3])}",
+            )
+        chosen |= np.array([each == name for each in found], bool)
+    return np.flatnonzero(chosen)
 
 
 def choose_rows(

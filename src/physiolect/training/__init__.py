@@ -4,7 +4,7 @@ from physiolect.training.capture import capture
 from physiolect.training.devices import Precision, choose_device, choose_precision
 from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, fit
 from physiolect.training.journal import Journal
-from physiolect.training.objectives import NextToken, next_token_loss
+from physiolect.training.objectives import Labelled, NextToken, Told, balanced_weights, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
 from physiolect.training.processes import (
     LostProcessError,
@@ -21,6 +21,7 @@ __all__ = [
     "Callbacks",
     "Form",
     "Journal",
+    "Labelled",
     "LostProcessError",
     "NextToken",
     "Outcome",
@@ -31,7 +32,9 @@ __all__ = [
     "Schedule",
     "Step",
     "Stop",
+    "Told",
     "TrainingError",
+    "balanced_weights",
     "capture",
     "choose_device",
     "choose_form",

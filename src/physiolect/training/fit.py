@@ -38,6 +38,8 @@ class Schedule:
     log_every: int = 10
     evaluate_every: int = 100
     save_every: int = 500
+    patience: int | None = None
+    """End the run after this many evaluations in a row that were no better than the best; None goes on."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Outcome:
 
     step: int
     finished: bool
-    """False if `should_stop` ended it."""
+    """False if `should_stop` ended it; true after the last update, or when patience was at an end."""
     best_loss: float
     """Lowest validation loss; infinity without evaluation."""
 
@@ -83,18 +85,23 @@ def fit(
     Raises:
         TrainingError: the loss or its gradient is not finite; the weights before that update are saved.
     """
-    best = math.inf
+    best, waited = math.inf, 0  # evaluations since the best
     if resume is not None:
         step.restore(resume)
-        best = float(resume.get("best", best))
+        best, waited = float(resume.get("best", best)), int(resume.get("waited", 0))
+    most = math.inf if schedule.patience is None else schedule.patience
 
     def state() -> dict[str, Tensor]:
-        return {**step.state(), "best": torch.tensor(best, dtype=torch.float64)}
+        return {
+            **step.state(),
+            "best": torch.tensor(best, dtype=torch.float64),
+            "waited": torch.tensor(waited),
+        }
 
     last = Progress(step.done, math.nan, math.nan, math.nan, 0.0)
     total, since, clock = 0.0, step.done, time.perf_counter()
     step.model.train()
-    while step.done < step.steps:
+    while step.done < step.steps and waited < most:
         step()
         stopping = bool(step.processes.largest(callbacks.should_stop()))
         ending = stopping or step.done == step.steps
@@ -122,13 +129,14 @@ def fit(
                 validation = callbacks.evaluate()
             step.model.train()
             callbacks.report(replace(last, step=step.done, seconds=0.0, validation_loss=validation))
+            waited += 1
             if validation < best:
-                best = validation
+                best, waited = validation, 0
                 callbacks.save("best", state)
             clock += time.perf_counter() - paused
-        if saving:
+        if saving or waited >= most:
             callbacks.save("last", state)
         if stopping:
             break
     step.model.eval()
-    return Outcome(step.done, step.done >= step.steps, best)
+    return Outcome(step.done, step.done >= step.steps or waited >= most, best)

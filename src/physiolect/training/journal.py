@@ -18,15 +18,18 @@ class Journal:
         steps: updates of the whole run.
         tokens_per_step: tokens an update learns from.
         resumed_at: update the run goes on from; what was written past it is dropped.
+        unit: of the loss.
     """
 
-    def __init__(self, out: Path, steps: int, tokens_per_step: int, *, resumed_at: int = 0) -> None:
+    def __init__(
+        self, out: Path, steps: int, tokens_per_step: int, *, resumed_at: int = 0, unit: str = "nats/token"
+    ) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
         from tensorboardX import SummaryWriter
 
-        self._tokens_per_step, self._step = tokens_per_step, resumed_at
+        self._tokens_per_step, self._step, self._unit = tokens_per_step, resumed_at, unit
         file = out / "metrics.jsonl"
         kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
         kept = [line for line in kept if _step_of(line) <= resumed_at]
@@ -74,7 +77,7 @@ class Journal:
                 "gradient_norm": progress.gradient_norm,
                 "tokens_per_second": round(rate),
             }
-            text = f"loss {progress.loss:.3f}{self._validation} nats/token, {rate:,.0f} tokens/s"
+            text = f"loss {progress.loss:.3f}{self._validation} {self._unit}, {rate:,.0f} tokens/s"
             self._bar.update(self._task, completed=progress.step, description=text)
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()

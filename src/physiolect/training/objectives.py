@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,3 +38,92 @@ class NextToken(nn.Module):
 class _CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, ids: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten())
+
+
+Told = Literal["yes-or-no", "one-of", "several", "number"]
+"""What is told of a window, or of each of its samples: a probability, one class of several, any of several classes,
+or a number."""
+
+
+class Labelled(nn.Module):
+    """Loss of windows whose labels are known; a batch is (ids (B, T), target).
+
+    Args:
+        told: "yes-or-no" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K); "number" for (B,),
+            of which the squared error is taken.
+        every_position: whether the target is one of each position, or of the window as a whole.
+        weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
+            several; None weighs all alike.
+        precision: of products and attention; the loss is computed in float32.
+    """
+
+    def __init__(
+        self,
+        told: Told,
+        *,
+        every_position: bool = False,
+        weights: Sequence[float] | None = None,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.every_position, self.precision = every_position, precision
+        self.score = _Score(told, weights)
+        """A module of its own, which `Step` may compile."""
+
+    def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the mean loss of a batch."""
+        ids, target = batch
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            outputs = model(ids, last_only=not self.every_position)  # (B, T or 1, K)
+        return self.score(outputs, target)
+
+    @torch.no_grad()
+    def of_all(self, model: nn.Module, ids: Sequence[Tensor], target: Tensor) -> float:
+        """Return the loss of many windows at once, in float32: ids (b, T) piece by piece, and the targets of all."""
+        outputs = [model(piece, last_only=not self.every_position) for piece in ids]
+        return float(self.score(torch.cat(outputs), target))
+
+
+class _Score(nn.Module):
+    weights: Tensor | None
+
+    def __init__(self, told: Told, weights: Sequence[float] | None) -> None:
+        super().__init__()
+        self.told = told
+        self.register_buffer(
+            "weights", None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        )
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        outputs, target = outputs.float(), target.float()
+        if self.told in ("one-of", "several"):
+            outputs = outputs[:, 0]  # (B, K)
+            if self.told == "one-of":
+                return F.cross_entropy(outputs, target.argmax(-1), self.weights)
+            return F.binary_cross_entropy_with_logits(outputs, target, pos_weight=self.weights)
+        outputs = outputs[..., 0]  # (B, T or 1)
+        target = target.view_as(outputs)
+        if self.told == "number":
+            return F.mse_loss(outputs, target)
+        weight = (
+            None if self.weights is None else self.weights[0] + (self.weights[1] - self.weights[0]) * target
+        )
+        return F.binary_cross_entropy_with_logits(outputs, target, weight)
+
+
+def balanced_weights(told: Told, target: Tensor) -> list[float]:
+    """Return class weights with which every class counts as much in the loss, however rare it is.
+
+    Args:
+        told: any but "number".
+        target: of all that trains, as `Labelled` takes it; a class that never occurs weighs nothing.
+    """
+    flat = target.double().flatten() if told == "yes-or-no" else target.double()
+    n = len(flat)
+    if told == "yes-or-no":
+        positive = float(flat.sum())
+        return [n / (2 * count) if count else 0.0 for count in (n - positive, positive)]
+    counts = flat.sum(0)  # (K,)
+    if told == "several":
+        return [(n - count) / count if count else 0.0 for count in counts.tolist()]
+    return [n / (len(counts) * count) if count else 0.0 for count in counts.tolist()]

@@ -58,6 +58,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "modern": Recipe(),
     "published": Recipe(3e-4, "constant", 0, 0.01, decay_all=True, beta2=0.999, clip_norm=None),
+    "fine-tuning": Recipe(5e-4, warmup_steps=20),
 }
 """ "published" is AdamW with PyTorch's defaults at 3e-4, as the authors of HeartGPT trained."""
 

@@ -1,0 +1,194 @@
+"""Cross-validation: a model a fold, each judging only whom it has not seen."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import load_checkpoint
+from physiolect.commands.fine_tuning import Choice, Manner, fine_tune, of_whom, strata
+from physiolect.commands.runs import Settings, is_saved, tell_stop
+from physiolect.commands.terminal import progress, say
+from physiolect.datasets import Examples
+from physiolect.detection import predict_windows
+from physiolect.errors import ConfigError
+from physiolect.evaluation import Fold, make_folds
+from physiolect.evaluation.protocol import Protocol
+from physiolect.training import Stop, stop_signals
+
+_PREDICTIONS = "predictions.npz"
+
+
+def any_fold_saved(out: str | Path) -> bool:
+    """Say whether a folder holds a fold's run."""
+    folds = Path(out).glob("fold-*")
+    return any(is_saved(fold) or (fold / _PREDICTIONS).exists() for fold in folds)
+
+
+def cross_validate(
+    settings: Settings,
+    base: str,
+    choice: Choice,
+    manner: Manner,
+    examples: Examples,
+    protocol: Protocol,
+    k: int,
+) -> int:
+    """Train a model for each fold and let it judge those it has not seen; finished folds are not made again.
+
+    Args:
+        settings: of the verb.
+        base: checkpoint that each fold begins with.
+        choice: what trains, and how.
+        manner: where it trains.
+        examples: all of them.
+        protocol: how they are divided.
+        k: number of folds, for "k-fold".
+
+    Returns:
+        the exit code: 130 or 143 if a signal ended it.
+    """
+    splits, out = examples.store.splits, Path(settings.out)
+    folds = make_folds(
+        examples.groups,
+        protocol,
+        k=k,
+        seed=settings.seed,
+        given=[splits[row] for row in examples.rows.tolist()],
+        stratify_by=strata(examples),
+    )
+    with stop_signals(settings.minutes) as stop:
+        for number, fold in enumerate(folds):
+            folder = out / fold_folder(fold, number)
+            if not (folder / _PREDICTIONS).exists():
+                say(f"fold {fold.name} ({number + 1} of {len(folds)})")
+                if not _one_fold(settings, base, choice, manner, examples, fold, folder, stop):
+                    done = f"{number} of {len(folds)} folds"
+                    return tell_stop(done, "finetune", settings, stop.signal or 0)
+    _gather(examples, folds, out, protocol)
+    return 0
+
+
+def fold_folder(fold: Fold, number: int) -> str:
+    """Return the name of a fold's folder; what a file system may not take is a dash."""
+    plain = re.sub(r"[^\w.-]+", "-", fold.name)
+    return f"fold-{plain}" if plain == fold.name else f"fold-{plain}-{number + 1}"
+
+
+def _one_fold(
+    settings: Settings,
+    base: str,
+    choice: Choice,
+    manner: Manner,
+    examples: Examples,
+    fold: Fold,
+    folder: Path,
+    stop: Stop,
+) -> bool:
+    """Train a fold's model and keep what it says of the fold's windows; tells whether it came to its end."""
+    train, validation = keep_share(examples.take(fold.train), choice.validation, settings.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = fine_tune(settings, base, choice, manner, train, validation, folder, stop)
+    if not outcome.finished:
+        return False
+    checkpoint = load_checkpoint(folder)
+    checkpoint.model.to(manner.device)
+    with progress("windows judged") as tell:
+        score = predict_windows(checkpoint, examples.take(fold.test), on_window=tell)
+    _write(folder / _PREDICTIONS, score=score, index=fold.test)
+    return True
+
+
+def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol) -> None:
+    """Write what the folds' models said of windows they had not seen, and tell it in a few numbers."""
+    tests = [examples.take(fold.test) for fold in folds]
+    scores, about = [], []
+    for number, (fold, test) in enumerate(zip(folds, tests, strict=True)):
+        folder = fold_folder(fold, number)
+        with np.load(out / folder / _PREDICTIONS, allow_pickle=False) as held:
+            if not np.array_equal(held["index"], fold.test):
+                raise ConfigError(
+                    f"{out / folder} holds predictions of other windows",
+                    hint="give another --out and start anew",
+                )
+            scores.append(held["score"])
+        measured = measure(test, scores[-1])
+        print(f"fold {fold.name}: {len(test)} windows, {in_words(measured)}")
+        about.append(
+            {
+                "name": fold.name,
+                "checkpoint": folder,
+                "windows": len(test),
+                "tested_on": sorted(set(test.groups)),
+                "measures": {name: None if math.isnan(value) else value for name, value in measured.items()},
+            }
+        )
+    index = np.concatenate([fold.test for fold in folds])
+    said = np.concatenate(scores)
+    every = examples.take(index)
+    _write(
+        out / _PREDICTIONS,
+        score=said,
+        target=every.target,
+        group=np.array(every.groups),
+        source=np.array(every.sources),
+        row=every.rows,
+        start=every.starts,
+        fold=np.repeat([fold.name for fold in folds], [len(fold.test) for fold in folds]),
+    )
+    document = {"protocol": protocol, "by_patient": every.by_patient, "folds": about}
+    (out / "folds.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"all: {len(every)} windows of {len(set(every.groups))} {of_whom(every)}, {in_words(measure(every, said))}"
+    )
+
+
+def in_words(measured: dict[str, float]) -> str:
+    """Return measures as a list in a sentence."""
+    return ", ".join(
+        f"{name} {'–' if math.isnan(value) else f'{value:.3f}'}" for name, value in measured.items()
+    )
+
+
+def _write(path: Path, **columns: NDArray[np.generic]) -> None:
+    """Write an NPZ file that is whole or not there."""
+    fresh = path.with_name(path.name + ".partial")
+    with fresh.open("wb") as file:
+        np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+    fresh.replace(path)
+
+
+def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
+    """Keep a share of the patients for validation, alike in classes as far as patients allow."""
+    n = len(set(examples.groups))
+    if not share or n < 2:
+        return examples, None
+    k = min(n, max(2, round(1 / share)))
+    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=strata(examples))[0]
+    return examples.take(first.train), examples.take(first.test)
+
+
+def measure(examples: Examples, said: NDArray[np.float32]) -> dict[str, float]:
+    """Return a few measures of what a model said of examples; what cannot be had of one class alone is NaN."""
+    from sklearn.metrics import roc_auc_score
+
+    target = examples.target
+    if examples.task == "regress":
+        return {"mean absolute error": float(np.abs(said - target).mean())}
+    if examples.task == "classify":
+        areas = [
+            roc_auc_score(t, s) if 0 < t.mean() < 1 else math.nan
+            for t, s in zip(target.T, said.T, strict=True)
+        ]
+        found = {"AUROC": float(np.mean(areas))}
+        if not examples.several:
+            found["accuracy"] = float((said.argmax(1) == target.argmax(1)).mean())
+        return found
+    truth, score = target.ravel(), said.ravel()
+    area = float(roc_auc_score(truth, score)) if 0 < truth.mean() < 1 else math.nan
+    return {"AUROC": area, "accuracy": float(((score >= 0.5) == truth).mean())}

@@ -1,0 +1,265 @@
+"""One fine-tuning: a checkpoint and its examples to a run's folder. `finetune` makes one, or one a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from physiolect.checkpoint import Checkpoint, for_task, load_checkpoint
+from physiolect.checkpoint.fingerprint import weights_digest
+from physiolect.commands.runs import Settings, save_run, saved_run
+from physiolect.commands.terminal import say
+from physiolect.datasets import Examples
+from physiolect.datasets.example_batches import ExampleBatches
+from physiolect.detection import check_examples
+from physiolect.errors import ConfigError
+from physiolect.models.heads import Pooling, Trained, choose_trained
+from physiolect.training import (
+    Callbacks,
+    Form,
+    Journal,
+    Labelled,
+    Outcome,
+    Precision,
+    Recipe,
+    Schedule,
+    Step,
+    Stop,
+    Told,
+    balanced_weights,
+    choose_form,
+    choose_precision,
+    fit,
+)
+
+ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
+
+_WEIGHTS = "weights/"
+"""What names in the state begin with, that are of a model with low-rank additions: `last` holds their sum alone."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """All that decides how a checkpoint is fine-tuned."""
+
+    trained: Trained
+    pooling: Pooling
+    unmask_last: bool
+    dropout: float | None
+    class_weights: ClassWeights
+    rank: int
+    alpha: float
+    steps: int
+    batch_size: int
+    accumulate: int
+    validation: float
+    patience: int | None
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a fine-tuning is run: what decides no number but by rounding, and how often what is told."""
+
+    device: torch.device
+    precision: Precision
+    form: Form
+    schedule: Schedule
+
+
+def fine_tune(
+    settings: Settings,
+    base: str,
+    choice: Choice,
+    manner: Manner,
+    train: Examples,
+    validation: Examples | None,
+    out: Path,
+    stop: Stop,
+) -> Outcome:
+    """Fine-tune a checkpoint, or go on where `out` holds `last` already.
+
+    Args:
+        settings: of the verb, kept with the checkpoints.
+        base: checkpoint to begin with.
+        choice: what trains, and how.
+        manner: where it trains.
+        train: examples to learn from.
+        validation: examples that say which checkpoint is best; None keeps the last alone.
+        out: folder of the run.
+        stop: what may end it.
+
+    Raises:
+        CheckpointError: examples do not fit the base's contract.
+        ConfigError: a class is missing among the examples, or weights do not fit the classes.
+    """
+    torch.manual_seed(settings.seed)
+    told = told_of(train)
+    weights = _class_weights(choice.class_weights, told, train)
+    resumes = (out / "last").exists() or (out / "last.old").exists()
+    if resumes:
+        checkpoint, state = saved_run(out, train.store)
+    else:
+        checkpoint, state = _fresh(base, choice, train), None
+    n_trained = _let_train(checkpoint, choice, state)
+    device, precision = manner.device, choose_precision(manner.precision, manner.device)
+    checkpoint.model.to(device)
+    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
+    batches = ExampleBatches(
+        train, checkpoint.tokenizer, size=choice.batch_size, parts=choice.accumulate, seed=settings.seed, **scaled
+    )  # fmt: skip
+    objective = Labelled(told, every_position=train.task == "beats", weights=weights, precision=precision)
+    objective.to(device)
+    form = choose_form(manner.form, device)
+    step = Step(
+        checkpoint.model, objective, batches.batch, choice.recipe, choice.steps,
+        accumulate=choice.accumulate, stage=batches.stage, form=form,
+        regions=[*checkpoint.model.trunk.blocks, objective.score],
+    )  # fmt: skip
+    sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
+    say(
+        f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {device}, {form} steps; "
+        f"{len(train)} windows of {len(set(train.groups))} {of_whom(train)} to learn from, {sizes}"
+    )
+    samples = choice.batch_size * choice.accumulate * train.length
+    unit = "squared" if told == "number" else "nats"
+    journal = Journal(out, choice.steps, samples, resumed_at=int(state["step"]) if state else 0, unit=unit)
+    more = {
+        "base": checkpoint.run.get("base") or base_of(base),
+        "trained_on": sorted(set(train.groups)),
+        "validated_on": sorted(set(validation.groups)) if validation is not None else [],
+    }
+    with journal:
+        callbacks = Callbacks(
+            save=_saver(checkpoint, settings, train, out, more),
+            report=journal.report,
+            evaluate=_evaluation(checkpoint, objective, validation, choice.batch_size, scaled),
+            should_stop=stop.asked,
+        )
+        return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
+
+
+def told_of(examples: Examples) -> Told:
+    """Return what a model tells of such examples."""
+    if examples.task == "classify":
+        return "several" if examples.several else "one-of"
+    return "number" if examples.task == "regress" else "yes-or-no"
+
+
+def of_whom(examples: Examples) -> str:
+    """Return what examples are grouped by, in words."""
+    return "patients" if examples.by_patient else "patients or recordings"
+
+
+def base_of(name: str) -> dict[str, str]:
+    """Return what a checkpoint is known by, to be kept with what is made of it."""
+    return {"checkpoint": name, "weights_sha256": weights_digest(load_checkpoint(name).model.state_dict())}
+
+
+def strata(examples: Examples) -> NDArray[np.int64] | None:
+    """Return the class of each window (n,), by which parts are kept alike; None where there is no such thing."""
+    if examples.values is None or examples.task == "regress":
+        return None
+    if examples.task == "rhythm":
+        return examples.values.astype(np.int64)
+    return examples.values.argmax(1)
+
+
+def _fresh(base: str, choice: Choice, train: Examples) -> Checkpoint:
+    source = load_checkpoint(base)
+    rows = train.store.contract
+    checkpoint = for_task(
+        source,
+        train.task,
+        classes=train.classes,
+        several=train.several,
+        pooling=choice.pooling,
+        unmask_last=choice.unmask_last,
+        dropout=choice.dropout,
+        channels=rows.channels,
+        modality=rows.modality,
+    )
+    check_examples(checkpoint, train)
+    if train.task == "regress":
+        assert train.values is not None
+        checkpoint.target_unit = train.unit
+        checkpoint.target_mean, checkpoint.target_sd = float(train.values.mean()), float(train.values.std())
+    checkpoint.run = {}
+    return checkpoint
+
+
+def _let_train(checkpoint: Checkpoint, choice: Choice, state: dict[str, Tensor] | None) -> int:
+    """Choose what trains, with the low-rank additions of an earlier run; returns how many numbers that is."""
+    names = choose_trained(checkpoint.model, choice.trained, rank=choice.rank, alpha=choice.alpha)
+    held = {k.removeprefix(_WEIGHTS): v for k, v in (state or {}).items() if k.startswith(_WEIGHTS)}
+    if held:
+        checkpoint.model.load_state_dict(held)
+    return sum(checkpoint.model.get_parameter(name).numel() for name in names)
+
+
+def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[float] | None:
+    """Return the weights of the classes in the loss.
+
+    Raises:
+        ConfigError: a class does not occur, or there are more or fewer weights than classes.
+    """
+    if told == "number":
+        return None
+    target = torch.from_numpy(train.target)
+    weights = balanced_weights(told, target)
+    names = train.classes if told != "yes-or-no" else ("no", "yes") if train.task == "beats" else (
+        f"not {train.classes[0]}", train.classes[0],
+    )  # fmt: skip
+    missing = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
+    if missing:
+        raise ConfigError(
+            f"no window that is left to learn from is of class {', '.join(missing)}",
+            hint="keep fewer patients for validation, or choose other parts",
+        )
+    if asked == "balanced":
+        return weights
+    if asked == "none":
+        return None
+    if len(asked) != len(names):
+        raise ConfigError(
+            f"{len(asked)} class weights are given, but the classes are {', '.join(names)}",
+            hint="give one number a class, or balanced, or none",
+        )
+    return list(asked)
+
+
+def _evaluation(
+    checkpoint: Checkpoint,
+    objective: Labelled,
+    validation: Examples | None,
+    size: int,
+    scaled: dict[str, Any],
+) -> Callable[[], float] | None:
+    if validation is None:
+        return None
+    held = ExampleBatches(validation, checkpoint.tokenizer, size=size, **scaled)
+    return lambda: objective.of_all(checkpoint.model, held.in_order(size), held.target)
+
+
+def _saver(
+    checkpoint: Checkpoint, settings: Settings, train: Examples, out: Path, more: dict[str, Any]
+) -> Callable[[Literal["last", "best"], Callable[[], dict[str, Tensor]]], None]:
+    added = any("parametrizations" in name for name in checkpoint.model.state_dict())
+
+    def save(kind: Literal["last", "best"], state: Callable[[], dict[str, Tensor]]) -> None:
+        tensors = state()
+        if added:
+            kept = checkpoint.model.state_dict()
+            tensors |= {_WEIGHTS + name: value.detach().cpu().clone() for name, value in kept.items()}
+        save_run(
+            checkpoint, out, kind, tensors, verb="finetune", settings=settings, store=train.store, **more
+        )
+
+    return save
