@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from physiolect.datasets import Row, Store, choose_rows, row_groups, split_rows
+from physiolect.datasets import Row, Store, choose_rows, named_split, row_groups, split_rows
 from physiolect.errors import ConfigError
 
 MakeRow = Callable[..., Row]
@@ -143,4 +143,18 @@ def test_parts_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=told) as caught:
         choose_rows(folds, 0.1, 0, validate_on=validate_on, leave_out=leave_out)
+    assert caught.value.hint
+
+
+def test_sides_by_name_share_nobody(make_store: MakeStore, make_row: MakeRow) -> None:
+    rows = [make_row(f"r{k}", patient=f"p{k // 2}", split=f"fold {k // 4}") for k in range(8)]
+    store = make_store(rows)
+    train, validation = named_split(store, ["fold 0", "p2"], ["r6", "r7"])
+    assert (train.tolist(), validation.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7])
+    assert named_split(store, ["r0"], [])[1].tolist() == []
+    with pytest.raises(ConfigError, match="both sides of the split would stand patient p3") as caught:
+        named_split(store, ["fold 0", "r6"], ["r7"])
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match="patient 'fold 9'") as caught:
+        named_split(store, ["fold 9"], [])
     assert caught.value.hint

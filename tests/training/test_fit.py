@@ -225,6 +225,23 @@ def test_a_resumed_run_remembers_its_best() -> None:
     assert outcome.best_loss == 0.5
 
 
+def test_patience_ends_a_run_and_is_remembered() -> None:
+    model = make()
+    schedule = Schedule(evaluate_every=2, patience=2)
+    witness = Witness(model, [3.0, 2.0, 2.5, 2.0, 1.0])
+    outcome = fit(Step(model, next_token_loss, ids, LEVEL, 20), schedule, witness.callbacks())
+    assert (outcome.step, outcome.finished, outcome.best_loss) == (8, True, 2.0)
+    assert witness.steps_of("last") == [8]
+    done = Step(model, next_token_loss, ids, LEVEL, 20)
+    again = fit(done, schedule, Witness(model).callbacks(), resume=witness.saves[-1][1].state)
+    assert (again.step, again.finished) == (8, True)
+    first = Witness(model, [1.0, 2.0], stop_after=5)
+    fit(Step(model, next_token_loss, ids, LEVEL, 20), schedule, first.callbacks())
+    second = Witness(model, [3.0])
+    step = Step(model, next_token_loss, ids, LEVEL, 20)
+    assert fit(step, schedule, second.callbacks(), resume=first.saves[-1][1].state).step == 6
+
+
 def test_reports_carry_the_mean_loss_since_the_last() -> None:
     model = nn.Linear(1, 1)
     witness = Witness(model)

@@ -189,7 +189,7 @@ def _fresh(base: str, choice: Choice, train: Examples) -> Checkpoint:
     check_examples(checkpoint, train)
     if train.task == "regress":
         assert train.values is not None
-        checkpoint.target_unit = train.unit
+        checkpoint.target, checkpoint.target_unit = train.column, train.unit
         checkpoint.target_mean, checkpoint.target_sd = float(train.values.mean()), float(train.values.std())
     checkpoint.run = {}
     return checkpoint

@@ -286,6 +286,8 @@ def _examples(store: Store, settings: Config) -> Examples:
 
 
 def _kept(store: Store, examples: Examples, settings: Config) -> Examples:
+    if not settings.leave_out:
+        return examples
     rows, _ = choose_rows(store, 0, settings.seed, leave_out=settings.leave_out)
     return examples.take(np.isin(examples.rows, rows))
 

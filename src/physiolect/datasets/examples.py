@@ -51,6 +51,8 @@ class Examples:
     """What is told of whole windows, (n,) or (n, classes); None for beats, which are marks of the store."""
     beat_width: int = 0
     """Samples to each side of a beat that count as the beat."""
+    column: str | None = None
+    """Of the table that tells; None where there is none."""
     unit: str | None = None
     """Of a number that is to be told."""
 
@@ -200,6 +202,7 @@ def make_examples(
         by_patient=all(patients[row] is not None for row in set(chosen)),
         values=None if task == "beats" else np.repeat(told, counts, axis=0),
         beat_width=round(beat_width * store.contract.fs),
+        column=column,
         unit=unit,
     )
 

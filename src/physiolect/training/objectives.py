@@ -125,5 +125,5 @@ def balanced_weights(told: Told, target: Tensor) -> list[float]:
         return [n / (2 * count) if count else 0.0 for count in (n - positive, positive)]
     counts = flat.sum(0)  # (K,)
     if told == "several":
-        return [(n - count) / count if count else 0.0 for count in counts.tolist()]
+        return [max(n - count, 1) / count if count else 0.0 for count in counts.tolist()]
     return [n / (len(counts) * count) if count else 0.0 for count in counts.tolist()]

@@ -1,0 +1,400 @@
+"""`physiolect finetune` from the outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from physiolect import Checkpoint, config, detect_beats, detect_rhythm, load_checkpoint
+from physiolect.checkpoint import load_state
+from physiolect.cli import main
+from physiolect.commands.finetune import PRESETS, Config
+from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.datasets import Row, StoreWriter, make_examples, open_store
+from physiolect.detection import predict_windows
+from physiolect.errors import CheckpointError
+from physiolect.generation import generate
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.recording import Annotations, Recording
+from physiolect.tokenizers import LevelTokenizer
+from physiolect.training.stopping import Stop
+
+CONTRACT = replace(CONTRACTS["heartgpt-ecg"], min_samples=16, max_samples=64)
+SMALL = ["--device", "cpu", "--threads", "1", "--log-every", "1", "--batch-size", "8", "--save-every", "4"]
+
+
+def made_recording(seed: int) -> Recording:
+    """Two episodes of 192 samples, slow waves in sinus rhythm and fast ones in fibrillation, a beat at each crest."""
+    rng = np.random.default_rng(seed)
+    period = np.where(np.arange(384) < 192, 32.0, 9.0)
+    phase = np.cumsum(1 / period) + rng.random()
+    signal = np.cos(2 * np.pi * phase) ** 5 + 0.05 * rng.standard_normal(384)
+    crests = np.flatnonzero(np.diff(np.floor(phase)) > 0) + 1
+    marks = Annotations(
+        np.array([0, 192, *crests.tolist()]),
+        ("+", "+", *("N" for _ in crests)),
+        ("(N", "(AFIB", *("" for _ in crests)),
+    )
+    return Recording(signal[None].astype(np.float32), 100.0, ("II",), "mV", "ecg", marks)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten recordings of nine patients, the first of whom has two; `parted` beside it has folds of two."""
+    folder = tmp_path_factory.mktemp("finetune")
+    write_store(folder / "parted", parted=True)
+    write_store(folder / "store", parted=False)
+    lines = "".join(f"r{k},{20 + 5 * k},{'a;b' if k % 2 else 'b'}\n" for k in range(10))
+    (folder / "table.csv").write_text("recording,age,kinds\n" + lines)
+    return folder / "store"
+
+
+def write_store(folder: Path, *, parted: bool) -> None:
+    with StoreWriter(folder, CONTRACT) as writer:
+        for k in range(10):
+            row = Row.from_recording(
+                made_recording(k), source=f"r{k}", patient=f"p{max(1, k)}", labels=("odd" if k % 2 else "even",),
+                split=f"fold {k // 2}" if parted else None,
+            )  # fmt: skip
+            writer.add(f"r{k}", [row])
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small decoder that has learnt nothing yet."""
+    torch.manual_seed(0)
+    model = GPT(
+        GPTConfig(context_length=64, width=16, n_layers=2, n_heads=2, mlp_width=32, residual_dropout=0.1)
+    )
+    folder = tmp_path_factory.mktemp("base") / "base"
+    return Checkpoint(model.eval(), LevelTokenizer(), CONTRACT).save(folder)
+
+
+Tune = Callable[..., tuple[int, Path]]
+
+
+@pytest.fixture
+def tune(store: Path, base: Path, tmp_path: Path) -> Tune:
+    """Run `physiolect finetune` in a small way, and return its exit code and the run's folder."""
+
+    def run(*words: str, task: str = "rhythm", out: str = "run", of: str = "store") -> tuple[int, Path]:
+        folder = tmp_path / out
+        begin = ["--checkpoint", str(base), "--task", task] if "--resume" not in words else []
+        small = SMALL if "--resume" not in words else []
+        return main(
+            ["finetune", str(store.parent / of), *begin, "--out", str(folder), *small, *words]
+        ), folder
+
+    return run
+
+
+def losses(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
+
+
+def stop_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the run end as if the clock had asked for it."""
+    asked = iter(range(10**6))
+    monkeypatch.setattr(Stop, "asked", lambda self: next(asked) >= updates - 1)
+
+
+def test_a_rhythm_is_learnt_and_detected(tune: Tune, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = tune("--steps", "80", "--recipe.learning-rate", "0.01", "--evaluate-every", "20")
+    assert code == 0
+    told = capsys.readouterr()
+    assert "patients to learn from" in told.err
+    checkpoint = load_checkpoint(run)
+    assert checkpoint.verify()
+    assert (checkpoint.task, checkpoint.classes) == ("rhythm", ("AFIB",))
+    assert (checkpoint.contract.min_samples, checkpoint.contract.max_samples) == (64, 64)
+    validated, trained = (set(checkpoint.run[name]) for name in ("validated_on", "trained_on"))
+    assert validated
+    assert not validated & trained
+    assert validated | trained == {f"patient p{k}" for k in range(1, 10)}
+    unseen = detect_rhythm(checkpoint, made_recording(99))
+    assert np.isfinite(unseen.probability).all()
+    assert unseen.probability[:3].max() < 0.5 < unseen.probability[3:].min()
+    examples = make_examples(open_store(store), "rhythm", length=64)
+    right = (predict_windows(checkpoint, examples) > 0.5) == examples.target
+    assert right.mean() > 0.9
+    with pytest.raises(CheckpointError, match="cannot continue"):
+        generate(checkpoint, made_recording(99), n_tokens=1)
+
+
+def test_beats_are_learnt_and_detected(tune: Tune) -> None:
+    words = ("--steps", "150", "--recipe.learning-rate", "0.02", "--evaluate-every", "50", "--unmask-last")
+    code, run = tune(*words, task="beats")
+    assert code == 0
+    recording = made_recording(99).slice(0, 1.92)
+    found = detect_beats(load_checkpoint(run), recording).samples
+    true = [sample for sample, symbol, _ in recording.annotations if symbol == "N" and 5 < sample < 187]
+    assert true
+    for sample in true:
+        assert np.abs(found - sample).min() <= 4
+
+
+def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> None:
+    chosen = Config("store", str(base), "rhythm", "out", preset="published").chosen
+    assert (chosen.trained, chosen.pooling, chosen.unmask_last) == ("last-block", "last", False)
+    assert (chosen.steps, chosen.batch_size, chosen.class_weights, chosen.dropout) == (
+        1000,
+        128,
+        "none",
+        None,
+    )
+    assert Config("store", str(base), "beats", "out", preset="published").chosen.steps == 5000
+    code, run = tune("--preset", "published", "--steps", "3")
+    assert code == 0
+    assert not (run / "best").exists()
+    assert [line["learning_rate"] for line in losses(run)] == [3e-4] * 3
+    before, after = (load_checkpoint(each).model.state_dict() for each in (base, run))
+    changed = {
+        name for name in before if not name.startswith("head") and not torch.equal(before[name], after[name])
+    }
+    assert changed == {name for name in before if name.startswith(("trunk.blocks.1.", "trunk.norm."))}
+    assert load_checkpoint(run).model.config.residual_dropout == 0.1
+
+
+@pytest.mark.parametrize("trained", ["all", "lora", "head"])
+def test_a_run_goes_on_as_if_it_had_not_been_stopped(
+    tune: Tune, trained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (
+        "--steps",
+        "10",
+        "--trained",
+        trained,
+        "--rank",
+        "2",
+        "--evaluate-every",
+        "4",
+        "--accumulate",
+        "2",
+    )
+    assert tune(*words, out="whole")[0] == 0
+    stop_after(6, monkeypatch)
+    code, run = tune(*words)
+    assert code == 0
+    monkeypatch.undo()
+    told = capsys.readouterr().err
+    assert "stopped after 6 of 10 updates" in told
+    assert f"--out {run} --resume" in told
+    assert tune("--resume")[0] == 0
+    assert losses(run) == losses(run.parent / "whole")
+    ours, theirs = (load_state(folder / "last") for folder in (run, run.parent / "whole"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours, theirs = (
+        load_checkpoint(folder / "last").model.state_dict() for folder in (run, run.parent / "whole")
+    )
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_run_ends_early_and_keeps_its_best(tune: Tune) -> None:
+    words = ("--steps", "50", "--evaluate-every", "2", "--recipe.learning-rate", "3", "--patience", "2")
+    code, run = tune(*words, "--recipe.warmup-steps", "0")
+    assert code == 0
+    validation = [line["validation_loss"] for line in losses(run) if "validation_loss" in line]
+    best = validation.index(min(validation))
+    assert len(validation) == best + 3 < 25
+    assert load_checkpoint(run).run["step"] == 2 * (best + 1)
+    before = (run / "metrics.jsonl").read_bytes()
+    assert tune("--resume")[0] == 0
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "expected"),
+    [
+        ("classify", [], {"classes": ("even", "odd"), "several": False}),
+        ("classify", ["--column", "kinds", "--several"], {"classes": ("a", "b"), "several": True}),
+        ("regress", ["--column", "age", "--unit", "years"], {"target_unit": "years", "target": "age"}),
+        ("beats", ["--pooling", "attention"], {"classes": ()}),
+    ],
+)
+def test_every_task_trains_and_predicts(
+    tune: Tune, store: Path, task: str, words: list[str], expected: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    table = ["--labels", str(store.parent / "table.csv")] if "--column" in words else []
+    code, run = tune("--steps", "3", "--pooling", "mean", *words, *table, task=task)
+    assert code == 0
+    assert "windows to validate" in capsys.readouterr().out
+    checkpoint = load_checkpoint(run)
+    assert {name: getattr(checkpoint, name) for name in expected} == expected
+    column = words[words.index("--column") + 1] if table else None
+    examples = make_examples(
+        open_store(store), task, length=64, labels=table[1] if table else None, column=column,
+        several="--several" in words,
+    )  # type: ignore[arg-type]  # fmt: skip
+    said = predict_windows(checkpoint, examples)
+    assert said.shape == examples.target.shape
+    if task == "regress":
+        assert abs(said.mean() - examples.target.mean()) < 3 * examples.target.std()
+
+
+def test_windows_of_one_patient_are_never_on_both_sides(
+    tune: Tune, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = tune("--train-on", "r0", "r2", "--validate-on", "r1", "p3")
+    assert code == 2
+    told = capsys.readouterr().err
+    assert "on both sides of the split would stand patient p1" in told
+    assert "hint:" in told
+    assert not (run / "last").exists()
+    assert tune("--validate-on", "fold 9", of="parted")[0] == 2
+    assert tune("--train-on", "r0", "fold 77", of="parted")[0] == 2
+    assert "'fold 77'" in capsys.readouterr().err
+    assert (
+        tune("--train-on", "r0", "p1", "fold 1", "--validate-on", "p9", "--steps", "1", of="parted")[0] == 0
+    )
+    checkpoint = load_checkpoint(run)
+    assert checkpoint.run["trained_on"] == ["patient p1", "patient p2", "patient p3"]
+    assert checkpoint.run["validated_on"] == ["patient p9"]
+
+
+def test_parts_of_a_published_split_are_kept_apart(tune: Tune) -> None:
+    code, run = tune("--validate-on", "fold 3", "--leave-out", "fold 4", "r5", "--steps", "1", of="parted")
+    assert code == 0
+    checkpoint = load_checkpoint(run)
+    assert checkpoint.run["trained_on"] == [f"patient p{k}" for k in (1, 2, 3, 4)]
+    assert checkpoint.run["validated_on"] == ["patient p6", "patient p7"]
+
+
+def test_folds_judge_whom_they_have_not_seen(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--steps", "4", "--protocol", "k-fold", "--k", "3")
+    assert tune(*words, out="whole")[0] == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told] == ["fold 1", "fold 2", "fold 3", "all"]
+    stop_after(6, monkeypatch)  # in the second fold
+    code, run = tune(*words)
+    assert code == 0
+    monkeypatch.undo()
+    assert "stopped after 1 of 3 folds" in capsys.readouterr().err
+    assert not (run / "predictions.npz").exists()
+    first = (run / "fold-1" / "last" / "model.safetensors").stat().st_mtime_ns
+    assert tune("--resume")[0] == 0
+    assert (run / "fold-1" / "last" / "model.safetensors").stat().st_mtime_ns == first
+    ours, theirs = (np.load(folder / "predictions.npz") for folder in (run, run.parent / "whole"))
+    for name in ("score", "target", "group", "source", "row", "start", "fold"):
+        assert np.array_equal(ours[name], theirs[name])
+    assert len(set(zip(ours["row"].tolist(), ours["start"].tolist(), strict=True))) == len(ours["row"]) == 60
+    about = json.loads((run / "folds.json").read_text())
+    assert about["by_patient"] is True
+    for fold in about["folds"]:
+        checkpoint = load_checkpoint(run / fold["checkpoint"])
+        seen = set(checkpoint.run["trained_on"]) | set(checkpoint.run["validated_on"])
+        assert not seen & set(fold["tested_on"])
+        assert seen | set(fold["tested_on"]) == {f"patient p{k}" for k in range(1, 10)}
+
+
+def test_one_patient_at_a_time_and_given_folds(tune: Tune) -> None:
+    words = ("--steps", "1", "--evaluate-every", "1")
+    code, run = tune(
+        *words,
+        "--protocol",
+        "leave-one-out",
+        "--leave-out",
+        "fold 2",
+        "fold 3",
+        "fold 4",
+        out="each",
+        of="parted",
+    )
+    assert code == 0
+    assert sorted(folder.name for folder in run.glob("fold-*")) == [
+        f"fold-patient-p{k}-{k}" for k in (1, 2, 3)
+    ]
+    assert tune(*words, "--protocol", "given", out="given", of="parted")[0] == 0
+    folds = json.loads((run.parent / "given" / "folds.json").read_text())["folds"]
+    assert [fold["name"] for fold in folds] == [f"fold {k}" for k in range(5)]
+
+
+def test_a_store_of_another_rate_is_refused(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StoreWriter(tmp_path / "store", replace(CONTRACT, fs=50.0)) as writer:
+        for k in range(4):
+            recording = replace(made_recording(k), fs=50.0)
+            writer.add(f"r{k}", [Row.from_recording(recording, source=f"r{k}")])
+    words = ["finetune", str(tmp_path / "store"), "--checkpoint", str(base), "--task", "rhythm"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 1
+    told = capsys.readouterr().err
+    assert "at 50 Hz, but the model takes 100 Hz" in told
+    assert "hint:" in told
+
+
+def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+    _, run = tune("--steps", "2")
+    assert tune("--resume", "--seed", "5")[0] == 2
+    assert "seed differs" in capsys.readouterr().err
+    assert tune("--steps", "2")[0] == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert config.load(Config, run / "settings.yaml").steps == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--class-weights", "1,2,3"], "3 class weights are given"),
+        (["--class-weights", "heavy"], "--class-weights is 'heavy'"),
+        (["--class-weights", "1,-1"], "--class-weights is '1,-1'"),
+        (["--validation", "1"], "--validation is 1"),
+        (["--dropout", "1"], "--dropout is 1"),
+        (["--rank", "0"], "--rank is 0"),
+        (["--alpha", "0"], "--alpha is 0"),
+        (["--patience", "-1"], "--patience is -1"),
+        (["--preset", "published", "--recipe.learning-rate", "1"], "--recipe goes with preset modern"),
+        (["--protocol", "k-fold", "--validate-on", "fold 1"], "leave --train-on and --validate-on out"),
+        (["--protocol", "k-fold", "--k", "30"], "k is 30"),
+        (["--positive", "VT"], "labelled VT"),
+        (["--train-on", "r1", "--leave-out", "p1"], "left to learn from"),
+        (["--resume"], "holds nothing to resume"),
+    ],
+)
+def test_settings_without_sense_are_refused(
+    tune: Tune, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = tune("--steps", "1", *words) if words != ["--resume"] else tune(
+        "--resume", "--task", "rhythm", "--checkpoint", "ecg"
+    )  # fmt: skip
+    assert code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "hint:" in told
+    assert not (run / "last").exists()
+
+
+def test_a_class_that_is_left_without_windows_is_named(
+    tune: Tune, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune("--train-on", "r2", "r4", task="classify")[0] == 2
+    assert "no window that is left to learn from is of class odd" in capsys.readouterr().err
+
+
+def test_class_weights_reach_the_loss(tune: Tune) -> None:
+    runs = [tune("--steps", "1", "--class-weights", w, out=w)[1] for w in ("none", "1,1", "3,3", "balanced")]
+    none, ones, threes, balanced = (losses(run)[0]["loss"] for run in runs)
+    assert none == ones
+    assert threes == pytest.approx(3 * none)
+    assert balanced == pytest.approx(none)  # as many windows of each
+
+
+def test_presets_differ_where_they_should() -> None:
+    assert PRESETS["modern"].validation > 0
+    assert PRESETS["published"].validation == 0
+    kept = Config(
+        "s", "c", "rhythm", "o", preset="published", patience=0, steps=7, class_weights="1,2"
+    ).chosen
+    assert (kept.patience, kept.steps, kept.class_weights) == (None, 7, (1.0, 2.0))
