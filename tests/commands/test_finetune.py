@@ -15,6 +15,7 @@ import torch
 from physiolect import Checkpoint, config, detect_beats, detect_rhythm, load_checkpoint
 from physiolect.checkpoint import load_state
 from physiolect.cli import main
+from physiolect.commands import fine_tuning
 from physiolect.commands.finetune import PRESETS, Config
 from physiolect.contract import PRESETS as CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
@@ -240,6 +241,21 @@ def test_every_task_trains_and_predicts(
     assert said.shape == examples.target.shape
     if task == "regress":
         assert abs(said.mean() - examples.target.mean()) < 3 * examples.target.std()
+
+
+def test_frozen_blocks_are_passed_once_and_change_nothing(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--steps", "4", "--trained", "last-block", "--dropout", "0", "--evaluate-every", "2")
+    passes: list[int] = []
+    kept = GPT.begin
+    monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passes.append(n) or kept(self, ids, n))
+    begun = losses(tune(*words, out="begun")[1])
+    assert set(passes) == {1}
+    monkeypatch.setattr(fine_tuning, "_MOST_BYTES", 0)
+    whole = losses(tune(*words, out="whole")[1])
+    for one, other in zip(begun, whole, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
 
 
 def test_windows_of_one_patient_are_never_on_both_sides(

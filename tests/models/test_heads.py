@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, PRESETS, GPTConfig, with_head
-from physiolect.models.heads import AttentionPool, choose_trained
+from physiolect.models.heads import AttentionPool, choose_trained, n_still
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=12, width=16, n_layers=3, n_heads=2, mlp_width=32)
 IDS = torch.randint(0, 11, (3, 12), generator=torch.Generator().manual_seed(1))
@@ -146,3 +146,37 @@ def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(ConfigError, match="last-block") as caught:
         choose_trained(made(), "last_block")  # type: ignore[arg-type]
     assert "did you mean 'last-block'" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("n_blocks", [0, 2, 3])
+def test_begun_and_finished_is_the_whole(pooling: str, last_only: bool, n_blocks: int) -> None:
+    model = made(replace(SMALL, n_outputs=2, pooling=pooling, unmask_last=True, band=5))  # type: ignore[arg-type]
+    features = model.begin(IDS, n_blocks)
+    assert not features.requires_grad
+    torch.testing.assert_close(
+        model.finish(features, n_blocks, last_only=last_only), model(IDS, last_only=last_only)
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "dropout", "quiet", "expected"),
+    [
+        ("head", 0.0, False, 3),
+        ("last-block", 0.0, False, 2),
+        ("last-block", 0.1, False, 0),
+        ("last-block", 0.1, True, 2),
+        ("all", 0.0, True, 0),
+        ("lora", 0.0, True, 0),
+    ],
+)
+def test_blocks_that_always_say_the_same(what: str, dropout: float, quiet: bool, expected: int) -> None:
+    model = made(replace(SMALL, n_outputs=1, attention_dropout=dropout, residual_dropout=dropout))
+    choose_trained(model, what, rank=2)  # type: ignore[arg-type]
+    assert n_still(model, quiet=quiet) == expected
+    model.train()
+    if expected:
+        assert torch.equal(model.begin(IDS, expected), model.begin(IDS, expected))
+    if what == "last-block":
+        assert model.trunk.blocks[-1].dropout == dropout  # what trains is dropped as before

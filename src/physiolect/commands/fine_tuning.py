@@ -15,12 +15,12 @@ from torch import Tensor
 from physiolect.checkpoint import Checkpoint, for_task, load_checkpoint
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, save_run, saved_run
-from physiolect.commands.terminal import say
+from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.example_batches import ExampleBatches
 from physiolect.detection import check_examples
 from physiolect.errors import ConfigError
-from physiolect.models.heads import Pooling, Trained, choose_trained
+from physiolect.models.heads import Pooling, Trained, choose_trained, n_still
 from physiolect.training import (
     Callbacks,
     Form,
@@ -41,6 +41,8 @@ from physiolect.training import (
 
 ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
 
+_MOST_BYTES = 2**31
+"""Largest features of windows that are kept in memory."""
 _WEIGHTS = "weights/"
 """What names in the state begin with, that are of a model with low-rank additions: `last` holds their sum alone."""
 
@@ -109,14 +111,20 @@ def fine_tune(
     else:
         checkpoint, state = _fresh(base, choice, train), None
     n_trained = _let_train(checkpoint, choice, state)
+    still = n_still(checkpoint.model, quiet=choice.dropout is not None)
     device, precision = manner.device, choose_precision(manner.precision, manner.device)
     checkpoint.model.to(device)
     scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
     batches = ExampleBatches(
         train, checkpoint.tokenizer, size=choice.batch_size, parts=choice.accumulate, seed=settings.seed, **scaled
     )  # fmt: skip
-    objective = Labelled(told, every_position=train.task == "beats", weights=weights, precision=precision)
-    objective.to(device)
+    held = None
+    if validation is not None:
+        held = ExampleBatches(validation, checkpoint.tokenizer, size=choice.batch_size, **scaled)
+    n_begun = _begin(checkpoint, still, [batches, *([held] if held is not None else [])], choice.batch_size)
+    objective = Labelled(
+        told, every_position=train.task == "beats", weights=weights, n_begun=n_begun, precision=precision
+    ).to(device)
     form = choose_form(manner.form, device)
     step = Step(
         checkpoint.model, objective, batches.batch, choice.recipe, choice.steps,
@@ -140,7 +148,7 @@ def fine_tune(
         callbacks = Callbacks(
             save=_saver(checkpoint, settings, train, out, more),
             report=journal.report,
-            evaluate=_evaluation(checkpoint, objective, validation, choice.batch_size, scaled),
+            evaluate=_evaluation(checkpoint, objective, held, choice.batch_size),
             should_stop=stop.asked,
         )
         return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
@@ -235,16 +243,34 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
     return list(asked)
 
 
+def _begin(checkpoint: Checkpoint, still: int, of: list[ExampleBatches], size: int) -> int:
+    """Let windows pass the blocks that always say the same once and for all, where there is room for what comes out.
+
+    Returns:
+        how many blocks that are.
+    """
+    width = 4 * checkpoint.model.config.width * checkpoint.contract.max_samples
+    if not still or width * sum(map(len, of)) > _MOST_BYTES:
+        return 0
+    model, n_all, done = checkpoint.model.eval(), sum(map(len, of)), 0
+
+    def begun(ids: Tensor) -> Tensor:
+        nonlocal done
+        features = model.begin(ids, still)
+        tell(done := done + len(ids), n_all)
+        return features
+
+    with progress("windows through the frozen blocks") as tell:
+        for batches in of:
+            batches.begin(begun, size)
+    return still
+
+
 def _evaluation(
-    checkpoint: Checkpoint,
-    objective: Labelled,
-    validation: Examples | None,
-    size: int,
-    scaled: dict[str, Any],
+    checkpoint: Checkpoint, objective: Labelled, held: ExampleBatches | None, size: int
 ) -> Callable[[], float] | None:
-    if validation is None:
+    if held is None:
         return None
-    held = ExampleBatches(validation, checkpoint.tokenizer, size=size, **scaled)
     return lambda: objective.of_all(checkpoint.model, held.in_order(size), held.target)
 
 

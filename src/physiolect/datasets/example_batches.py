@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -48,7 +50,7 @@ class ExampleBatches:
             index = np.arange(first, min(first + _AT_ONCE, len(ids)))
             ids[index] = tokenizer.encode(examples.windows(index), flat="level")[0]
         target = examples.target
-        self._ids = torch.from_numpy(ids).to(device)
+        self._inputs = torch.from_numpy(ids).to(device)
         self.target = torch.from_numpy((target - mean) / sd if examples.task == "regress" else target).to(
             device
         )
@@ -57,7 +59,16 @@ class ExampleBatches:
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._inputs)
+
+    def begin(self, work: Callable[[Tensor], Tensor], size: int) -> None:
+        """Do some work on the ids (b, T) of all windows now, so that batches hold its results and none do it again.
+
+        Args:
+            work: returns one row a window; always the same.
+            size: windows that are worked on at once.
+        """
+        self._inputs = torch.cat([work(ids) for ids in self.in_order(size)])
 
     def stage(self, step: int) -> None:
         """Choose the examples of this step."""
@@ -69,15 +80,20 @@ class ExampleBatches:
         self._index.copy_(torch.from_numpy(chosen))
 
     def batch(self, step: int | Tensor, part: int) -> tuple[Tensor, Tensor]:
-        """Return ids (size, T) and targets (size, …) of a part of the step last staged."""
+        """Return ids (size, T), or what was begun with them, and targets of a part of the step last staged."""
         index = self._index[part * self.size : (part + 1) * self.size]
-        return self._ids[index].long(), self.target[index]
+        return _whole(self._inputs[index]), self.target[index]
 
     def in_order(self, size: int) -> list[Tensor]:
-        """Return the ids of all examples in their order, as many as `size` at once."""
-        return [ids.long() for ids in self._ids.split(size)]
+        """Return the ids of all examples, or what was begun with them, in their order, as many as `size` at once."""
+        return [_whole(inputs) for inputs in self._inputs.split(size)]
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         if self._order[0] != epoch:
             self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self)))
         return self._order[1]
+
+
+def _whole(inputs: Tensor) -> Tensor:
+    """Return ids as int64, and features as they are."""
+    return inputs if inputs.is_floating_point() else inputs.long()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
@@ -177,7 +178,19 @@ class GPT(nn.Module):
             x = x + self.positions.weight[cache[0].places(ids.shape[1]) if cache else slice(stop)]
         alone = last_only and self.pool is None
         x = self.trunk(x, cache=cache, capture=capture, last_only=alone)  # (B, T or 1, E)
-        return self.head(self.pool(x) if last_only and self.pool is not None else x)
+        return self._read(x, last_only)
+
+    @torch.no_grad()
+    def begin(self, ids: Tensor, n_blocks: int) -> Tensor:
+        """Return what comes out of the first blocks (B, T, E), from which `finish` goes on; without a gradient."""
+        capture = Capture.of(hidden=True)
+        self(ids, capture=capture)
+        return capture.hidden_states[n_blocks]
+
+    def finish(self, x: Tensor, n_blocks: int, *, last_only: bool = False) -> Tensor:
+        """Return what `forward` does, given what came out of the first blocks (B, T, E)."""
+        alone = last_only and self.pool is None
+        return self._read(self.trunk.finish(x, first=n_blocks, last_only=alone), last_only)
 
     def new_cache(self) -> list[LayerCache]:
         """Return an empty key-value cache: a ring of `band` positions, or of the whole context without a band.
@@ -192,6 +205,10 @@ class GPT(nn.Module):
     def n_parameters(self) -> int:
         """Count the trained numbers, a shared table once."""
         return sum(p.numel() for p in self.parameters())
+
+    def _read(self, x: Tensor, last_only: bool) -> Tensor:
+        """Map the trunk's features (B, T or 1, E) to outputs."""
+        return self.head(self.pool(x) if last_only and self.pool is not None else x)
 
     def _refuse_looking_ahead(self) -> None:
         if self.config.unmask_last:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import check_option
+from physiolect.models.layers import Block
 from physiolect.models.lora import add_lora
 
 if TYPE_CHECKING:
@@ -79,3 +80,23 @@ def choose_trained(model: GPT, what: Trained, *, rank: int = 8, alpha: float = 1
     if what == "lora":
         add_lora(model.trunk, rank=rank, alpha=alpha)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def n_still(model: GPT, *, quiet: bool) -> int:
+    """Return how many blocks from the first on always say the same of a window: frozen, and without dropout.
+
+    Args:
+        model: after `choose_trained`.
+        quiet: switch the dropout of frozen blocks off first.
+    """
+    if any(p.requires_grad for part in (model.tokens, model.positions) if part for p in part.parameters()):
+        return 0
+    for n, block in enumerate(model.trunk.blocks):
+        assert isinstance(block, Block)
+        if any(parameter.requires_grad for parameter in block.parameters()):
+            return n
+        if quiet:
+            block.dropout = block.attention.dropout = 0.0
+        if block.dropout or block.attention.dropout:
+            return n
+    return len(model.trunk.blocks)

@@ -412,3 +412,12 @@ class Transformer(nn.Module):
             if capture.hidden:
                 capture.hidden_states.append(x)
         return self.norm(x)
+
+    def finish(self, x: Tensor, *, first: int, last_only: bool = False) -> Tensor:
+        """Map what came out of the first `first` blocks (B, T, E) to what `forward` returns."""
+        angles = self.rotary.angles(slice(0, x.shape[1]), x) if self.rotary else None
+        for block in self.blocks[first:-1]:
+            x, _ = block(x, angles=angles)
+        if first < len(self.blocks):
+            x, _ = self.blocks[-1](x, angles=angles, last_only=last_only)
+        return self.norm(x[:, -1:] if last_only else x)

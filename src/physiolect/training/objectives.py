@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -54,6 +54,8 @@ class Labelled(nn.Module):
         every_position: whether the target is one of each position, or of the window as a whole.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
+        n_begun: of the model's blocks, those that were applied to what a batch holds, so that it is no ids but features
+            (B, T, E), from which the model's `finish` goes on.
         precision: of products and attention; the loss is computed in float32.
     """
 
@@ -63,25 +65,33 @@ class Labelled(nn.Module):
         *,
         every_position: bool = False,
         weights: Sequence[float] | None = None,
+        n_begun: int = 0,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.every_position, self.precision = every_position, precision
+        self.every_position, self.n_begun, self.precision = every_position, n_begun, precision
         self.score = _Score(told, weights)
         """A module of its own, which `Step` may compile."""
 
     def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the mean loss of a batch."""
-        ids, target = batch
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            outputs = model(ids, last_only=not self.every_position)  # (B, T or 1, K)
+        x, target = batch
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            outputs = self._outputs(model, x)
         return self.score(outputs, target)
 
     @torch.no_grad()
-    def of_all(self, model: nn.Module, ids: Sequence[Tensor], target: Tensor) -> float:
-        """Return the loss of many windows at once, in float32: ids (b, T) piece by piece, and the targets of all."""
-        outputs = [model(piece, last_only=not self.every_position) for piece in ids]
-        return float(self.score(torch.cat(outputs), target))
+    def of_all(self, model: nn.Module, pieces: Sequence[Tensor], target: Tensor) -> float:
+        """Return the loss of many windows at once, in float32: piece by piece, and the targets of all."""
+        return float(self.score(torch.cat([self._outputs(model, piece) for piece in pieces]), target))
+
+    def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Return what a model says of windows, (B, T or 1, K)."""
+        last_only = not self.every_position
+        if self.n_begun:
+            finish: Callable[..., Tensor] = model.finish  # type: ignore[assignment]
+            return finish(x, self.n_begun, last_only=last_only)
+        return model(x, last_only=last_only)
 
 
 class _Score(nn.Module):
