@@ -124,7 +124,7 @@ def rhythm_table(title: str, examples: Examples, models: Models, detector: str, 
     beats = window_beats(examples, detector)
     said["RR regression"] = rr_regression(beats, target, folds)
     said["RR rule (COSEn)"] = rr_rule(beats, target, folds)
-    said["prevalence"] = majority(target, folds)
+    said["prevalence"] = majority(target)
     found: dict[str, Measured] = {
         name: measure_said("rhythm", each, target, draws) for name, each in said.items()
     }

@@ -12,15 +12,16 @@ from physiolect.evaluation.beats import match_beats
 
 
 @pytest.mark.parametrize("detector", ["xqrs", "neurokit", "elgendi"])
-def test_the_beats_of_a_clean_signal_are_found(detector: str) -> None:
+@pytest.mark.parametrize("fs", [100.0, 250.0])
+def test_the_beats_of_a_clean_signal_are_found(detector: str, fs: float) -> None:
     if detector == "elgendi":
-        made = synthetic.ppg(seconds=30, fs=100.0, seed=1)
+        made = synthetic.ppg(seconds=30, fs=fs, seed=1)
     else:
-        made = synthetic.ecg(seconds=30, fs=250.0, leads=("II",), seed=1)
+        made = synthetic.ecg(seconds=30, fs=fs, leads=("II",), seed=3)
     truth = made.annotations.sample[[s in "NV" for s in made.annotations.symbol]] / made.fs
     found = match_beats(truth, find_pulses(made.signal[0], made.fs, detector) / made.fs, duration=30.0)
     assert found.f1 > 0.97
-    assert np.abs(found.errors).mean() < 0.02
+    assert np.abs(found.errors).max() < 0.03
 
 
 def test_gaps_are_bridged_and_a_flat_signal_has_no_beats() -> None:

@@ -47,7 +47,10 @@ def test_a_window_gets_the_beats_that_lie_in_it_and_no_marks_are_looked_at(tmp_p
     made = synthetic.ecg(seconds=25, fs=100.0, leads=("II",), seed=3)
     with StoreWriter(tmp_path / "store", contract) as writer:
         writer.add("a", [Row.from_recording(made, source="a", labels=("sinus",))])
-    examples = make_examples(open_store(tmp_path / "store"), "rhythm", length=500)
+        other = synthetic.ecg(seconds=25, fs=100.0, leads=("II",), rhythm="af", seed=4)
+        writer.add("b", [Row.from_recording(other, source="b", labels=("AF",))])
+    every = make_examples(open_store(tmp_path / "store"), "rhythm", length=500)
+    examples = every.take(every.rows == 0)
     told: list[tuple[int, int]] = []
     beats = window_beats(examples, "xqrs", on_row=lambda *at: told.append(at))
     truth = made.annotations.sample[[s == "N" for s in made.annotations.symbol]] / 100

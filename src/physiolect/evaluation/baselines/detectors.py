@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from physiolect.errors import ConfigError, check_option, require
 from physiolect.recording import Modality
 
+_XQRS_FS = 250.0
+"""Hz: XQRS is made for such rates. At 100 Hz it marks beats up to 150 ms off, so that slower signals are made finer."""
 _SHORTEST = 1.0
 """Seconds; the libraries' filters need more samples than less would have."""
 
@@ -19,16 +22,20 @@ Detector: TypeAlias = str
 
 
 def _xqrs(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:
+    from scipy.signal import resample_poly
     from wfdb.processing import XQRS, correct_peaks
 
-    found = XQRS(signal, fs)
+    up = max(1, ceil(_XQRS_FS / fs))
+    fine = resample_poly(signal, up, 1)
+    found = XQRS(fine, fs * up)
     found.detect(verbose=False)
     beats = np.asarray(found.qrs_inds, np.int64)
     if not len(beats):
         return beats
     # it marks a complex somewhere on its slope: the peak is what others mark
-    reach = max(1, round(0.06 * fs))
-    return np.asarray(correct_peaks(signal, beats, reach, reach, "compare"), np.int64)
+    reach = max(1, round(0.06 * fs * up))
+    peaks = correct_peaks(fine, beats, reach, reach, "compare")
+    return np.rint(np.asarray(peaks) / up).astype(np.int64)
 
 
 def _neurokit(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:
