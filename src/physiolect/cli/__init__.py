@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "finetune": "teach a checkpoint rhythms, beats, classes or numbers from labels",
     "generate": "continue a recording with a checkpoint",
     "detect": "find atrial fibrillation or beats in a recording, or in numbers as they come in",
+    "evaluate": "measure a checkpoint on a store, with intervals by patient and baselines",
     "convert": "turn published weights into a checkpoint, and back",
 }
 """Verb -> what it does in one line; `physiolect.commands` holds a module for each, "a b" being a/b.py."""

@@ -34,9 +34,11 @@ def roc_figure(
     figure = new_figure(4.2, width=4.9)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    # the grid's first point stands above the corner where some positive windows are ahead of all others
     from_corner = {
-        name: tuple(np.append(0.0, each) for each in curve) for name, curve in curves.items()
-    }  # the grid's first point stands above the corner where some positive windows are ahead of all others
+        name: (np.append(0.0, x), np.append(0.0, y), np.append(0.0, low), np.append(0.0, high))
+        for name, (x, y, low, high) in curves.items()
+    }
     _curves(axes, from_corner, areas or {})
     dress(axes, title=title, x="1 - specificity", y="sensitivity")
     _square(axes)
@@ -189,7 +191,7 @@ def records_figure(
     axes = figure.add_subplot()
     rows = np.arange(len(order))
     every = np.stack(list(columns.values()))
-    known = np.isfinite(every).any(0)[order]
+    known = np.isfinite(every[:, order]).any(axis=0)
     low, high = (np.where(np.isfinite(every), every, f).T for f in (np.inf, -np.inf))
     axes.hlines(rows[known], low.min(1)[order][known], high.max(1)[order][known], color=FAINT, linewidth=2)
     for (name, value), colour, shape in zip(columns.items(), SERIES, "os^DvP", strict=False):

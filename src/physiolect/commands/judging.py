@@ -1,0 +1,332 @@
+"""What `evaluate` puts together: models, baselines and figures, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint, load_checkpoint
+from physiolect.commands.evaluated_runs import is_cross_validated, judged_by_run, leaks, models_of_rows
+from physiolect.commands.terminal import progress
+from physiolect.datasets import Examples, Store, make_examples
+from physiolect.datasets.labels import beat_samples
+from physiolect.datasets.splits import row_groups
+from physiolect.detection import detect_beats, predict_windows
+from physiolect.errors import ConfigError
+from physiolect.evaluation import (
+    BeatMatch,
+    Draws,
+    Fold,
+    Measured,
+    make_folds,
+    match_beats,
+    measure_beats,
+    measure_said,
+)
+from physiolect.evaluation.baselines import (
+    DETECTORS,
+    Said,
+    find_pulses,
+    linear_probe,
+    majority,
+    random_weights,
+    rr_regression,
+    rr_rule,
+    window_beats,
+    window_features,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from physiolect.commands.evaluate import Config
+
+MODEL, OTHER = "model", "compared"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """All that was measured."""
+
+    rows: Mapping[str, Measured]
+    """The model first, then what it was compared with, then baselines."""
+    columns: Sequence[str]
+    """Measures in the order of the table."""
+    draws: Draws
+    by_patient: bool
+    n: int
+    what: str
+    """What there are n of."""
+    said_of: str
+    """On what, in a line."""
+    protocol: str
+    """Who trained the baselines."""
+    warnings: Sequence[str] = ()
+    words: Sequence[str] = ()
+    each: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers of each patient or record."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def judge(config: Config, store: Store) -> Evaluated:
+    """Evaluate by the task.
+
+    Raises:
+        PhysiolectError: checkpoint, store and settings do not fit one another.
+    """
+    if config.task == "beats":
+        return _beats(config, store)
+    if config.task == "forecast":
+        from physiolect.commands.judging_forecasts import judge_forecasts
+
+        return judge_forecasts(config, store)
+    return _windows(config, store)
+
+
+def _windows(config: Config, store: Store) -> Evaluated:
+    """Evaluate a rhythm, classes or numbers."""
+    from physiolect.commands.evaluation_figures import window_figures
+
+    lead = lead_of(config)
+    examples = _examples(config, store, lead)
+    target = np.asarray(examples.target, np.float64)
+    draws = Draws(examples.groups, n_resamples=config.resamples, seed=config.seed)
+    said: dict[str, Said] = {}
+    warnings: list[str] = []
+    for name, path in named_of(config).items():
+        warnings += leaks(path, examples.groups, store.digest)
+        said[name] = Said(np.asarray(_window_scores(config, path, examples), np.float64))
+    folds, protocol = folds_of(config, examples, target)
+    if folds:
+        said |= _window_baselines(config, lead, examples, target, folds)
+    for name in (MODEL, OTHER):
+        if name in said and config.task == "rhythm" and config.threshold != 0.5:
+            said[name] = Said(said[name].score, decided=said[name].score >= config.threshold)
+    rows = {
+        name: measure_said(
+            config.task, each, target, draws, classes=examples.classes, several=examples.several
+        )
+        for name, each in said.items()
+    }
+    columns = {
+        "rhythm": ("auroc", "auprc", "sensitivity", "specificity", "ppv", "f1", "accuracy", "ece", "brier"),
+        "classify": (
+            "macro auroc", "macro auprc", "macro sensitivity", "macro f1", "macro ece", "auroc", "auprc", "sensitivity",
+            "specificity", "ppv", "f1", "accuracy", "ece", "brier",
+        ),
+        "regress": ("mae", "rmse", "bias", "r2", "r"),
+    }[config.task]  # fmt: skip
+    words = ["Baselines' folds are pooled." if folds else ""]
+    positive = f" ({int(target.sum())} {examples.classes[0]})" if config.task == "rhythm" else ""
+    of = "patients" if examples.by_patient else "patients or recordings"
+    return Evaluated(
+        rows, columns, draws, examples.by_patient, len(examples), "windows",
+        f"{len(examples):,} windows{positive} of {draws.n_groups} {of} in {config.store}", protocol, warnings,
+        [each for each in words if each], _each_group(said[MODEL], target, examples),
+        window_figures(config, examples, target, draws, said, rows),
+    )  # fmt: skip
+
+
+def _window_baselines(
+    config: Config, lead: Checkpoint, examples: Examples, target: NDArray[np.float64], folds: list[Fold]
+) -> dict[str, Said]:
+    kind = "binary"
+    if config.task != "rhythm":
+        kind = "number" if config.task == "regress" else "several" if examples.several else "one-of"
+    said: dict[str, Said] = {}
+    if config.baselines == "all":
+        for name, model in (
+            ("its features + linear", lead),
+            ("random weights + linear", random_weights(lead, seed=config.seed)),
+        ):
+            with progress(f"windows of {name}") as tell:
+                features = window_features(model, examples, batch_size=config.batch_size, on_window=tell)
+            said[name] = linear_probe(features, target, folds, kind=kind)
+    if config.task == "rhythm":
+        detector = _detector(config, lead)
+        with progress(f"rows searched for beats by {detector}") as tell:
+            beats = window_beats(examples, detector, on_row=tell)
+        said[f"RR regression ({detector})"] = rr_regression(beats, target, folds)
+        said[f"RR rule ({detector})"] = rr_rule(beats, target, folds)
+    said["always the same"] = majority(target)
+    return said
+
+
+def _beats(config: Config, store: Store) -> Evaluated:
+    """Evaluate beats in whole rows."""
+    from physiolect.commands.evaluation_figures import beat_figures
+
+    groups, patients = row_groups(store), store.patients
+    rows = [row for row in range(len(store)) if len(beat_samples(store.annotations(row)))]
+    if not rows:
+        raise ConfigError(
+            f"no row of {store.path} has marks of beats", hint="prepare recordings with beat annotations"
+        )
+    warnings: list[str] = []
+    finders: dict[str, Callable[[int], NDArray[np.float64]]] = {}
+    lead = None
+    for name, path in named_of(config).items():
+        warnings += leaks(path, [groups[row] for row in rows], store.digest)
+        models = models_of_rows(path, groups, rows)
+        lead = lead or models[rows[0]]
+        finders[name] = lambda row, models=models: (
+            detect_beats(
+                placed(models[row], config),
+                store.recording(row),
+                channel=config.channel,
+                batch_size=config.batch_size,
+            ).times
+        )  # type: ignore[misc]
+    assert lead is not None
+    if config.baselines != "none":
+        detector = _detector(config, lead)
+        finders[detector] = lambda row: _pulses(store, row, config.channel, detector)
+    found: dict[str, list[BeatMatch]] = {name: [] for name in finders}
+    with progress("records searched for beats") as tell:
+        for done, row in enumerate(rows):
+            seconds = int(store.lengths[row]) / store.contract.fs
+            truth = beat_samples(store.annotations(row)) / store.contract.fs
+            for name, find in finders.items():
+                found[name].append(match_beats(truth, find(row), duration=seconds, skip=config.skip))
+            tell(done + 1, len(rows))
+    draws = Draws([groups[row] for row in rows], n_resamples=config.resamples, seed=config.seed)
+    measured = {name: Measured(measure_beats(each, draws)) for name, each in found.items()}
+    by_patient = all(patients[row] is not None for row in rows)
+    names = [f"{store.sources[row]}" for row in rows]
+    n_beats = sum(each.right + each.missed for each in found[MODEL])
+    columns = (
+        "sensitivity", "ppv", "f1", "mean sensitivity", "mean ppv", "mean f1", "timing_mean_ms", "timing_sd_ms",
+        "timing_median_abs_ms",
+    )  # fmt: skip
+    return Evaluated(
+        measured, columns, draws, by_patient, len(rows), "records",
+        f"{n_beats:,} reference beats of {len(rows)} records in {config.store}; 150 ms tolerance, the first "
+        f"{config.skip:g} s not judged",
+        "a library's detector, which learns nothing from labels", warnings,
+        ["Counts are added over records; 'mean' is over records. Ends of records as EC57: docs/evaluation.md."],
+        {
+            name: [{"record": record, **match.to_dict()} for record, match in zip(names, each, strict=True)]
+            for name, each in found.items()
+        },
+        beat_figures(names, found),
+    )  # fmt: skip
+
+
+def named_of(config: Config) -> dict[str, str]:
+    """Return who is judged, by the name in the table."""
+    return {MODEL: config.checkpoint, **({OTHER: config.compare} if config.compare else {})}
+
+
+def lead_of(config: Config) -> Checkpoint:
+    """Return the model whose windows, features and tokens are taken: of a cross-validated run, its first fold's."""
+    path = config.checkpoint
+    if is_cross_validated(path):
+        path = str(next(iter(sorted(Path(path).glob("fold-*")))))
+    return placed(load_checkpoint(path), config)
+
+
+def placed(checkpoint: Checkpoint, config: Config) -> Checkpoint:
+    """Return a checkpoint with its model where it is to compute."""
+    from physiolect.training import choose_device
+
+    checkpoint.model.to(choose_device(config.device))
+    return checkpoint
+
+
+def _window_scores(config: Config, path: str, examples: Examples) -> NDArray[np.floating]:
+    if is_cross_validated(path):
+        return judged_by_run(path, examples)
+    with progress(f"windows of {path}") as tell:
+        return predict_windows(
+            placed(load_checkpoint(path), config), examples, batch_size=config.batch_size, on_window=tell
+        )
+
+
+def _examples(config: Config, store: Store, lead: Checkpoint) -> Examples:
+    assert config.task != "forecast"
+    return make_examples(
+        store,
+        config.task,
+        length=min(lead.contract.max_samples, lead.model.config.context_length),
+        stride=config.stride,
+        positive=config.positive or None,
+        negative=config.negative or None,
+        labels=config.labels,
+        column=config.column,
+        classes=lead.classes if config.task == "classify" else None,
+        several=lead.several,
+        max_per_episode=config.max_per_episode,
+        channel=channel_of(config),
+        seed=config.seed,
+    )
+
+
+def folds_of(
+    config: Config, examples: Examples, target: NDArray[np.float64] | None
+) -> tuple[list[Fold], str]:
+    """Return who trains baselines, and that in words."""
+    if config.baselines == "none":
+        return [], "none"
+    n = len(set(examples.groups))
+    if n < 2:
+        return [], "none: all windows are of one patient or recording"
+    strata = None
+    if target is not None and config.task != "regress":
+        strata = target if target.ndim == 1 else target.argmax(1)
+    parts = examples.store.splits
+    folds = make_folds(
+        examples.groups, config.protocol, k=min(config.k, n), seed=config.seed, stratify_by=strata,
+        given=[parts[row] for row in examples.rows.tolist()] if config.protocol == "given" else None,
+    )  # fmt: skip
+    judged = sum(len(fold.test) for fold in folds)
+    if judged < len(examples):
+        raise ConfigError(
+            f"{len(examples) - judged} windows are of no given part, and no baseline can judge them",
+            hint="prepare the store with --split, or take k-fold",
+        )
+    by = "patient" if examples.by_patient else "patient or recording"
+    return (
+        folds,
+        f"{config.protocol}, {len(folds)} folds by {by}; each judged by what was trained on the others",
+    )
+
+
+def _detector(config: Config, lead: Checkpoint) -> str:
+    modality = lead.contract.modality or "ecg"
+    name = config.detector or ("elgendi" if modality == "ppg" else "xqrs")
+    if name in DETECTORS and DETECTORS[name][0] != modality:
+        raise ConfigError(
+            f"{name} finds beats in {DETECTORS[name][0]}, but the model reads {modality}",
+            hint=f"take {', '.join(key for key, (kind, _) in DETECTORS.items() if kind == modality)}",
+        )
+    return name
+
+
+def channel_of(config: Config) -> str | int | None:
+    """Return the channel by name or number."""
+    return int(config.channel) if config.channel and config.channel.isdecimal() else config.channel
+
+
+def _pulses(store: Store, row: int, channel: str | None, detector: str) -> NDArray[np.float64]:
+    from physiolect.contract import select_channels
+
+    signal = select_channels(store.recording(row), store.contract, channel).signal[0]
+    return find_pulses(signal, store.contract.fs, detector) / store.contract.fs
+
+
+def _each_group(said: Said, target: NDArray[np.float64], examples: Examples) -> dict[str, Any]:
+    """Return how many windows of each group there are, and what was said of them."""
+    groups = np.asarray(examples.groups)
+    found = {}
+    for group in dict.fromkeys(examples.groups):
+        mine = groups == group
+        score, truth = said.score[mine].mean(0), target[mine].mean(0)
+        found[group] = {
+            "windows": int(mine.sum()), "mean_target": truth.tolist(), "mean_score": score.tolist()
+        }  # fmt: skip
+    return found
