@@ -14,7 +14,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, for_task, load_checkpoint
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, save_run, saved_run
+from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.example_batches import ExampleBatches
@@ -103,42 +103,23 @@ def fine_tune(
         ConfigError: a class is missing among the examples, or weights do not fit the classes.
     """
     torch.manual_seed(settings.seed)
-    told = told_of(train)
-    weights = _class_weights(choice.class_weights, told, train)
-    resumes = (out / "last").exists() or (out / "last.old").exists()
-    if resumes:
-        checkpoint, state = saved_run(out, train.store)
-    else:
-        checkpoint, state = _fresh(base, choice, train), None
+    weights = _class_weights(choice.class_weights, told_of(train), train)
+    resumes = is_saved(out)
+    checkpoint, state = saved_run(out, train.store) if resumes else (_fresh(base, choice, train), None)
     n_trained = _let_train(checkpoint, choice, state)
-    still = n_still(checkpoint.model, quiet=choice.dropout is not None)
-    device, precision = manner.device, choose_precision(manner.precision, manner.device)
-    checkpoint.model.to(device)
-    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
-    batches = ExampleBatches(
-        train, checkpoint.tokenizer, size=choice.batch_size, parts=choice.accumulate, seed=settings.seed, **scaled
-    )  # fmt: skip
-    held = None
-    if validation is not None:
-        held = ExampleBatches(validation, checkpoint.tokenizer, size=choice.batch_size, **scaled)
-    n_begun = _begin(checkpoint, still, [batches, *([held] if held is not None else [])], choice.batch_size)
-    objective = Labelled(
-        told, every_position=train.task == "beats", weights=weights, n_begun=n_begun, precision=precision
-    ).to(device)
-    form = choose_form(manner.form, device)
-    step = Step(
-        checkpoint.model, objective, batches.batch, choice.recipe, choice.steps,
-        accumulate=choice.accumulate, stage=batches.stage, form=form,
-        regions=[*checkpoint.model.trunk.blocks, objective.score],
-    )  # fmt: skip
     sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
     say(
-        f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {device}, {form} steps; "
+        f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {manner.device}; "
         f"{len(train)} windows of {len(set(train.groups))} {of_whom(train)} to learn from, {sizes}"
     )
-    samples = choice.batch_size * choice.accumulate * train.length
-    unit = "squared" if told == "number" else "nats"
-    journal = Journal(out, choice.steps, samples, resumed_at=int(state["step"]) if state else 0, unit=unit)
+    step, evaluate = _make_step(checkpoint, choice, manner, train, validation, weights, settings.seed)
+    journal = Journal(
+        out,
+        choice.steps,
+        choice.batch_size * choice.accumulate * train.length,
+        resumed_at=int(state["step"]) if state else 0,
+        unit="squared" if train.task == "regress" else "nats",
+    )
     more = {
         "base": checkpoint.run.get("base") or base_of(base),
         "trained_on": sorted(set(train.groups)),
@@ -148,7 +129,7 @@ def fine_tune(
         callbacks = Callbacks(
             save=_saver(checkpoint, settings, train, out, more),
             report=journal.report,
-            evaluate=_evaluation(checkpoint, objective, held, choice.batch_size),
+            evaluate=evaluate,
             should_stop=stop.asked,
         )
         return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
@@ -243,6 +224,40 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
     return list(asked)
 
 
+def _make_step(
+    checkpoint: Checkpoint,
+    choice: Choice,
+    manner: Manner,
+    train: Examples,
+    validation: Examples | None,
+    weights: list[float] | None,
+    seed: int,
+) -> tuple[Step[tuple[Tensor, Tensor]], Callable[[], float] | None]:
+    """Return what makes updates, and what gives the validation loss."""
+    model, device, size = checkpoint.model, manner.device, choice.batch_size
+    still = n_still(model, quiet=choice.dropout is not None)
+    model.to(device)
+    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
+    tokenizer = checkpoint.tokenizer
+    batches = ExampleBatches(train, tokenizer, size=size, parts=choice.accumulate, seed=seed, **scaled)
+    held = None if validation is None else ExampleBatches(validation, tokenizer, size=size, **scaled)
+    objective = Labelled(
+        told_of(train),
+        every_position=train.task == "beats",
+        weights=weights,
+        n_begun=_begin(checkpoint, still, [batches] if held is None else [batches, held], size),
+        precision=choose_precision(manner.precision, device),
+    ).to(device)
+    step = Step(
+        model, objective, batches.batch, choice.recipe, choice.steps,
+        accumulate=choice.accumulate, stage=batches.stage, form=choose_form(manner.form, device),
+        regions=[*model.trunk.blocks, objective.score],
+    )  # fmt: skip
+    if held is None:
+        return step, None
+    return step, lambda: objective.of_all(model, held.in_order(size), held.target)
+
+
 def _begin(checkpoint: Checkpoint, still: int, of: list[ExampleBatches], size: int) -> int:
     """Let windows pass the blocks that always say the same once and for all, where there is room for what comes out.
 
@@ -264,14 +279,6 @@ def _begin(checkpoint: Checkpoint, still: int, of: list[ExampleBatches], size: i
         for batches in of:
             batches.begin(begun, size)
     return still
-
-
-def _evaluation(
-    checkpoint: Checkpoint, objective: Labelled, held: ExampleBatches | None, size: int
-) -> Callable[[], float] | None:
-    if held is None:
-        return None
-    return lambda: objective.of_all(checkpoint.model, held.in_order(size), held.target)
 
 
 def _saver(

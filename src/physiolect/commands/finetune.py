@@ -254,9 +254,9 @@ def run(settings: Config) -> int:
     if not outcome.finished:
         done = f"{outcome.step} of {choice.steps} updates"
         return tell_stop(done, "finetune", settings, stop.signal or 0)
-    if validation is None:
+    if validation is None or stop.signal or math.isinf(outcome.best_loss):
         say(f"{outcome.step} updates: {out}/last")
-        return 0
+        return 128 + stop.signal if stop.signal else 0
     say(f"best validation loss {outcome.best_loss:.4f} after {outcome.step} updates: {out}/best")
     said = predict_windows(load_checkpoint(out), validation)
     measured = measure(validation, said)
@@ -297,9 +297,7 @@ def _divide(
 ) -> tuple[Examples, Examples | None]:
     """Return the examples that train and those that validate."""
     if settings.train_on:
-        sides = named_split(store, settings.train_on, settings.validate_on)
-        left_out, _ = named_split(store, settings.leave_out, ())
-        rows, held = (np.setdiff1d(side, left_out) for side in sides)
+        rows, held = named_split(store, settings.train_on, settings.validate_on, leave_out=settings.leave_out)
     else:
         rows, held = choose_rows(
             store, 0, settings.seed, validate_on=settings.validate_on, leave_out=settings.leave_out
