@@ -155,6 +155,8 @@ def test_sides_by_name_share_nobody(make_store: MakeStore, make_row: MakeRow) ->
     with pytest.raises(ConfigError, match="both sides of the split would stand patient p3") as caught:
         named_split(store, ["fold 0", "r6"], ["r7"])
     assert caught.value.hint
+    train, validation = named_split(store, ["fold 0", "r6"], ["r7"], leave_out=["r6"])
+    assert (train.tolist(), validation.tolist()) == ([0, 1, 2, 3], [7])
     with pytest.raises(ConfigError, match="patient 'fold 9'") as caught:
         named_split(store, ["fold 9"], [])
     assert caught.value.hint

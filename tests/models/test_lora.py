@@ -58,3 +58,19 @@ def test_a_rank_or_alpha_out_of_range_is_refused(rank: int, alpha: float) -> Non
     with pytest.raises(ConfigError, match=r"rank|alpha") as caught:
         choose_trained(made(), "lora", rank=rank, alpha=alpha)
     assert caught.value.hint
+
+
+def test_additions_are_scaled_by_alpha_over_rank() -> None:
+    differences = []
+    for alpha in (2.0, 6.0):
+        model = made()
+        choose_trained(model, "lora", rank=2, alpha=alpha)
+        torch.manual_seed(1)
+        for name, parameter in model.named_parameters():
+            if "parametrizations" in name and "original" not in name:
+                nn.init.normal_(parameter)
+        before, after = (each.trunk.blocks[0].mlp.up.weight for each in (made(), model))  # type: ignore[union-attr]
+        differences.append(after - before)  # type: ignore[operator]
+        addition = model.trunk.blocks[0].mlp.up.parametrizations.weight[0]  # type: ignore[union-attr, index]
+        torch.testing.assert_close(differences[-1], alpha / 2 * addition.up @ addition.down)  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(differences[1], 3 * differences[0], rtol=1e-4, atol=1e-5)

@@ -42,7 +42,9 @@ class Verification:
 
 
 def take_fingerprint(model: GPT) -> Fingerprint:
-    """Run the probe through a model."""
+    """Run the probe through a model, on a CPU wherever the model is: a GPU may have been told to multiply in TF32."""
+    if model.tokens.weight.device.type != "cpu":
+        model = deepcopy(model).cpu()
     T = model.config.context_length
     positions = tuple(sorted({0, T // 2, T - 1}))
     logits = _probe_logits(model)[list(positions)]

@@ -122,8 +122,9 @@ def run(config: Config) -> int:
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
     if config.task is None and checkpoint.task not in ("rhythm", "beats"):
+        does = "continues signals" if checkpoint.task == "forecast" else f"is for {checkpoint.task}"
         raise CheckpointError(
-            f"{config.checkpoint} continues signals, and detects nothing",
+            f"{config.checkpoint} {does}, and detects nothing in a recording",
             hint="use a rhythm or beat model, such as ECGPT_AF, PPGPT_AF or PPGPT_beat",
         )
     check_task(checkpoint, config.task or checkpoint.task)

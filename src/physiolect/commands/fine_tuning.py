@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint, for_task, load_checkpoint
+from physiolect.checkpoint import Checkpoint, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, save_run, saved_run
+from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.example_batches import ExampleBatches
@@ -40,6 +40,8 @@ from physiolect.training import (
 )
 
 ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
+Begun: TypeAlias = dict[tuple[int, int, int], Tensor]
+"""Row, channel and start of a window -> what comes out of the frozen blocks (T, E)."""
 
 _MOST_BYTES = 2**31
 """Largest features of windows that are kept in memory."""
@@ -76,15 +78,28 @@ class Manner:
     schedule: Schedule
 
 
+class Base(NamedTuple):
+    """What a fine-tuning begins with."""
+
+    name: str
+    checkpoint: Checkpoint
+
+    @property
+    def known_by(self) -> dict[str, str]:
+        """What is kept of it with what is made of it."""
+        return {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+
+
 def fine_tune(
     settings: Settings,
-    base: str,
+    base: Base,
     choice: Choice,
     manner: Manner,
     train: Examples,
     validation: Examples | None,
     out: Path,
     stop: Stop,
+    begun: Begun,
 ) -> Outcome:
     """Fine-tune a checkpoint, or go on where `out` holds `last` already.
 
@@ -97,50 +112,33 @@ def fine_tune(
         validation: examples that say which checkpoint is best; None keeps the last alone.
         out: folder of the run.
         stop: what may end it.
+        begun: filled with what comes out of blocks that always say the same, for the next fold of the same base and
+            choice; empty for the first.
 
     Raises:
         CheckpointError: examples do not fit the base's contract.
         ConfigError: a class is missing among the examples, or weights do not fit the classes.
     """
     torch.manual_seed(settings.seed)
-    told = told_of(train)
-    weights = _class_weights(choice.class_weights, told, train)
-    resumes = (out / "last").exists() or (out / "last.old").exists()
-    if resumes:
-        checkpoint, state = saved_run(out, train.store)
-    else:
-        checkpoint, state = _fresh(base, choice, train), None
+    weights = _class_weights(choice.class_weights, told_of(train), train)
+    resumes = is_saved(out)
+    checkpoint, state = saved_run(out, train.store) if resumes else (_fresh(base, choice, train), None)
     n_trained = _let_train(checkpoint, choice, state)
-    still = n_still(checkpoint.model, quiet=choice.dropout is not None)
-    device, precision = manner.device, choose_precision(manner.precision, manner.device)
-    checkpoint.model.to(device)
-    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
-    batches = ExampleBatches(
-        train, checkpoint.tokenizer, size=choice.batch_size, parts=choice.accumulate, seed=settings.seed, **scaled
-    )  # fmt: skip
-    held = None
-    if validation is not None:
-        held = ExampleBatches(validation, checkpoint.tokenizer, size=choice.batch_size, **scaled)
-    n_begun = _begin(checkpoint, still, [batches, *([held] if held is not None else [])], choice.batch_size)
-    objective = Labelled(
-        told, every_position=train.task == "beats", weights=weights, n_begun=n_begun, precision=precision
-    ).to(device)
-    form = choose_form(manner.form, device)
-    step = Step(
-        checkpoint.model, objective, batches.batch, choice.recipe, choice.steps,
-        accumulate=choice.accumulate, stage=batches.stage, form=form,
-        regions=[*checkpoint.model.trunk.blocks, objective.score],
-    )  # fmt: skip
     sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
     say(
-        f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {device}, {form} steps; "
+        f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {manner.device}; "
         f"{len(train)} windows of {len(set(train.groups))} {of_whom(train)} to learn from, {sizes}"
     )
-    samples = choice.batch_size * choice.accumulate * train.length
-    unit = "squared" if told == "number" else "nats"
-    journal = Journal(out, choice.steps, samples, resumed_at=int(state["step"]) if state else 0, unit=unit)
+    step, evaluate = _make_step(checkpoint, choice, manner, train, validation, weights, settings.seed, begun)
+    journal = Journal(
+        out,
+        choice.steps,
+        choice.batch_size * choice.accumulate * train.length,
+        resumed_at=int(state["step"]) if state else 0,
+        unit="squared" if train.task == "regress" else "nats",
+    )
     more = {
-        "base": checkpoint.run.get("base") or base_of(base),
+        "base": checkpoint.run.get("base") or base.known_by,
         "trained_on": sorted(set(train.groups)),
         "validated_on": sorted(set(validation.groups)) if validation is not None else [],
     }
@@ -148,7 +146,7 @@ def fine_tune(
         callbacks = Callbacks(
             save=_saver(checkpoint, settings, train, out, more),
             report=journal.report,
-            evaluate=_evaluation(checkpoint, objective, held, choice.batch_size),
+            evaluate=evaluate,
             should_stop=stop.asked,
         )
         return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
@@ -166,11 +164,6 @@ def of_whom(examples: Examples) -> str:
     return "patients" if examples.by_patient else "patients or recordings"
 
 
-def base_of(name: str) -> dict[str, str]:
-    """Return what a checkpoint is known by, to be kept with what is made of it."""
-    return {"checkpoint": name, "weights_sha256": weights_digest(load_checkpoint(name).model.state_dict())}
-
-
 def strata(examples: Examples) -> NDArray[np.int64] | None:
     """Return the class of each window (n,), by which parts are kept alike; None where there is no such thing."""
     if examples.values is None or examples.task == "regress":
@@ -180,11 +173,10 @@ def strata(examples: Examples) -> NDArray[np.int64] | None:
     return examples.values.argmax(1)
 
 
-def _fresh(base: str, choice: Choice, train: Examples) -> Checkpoint:
-    source = load_checkpoint(base)
+def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
     rows = train.store.contract
     checkpoint = for_task(
-        source,
+        base.checkpoint,
         train.task,
         classes=train.classes,
         several=train.several,
@@ -243,35 +235,69 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
     return list(asked)
 
 
-def _begin(checkpoint: Checkpoint, still: int, of: list[ExampleBatches], size: int) -> int:
+def _make_step(
+    checkpoint: Checkpoint,
+    choice: Choice,
+    manner: Manner,
+    train: Examples,
+    validation: Examples | None,
+    weights: list[float] | None,
+    seed: int,
+    begun: Begun,
+) -> tuple[Step[tuple[Tensor, Tensor]], Callable[[], float] | None]:
+    """Return what makes updates, and what gives the validation loss."""
+    model, device, size = checkpoint.model, manner.device, choice.batch_size
+    still = n_still(model, quiet=choice.dropout is not None)
+    model.to(device)
+    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
+    tokenizer = checkpoint.tokenizer
+    batches = ExampleBatches(train, tokenizer, size=size, parts=choice.accumulate, seed=seed, **scaled)
+    held = None if validation is None else ExampleBatches(validation, tokenizer, size=size, **scaled)
+    of = [(batches, train)]
+    if held is not None and validation is not None:
+        of.append((held, validation))
+    objective = Labelled(
+        told_of(train),
+        every_position=train.task == "beats",
+        weights=weights,
+        n_begun=_begin(checkpoint, still, of, size, begun),
+        precision=choose_precision(manner.precision, device),
+    ).to(device)
+    step = Step(
+        model, objective, batches.batch, choice.recipe, choice.steps,
+        accumulate=choice.accumulate, stage=batches.stage, form=choose_form(manner.form, device),
+        regions=[*model.trunk.blocks, objective.score],
+    )  # fmt: skip
+    if held is None:
+        return step, None
+    return step, lambda: objective.of_all(model, held.in_order(size), held.target)
+
+
+def _begin(
+    checkpoint: Checkpoint, still: int, of: list[tuple[ExampleBatches, Examples]], size: int, begun: Begun
+) -> int:
     """Let windows pass the blocks that always say the same once and for all, where there is room for what comes out.
 
     Returns:
         how many blocks that are.
     """
-    width = 4 * checkpoint.model.config.width * checkpoint.contract.max_samples
-    if not still or width * sum(map(len, of)) > _MOST_BYTES:
+    n_all = sum(len(batches) for batches, _ in of)
+    if not still or 4 * checkpoint.model.config.width * checkpoint.contract.max_samples * n_all > _MOST_BYTES:
         return 0
-    model, n_all, done = checkpoint.model.eval(), sum(map(len, of)), 0
-
-    def begun(ids: Tensor) -> Tensor:
-        nonlocal done
-        features = model.begin(ids, still)
-        tell(done := done + len(ids), n_all)
-        return features
-
+    model = checkpoint.model.eval()
     with progress("windows through the frozen blocks") as tell:
-        for batches in of:
-            batches.begin(begun, size)
+        for batches, examples in of:
+            places = list(
+                zip(examples.rows.tolist(), examples.channels.tolist(), examples.starts.tolist(), strict=True)
+            )
+            new = [i for i, place in enumerate(places) if place not in begun]
+            for first in range(0, len(new), size):
+                index = new[first : first + size]
+                features = model.begin(batches.ids(index), still)
+                begun.update((places[i], each) for i, each in zip(index, features, strict=True))
+                tell(len(begun))
+            batches.hold(torch.stack([begun[place] for place in places]))
     return still
-
-
-def _evaluation(
-    checkpoint: Checkpoint, objective: Labelled, held: ExampleBatches | None, size: int
-) -> Callable[[], float] | None:
-    if held is None:
-        return None
-    return lambda: objective.of_all(checkpoint.model, held.in_order(size), held.target)
 
 
 def _saver(

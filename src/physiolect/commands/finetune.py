@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from physiolect import config
-from physiolect.checkpoint import load_checkpoint
+from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.cross_validation import any_fold_saved, cross_validate, in_words, keep_share, measure
-from physiolect.commands.fine_tuning import Choice, ClassWeights, Manner, fine_tune
+from physiolect.commands.fine_tuning import Base, Choice, ClassWeights, Manner, fine_tune
 from physiolect.commands.runs import SETTINGS_FILE, is_saved, run_problems, tell_stop, with_held_settings
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
@@ -183,6 +183,8 @@ class Config:
             found.append(
                 f"--class-weights is '{self.class_weights}', but must be balanced, none, or numbers above 0: 1,5"
             )
+        if self.task == "beats" and self.pooling not in (None, "last"):
+            found.append("--pooling is for one label a window, but beats have one a sample")
         if self.protocol and (self.train_on or self.validate_on):
             found.append("--protocol says who trains: leave --train-on and --validate-on out")
         if n_launched() > 1:
@@ -199,8 +201,8 @@ class Config:
         """All choices, with the preset's where nothing was said."""
         preset = PRESETS[self.preset]
         if self.task == "beats":
-            # what is read is the height of a peak, which weights would shift
-            preset = replace(preset, class_weights="none", steps=5 * preset.steps)
+            # what is read is the height of a peak, which weights would shift; and every position speaks for itself
+            preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
         if self.preset == "modern":
             preset = replace(preset, recipe=self.recipe)
         own = (
@@ -236,27 +238,26 @@ def run(settings: Config) -> int:
     schedule = Schedule(settings.log_every, settings.evaluate_every, settings.save_every)
     manner = Manner(device, settings.precision, settings.form, schedule)
     store = open_store(settings.store, verify=True)
-    examples = _examples(store, settings)
+    base = Base(settings.checkpoint, load_checkpoint(settings.checkpoint))
+    examples = _examples(store, settings, base.checkpoint)
     if not examples.by_patient:
         say("not every patient is known: who trains and who is judged is decided by recording there")
     if settings.protocol:
         kept = _kept(store, examples, settings)
         if not settings.resume:
             config.dump(settings, out / SETTINGS_FILE)
-        return cross_validate(
-            settings, settings.checkpoint, choice, manner, kept, settings.protocol, settings.k
-        )
+        return cross_validate(settings, base, choice, manner, kept, settings.protocol, settings.k)
     train, validation = _divide(store, examples, settings, choice)
     if not settings.resume:
         config.dump(settings, out / SETTINGS_FILE)
     with stop_signals(settings.minutes) as stop:
-        outcome = fine_tune(settings, settings.checkpoint, choice, manner, train, validation, out, stop)
+        outcome = fine_tune(settings, base, choice, manner, train, validation, out, stop, {})
     if not outcome.finished:
         done = f"{outcome.step} of {choice.steps} updates"
         return tell_stop(done, "finetune", settings, stop.signal or 0)
-    if validation is None:
+    if validation is None or stop.signal or math.isinf(outcome.best_loss):
         say(f"{outcome.step} updates: {out}/last")
-        return 0
+        return 128 + stop.signal if stop.signal else 0
     say(f"best validation loss {outcome.best_loss:.4f} after {outcome.step} updates: {out}/best")
     said = predict_windows(load_checkpoint(out), validation)
     measured = measure(validation, said)
@@ -264,8 +265,7 @@ def run(settings: Config) -> int:
     return 0
 
 
-def _examples(store: Store, settings: Config) -> Examples:
-    base = load_checkpoint(settings.checkpoint)
+def _examples(store: Store, settings: Config, base: Checkpoint) -> Examples:
     channel = settings.channel
     return make_examples(
         store,
@@ -297,9 +297,7 @@ def _divide(
 ) -> tuple[Examples, Examples | None]:
     """Return the examples that train and those that validate."""
     if settings.train_on:
-        sides = named_split(store, settings.train_on, settings.validate_on)
-        left_out, _ = named_split(store, settings.leave_out, ())
-        rows, held = (np.setdiff1d(side, left_out) for side in sides)
+        rows, held = named_split(store, settings.train_on, settings.validate_on, leave_out=settings.leave_out)
     else:
         rows, held = choose_rows(
             store, 0, settings.seed, validate_on=settings.validate_on, leave_out=settings.leave_out

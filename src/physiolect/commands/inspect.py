@@ -238,6 +238,8 @@ def _checkpoint(path: Path, *, verify: bool) -> Facts:
         "kind": "checkpoint",
         "name": str(path),
         "task": checkpoint.task,
+        **({"classes": ", ".join(checkpoint.classes)} if checkpoint.classes else {}),
+        **({"target": f"{checkpoint.target} ({checkpoint.target_unit})"} if checkpoint.target else {}),
         "parameters": checkpoint.model.n_parameters(),
         "fingerprint": checkpoint.fingerprint is not None,
         **({"verified": str(checkpoint.verify())} if verify else {}),

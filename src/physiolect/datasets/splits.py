@@ -71,7 +71,7 @@ def published_split(
 
 
 def named_split(
-    store: Store, train: Collection[str], validate: Collection[str]
+    store: Store, train: Collection[str], validate: Collection[str], *, leave_out: Collection[str] = ()
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that train and the rows that validate, by name, each in order.
 
@@ -79,11 +79,14 @@ def named_split(
         store: The store.
         train: Parts of a published split, recordings, or patients, that train.
         validate: The same that validate; may be empty.
+        leave_out: The same that are on neither side, whatever else names them.
 
     Raises:
         ConfigError: a name is not there, or a patient or recording would stand on both sides.
     """
-    train_rows, validation_rows = (_rows_named(store, side) for side in (train, validate))
+    out = _rows_named(store, leave_out)
+    sides = (np.setdiff1d(_rows_named(store, side), out) for side in (train, validate))
+    train_rows, validation_rows = sides
     _refuse_shared(row_groups(store), train_rows, validation_rows)
     return train_rows, validation_rows
 

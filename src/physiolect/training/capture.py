@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -33,10 +35,23 @@ def capture(
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=aside):
+        with _without_collection(), torch.cuda.graph(graph, stream=aside):
             result = work()
     with torch.no_grad():
         for each, value in zip(changed, before, strict=True):
             each.copy_(value)
     torch.cuda.set_rng_state(random, device)
     return graph, result
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let no garbage be collected: an older graph that is freed while another is captured ends the capture."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
