@@ -23,7 +23,7 @@ from physiolect.recording import Annotations, Recording
 from physiolect.tokenizers import LevelTokenizer
 
 CONTRACT = replace(CONTRACTS["heartgpt-ecg"], min_samples=16, max_samples=64)
-TUNE = ["--device", "cpu", "--threads", "1", "--steps", "3", "--batch-size", "8", "--pooling", "mean"]
+TUNE = ["--device", "cpu", "--threads", "1", "--steps", "3", "--batch-size", "8"]
 
 
 def made_recording(seed: int) -> Recording:
@@ -206,7 +206,7 @@ def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:
     measures = results["measures"]
     assert measures["model"]["overall"]["nats"]["value"] == pytest.approx(np.log(101), abs=0.3)
     assert measures["unigram"]["overall"]["nats"]["value"] < np.log(101)
-    assert measures["model"]["overall"]["coverage"]["value"] > 0.7
+    assert measures["model"]["overall"]["width"]["value"] == pytest.approx(91, abs=2)  # it knows nothing yet
     assert results["each"]["continuations"]["windows"] == 2
     assert results["warnings"] == []
 

@@ -15,12 +15,19 @@ from matplotlib.figure import Figure
 from physiolect import synthetic
 from physiolect.plots import (
     Shape,
+    agreement_figure,
     beats_figure,
     continuation_figure,
     forecast_figure,
     loss_figure,
+    precision_figure,
     recording_figure,
+    records_figure,
+    reliability_figure,
     rhythm_figure,
+    roc_figure,
+    strips_figure,
+    timing_figure,
     token_shapes_figure,
     token_track_figure,
     token_use_figure,
@@ -47,7 +54,23 @@ def track(signal: np.ndarray, **stretch: float) -> Figure:
     return token_track_figure(signal, spans, fs=100, channels=("I", "II"), unit="mV", title="t", **stretch)
 
 
+GRID = np.linspace(0, 1, 11)
+CURVES = {
+    "model": (GRID, np.sqrt(GRID), np.sqrt(GRID) - 0.1, np.minimum(np.sqrt(GRID) + 0.1, 1)),
+    "rule": (GRID, GRID, np.full(11, np.nan), np.full(11, np.nan)),
+}
+
 FIGURES = {
+    "roc": lambda: roc_figure(CURVES, areas={"model": "0.9 [0.8, 1.0]"}, title="t"),
+    "precision": lambda: precision_figure(CURVES, share=0.95, title="t"),
+    "reliability": lambda: reliability_figure(
+        [0.1, np.nan, 0.9], [0.2, np.nan, 0.8], [10, 0, 5], [0.1, np.nan, np.nan], [0.3, np.nan, np.nan]
+    ),
+    "strips": lambda: strips_figure(["a", "b"], [[0.1, 0.9], [0.2]], [[0, 1], [0]], positive="AF"),
+    "many strips": lambda: strips_figure([f"{k}" for k in range(40)], [[0.1]] * 40, [[1]] * 40),
+    "records": lambda: records_figure(["a", "b"], {"PPV": [0.9, np.nan], "F1": [0.8, np.nan]}),
+    "timing": lambda: timing_figure({"model": [0.01, -0.02], "none": []}, tolerance=0.15),
+    "agreement": lambda: agreement_figure([1.0, 2, 3], [1.0, 2, 2], ["a", "a", "b"], name="age (years)"),
     "continuation": lambda: continuation_figure(
         CONTEXT, SAMPLES, fs=100, unit="mV", title="t", truth=SAMPLES[0]
     ),
@@ -72,6 +95,28 @@ def test_a_figure_can_be_saved_and_changes_no_setting(name: str) -> None:
         FIGURES[name]().savefig(out, format=kind)
         assert out.getvalue().startswith(start)
     assert dict(matplotlib.rcParams) == settings
+
+
+def test_an_operating_curve_begins_in_the_corner_and_tells_its_area() -> None:
+    figure = roc_figure(CURVES, areas={"model": "0.9 [0.8, 1.0]"})
+    line = drawn(figure, "model  0.9 [0.8, 1.0]")
+    assert line[0].tolist() == [0, 0]
+    (band,) = (c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection))
+    assert band.get_paths()[0].get_extents().y1 <= 1
+
+
+def test_reliability_tells_how_many_windows_stand_behind_each_point() -> None:
+    figure = FIGURES["reliability"]()
+    assert {"10", "0", "5"} <= set(texts(figure).split("\n"))
+    assert len(figure.axes[0].lines[1].get_xydata()) == 2
+
+
+def test_records_stand_with_the_worst_on_top_and_strips_by_what_was_so() -> None:
+    figure = records_figure(["good", "bad"], {"F1": [0.99, 0.5]})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["bad", "good"]
+    assert figure.axes[0].yaxis_inverted()
+    figure = strips_figure(["sick", "well"], [[0.4], [0.6]], [[1], [0]])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["well", "sick"]
 
 
 def test_importing_plots_does_not_import_matplotlib() -> None:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+
+from physiolect.evaluation import Draws, measure_binary
+from physiolect.report.evaluation import (
+    card_section,
+    differences_table,
+    in_cell,
+    interval_words,
+    measures_table,
+    undefined_words,
+)
+
+TARGET = np.array([0, 0, 1, 1, 0, 1])
+DRAWS = Draws(["a", "a", "b", "b", "c", "c"], n_resamples=200)
+GOOD = measure_binary([0.1, 0.2, 0.8, 0.9, 0.1, 0.7], TARGET, DRAWS)
+BAD = measure_binary([0.9, 0.8, 0.2, 0.1, 0.9, 0.3], TARGET, DRAWS)
+
+
+def test_a_cell_tells_value_and_interval_or_that_there_is_none() -> None:
+    assert in_cell(GOOD["auroc"]) == "1.000 [1.000, 1.000]"
+    assert in_cell(measure_binary([0.1, 0.9], [0, 1], Draws(["a", "a"]))["auroc"]) == "1.000"
+    assert in_cell(measure_binary([0.1, 0.9], [0, 0], Draws(["a", "b"]))["auroc"]) == "–"
+    assert in_cell(None) == "–"
+
+
+def test_tables_leave_out_what_nobody_has_and_bolden_what_excludes_zero() -> None:
+    table = measures_table({"good | one": GOOD, "bad": BAD}, ("auroc", "mae", "brier"))
+    head, _, first, second = table.splitlines()
+    assert head == "|  | AUROC | Brier |"
+    assert first.startswith("| good \\| one | 1.000")
+    assert second.startswith("| bad | 0.000")
+    gain = {name: each.minus(BAD[name]) for name, each in GOOD.items()}
+    same = {name: each.minus(each) for name, each in GOOD.items()}
+    lines = differences_table({"good - bad": gain, "good - good": same}, ("auroc",)).splitlines()
+    assert lines[2] == "| good - bad | **+1.000 [1.000, 1.000]** |"
+    assert lines[3] == "| good - good | 0.000 [0.000, 0.000] |"
+
+
+def test_words_say_what_intervals_are_by_and_what_they_lack() -> None:
+    assert "of 3 patients" in interval_words(DRAWS, by_patient=True)
+    assert "recordings (not every patient is known" in interval_words(DRAWS, by_patient=False)
+    assert interval_words(Draws(["a"]), by_patient=True).startswith("No intervals")
+    (said,) = undefined_words({"good": GOOD})
+    assert f"up to {GOOD['sensitivity'].undefined:,} resamples" in said or "resamples lack a class" in said
+
+
+def test_a_section_of_a_model_card() -> None:
+    about = {
+        "checkpoint": "m", "task": "rhythm", "store": "s", "digest": "0123456789abcdef", "windows": 6,
+        "what": "windows", "groups": 3, "unit": "patients", "protocol": "none", "command": "physiolect evaluate s",
+    }  # fmt: skip
+    section = card_section(about, "| t |", ["**leakage**", "Words."])
+    assert section.startswith("## Evaluation: rhythm\n")
+    assert "6 windows of 3 patients; digest 0123456789ab |" in section
+    assert "```\nphysiolect evaluate s\n```" in section
+    assert section.endswith("**leakage** Words.\n")
