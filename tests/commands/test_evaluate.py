@@ -137,6 +137,9 @@ def test_a_cross_validated_run_is_judged_out_of_fold(
     results = evaluated(
         place, folds, "rhythm", tmp_path / "out", "--baselines", "none", "--compare", str(single)
     )
+    beside = evaluated(place, folds, "rhythm", tmp_path / "beside")["measures"]
+    assert "random weights + linear" in beside
+    assert "its features + linear" not in beside  # a fold's features have seen whom other folds test
     with np.load(folds / "predictions.npz") as held:
         area = measure_binary(held["score"], held["target"], Draws(held["group"].tolist()))["auroc"].value
     assert results["measures"]["model"]["overall"]["auroc"]["value"] == pytest.approx(area)

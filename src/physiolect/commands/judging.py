@@ -140,10 +140,10 @@ def _window_baselines(
         kind = "number" if config.task == "regress" else "several" if examples.several else "one-of"
     said: dict[str, Said] = {}
     if config.baselines == "all":
-        for name, model in (
-            ("its features + linear", lead),
-            ("random weights + linear", random_weights(lead, seed=config.seed)),
-        ):
+        probed = {"random weights + linear": random_weights(lead, seed=config.seed)}
+        if not is_cross_validated(config.checkpoint):  # a fold's features have seen whom other folds test
+            probed = {"its features + linear": lead, **probed}
+        for name, model in probed.items():
             with progress(f"windows of {name}") as tell:
                 features = window_features(model, examples, batch_size=config.batch_size, on_window=tell)
             said[name] = linear_probe(features, target, folds, kind=kind)
