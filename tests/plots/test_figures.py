@@ -9,7 +9,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.collections import FillBetweenPolyCollection, LineCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection, PathCollection
 from matplotlib.figure import Figure
 
 from physiolect import synthetic
@@ -108,7 +108,9 @@ def test_an_operating_curve_begins_in_the_corner_and_tells_its_area() -> None:
 def test_reliability_tells_how_many_windows_stand_behind_each_point() -> None:
     figure = FIGURES["reliability"]()
     assert {"10", "0", "5"} <= set(texts(figure).split("\n"))
-    assert len(figure.axes[0].lines[1].get_xydata()) == 2
+    (marks,) = (c for c in figure.axes[0].collections if isinstance(c, PathCollection))
+    assert len(marks.get_offsets()) == 2
+    assert marks.get_sizes()[0] > marks.get_sizes()[1]
 
 
 def test_records_stand_with_the_worst_on_top_and_strips_by_what_was_so() -> None:

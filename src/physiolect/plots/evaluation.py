@@ -63,12 +63,7 @@ def precision_figure(
     """
     figure = new_figure(4.2, width=4.9)
     axes = figure.add_subplot()
-    axes.axhline(share, color=FAINT, linewidth=1)
-    low_down = share < 0.9
-    axes.text(
-        0.01, share + (0.012 if low_down else -0.012), f"yes to all: {share:.2f}", fontsize=TEXT - 1.5, color=QUIET,
-        va="bottom" if low_down else "top",
-    )  # fmt: skip
+    axes.axhline(share, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), label=f"yes to all  {share:.3f}")
     _curves(axes, curves, areas or {})
     dress(axes, title=title, x="sensitivity", y="positive predictive value")
     _square(axes)
@@ -106,9 +101,12 @@ def reliability_figure(
     there = n > 0
     known = there & np.isfinite(bottom)
     axes.vlines(x[known], bottom[known], top[known], color=BLUE, linewidth=1.4, alpha=0.45)
-    axes.plot(x[there], y[there], color=BLUE, marker="o", markersize=4, linewidth=1.2)
-    axes.text(0.02, 0.97, error, transform=axes.transAxes, va="top", fontsize=TEXT - 0.5, color=INK)
+    # a bin of few windows says little: the size of its mark is by their number
+    axes.scatter(
+        x[there], y[there], s=8 + 60 * n[there] / n.max(initial=1), color=BLUE, linewidth=0, zorder=3
+    )
     dress(axes, title=title, y="observed frequency")
+    axes.set_title(error, loc="right", fontsize=TEXT - 0.5, color=INK, pad=8)
     axes.set_ylim(-0.03, 1.03)
     edges = np.linspace(0, 1, len(n) + 1)
     counts.bar(edges[:-1], n, width=np.diff(edges) * 0.92, align="edge", color=QUIET, linewidth=0)
