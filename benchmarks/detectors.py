@@ -1,6 +1,6 @@
 """How good published detectors are on real recordings, beside baselines: the tables of docs/results.md.
 
-    python benchmarks/detectors.py mitbih cpsc2021 ppg beats cpsc2019 [--ecg ours=RUN/best] [--ppg …] [--ecg-beats …]
+    python benchmarks/detectors.py mitbih cpsc2021 ppg beats cpsc2019 --ecg ours=RUN --ppg ours=RUN --ecg-beats ours=RUN
 
 Recordings and the published weights are read from the folder that PHYSIOLECT_DATA names. All models of one table see
 the same windows; intervals and differences are by patient, where patients are known.
