@@ -17,7 +17,8 @@ from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
-from physiolect.datasets.example_batches import ExampleBatches
+from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.example_batches import Draws, ExampleBatches
 from physiolect.detection import check_examples
 from physiolect.errors import ConfigError
 from physiolect.models.heads import Pooling, Trained, choose_trained, n_still
@@ -63,6 +64,8 @@ class Choice:
     accumulate: int
     validation: float
     patience: int | None
+    draws: Draws
+    augmentation: Augmentation
     recipe: Recipe
 
 
@@ -235,11 +238,15 @@ def _make_step(
 ) -> tuple[Step[tuple[Tensor, Tensor]], Callable[[], float] | None]:
     """Return what makes updates, and what gives the validation loss."""
     model, device, size = checkpoint.model, manner.device, choice.batch_size
-    still = n_still(model, quiet=choice.dropout is not None)
+    varied = choice.augmentation != Augmentation()
+    still = 0 if varied else n_still(model, quiet=choice.dropout is not None)
     model.to(device)
     scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
     tokenizer = checkpoint.tokenizer
-    batches = ExampleBatches(train, tokenizer, size=size, parts=choice.accumulate, seed=seed, **scaled)
+    batches = ExampleBatches(
+        train, tokenizer, size=size, parts=choice.accumulate, seed=seed, draws=choice.draws,
+        augmentation=choice.augmentation, **scaled,
+    )  # fmt: skip
     held = None if validation is None else ExampleBatches(validation, tokenizer, size=size, **scaled)
     objective = Labelled(
         told_of(train),
