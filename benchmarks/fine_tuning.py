@@ -91,7 +91,9 @@ def write_stores(out: Path) -> None:
     for kind, pieces in (("ecg", ecg), ("ppg", ppg)):
         with StoreWriter(out / kind, replace(PRESETS[f"heartgpt-{kind}"], min_samples=T)) as writer:
             for source, patient, recordings, labels in pieces():
-                rows = [Row.from_recording(x, source=source, patient=patient, labels=labels) for x in recordings]
+                rows = [
+                    Row.from_recording(x, source=source, patient=patient, labels=labels) for x in recordings
+                ]
                 writer.add(source, rows)
         print(open_store(out / kind))
 
@@ -256,10 +258,16 @@ def tables(out: Path) -> None:
             file = out / f"{kind}-from-{base}.npz"
             if of == kind and file.exists():
                 scores[name] = np.load(file)["score"]
-        parts = {"MIT-BIH": "mitdb/", "CPSC 2021, lead I": "cpsc2021/"} if kind == "ecg" else {"PPG arrhythmia": ""}
+        parts = (
+            {"MIT-BIH": "mitdb/", "CPSC 2021, lead I": "cpsc2021/"}
+            if kind == "ecg"
+            else {"PPG arrhythmia": ""}
+        )
         for title, prefix in parts.items():
             mine = np.array([source.startswith(prefix) for source in judge.sources])
-            print(f"\n**{title}**\n\n" + table(judge.take(mine), {name: x[mine] for name, x in scores.items()}))
+            print(
+                f"\n**{title}**\n\n" + table(judge.take(mine), {name: x[mine] for name, x in scores.items()})
+            )
 
 
 def table(judge: Examples, scores: dict[str, NDArray[np.float32]]) -> str:

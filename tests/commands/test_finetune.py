@@ -45,6 +45,7 @@ def made_recording(seed: int) -> Recording:
     )
     return Recording(signal[None].astype(np.float32), 100.0, ("II",), "mV", "ecg", marks)
 
+
 UNVARIED = ("--augmentation.noise", "0", "--augmentation.wander", "0")
 
 
@@ -202,6 +203,16 @@ def test_a_run_goes_on_as_if_it_had_not_been_stopped(
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_a_stop_at_the_last_update_leaves_the_last(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop_after(2, monkeypatch)
+    code, run = tune("--steps", "2")
+    assert code == 0
+    assert f"2 updates: {run}/last" in capsys.readouterr().err
+    assert load_checkpoint(run).run["step"] == 2
+
+
 def test_a_run_ends_early_and_keeps_its_best(tune: Tune) -> None:
     words = ("--steps", "50", "--evaluate-every", "2", "--recipe.learning-rate", "3", "--patience", "2")
     code, run = tune(*words, "--recipe.warmup-steps", "0")
@@ -221,7 +232,7 @@ def test_a_run_ends_early_and_keeps_its_best(tune: Tune) -> None:
         ("classify", [], {"classes": ("even", "odd"), "several": False}),
         ("classify", ["--column", "kinds", "--several"], {"classes": ("a", "b"), "several": True}),
         ("regress", ["--column", "age", "--unit", "years"], {"target_unit": "years", "target": "age"}),
-        ("beats", ["--pooling", "attention"], {"classes": ()}),
+        ("beats", [], {"classes": ()}),
     ],
 )
 def test_every_task_trains_and_predicts(
@@ -229,7 +240,8 @@ def test_every_task_trains_and_predicts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     table = ["--labels", str(store.parent / "table.csv")] if "--column" in words else []
-    code, run = tune("--steps", "3", "--pooling", "mean", *words, *table, task=task)
+    pooling = [] if task == "beats" else ["--pooling", "attention"]
+    code, run = tune("--steps", "3", *pooling, *words, *table, task=task)
     assert code == 0
     assert "windows to validate" in capsys.readouterr().out
     checkpoint = load_checkpoint(run)
@@ -258,6 +270,20 @@ def test_frozen_blocks_are_passed_once_and_change_nothing(
     whole = losses(tune(*words, out="whole")[1])
     for one, other in zip(begun, whole, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_folds_share_what_comes_out_of_frozen_blocks(tune: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[int] = []
+    kept = GPT.begin
+    monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passed.append(len(ids)) or kept(self, ids, n))
+    words = ("--steps", "2", "--trained", "last-block", "--dropout", "0", "--protocol", "k-fold", "--k", "3", *UNVARIED)
+    code, shared = tune(*words, out="shared")
+    assert code == 0
+    assert sum(passed) == 60  # every window once, though two folds of three need it
+    monkeypatch.setattr(fine_tuning, "_MOST_BYTES", 0)
+    alone = tune(*words, out="alone")[1]
+    ours, theirs = (np.load(run / "predictions.npz")["score"] for run in (shared, alone))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
 def test_windows_of_one_patient_are_never_on_both_sides(
@@ -379,6 +405,7 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--positive", "VT"], "labelled VT"),
         (["--train-on", "r1", "--leave-out", "p1"], "left to learn from"),
         (["--resume"], "holds nothing to resume"),
+        (["--task", "beats", "--pooling", "mean"], "beats have one a sample"),
     ],
 )
 def test_settings_without_sense_are_refused(

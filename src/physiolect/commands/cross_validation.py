@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import load_checkpoint
-from physiolect.commands.fine_tuning import Choice, Manner, fine_tune, of_whom, strata
+from physiolect.commands.fine_tuning import Base, Begun, Choice, Manner, fine_tune, of_whom
 from physiolect.commands.runs import Settings, is_saved, tell_stop
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
@@ -32,7 +32,7 @@ def any_fold_saved(out: str | Path) -> bool:
 
 def cross_validate(
     settings: Settings,
-    base: str,
+    base: Base,
     choice: Choice,
     manner: Manner,
     examples: Examples,
@@ -60,14 +60,15 @@ def cross_validate(
         k=k,
         seed=settings.seed,
         given=[splits[row] for row in examples.rows.tolist()],
-        stratify_by=strata(examples),
+        stratify_by=examples.strata,
     )
+    begun: Begun = {}
     with stop_signals(settings.minutes) as stop:
         for number, fold in enumerate(folds):
             folder = out / fold_folder(fold, number)
             if not (folder / _PREDICTIONS).exists():
                 say(f"fold {fold.name} ({number + 1} of {len(folds)})")
-                if not _one_fold(settings, base, choice, manner, examples, fold, folder, stop):
+                if not _one_fold(settings, base, choice, manner, examples, fold, folder, stop, begun):
                     done = f"{number} of {len(folds)} folds"
                     return tell_stop(done, "finetune", settings, stop.signal or 0)
     _gather(examples, folds, out, protocol)
@@ -82,18 +83,19 @@ def fold_folder(fold: Fold, number: int) -> str:
 
 def _one_fold(
     settings: Settings,
-    base: str,
+    base: Base,
     choice: Choice,
     manner: Manner,
     examples: Examples,
     fold: Fold,
     folder: Path,
     stop: Stop,
+    begun: Begun,
 ) -> bool:
     """Train a fold's model and keep what it says of the fold's windows; tells whether it came to its end."""
     train, validation = keep_share(examples.take(fold.train), choice.validation, settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    outcome = fine_tune(settings, base, choice, manner, train, validation, folder, stop)
+    outcome = fine_tune(settings, base, choice, manner, train, validation, folder, stop, begun)
     if not outcome.finished:
         return False
     checkpoint = load_checkpoint(folder)
@@ -169,7 +171,7 @@ def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, E
     if not share or n < 2:
         return examples, None
     k = min(n, max(2, round(1 / share)))
-    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=strata(examples))[0]
+    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=examples.strata)[0]
     return examples.take(first.train), examples.take(first.test)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint, for_task, load_checkpoint
+from physiolect.checkpoint import Checkpoint, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
@@ -41,6 +39,8 @@ from physiolect.training import (
 )
 
 ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
+Begun: TypeAlias = dict[tuple[int, int, int], Tensor]
+"""Row, channel and start of a window -> what comes out of the frozen blocks (T, E)."""
 
 _MOST_BYTES = 2**31
 """Largest features of windows that are kept in memory."""
@@ -79,15 +79,28 @@ class Manner:
     schedule: Schedule
 
 
+class Base(NamedTuple):
+    """What a fine-tuning begins with."""
+
+    name: str
+    checkpoint: Checkpoint
+
+    @property
+    def known_by(self) -> dict[str, str]:
+        """What is kept of it with what is made of it."""
+        return {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+
+
 def fine_tune(
     settings: Settings,
-    base: str,
+    base: Base,
     choice: Choice,
     manner: Manner,
     train: Examples,
     validation: Examples | None,
     out: Path,
     stop: Stop,
+    begun: Begun,
 ) -> Outcome:
     """Fine-tune a checkpoint, or go on where `out` holds `last` already.
 
@@ -100,6 +113,8 @@ def fine_tune(
         validation: examples that say which checkpoint is best; None keeps the last alone.
         out: folder of the run.
         stop: what may end it.
+        begun: filled with what comes out of blocks that always say the same, for the next fold of the same base and
+            choice; empty for the first.
 
     Raises:
         CheckpointError: examples do not fit the base's contract.
@@ -115,7 +130,7 @@ def fine_tune(
         f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {manner.device}; "
         f"{len(train)} windows of {len(set(train.groups))} {of_whom(train)} to learn from, {sizes}"
     )
-    step, evaluate = _make_step(checkpoint, choice, manner, train, validation, weights, settings.seed)
+    step, evaluate = _make_step(checkpoint, choice, manner, train, validation, weights, settings.seed, begun)
     journal = Journal(
         out,
         choice.steps,
@@ -124,7 +139,7 @@ def fine_tune(
         unit="squared" if train.task == "regress" else "nats",
     )
     more = {
-        "base": checkpoint.run.get("base") or base_of(base),
+        "base": checkpoint.run.get("base") or base.known_by,
         "trained_on": sorted(set(train.groups)),
         "validated_on": sorted(set(validation.groups)) if validation is not None else [],
     }
@@ -150,25 +165,10 @@ def of_whom(examples: Examples) -> str:
     return "patients" if examples.by_patient else "patients or recordings"
 
 
-def base_of(name: str) -> dict[str, str]:
-    """Return what a checkpoint is known by, to be kept with what is made of it."""
-    return {"checkpoint": name, "weights_sha256": weights_digest(load_checkpoint(name).model.state_dict())}
-
-
-def strata(examples: Examples) -> NDArray[np.int64] | None:
-    """Return the class of each window (n,), by which parts are kept alike; None where there is no such thing."""
-    if examples.values is None or examples.task == "regress":
-        return None
-    if examples.task == "rhythm":
-        return examples.values.astype(np.int64)
-    return examples.values.argmax(1)
-
-
-def _fresh(base: str, choice: Choice, train: Examples) -> Checkpoint:
-    source = load_checkpoint(base)
+def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
     rows = train.store.contract
     checkpoint = for_task(
-        source,
+        base.checkpoint,
         train.task,
         classes=train.classes,
         several=train.several,
@@ -235,6 +235,7 @@ def _make_step(
     validation: Examples | None,
     weights: list[float] | None,
     seed: int,
+    begun: Begun,
 ) -> tuple[Step[tuple[Tensor, Tensor]], Callable[[], float] | None]:
     """Return what makes updates, and what gives the validation loss."""
     model, device, size = checkpoint.model, manner.device, choice.batch_size
@@ -248,11 +249,14 @@ def _make_step(
         augmentation=choice.augmentation, **scaled,
     )  # fmt: skip
     held = None if validation is None else ExampleBatches(validation, tokenizer, size=size, **scaled)
+    of = [(batches, train)]
+    if held is not None and validation is not None:
+        of.append((held, validation))
     objective = Labelled(
         told_of(train),
         every_position=train.task == "beats",
         weights=weights,
-        n_begun=_begin(checkpoint, still, [batches] if held is None else [batches, held], size),
+        n_begun=_begin(checkpoint, still, of, size, begun),
         precision=choose_precision(manner.precision, device),
     ).to(device)
     step = Step(
@@ -265,26 +269,30 @@ def _make_step(
     return step, lambda: objective.of_all(model, held.in_order(size), held.target)
 
 
-def _begin(checkpoint: Checkpoint, still: int, of: list[ExampleBatches], size: int) -> int:
+def _begin(
+    checkpoint: Checkpoint, still: int, of: list[tuple[ExampleBatches, Examples]], size: int, begun: Begun
+) -> int:
     """Let windows pass the blocks that always say the same once and for all, where there is room for what comes out.
 
     Returns:
         how many blocks that are.
     """
-    width = 4 * checkpoint.model.config.width * checkpoint.contract.max_samples
-    if not still or width * sum(map(len, of)) > _MOST_BYTES:
+    n_all = sum(len(batches) for batches, _ in of)
+    if not still or 4 * checkpoint.model.config.width * checkpoint.contract.max_samples * n_all > _MOST_BYTES:
         return 0
-    model, n_all, done = checkpoint.model.eval(), sum(map(len, of)), 0
-
-    def begun(ids: Tensor) -> Tensor:
-        nonlocal done
-        features = model.begin(ids, still)
-        tell(done := done + len(ids), n_all)
-        return features
-
+    model = checkpoint.model.eval()
     with progress("windows through the frozen blocks") as tell:
-        for batches in of:
-            batches.begin(begun, size)
+        for batches, examples in of:
+            places = list(
+                zip(examples.rows.tolist(), examples.channels.tolist(), examples.starts.tolist(), strict=True)
+            )
+            new = [i for i, place in enumerate(places) if place not in begun]
+            for first in range(0, len(new), size):
+                index = new[first : first + size]
+                features = model.begin(batches.ids(index), still)
+                begun.update((places[i], each) for i, each in zip(index, features, strict=True))
+                tell(len(begun))
+            batches.hold(torch.stack([begun[place] for place in places]))
     return still
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from physiolect import config
-from physiolect.checkpoint import load_checkpoint
+from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.cross_validation import any_fold_saved, cross_validate, in_words, keep_share, measure
-from physiolect.commands.fine_tuning import Choice, ClassWeights, Manner, fine_tune
+from physiolect.commands.fine_tuning import Base, Choice, ClassWeights, Manner, fine_tune
 from physiolect.commands.runs import SETTINGS_FILE, is_saved, run_problems, tell_stop, with_held_settings
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
@@ -126,7 +126,7 @@ class Config:
     dropout: float | None = None
     """In training, of attention weights and branches; published keeps the checkpoint's."""
     draws: Draws | None = None
-    """Windows of a step: each once an epoch; or classes alike, and patients by the root of how many windows they have."""
+    """Windows of a step: each once an epoch, or balanced: classes alike, patients by the root of their windows."""
     class_weights: str | None = None
     """balanced, none, or one number a class with commas between; for a rhythm and beats of no and yes."""
     steps: int | None = None
@@ -184,7 +184,9 @@ class Config:
         if self.preset == "published" and self.augmentation != PRESETS["modern"].augmentation:
             found.append("preset published varies no windows: --augmentation goes with preset modern")
         if self.augmentation.tempo != 1 or self.augmentation.mix:
-            found.append("--augmentation.tempo and --augmentation.mix need more than a window: they are for pretrain")
+            found.append(
+                "--augmentation.tempo and --augmentation.mix need more than a window: they are for pretrain"
+            )
         if self.validation is not None and not 0 <= self.validation < 1:
             found.append(f"--validation is {self.validation}, but must be from 0 to below 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -197,6 +199,8 @@ class Config:
             found.append(
                 f"--class-weights is '{self.class_weights}', but must be balanced, none, or numbers above 0: 1,5"
             )
+        if self.task == "beats" and self.pooling not in (None, "last"):
+            found.append("--pooling is for one label a window, but beats have one a sample")
         if self.protocol and (self.train_on or self.validate_on):
             found.append("--protocol says who trains: leave --train-on and --validate-on out")
         if n_launched() > 1:
@@ -213,8 +217,8 @@ class Config:
         """All choices, with the preset's where nothing was said."""
         preset = PRESETS[self.preset]
         if self.task == "beats":
-            # what is read is the height of a peak, which weights would shift
-            preset = replace(preset, class_weights="none", steps=5 * preset.steps)
+            # what is read is the height of a peak, which weights would shift; and every position speaks for itself
+            preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
         if self.preset == "modern":
             preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
         own = (
@@ -252,21 +256,20 @@ def run(settings: Config) -> int:
     schedule = Schedule(settings.log_every, settings.evaluate_every, settings.save_every)
     manner = Manner(device, settings.precision, settings.form, schedule)
     store = open_store(settings.store, verify=True)
-    examples = _examples(store, settings)
+    base = Base(settings.checkpoint, load_checkpoint(settings.checkpoint))
+    examples = _examples(store, settings, base.checkpoint)
     if not examples.by_patient:
         say("not every patient is known: who trains and who is judged is decided by recording there")
     if settings.protocol:
         kept = _kept(store, examples, settings)
         if not settings.resume:
             config.dump(settings, out / SETTINGS_FILE)
-        return cross_validate(
-            settings, settings.checkpoint, choice, manner, kept, settings.protocol, settings.k
-        )
+        return cross_validate(settings, base, choice, manner, kept, settings.protocol, settings.k)
     train, validation = _divide(store, examples, settings, choice)
     if not settings.resume:
         config.dump(settings, out / SETTINGS_FILE)
     with stop_signals(settings.minutes) as stop:
-        outcome = fine_tune(settings, settings.checkpoint, choice, manner, train, validation, out, stop)
+        outcome = fine_tune(settings, base, choice, manner, train, validation, out, stop, {})
     if not outcome.finished:
         done = f"{outcome.step} of {choice.steps} updates"
         return tell_stop(done, "finetune", settings, stop.signal or 0)
@@ -280,8 +283,7 @@ def run(settings: Config) -> int:
     return 0
 
 
-def _examples(store: Store, settings: Config) -> Examples:
-    base = load_checkpoint(settings.checkpoint)
+def _examples(store: Store, settings: Config, base: Checkpoint) -> Examples:
     channel = settings.channel
     return make_examples(
         store,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from physiolect.datasets.augmentation import Augmentation
@@ -78,15 +77,14 @@ class ExampleBatches:
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def begin(self, work: Callable[[Tensor], Tensor], size: int) -> None:
-        """Do some work on the ids (b, T) of all windows now, so that batches hold its results and none do it again.
+    def ids(self, index: ArrayLike) -> Tensor:
+        """Return the ids (b, T) of some examples."""
+        return self._inputs[torch.as_tensor(np.asarray(index), device=self._inputs.device)].long()
 
-        Args:
-            work: returns one row a window; always the same.
-            size: windows that are worked on at once.
-        """
+    def hold(self, features: Tensor) -> None:
+        """Give features (n, T, E) of all examples in their order from now on, in the place of ids."""
         assert self.augmentation == Augmentation()
-        self._inputs = torch.cat([work(ids) for ids in self.in_order(size)])
+        self._inputs = features
 
     def stage(self, step: int) -> None:
         """Choose the examples of this step."""
@@ -104,7 +102,7 @@ class ExampleBatches:
             self._bits.copy_(torch.from_numpy(rng.integers(2**63, size=n)))
 
     def batch(self, step: int | Tensor, part: int) -> tuple[Tensor, Tensor]:
-        """Return ids (size, T), or what was begun with them, and targets of a part of the step last staged."""
+        """Return ids (size, T), or the features held, and targets of a part of the step last staged."""
         mine = slice(part * self.size, (part + 1) * self.size)
         index = self._index[mine]
         inputs = _whole(self._inputs[index])
@@ -114,7 +112,7 @@ class ExampleBatches:
         return inputs, self.target[index]
 
     def in_order(self, size: int) -> list[Tensor]:
-        """Return the ids of all examples, or what was begun with them, in their order, as many as `size` at once."""
+        """Return the ids of all examples, or the features held, in their order, as many as `size` at once."""
         return [_whole(inputs) for inputs in self._inputs.split(size)]
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
