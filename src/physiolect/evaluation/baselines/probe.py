@@ -1,0 +1,76 @@
+"""Linear probes: what a regression reads from a model's features, and from those of one that never trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.datasets import Examples
+from physiolect.evaluation.baselines.out_of_fold import Said, fit_out_of_fold
+from physiolect.evaluation.protocol import Fold
+
+if TYPE_CHECKING:
+    from physiolect.models.gpt import GPT
+
+
+def random_weights(checkpoint: Checkpoint, *, seed: int = 0) -> Checkpoint:
+    """Return a checkpoint of the same shape whose model never trained."""
+    import torch
+
+    from physiolect.models.gpt import GPT
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = GPT(checkpoint.model.config).eval()
+    return replace(checkpoint, model=model.to(checkpoint.model.tokens.weight), run={}, fingerprint=None)
+
+
+def window_features(
+    checkpoint: Checkpoint,
+    examples: Examples,
+    *,
+    batch_size: int = 64,
+    on_window: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return what the trunk makes of each window: the mean over positions and the last one, (n, 2 width).
+
+    Args:
+        checkpoint: of any task; its head is not used.
+        examples: windows of a store.
+        batch_size: windows at a time.
+        on_window: called with the windows done so far and the number of all.
+    """
+    from physiolect.detection import check_examples
+
+    check_examples(checkpoint, examples)
+    found = []
+    for first in range(0, len(examples), batch_size):
+        index = np.arange(first, min(first + batch_size, len(examples)))
+        ids, _ = checkpoint.tokenizer.encode(examples.windows(index), flat="level")
+        found.append(_features(checkpoint.model.eval(), ids))
+        if on_window is not None:
+            on_window(int(index[-1]) + 1, len(examples))
+    return np.concatenate(found)
+
+
+def linear_probe(
+    features: NDArray[np.float32], target: ArrayLike, folds: Sequence[Fold], *, kind: str = "binary"
+) -> Said:
+    """Fit a linear model on features, out of fold; see `fit_out_of_fold`."""
+    return fit_out_of_fold(
+        features, target, folds, note="linear model on features, trained out of fold", kind=kind
+    )
+
+
+def _features(model: GPT, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    import torch
+
+    with torch.inference_mode():
+        tokens = torch.from_numpy(ids).to(model.tokens.weight.device)
+        x = model.trunk.norm(model.begin(tokens, model.config.n_layers)).float()  # (B, T, E)
+        return torch.cat([x.mean(1), x[:, -1]], 1).cpu().numpy()
