@@ -4,7 +4,7 @@
     python benchmarks/fine_tuning.py train OUT      # seven folds each; minutes on a GPU, many hours on a CPU
     python benchmarks/fine_tuning.py tables OUT     # what docs/results.md shows
 
-`train` needs OUT and the published files (`--weights`) alone: it can be done on another machine. Windows that are judged,
+`train` needs OUT and the published files (`--weights`) alone: it can be done on another machine. Windows judged,
 of 500 samples each:
 
 - ECG: 2,500 drawn by a seed out of MIT-BIH's first channels, at 100 Hz by `scipy.signal.resample_poly(x, 5, 18)`: all
@@ -228,6 +228,7 @@ def train_beats(options: argparse.Namespace, device: torch.device) -> None:
     start = Base("ecg", load_checkpoint("ecg"))
     choice = replace(CHOICES["modern"], validation=0.0, patience=None, steps=2 * options.steps)
     out = options.out / "beats"
+    out.mkdir(exist_ok=True)
     settings = Config(str(beats.store.path), "ecg", "beats", str(out))
     begun = time.perf_counter()
     fine_tune(settings, start, choice, manner_on(device), beats, None, out, Stop(None), {})
