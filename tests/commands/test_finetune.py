@@ -276,7 +276,19 @@ def test_folds_share_what_comes_out_of_frozen_blocks(tune: Tune, monkeypatch: py
     passed: list[int] = []
     kept = GPT.begin
     monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passed.append(len(ids)) or kept(self, ids, n))
-    words = ("--steps", "2", "--trained", "last-block", "--dropout", "0", "--protocol", "k-fold", "--k", "3", *UNVARIED)
+    words = (
+        "--steps",
+        "2",
+        "--trained",
+        "last-block",
+        "--dropout",
+        "0",
+        "--protocol",
+        "k-fold",
+        "--k",
+        "3",
+        *UNVARIED,
+    )
     code, shared = tune(*words, out="shared")
     assert code == 0
     assert sum(passed) == 60  # every window once, though two folds of three need it
