@@ -60,7 +60,6 @@ BASES: dict[str, tuple[Kind, str]] = {
     "fine-tuned from the published ECGPT": ("ecg", "ECGPT_560k_iters"),
     "fine-tuned from ours (`ecg`)": ("ecg", "ecg"),
     "fine-tuned from the published PPGPT": ("ppg", "PPGPT_500k_iters"),
-    "fine-tuned from our ECG decoder": ("ppg", "ecg"),
 }
 """Name in the table -> what is judged, and the checkpoint that training begins with."""
 LABELS = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
