@@ -266,6 +266,7 @@ if __name__ == "__main__":
             Contest(
                 "encode a record, byte pairs: `tokenizers.encode_batch`",
                 {"reference": hugging_face_encoding, "ours": lambda: our_encoding("bpe", leads=True)},
+                bound=5,
             ),
             Contest(
                 "encode a record: `tokenizers.encode_batch` (byte pairs) against our longest match",

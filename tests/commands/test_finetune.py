@@ -46,6 +46,9 @@ def made_recording(seed: int) -> Recording:
     return Recording(signal[None].astype(np.float32), 100.0, ("II",), "mV", "ecg", marks)
 
 
+UNVARIED = ("--augmentation.noise", "0", "--augmentation.wander", "0")
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten recordings of nine patients, the first of whom has two; `parted` beside it has folds of two."""
@@ -108,7 +111,7 @@ def stop_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_rhythm_is_learnt_and_detected(tune: Tune, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, run = tune("--steps", "80", "--recipe.learning-rate", "0.01", "--evaluate-every", "20")
+    code, run = tune("--steps", "80", "--recipe.learning-rate", "0.01", "--evaluate-every", "20", *UNVARIED)
     assert code == 0
     told = capsys.readouterr()
     assert "patients to learn from" in told.err
@@ -257,7 +260,7 @@ def test_every_task_trains_and_predicts(
 def test_frozen_blocks_are_passed_once_and_change_nothing(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("--steps", "4", "--trained", "last-block", "--dropout", "0", "--evaluate-every", "2")
+    words = ("--steps", "4", "--trained", "last-block", "--dropout", "0", "--evaluate-every", "2", *UNVARIED)
     passes: list[int] = []
     kept = GPT.begin
     monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passes.append(n) or kept(self, ids, n))
@@ -273,7 +276,19 @@ def test_folds_share_what_comes_out_of_frozen_blocks(tune: Tune, monkeypatch: py
     passed: list[int] = []
     kept = GPT.begin
     monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passed.append(len(ids)) or kept(self, ids, n))
-    words = ("--steps", "2", "--trained", "last-block", "--dropout", "0", "--protocol", "k-fold", "--k", "3")
+    words = (
+        "--steps",
+        "2",
+        "--trained",
+        "last-block",
+        "--dropout",
+        "0",
+        "--protocol",
+        "k-fold",
+        "--k",
+        "3",
+        *UNVARIED,
+    )
     code, shared = tune(*words, out="shared")
     assert code == 0
     assert sum(passed) == 60  # every window once, though two folds of three need it

@@ -222,7 +222,7 @@ def test_rows_of_different_leads_are_refused(
     ]
     assert cli.main([*map(str, words), "--contract", str(tmp_path / "any.yaml")]) == 0
     assert run("train", tmp_path / "store", "--out", tmp_path / "t") == 1
-    assert "differ in leads or units" in capsys.readouterr().err
+    assert "differ in leads or units: I; II in mV\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["encode", "inspect"])

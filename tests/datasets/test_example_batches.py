@@ -10,7 +10,8 @@ import torch
 
 from physiolect.contract import InputContract
 from physiolect.datasets import Examples, Row, StoreWriter, make_examples, open_store
-from physiolect.datasets.example_batches import ExampleBatches
+from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.example_batches import ExampleBatches, balanced_shares
 from physiolect.recording import Recording
 from physiolect.tokenizers import LevelTokenizer
 
@@ -66,3 +67,54 @@ def test_ids_and_targets_belong_together(examples: Examples, vocabulary_size: in
     in_order = torch.cat(batches.in_order(4))
     assert torch.equal(in_order, torch.from_numpy(tokenizer.encode(examples.windows(np.arange(11)))[0]))
     torch.testing.assert_close(batches.target, (torch.arange(11) - 5) / 2)
+
+
+@pytest.fixture
+def lopsided(tmp_path: Path) -> Examples:
+    """Return 64 windows of one patient and 16 and 4 of two without the rhythm, and 9 of one of them with it."""
+    rng = np.random.default_rng(0)
+    told = [("a", "sinus", 64), ("b", "sinus", 16), ("c", "sinus", 4), ("c", "AF", 9)]
+    with StoreWriter(tmp_path / "store", InputContract(fs=100.0, min_samples=8, max_samples=8)) as writer:
+        for k, (patient, label, n) in enumerate(told):
+            recording = Recording(rng.standard_normal((1, 8 * n)).astype(np.float32), 100.0, ("II",))
+            row = Row.from_recording(recording, source=f"r{k}", patient=patient, labels=(label,))
+            writer.add(str(k), [row])
+    return make_examples(open_store(tmp_path / "store"), "rhythm", length=8)
+
+
+def test_balanced_draws_are_of_classes_alike_and_of_patients_by_the_root_of_their_windows(
+    lopsided: Examples,
+) -> None:
+    shares = balanced_shares(lopsided)
+    rows = lopsided.rows
+    by_row = [shares[rows == row].sum() for row in range(4)]
+    np.testing.assert_allclose(by_row, [4 / 14, 2 / 14, 1 / 14, 0.5])
+    assert np.ptp(shares[rows == 0]) == 0
+    batches = ExampleBatches(lopsided, LevelTokenizer(), size=50, draws="balanced", seed=3)
+    drawn = []
+    for step in range(200):
+        batches.stage(step)
+        drawn.append(batches.batch(step, 0)[1].mean())
+    assert abs(float(torch.stack(drawn).mean()) - 0.5) < 0.02
+    again = ExampleBatches(lopsided, LevelTokenizer(), size=50, draws="balanced", seed=3)
+    again.stage(199)
+    assert torch.equal(again.batch(199, 0)[0], batches.batch(199, 0)[0])
+
+
+def test_varied_windows_are_levels_anew_and_the_same_for_the_same_step(lopsided: Examples) -> None:
+    flipped = ExampleBatches(lopsided, LevelTokenizer(), size=5, augmentation=Augmentation(flip=1.0))
+    plain = ExampleBatches(lopsided, LevelTokenizer(), size=5)
+    noisy = [
+        ExampleBatches(lopsided, LevelTokenizer(), size=5, augmentation=Augmentation(noise=0.2)) for _ in "ab"
+    ]
+    for batches in (flipped, plain, *noisy):
+        batches.stage(7)
+    assert torch.equal(flipped.batch(7, 0)[0], 100 - plain.batch(7, 0)[0])
+    one, other = (batches.batch(7, 0)[0] for batches in noisy)
+    assert torch.equal(one, other)
+    assert not torch.equal(one, plain.batch(7, 0)[0])
+    assert int(one.min()) == 0
+    assert int(one.max()) == 100
+    for batches in noisy:
+        batches.stage(8)
+    assert not torch.equal(one, noisy[0].batch(8, 0)[0])

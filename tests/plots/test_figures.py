@@ -224,7 +224,19 @@ def test_a_track_shows_each_token_on_its_lead_from_where_it_begins() -> None:
     assert leads_drawn(figure) == [[(0, 20), (0.2, 21), (0.21, 49)], [(0, 70), (0.2, 99)]]
     assert len({tuple(colour) for colour in leads(figure)[0].get_colors()}) == 3  # tokens of three lengths
     assert "mV" in texts(figure)
-    assert figure.axes[-1].get_ylabel() == "length of a token in seconds"
+    assert figure.axes[-1].get_ylabel() == "length of a token (s)"
+
+
+def test_what_is_written_beside_a_track_of_one_lead_leaves_the_title_alone() -> None:
+    figure = token_track_figure(
+        np.arange(50)[None], [[0, 50]], fs=100, channels=("II",), unit="mV", title="100"
+    )
+    figure.draw_without_rendering()
+    (title,) = (text for text in figure.texts if text.get_text() == "100")
+    (unit,) = (text for text in figure.texts if text.get_text().startswith("mV"))
+    for text in (unit, figure.axes[-1].yaxis.label):
+        assert text.get_window_extent().y0 >= 0
+        assert text.get_window_extent().y1 <= title.get_window_extent().y0
 
 
 def test_a_track_of_a_stretch_shows_the_tokens_of_the_whole_signal() -> None:

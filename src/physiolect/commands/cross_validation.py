@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import load_checkpoint
-from physiolect.commands.fine_tuning import Base, Begun, Choice, Manner, fine_tune, of_whom, strata
+from physiolect.commands.fine_tuning import Base, Begun, Choice, Manner, fine_tune, of_whom
 from physiolect.commands.runs import Settings, is_saved, tell_stop
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
-from physiolect.evaluation import Fold, make_folds
+from physiolect.evaluation import Draws, Fold, make_folds, measure_said
+from physiolect.evaluation.baselines import Said
 from physiolect.evaluation.protocol import Protocol
 from physiolect.training import Stop, stop_signals
 
+Measures: TypeAlias = dict[str, dict[str, Any]]
+"""Name -> value, and the ends of its interval, None where there is none."""
+
 _PREDICTIONS = "predictions.npz"
+_TOLD = ("auroc", "macro auroc", "accuracy", "mae", "r")
+_NAMES = {"auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error"}
 
 
 def any_fold_saved(out: str | Path) -> bool:
@@ -60,7 +66,7 @@ def cross_validate(
         k=k,
         seed=settings.seed,
         given=[splits[row] for row in examples.rows.tolist()],
-        stratify_by=strata(examples),
+        stratify_by=examples.strata,
     )
     begun: Begun = {}
     with stop_signals(settings.minutes) as stop:
@@ -127,7 +133,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
                 "checkpoint": folder,
                 "windows": len(test),
                 "tested_on": sorted(set(test.groups)),
-                "measures": {name: None if math.isnan(value) else value for name, value in measured.items()},
+                "measures": measured,
             }
         )
     index = np.concatenate([fold.test for fold in folds])
@@ -143,18 +149,21 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
         start=every.starts,
         fold=np.repeat([fold.name for fold in folds], [len(fold.test) for fold in folds]),
     )
-    document = {"protocol": protocol, "by_patient": every.by_patient, "folds": about}
+    overall = measure(every, said)
+    document = {"protocol": protocol, "by_patient": every.by_patient, "folds": about, "all": overall}
     (out / "folds.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(
-        f"all: {len(every)} windows of {len(set(every.groups))} {of_whom(every)}, {in_words(measure(every, said))}"
-    )
+    print(f"all: {len(every)} windows of {len(set(every.groups))} {of_whom(every)}, {in_words(overall)}")
 
 
-def in_words(measured: dict[str, float]) -> str:
+def in_words(measured: Measures) -> str:
     """Return measures as a list in a sentence."""
-    return ", ".join(
-        f"{name} {'–' if math.isnan(value) else f'{value:.3f}'}" for name, value in measured.items()
-    )
+    return ", ".join(f"{_NAMES.get(name, name)} {_one(each)}" for name, each in measured.items())
+
+
+def _one(each: dict[str, Any]) -> str:
+    value, low, high = (each[name] for name in ("value", "low", "high"))
+    interval = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+    return "–" if value is None else f"{value:.3f}{interval}"
 
 
 def _write(path: Path, **columns: NDArray[np.generic]) -> None:
@@ -171,26 +180,25 @@ def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, E
     if not share or n < 2:
         return examples, None
     k = min(n, max(2, round(1 / share)))
-    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=strata(examples))[0]
+    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=examples.strata)[0]
     return examples.take(first.train), examples.take(first.test)
 
 
-def measure(examples: Examples, said: NDArray[np.float32]) -> dict[str, float]:
-    """Return a few measures of what a model said of examples; what cannot be had of one class alone is NaN."""
-    from sklearn.metrics import roc_auc_score
+def measure(examples: Examples, said: NDArray[np.float32]) -> Measures:
+    """Return a few measures of what a model said of examples, with intervals by patient where there are several."""
+    if examples.task == "beats":
+        from sklearn.metrics import roc_auc_score
 
-    target = examples.target
-    if examples.task == "regress":
-        return {"mean absolute error": float(np.abs(said - target).mean())}
-    if examples.task == "classify":
-        areas = [
-            roc_auc_score(t, s) if 0 < t.mean() < 1 else math.nan
-            for t, s in zip(target.T, said.T, strict=True)
-        ]
-        found = {"AUROC": float(np.mean(areas))}
-        if not examples.several:
-            found["accuracy"] = float((said.argmax(1) == target.argmax(1)).mean())
-        return found
-    truth, score = target.ravel(), said.ravel()
-    area = float(roc_auc_score(truth, score)) if 0 < truth.mean() < 1 else math.nan
-    return {"AUROC": area, "accuracy": float(((score >= 0.5) == truth).mean())}
+        truth = examples.target.ravel()
+        area = float(roc_auc_score(truth, said.ravel())) if 0 < truth.mean() < 1 else None
+        return {"auroc": {"value": area, "low": None, "high": None}}
+    score = said.astype(np.float64)
+    found = measure_said(
+        examples.task,
+        Said(score if examples.task == "regress" else score.clip(0, 1)),  # rounding may end a hair above 1
+        examples.target.astype(np.float64),
+        Draws(examples.groups),
+        classes=examples.classes,
+        several=examples.several,
+    )
+    return {name: each.to_dict() for name, each in found.overall.items() if name in _TOLD}

@@ -71,7 +71,7 @@ class Config:
             open_ones = [name for name, each in DATASETS.items() if each.physionet]
             raise ConfigError(
                 f"there is no dataset '{self.name}'",
-                hint=f"{did_you_mean(self.name, open_ones)} Or give PROJECT/VERSION of PhysioNet",
+                hint=f"another of PhysioNet's goes by PROJECT/VERSION; {did_you_mean(self.name, open_ones)}",
             )
         if dataset.physionet is None:
             raise ConfigError(

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, for_task
@@ -17,7 +15,8 @@ from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
-from physiolect.datasets.example_batches import ExampleBatches
+from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.example_batches import Draws, ExampleBatches
 from physiolect.detection import check_examples
 from physiolect.errors import ConfigError
 from physiolect.models.heads import Pooling, Trained, choose_trained, n_still
@@ -65,6 +64,8 @@ class Choice:
     accumulate: int
     validation: float
     patience: int | None
+    draws: Draws
+    augmentation: Augmentation
     recipe: Recipe
 
 
@@ -164,15 +165,6 @@ def of_whom(examples: Examples) -> str:
     return "patients" if examples.by_patient else "patients or recordings"
 
 
-def strata(examples: Examples) -> NDArray[np.int64] | None:
-    """Return the class of each window (n,), by which parts are kept alike; None where there is no such thing."""
-    if examples.values is None or examples.task == "regress":
-        return None
-    if examples.task == "rhythm":
-        return examples.values.astype(np.int64)
-    return examples.values.argmax(1)
-
-
 def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
     rows = train.store.contract
     checkpoint = for_task(
@@ -247,11 +239,15 @@ def _make_step(
 ) -> tuple[Step[tuple[Tensor, Tensor]], Callable[[], float] | None]:
     """Return what makes updates, and what gives the validation loss."""
     model, device, size = checkpoint.model, manner.device, choice.batch_size
-    still = n_still(model, quiet=choice.dropout is not None)
+    varied = choice.augmentation != Augmentation()
+    still = 0 if varied else n_still(model, quiet=choice.dropout is not None)
     model.to(device)
     scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
     tokenizer = checkpoint.tokenizer
-    batches = ExampleBatches(train, tokenizer, size=size, parts=choice.accumulate, seed=seed, **scaled)
+    batches = ExampleBatches(
+        train, tokenizer, size=size, parts=choice.accumulate, seed=seed, draws=choice.draws,
+        augmentation=choice.augmentation, **scaled,
+    )  # fmt: skip
     held = None if validation is None else ExampleBatches(validation, tokenizer, size=size, **scaled)
     of = [(batches, train)]
     if held is not None and validation is not None:

@@ -18,6 +18,8 @@ from physiolect.commands.fine_tuning import Base, Choice, ClassWeights, Manner, 
 from physiolect.commands.runs import SETTINGS_FILE, is_saved, run_problems, tell_stop, with_held_settings
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
+from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.example_batches import Draws
 from physiolect.datasets.examples import ExampleTask
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
@@ -40,16 +42,18 @@ PRESETS: dict[str, Choice] = {
     "modern": Choice(
         trained="all",
         pooling="mean",
-        unmask_last=False,
-        dropout=0.1,
-        class_weights="balanced",
+        unmask_last=True,
+        dropout=0.0,
+        class_weights="none",
         rank=8,
         alpha=16.0,
-        steps=1000,
-        batch_size=64,
+        steps=500,
+        batch_size=128,
         accumulate=1,
         validation=0.15,
         patience=5,
+        draws="balanced",
+        augmentation=Augmentation(noise=0.05, wander=0.3),
         recipe=RECIPES["fine-tuning"],
     ),
     "published": Choice(
@@ -65,6 +69,8 @@ PRESETS: dict[str, Choice] = {
         accumulate=1,
         validation=0.0,
         patience=None,
+        draws="epochs",
+        augmentation=Augmentation(),
         recipe=RECIPES["published"],
     ),
 }
@@ -115,10 +121,12 @@ class Config:
     """Low-rank additions are scaled by alpha / rank."""
     pooling: Pooling | None = None
     """Whose features speak for a window: the last position's, the mean, or a learnt mean."""
-    unmask_last: bool = False
-    """Let the last block look ahead within its window."""
+    unmask_last: bool | None = None
+    """Let the last block look ahead within its window; none is the preset's: modern does."""
     dropout: float | None = None
     """In training, of attention weights and branches; published keeps the checkpoint's."""
+    draws: Draws | None = None
+    """Windows of a step: each once an epoch, or balanced: classes alike, patients by the root of their windows."""
     class_weights: str | None = None
     """balanced, none, or one number a class with commas between; for a rhythm and beats of no and yes."""
     steps: int | None = None
@@ -163,6 +171,8 @@ class Config:
     """Stop after this long, as if interrupted."""
     recipe: Recipe = field(default_factory=lambda: RECIPES["fine-tuning"])
     """The recipe, for preset modern."""
+    augmentation: Augmentation = field(default_factory=lambda: PRESETS["modern"].augmentation)
+    """How training windows are varied, for preset modern."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -171,6 +181,12 @@ class Config:
         found = run_problems(self, (*counts, *more), saved=self._saved())
         if self.preset == "published" and self.recipe != RECIPES["fine-tuning"]:
             found.append("preset published is what was published: --recipe goes with preset modern")
+        if self.preset == "published" and self.augmentation != PRESETS["modern"].augmentation:
+            found.append("preset published varies no windows: --augmentation goes with preset modern")
+        if self.augmentation.tempo != 1 or self.augmentation.mix:
+            found.append(
+                "--augmentation.tempo and --augmentation.mix need more than a window: they are for pretrain"
+            )
         if self.validation is not None and not 0 <= self.validation < 1:
             found.append(f"--validation is {self.validation}, but must be from 0 to below 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -204,7 +220,7 @@ class Config:
             # what is read is the height of a peak, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
         if self.preset == "modern":
-            preset = replace(preset, recipe=self.recipe)
+            preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
         own = (
             "trained",
             "rank",
@@ -215,13 +231,15 @@ class Config:
             "batch_size",
             "accumulate",
             "validation",
+            "unmask_last",
+            "draws",
         )
         given = {name: getattr(self, name) for name in own if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)
         if self.patience is not None:
             given["patience"] = self.patience or None
-        return replace(preset, unmask_last=self.unmask_last, **given)
+        return replace(preset, **given)
 
     def _saved(self) -> bool:
         return is_saved(self.out) or any_fold_saved(self.out)

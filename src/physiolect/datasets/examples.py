@@ -72,6 +72,13 @@ class Examples:
         """
         return self.targets(np.arange(len(self)))
 
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """Class of each window (n,), by which parts and draws are kept alike; None where there is no such thing."""
+        if self.values is None or self.task == "regress" or self.several:
+            return None
+        return self.values.astype(np.int64) if self.task == "rhythm" else self.values.argmax(1)
+
     def targets(self, index: ArrayLike) -> NDArray[np.float32] | NDArray[np.uint8]:
         """Return the target of some windows."""
         index = np.asarray(index, np.int64)

@@ -215,7 +215,7 @@ def _refuse(rejected: Sequence[Rejection]) -> None:
 def _nothing(count: int, files: str) -> FormatError:
     return FormatError(
         f"none of {count} {files} could be prepared",
-        hint="the reasons stand above; is it the right --contract, --channel or --fs? --derive-limb and "
+        hint="the reasons stand above; is it the right --contract, --channel, --variable or --fs? --derive-limb and "
         "--zero-missing make up for leads that are missing",
     )
 

@@ -176,9 +176,10 @@ def token_track_figure(
     bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks], minor=False)
     bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize=TEXT - 0.5, colors=QUIET, labelcolor=INK)
-    bar.set_label("length of a token in seconds", fontsize=TEXT, color=INK)
+    bar.set_label("length of a token (s)", fontsize=TEXT, color=INK)
     bar.outline.set_visible(False)
-    figure.supylabel(f"{unit or 'unit unknown'}, each lead on a scale of its own", fontsize=TEXT, color=INK)
+    scales = ", each lead on a scale of its own" if len(leads) > 1 else ""
+    figure.supylabel(f"{unit or 'unit unknown'}{scales}", fontsize=TEXT, color=INK)
     figure.suptitle(title, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")
     return figure
 

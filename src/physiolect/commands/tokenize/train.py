@@ -133,9 +133,12 @@ def _shared(store: Store) -> tuple[tuple[str, ...], str | None]:
         )
     channels = {store.channels(row) for row in range(len(store))}
     if len(channels) > 1 or len(store.units) > 1:
+        leads = sorted({", ".join(names) for names in channels})
+        units = sorted(unit or "no unit" for unit in store.units)
         raise FormatError(
-            f"the rows of {store.path} differ in leads or units",
-            hint="prepare with a contract that names the leads and their unit",
+            f"the rows of {store.path} differ in leads or units: {'; '.join(leads[:3])}"
+            f"{' …' if len(leads) > 3 else ''} in {', '.join(units)}",
+            hint="prepare with --channel, or with a contract that names the leads and their unit",
         )
     return channels.pop(), next(iter(store.units))
 

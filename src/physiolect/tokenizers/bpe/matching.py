@@ -126,9 +126,8 @@ def encode_merges(symbols: Any, ends: Any, table: Any, pairs: Any, n_symbols: in
         begin = end
     first = np.full(len(pairs), -1, np.int32)  # entries of each rank's queue
     last = np.full(len(pairs), -1, np.int32)
-    place_of = np.empty(3 * longest + 1, np.int32)  # (entries,)
-    after = np.empty(3 * longest + 1, np.int32)
-    tokens = np.empty(longest, np.int32)
+    queues = np.empty((3 * longest + 1, 2), np.int32)  # a place, and the queue's next entry: (entries, 2)
+    tokens = np.empty(longest + 1, np.int32)  # and -1, which no merge joins, after a word's last
     following = np.empty(longest, np.int32)
     leading = np.empty(longest, np.int32)
     n = begin = 0
@@ -137,24 +136,36 @@ def encode_merges(symbols: Any, ends: Any, table: Any, pairs: Any, n_symbols: in
         for i in range(size):
             tokens[i] = symbols[begin + i]
             following[i], leading[i] = i + 1, i - 1
+        tokens[size] = -1
         for i in range(size - 1):
-            entries = _queue(table, tokens, i, i + 1, first, last, place_of, after, entries)
-        for rank in range(len(pairs)):
-            entry = first[rank]
-            first[rank] = -1
+            rank = _rank_of(table, np.int64(tokens[i]), np.int64(tokens[i + 1]))
+            if rank >= 0:
+                entries = _queue(queues, first, last, rank, i, entries)
+        for merge in range(len(pairs)):
+            entry = first[merge]
+            if entry < 0:
+                continue
+            first[merge] = -1
+            left, right, made = pairs[merge, 0], pairs[merge, 1], np.int64(n_symbols + merge)
             while entry >= 0:
-                i = place_of[entry]
-                entry = after[entry]
-                j = following[i] if tokens[i] == pairs[rank, 0] else size
-                if j >= size or tokens[j] != pairs[rank, 1]:
+                i, entry = queues[entry, 0], queues[entry, 1]
+                if tokens[i] != left:
                     continue  # merged with another since
-                tokens[i], tokens[j] = n_symbols + rank, -1
-                following[i] = following[j]
-                if following[j] < size:
-                    leading[following[j]] = i
-                    entries = _queue(table, tokens, i, following[i], first, last, place_of, after, entries)
-                if leading[i] >= 0:
-                    entries = _queue(table, tokens, leading[i], i, first, last, place_of, after, entries)
+                j = following[i]
+                if tokens[j] != right:
+                    continue
+                tokens[i], tokens[j] = made, -1
+                after, before = following[j], leading[i]
+                following[i] = after
+                if after < size:
+                    leading[after] = i
+                    rank = _rank_of(table, made, np.int64(tokens[after]))
+                    if rank >= 0:
+                        entries = _queue(queues, first, last, rank, i, entries)
+                if before >= 0:
+                    rank = _rank_of(table, np.int64(tokens[before]), made)
+                    if rank >= 0:
+                        entries = _queue(queues, first, last, rank, before, entries)
         i = 0
         while i < size:
             ids[n] = tokens[i]
@@ -165,17 +176,12 @@ def encode_merges(symbols: Any, ends: Any, table: Any, pairs: Any, n_symbols: in
 
 
 @compiled
-def _queue(
-    table: Any, tokens: Any, i: int, j: int, first: Any, last: Any, place_of: Any, after: Any, entries: int
-) -> int:
-    """Let the pair at places i and j wait its turn, if it is ever merged; return how many entries there are."""
-    rank = _rank_of(table, np.int64(tokens[i]), np.int64(tokens[j]))
-    if rank < 0:
-        return entries
-    place_of[entries], after[entries] = i, -1
+def _queue(queues: Any, first: Any, last: Any, rank: int, place: int, entries: int) -> int:
+    """Let the pair that begins at a place wait for its merge; return how many entries there are."""
+    queues[entries, 0], queues[entries, 1] = place, -1
     if first[rank] < 0:
         first[rank] = entries
     else:
-        after[last[rank]] = entries
+        queues[last[rank], 1] = entries
     last[rank] = entries
     return entries + 1
