@@ -101,7 +101,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
     for name, path in named_of(config).items():
         warnings += leaks(path, examples.groups, store.digest)
         said[name] = Said(np.asarray(_window_scores(config, path, examples), np.float64))
-    folds, protocol = folds_of(config, examples, target)
+    folds, protocol = folds_of(config, examples)
     if folds:
         said |= _window_baselines(config, lead, examples, target, folds)
     for name in (MODEL, OTHER):
@@ -266,21 +266,16 @@ def _examples(config: Config, store: Store, lead: Checkpoint) -> Examples:
     )
 
 
-def folds_of(
-    config: Config, examples: Examples, target: NDArray[np.float64] | None
-) -> tuple[list[Fold], str]:
+def folds_of(config: Config, examples: Examples) -> tuple[list[Fold], str]:
     """Return who trains baselines, and that in words."""
     if config.baselines == "none":
         return [], "none"
     n = len(set(examples.groups))
     if n < 2:
         return [], "none: all windows are of one patient or recording"
-    strata = None
-    if target is not None and config.task != "regress":
-        strata = target if target.ndim == 1 else target.argmax(1)
     parts = examples.store.splits
     folds = make_folds(
-        examples.groups, config.protocol, k=min(config.k, n), seed=config.seed, stratify_by=strata,
+        examples.groups, config.protocol, k=min(config.k, n), seed=config.seed, stratify_by=examples.strata,
         given=[parts[row] for row in examples.rows.tolist()] if config.protocol == "given" else None,
     )  # fmt: skip
     judged = sum(len(fold.test) for fold in folds)

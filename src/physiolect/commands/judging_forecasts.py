@@ -48,7 +48,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
         with progress(f"windows of {name}") as tell:
             scores = score_next_level(model, ids, batch_size=config.batch_size, on_window=tell)
         rows[name] = Measured(estimates(scores, draws))
-    folds, protocol = folds_of(config, windows, None)
+    folds, protocol = folds_of(config, windows)
     if folds:
         nats = nats_of_baselines(ids, folds, n_levels=lead.model.config.vocabulary_size, fs=store.contract.fs)
         rows |= {name: Measured(estimates({"nats": each}, draws)) for name, each in nats.items()}
