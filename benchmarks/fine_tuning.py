@@ -45,7 +45,15 @@ from physiolect.commands.finetune import Config
 from physiolect.contract import PRESETS
 from physiolect.datasets import Examples, Row, Store, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
-from physiolect.evaluation import Draws, Estimate, make_folds, measure_binary
+from physiolect.evaluation import Draws, Estimate, Fold, make_folds, measure_binary
+from physiolect.evaluation.baselines import (
+    Detector,
+    linear_probe,
+    random_weights,
+    rr_regression,
+    window_beats,
+    window_features,
+)
 from physiolect.recording import LEADS, Annotations
 from physiolect.training import Schedule, Stop, choose_device
 
@@ -62,6 +70,15 @@ BASES: dict[str, tuple[Kind, str]] = {
     "fine-tuned from the published PPGPT": ("ppg", "PPGPT_500k_iters"),
 }
 """Name in the table -> what is judged, and the checkpoint that training begins with."""
+KINDS: tuple[Kind, ...] = ("ecg", "ppg")
+DETECTORS: dict[Kind, Detector] = {"ecg": "neurokit", "ppg": "elgendi"}
+"""Whose beats the regression on intervals takes."""
+PARTS: dict[Kind, dict[str, str]] = {
+    "ecg": {"MIT-BIH": "mitdb/", "CPSC 2021, lead I": "cpsc2021/"},
+    "ppg": {"PPG arrhythmia": ""},
+}
+"""Title of a table -> how the names of its recordings begin."""
+RR = "RR regression"
 LABELS = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
 """Of the PPG segments, by number."""
 
@@ -234,6 +251,10 @@ def train_beats(options: argparse.Namespace, device: torch.device) -> None:
     print(f"beats: {len(beats)} windows, {time.perf_counter() - begun:.0f} s", flush=True)
 
 
+def folds_of(judge: Examples) -> list[Fold]:
+    return make_folds(judge.groups, "k-fold", k=K, stratify_by=judge.strata)
+
+
 def manner_on(device: torch.device) -> Manner:
     return Manner(device, "auto", "auto", Schedule(100, 10**9, 10**9))
 
@@ -254,7 +275,7 @@ def cross_validated(
     )  # fmt: skip
     manner = manner_on(device)
     judge, start = both.judge, Base(base, load_checkpoint(base))
-    folds = make_folds(judge.groups, "k-fold", k=K, stratify_by=judge.strata)
+    folds = folds_of(judge)
     score = np.full(len(judge), np.nan, np.float32)
     for fold in folds[: options.folds]:
         tested = {judge.groups[i] for i in fold.test.tolist()}
@@ -272,42 +293,46 @@ def cross_validated(
 
 
 def tables(out: Path) -> None:
-    for kind in ("ecg", "ppg"):
+    for kind in KINDS:
         judge = sides(kind, out).judge
-        published = predict_windows(load_checkpoint(out / f"{PUBLISHED[kind]}.zip"), judge)
-        scores = {f"published {PUBLISHED[kind].split('_1k')[0]}": published}
+        published = load_checkpoint(out / f"{PUBLISHED[kind]}.zip")
+        folds = folds_of(judge)
+        scores: dict[str, NDArray[np.floating]] = {
+            f"published {PUBLISHED[kind].split('_1k')[0]}": predict_windows(published, judge),
+            RR: rr_regression(window_beats(judge, DETECTORS[kind]), judge.target, folds).score,
+            "random weights + regression": linear_probe(
+                window_features(random_weights(published), judge), judge.target, folds
+            ).score,
+        }
         for name, (of, base) in BASES.items():
             file = out / f"{kind}-from-{base}.npz"
             if of == kind and file.exists():
                 scores[name] = np.load(file)["score"]
-        parts = (
-            {"MIT-BIH": "mitdb/", "CPSC 2021, lead I": "cpsc2021/"}
-            if kind == "ecg"
-            else {"PPG arrhythmia": ""}
-        )
-        for title, prefix in parts.items():
+        for title, prefix in PARTS[kind].items():
             mine = np.array([source.startswith(prefix) for source in judge.sources])
             print(
                 f"\n**{title}**\n\n" + table(judge.take(mine), {name: x[mine] for name, x in scores.items()})
             )
 
 
-def table(judge: Examples, scores: dict[str, NDArray[np.float32]]) -> str:
+def table(judge: Examples, scores: dict[str, NDArray[np.floating]]) -> str:
     draws = Draws(judge.groups)
     target = judge.target
     af = {group for group, value in zip(judge.groups, target, strict=True) if value}
     lines = [
         f"| {len(judge):,} windows ({int(target.sum()):,} AF) of {draws.n_groups} patients ({len(af)} with AF) "
-        "| AUROC | minus published | AUPRC | sensitivity | specificity | accuracy | calibration error |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| AUROC | minus published | minus {RR} | AUPRC | sensitivity | specificity | accuracy | calibration error |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    first: dict[str, Estimate] | None = None
-    for name, score in scores.items():
-        found = measure_binary(score, target, draws)
-        behind = "" if first is None else words(found["auroc"].minus(first["auroc"]), "+")
-        first = first or found
-        cells = [words(found[key]) for key in ("auprc", "sensitivity", "specificity", "accuracy", "ece")]
-        lines.append(f"| {name} | {words(found['auroc'])} | {behind} | {' | '.join(cells)} |")
+    found = {name: measure_binary(score, target, draws) for name, score in scores.items()}
+    published, *_ = found
+    for name, measured in found.items():
+        gains = [
+            "" if name == other else words(measured["auroc"].minus(found[other]["auroc"]), "+")
+            for other in (published, RR)
+        ]
+        cells = [words(measured[key]) for key in ("auprc", "sensitivity", "specificity", "accuracy", "ece")]
+        lines.append(f"| {name} | {words(measured['auroc'])} | {' | '.join(gains + cells)} |")
     return "\n".join(lines)
 
 
