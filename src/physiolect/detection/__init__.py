@@ -4,7 +4,7 @@ from physiolect.detection.beats import BeatResult, Unjudged, confidence_category
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
-from physiolect.detection.windows import check_task
+from physiolect.detection.windows import Track, check_task, lay_out, window_ids
 
 __all__ = [
     "BeatDecision",
@@ -15,10 +15,13 @@ __all__ = [
     "RhythmDecision",
     "RhythmResult",
     "RhythmStream",
+    "Track",
     "Unjudged",
     "check_task",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
+    "lay_out",
     "summarise_intervals",
+    "window_ids",
 ]

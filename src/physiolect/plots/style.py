@@ -22,8 +22,12 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY)
 
 WIDTH = 7.2
 """Inches: the width of a printed page's text."""
+COLUMN = 8.5 / 2.54
+"""Inches: the width of a column of a printed page of two."""
 TEXT = 8.5
 """Points: labels and ticks."""
+SMALL = 7.0
+"""Points: the same in a figure as wide as a column."""
 
 
 def new_figure(height: float, *, width: float = WIDTH) -> Figure:
