@@ -20,10 +20,11 @@ import torch
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint import export_published, load_published, load_state
 from physiolect.contract import PRESETS
-from physiolect.errors import CheckpointError, PhysiolectError
+from physiolect.errors import CheckpointError, ConfigError, PhysiolectError
 from physiolect.models import heartgpt, weights_file
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
+from physiolect.models.heads import choose_trained
 from physiolect.tokenizers import LevelTokenizer
 
 SMALL = GPTConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
@@ -90,6 +91,63 @@ def test_what_is_saved_is_loaded_and_proves_itself(config: GPTConfig, tmp_path: 
     assert loaded.verify().deviation < 1e-5
     if config.tied:
         assert loaded.model.head.weight is loaded.model.tokens.weight
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"task": "classify", "classes": ("N", "S", "V")},
+        {"task": "classify", "classes": ("a", "b", "c"), "several": True},
+        {"task": "regress", "target": "age", "target_unit": "years", "target_mean": 50.0, "target_sd": 12.5},
+        {"task": "rhythm", "classes": ("AFIB",)},
+    ],
+)
+def test_what_outputs_mean_is_kept(told: dict[str, Any], tmp_path: Path) -> None:
+    n_outputs = 3 if told["task"] == "classify" else 1
+    checkpoint = replace(
+        made(replace(SMALL, n_outputs=n_outputs, pooling="attention", unmask_last=True)), **told
+    )
+    loaded = load_checkpoint(checkpoint.save(tmp_path / "x"))
+    assert {name: getattr(loaded, name) for name in told} == told
+    assert loaded.verify().deviation < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"task": "classify", "classes": ("a", "b")}, "3 outputs, but the classes are a, b"),
+        ({"task": "classify", "classes": ("a", "b", "b")}, "the classes are a, b, b"),
+        ({"task": "classify"}, "0 classes are nothing"),
+        ({"task": "regress"}, "3 outputs, but regress"),
+        ({"target_sd": 0.0}, "target_sd is 0"),
+    ],
+)
+def test_classes_that_do_not_fit_the_outputs_are_not_saved(
+    told: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        replace(made(replace(SMALL, n_outputs=3)), **told).save(tmp_path / "x")
+    assert caught.value.hint
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_from_before_there_were_classes_is_read(folder: Path) -> None:
+    config = folder / "config.yaml"
+    later = ("classes", "several", "target", "pooling", "unmask_last")
+    kept = [line for line in config.read_text().splitlines() if not line.strip().startswith(later)]
+    config.write_text("\n".join(kept) + "\n")
+    assert load_checkpoint(folder).verify().deviation < 1e-5
+
+
+def test_low_rank_additions_are_added_up_when_saved(tmp_path: Path) -> None:
+    checkpoint = made(replace(SMALL, n_outputs=1))
+    checkpoint.task = "rhythm"
+    for name in choose_trained(checkpoint.model, "lora", rank=2):
+        torch.nn.init.normal_(checkpoint.model.get_parameter(name), std=0.3)
+    loaded = load_checkpoint(checkpoint.save(tmp_path / "x"))
+    torch.testing.assert_close(logits(loaded), logits(checkpoint))
+    assert loaded.verify().deviation < 1e-5
+    assert checkpoint.verify().deviation < 1e-5
 
 
 def test_a_model_in_bfloat16_is_proved_as_it_will_be_loaded(tmp_path: Path) -> None:

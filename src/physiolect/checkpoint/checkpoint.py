@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,15 +16,19 @@ from torch import Tensor
 from physiolect import config as settings
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
 from physiolect.contract import InputContract
-from physiolect.errors import CheckpointError
+from physiolect.errors import CheckpointError, ConfigError
 from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.models.lora import merged
 from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
 from physiolect.tokenizers import LevelTokenizer, load_tokenizer, save_tokenizer
 
-Task = Literal["forecast", "rhythm", "beats"]
+Task = Literal["forecast", "rhythm", "beats", "classify", "regress"]
 
 WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
 FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
+
+_TOLD = ("task", "classes", "several", "target", "target_unit", "target_mean", "target_sd")
+"""What `config.yaml` says of the outputs."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,39 @@ class CheckpointConfig:
     model: GPTConfig
     """Settings the model is rebuilt from."""
     task: Task = "forecast"
-    """What its outputs mean: the next level, a rhythm's logit at the last position, or a beat's at every one."""
+    """What its outputs mean: the next level; a rhythm's logit, the classes' or a number, one a window; or a beat's
+    logit at every position."""
+    classes: tuple[str, ...] = ()
+    """Names of the outputs, in their order; always there for classify."""
+    several: bool = False
+    """A window may be of several classes at once (sigmoid), or is of exactly one (softmax)."""
+    target: str | None = None
+    """What a number is that is told by regression: "age"."""
+    target_unit: str | None = None
+    """Its unit."""
+    target_mean: float = 0.0
+    """The number is output * target_sd + target_mean."""
+    target_sd: float = 1.0
+    """See target_mean."""
+
+    def __post_init__(self) -> None:
+        problems = self.problems()
+        if problems:
+            raise ConfigError("; ".join(problems), hint="name one class an output, or take another task")
+
+    def problems(self) -> list[str]:
+        """List what does not fit together."""
+        found = []
+        n_outputs = self.model.n_outputs
+        if self.classes and (len(self.classes) != n_outputs or len(set(self.classes)) < len(self.classes)):
+            found.append(f"{n_outputs} outputs, but the classes are {', '.join(self.classes)}")
+        if self.task == "classify" and len(self.classes) < (1 if self.several else 2):
+            found.append(f"{len(self.classes)} classes are nothing to choose from")
+        if self.task in ("rhythm", "beats", "regress") and n_outputs not in (None, 1):
+            found.append(f"{n_outputs} outputs, but {self.task} is told by one")
+        if not (self.target_sd > 0 and isfinite(self.target_mean + self.target_sd)):
+            found.append(f"target_sd is {self.target_sd}, but must be above 0")
+        return found
 
 
 @dataclass
@@ -48,6 +85,13 @@ class Checkpoint:
     """What recordings it accepts."""
     task: Task = "forecast"
     """See CheckpointConfig."""
+    classes: tuple[str, ...] = ()
+    """Names of the outputs; see CheckpointConfig, as for what follows."""
+    several: bool = False
+    target: str | None = None
+    target_unit: str | None = None
+    target_mean: float = 0.0
+    target_sd: float = 1.0
     run: dict[str, Any] = field(default_factory=dict)
     """What made it: command, settings, data, and for converted weights every key's way."""
     fingerprint: Fingerprint | None = None
@@ -63,21 +107,26 @@ class Checkpoint:
         Returns:
             the folder.
 
+        Low-rank additions are added up, so that what is saved is a plain model.
+
         Raises:
             CheckpointError: what is there already is no checkpoint; it is left alone.
+            ConfigError: the classes do not fit the model.
         """
         from safetensors.torch import save_file, save_model
 
         check_target(path)
+        model = merged(self.model)
+        held = self._held(model.config)
         path = Path(path).resolve()
         fresh = path.with_name(path.name + ".partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        save_model(self.model, str(fresh / WEIGHTS_FILE))
-        settings.dump(CheckpointConfig(self.model.config, self.task), fresh / CONFIG_FILE)
+        save_model(model, str(fresh / WEIGHTS_FILE))
+        settings.dump(held, fresh / CONFIG_FILE)
         settings.dump(self.contract, fresh / CONTRACT_FILE)
         save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
-        self.fingerprint = take_fingerprint(self.model)
+        self.fingerprint = take_fingerprint(model)
         (fresh / FINGERPRINT_FILE).write_text(json.dumps(asdict(self.fingerprint)) + "\n", encoding="utf-8")
         settings.dump(self.run, fresh / RUN_FILE)
         if state is not None:
@@ -97,7 +146,12 @@ class Checkpoint:
                 "the checkpoint has no fingerprint",
                 hint="make a folder of it, which has one: physiolect convert, or save() in Python",
             )
-        return check_fingerprint(self.model, self.fingerprint)
+        return check_fingerprint(merged(self.model), self.fingerprint)
+
+    def _held(self, model: GPTConfig) -> CheckpointConfig:
+        """Return what `config.yaml` holds."""
+        told = {name: getattr(self, name) for name in _TOLD}
+        return CheckpointConfig(model=model, **told)
 
     def __repr__(self) -> str:
         c = self.contract
@@ -150,7 +204,7 @@ def load_folder(path: Path) -> Checkpoint:
         model=model,
         tokenizer=tokenizer,
         contract=settings.load(InputContract, path / CONTRACT_FILE),
-        task=config.task,
+        **{name: getattr(config, name) for name in _TOLD},
         run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
         fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
     )

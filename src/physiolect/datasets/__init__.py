@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from physiolect.datasets.amplitude import amplitude_percentiles
 from physiolect.datasets.catalogue import DATASETS
+from physiolect.datasets.examples import Examples, make_examples
 from physiolect.datasets.manifest import Part, is_store
 from physiolect.datasets.public import Entry, PublicDataset
 from physiolect.datasets.rows import Row
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASETS",
     "Entry",
+    "Examples",
     "Part",
     "PublicDataset",
     "Row",
@@ -32,6 +34,7 @@ __all__ = [
     "amplitude_percentiles",
     "choose_rows",
     "is_store",
+    "make_examples",
     "open_store",
     "published_split",
     "row_groups",

@@ -1,7 +1,8 @@
-"""Rhythms and beats in signals of any length, whole or as they come in."""
+"""Rhythms and beats in signals of any length, whole or as they come in; windows of a store."""
 
 from physiolect.detection.beats import BeatResult, Unjudged, confidence_category, detect_beats
 from physiolect.detection.intervals import Intervals, summarise_intervals
+from physiolect.detection.prepared import check_examples, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
 from physiolect.detection.windows import Track, check_task, lay_out, window_ids
@@ -17,11 +18,13 @@ __all__ = [
     "RhythmStream",
     "Track",
     "Unjudged",
+    "check_examples",
     "check_task",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
     "lay_out",
+    "predict_windows",
     "summarise_intervals",
     "window_ids",
 ]

@@ -26,7 +26,13 @@ Progress = Callable[[int, int], None]
 Reason = Literal["", "gap", "flat", "short", "interrupted"]
 """Why something was not judged: samples are missing, have one value, or are too few between two gaps; or Ctrl-C."""
 
-_VERBS: dict[str, str] = {"rhythm": "tells rhythms", "beats": "finds beats", "forecast": "continues signals"}
+_VERBS: dict[str, str] = {
+    "rhythm": "tells rhythms",
+    "beats": "finds beats",
+    "forecast": "continues signals",
+    "classify": "sorts windows into classes",
+    "regress": "tells a number of a window",
+}
 _TOLERANCE = 1 + 1e-9
 """A gap of 0.1 s at 100 Hz is 10 samples, whatever floats make of it."""
 

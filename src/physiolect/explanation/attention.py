@@ -21,10 +21,10 @@ from physiolect.models.layers import Attention, Block
 
 Combine = Literal["sum", "mean"]
 
-RISE = 1.5
-"""A peak of a head's attention is so many times what surrounds it."""
-FAINTEST = 0.5
-"""Attention below this share of an even gaze has no peaks."""
+RISE = 2.0
+"""A peak of a head's attention is at least so many times what surrounds it."""
+FAINTEST = 1.0
+"""Attention below so many times an even gaze counts as this much."""
 NEAREST = 0.1
 """Seconds between two peaks, at least."""
 _MOST_QUERIES = 4096

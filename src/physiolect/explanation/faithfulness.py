@@ -33,27 +33,29 @@ class Faithfulness:
     shares: NDArray[np.float64]
     """(n,) share of the samples that are deleted or inserted, from 0 to 1."""
     deletion: NDArray[np.float64]
-    """(n,) what the model says without the most important ones, in nats."""
+    """(n,) what the model says without the most important ones, in `unit`."""
     insertion: NDArray[np.float64]
     """(n,) what it says of the most important ones alone."""
     random_deletion: NDArray[np.float64]
     """(orders, n) the same in random orders."""
     random_insertion: NDArray[np.float64]
     """(orders, n)."""
+    unit: str = "nats"
+    """Of what the model says."""
 
     @property
     def deletion_area(self) -> float:
-        """Mean height of the deletion curve in nats: low where the map names what counts."""
+        """Mean height of the deletion curve: low where the map names what counts."""
         return float(_area(self.deletion, self.shares))
 
     @property
     def insertion_area(self) -> float:
-        """Mean height of the insertion curve in nats: high where the map names what counts."""
+        """Mean height of the insertion curve: high where the map names what counts."""
         return float(_area(self.insertion, self.shares))
 
     @property
     def gap(self) -> float:
-        """Area between insertion and deletion, in nats."""
+        """Area between insertion and deletion."""
         return self.insertion_area - self.deletion_area
 
     @property
@@ -63,7 +65,7 @@ class Faithfulness:
 
     @property
     def score(self) -> float:
-        """By how many nats the gap exceeds that of a random order in the mean; 0 is chance."""
+        """By how much the gap exceeds that of a random order in the mean; 0 is chance."""
         return self.gap - float(self.random_gaps.mean())
 
     @property
@@ -74,7 +76,7 @@ class Faithfulness:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"faithfulness {self.score:+.2f} nats (95 % of random orders: {low:+.2f} to {high:+.2f})"
+        return f"faithfulness {self.score:+.2f} {self.unit} (95 % of random orders {low:+.2f} to {high:+.2f})"
 
 
 def measure_faithfulness(
@@ -132,7 +134,9 @@ def measure_faithfulness(
     curves = said.reshape(len(orders), len(counts), 2)
     by_chance = curves[len(maps) :]
     return {
-        name: Faithfulness(SHARES, each[:, 0], each[:, 1], by_chance[:, :, 0], by_chance[:, :, 1])
+        name: Faithfulness(
+            SHARES, each[:, 0], each[:, 1], by_chance[:, :, 0], by_chance[:, :, 1], target.unit
+        )
         for name, each in zip(maps, curves, strict=False)
     }
 
@@ -194,7 +198,7 @@ def _randomised(checkpoint: Checkpoint, seed: int) -> Iterator[tuple[str, Checkp
     generator = torch.Generator().manual_seed(seed)
     for stage in stage_names(checkpoint):
         if stage == "head":
-            parts = [model.head, model.trunk.norm]
+            parts = [each for each in (model.head, model.pool, model.trunk.norm) if each is not None]
         elif stage == "embeddings":
             parts = [each for each in (model.tokens, model.positions) if each is not None]
         else:

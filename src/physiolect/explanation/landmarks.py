@@ -29,9 +29,9 @@ PHASES: dict[str, tuple[str, ...]] = {
     "ecg": ("QRS", "ST–T", "TP", "P"),
     "ppg": ("crest", "fall", "run-off", "rise"),
 }
-"""Parts of a beat in order. ECG: QRS within 60 ms of R; ST–T up to 0.42 √RR after it; P within 240 ms before the next R;
-TP between them. PPG, in shares of the interval from one systolic peak to the next: crest up to 0.15, fall up to 0.45,
-run-off up to 0.8, rise."""
+"""Parts of a beat in order. ECG: QRS within 60 ms of R; ST–T up to 0.42 √RR after it; P within 240 ms before the
+next R; TP between them. PPG, in shares of the interval from one systolic peak to the next: crest up to 0.15, fall up
+to 0.45, run-off up to 0.8, rise."""
 _PPG_EDGES = (0.15, 0.45, 0.8)
 _LEAST_SECONDS = 5.0
 """A shorter stretch is too little for NeuroKit2's filters."""
@@ -43,9 +43,9 @@ def find_landmarks(
     """Return where the waves of all beats are in one channel of a recording.
 
     What is marked in the recording comes first: beats by their WFDB symbols, "p" and "t" waves likewise. What is not
-    is found by NeuroKit2: R and systolic peaks, P and T by its wavelet delineation. It has no foot and no notch; here the
-    foot is the lowest sample between two systolic peaks, and the notch where the pulse's smoothed second derivative is
-    greatest from 0.1 s to half the interval after the peak.
+    is found by NeuroKit2: R and systolic peaks, P and T by its wavelet delineation. It has no foot and no notch; here
+    the foot is the lowest sample between two systolic peaks, and the notch where the pulse's smoothed second derivative
+    is greatest from 0.1 s to half the interval after the peak.
 
     Args:
         recording: what there is.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import require
-from physiolect.explanation.attention import attend, n_layers
+from physiolect.explanation.attention import attend, mean_attention, n_layers
 from physiolect.explanation.target import Target
 from physiolect.explanation.window import Window
 
@@ -23,9 +23,15 @@ STEPS = 32
 
 
 def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
-    """Return the attention of the last block at the target's query, summed over heads: the published view."""
-    moment = float(window.time[target.query])
-    found = attend(checkpoint, window, layers=[n_layers(checkpoint)], queries=[moment])
+    """Return the attention of the last block at the target's query, summed over heads: the published view.
+
+    Where a model pools over all positions, it is the mean over all queries.
+    """
+    last = [n_layers(checkpoint)]
+    if checkpoint.model.config.pooling == "last":
+        found = attend(checkpoint, window, layers=last, queries=[float(window.time[target.query])])
+    else:
+        found = mean_attention(checkpoint, window, layers=last)
     return found.band()[: target.n_context].astype(np.float64)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.errors import CheckpointError, ConfigError
+from physiolect.errors import ConfigError
 from physiolect.explanation.attention import trunk_attentions
 from physiolect.explanation.window import Window
 
@@ -20,7 +20,7 @@ _ROWS = 64
 
 @dataclass(frozen=True)
 class Target:
-    """One number in nats that a model says of a window, and what of the window it may have come from."""
+    """One number that a model says of a window, and what of the window it may have come from."""
 
     words: str
     """What the number is."""
@@ -33,7 +33,9 @@ class Target:
     of_logits: Callable[[Tensor], Tensor]
     """Logits (B, T, V) -> (B,)."""
     last_only: bool
-    """Whether it is told by the last position alone."""
+    """Whether it is told once a window, not at every position."""
+    unit: str = "nats"
+    """Of the number."""
 
     def of_ids(self, checkpoint: Checkpoint, ids: Tensor) -> Tensor:
         """Return the number for each of several windows of ids (B, T), (B,), without gradients."""
@@ -61,10 +63,11 @@ def choose_target(
 ) -> Target:
     """Return what a checkpoint says of a window.
 
-    A rhythm model says the log odds of what it holds for true (atrial fibrillation, or its absence). A beat model says
-    those of a beat at the query, by default where it is surest of one. A decoder says the log-probability of the level
-    after the query: the one that followed, or after the window's last sample the likeliest; with `span`, the mean over
-    the levels of the last so many seconds, given what came before them.
+    A decoder says the log-probability of the level after the query: the one that followed, or after the window's last
+    sample the likeliest; with `span`, the mean over the levels of the last so many seconds, given what came before.
+    A rhythm model says the log odds of what it holds for true (atrial fibrillation, or its absence), a beat model those
+    of a beat at the query, by default where it is surest of one. A model of classes says the log-probability of the
+    likeliest, or its log odds where several may hold; a regression its number, as far as it lies from the mean.
 
     Args:
         checkpoint: a model.
@@ -74,8 +77,7 @@ def choose_target(
 
     Raises:
         ConfigError: the query lies outside the window, the span leaves nothing before it or is not for this model, or
-            a rhythm is asked for at another sample than the last.
-        CheckpointError: it is not known what the model's outputs mean.
+            what is said of a whole window is asked for at another sample than the last.
     """
     if span is not None and (checkpoint.task != "forecast" or query is not None):
         raise ConfigError(
@@ -85,15 +87,9 @@ def choose_target(
             ),
             hint="give a span for a model that continues signals, and no query beside it",
         )
-    makers = {"forecast": _forecast, "rhythm": _rhythm, "beats": _beats}
-    if checkpoint.task not in makers:
-        raise CheckpointError(
-            f"the checkpoint is for {checkpoint.task}, and it is not known which of its outputs to explain",
-            hint=f"use one for {', '.join(makers)}",
-        )
     if checkpoint.task == "forecast":
         return _forecast(checkpoint, window, query, span)
-    return (_rhythm if checkpoint.task == "rhythm" else _beats)(checkpoint, window, query)
+    return (_beats if checkpoint.task == "beats" else _whole)(checkpoint, window, query)
 
 
 def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span: float | None) -> Target:
@@ -124,18 +120,29 @@ def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span:
     return Target(words, last + n, last + 1, last, of_logits, n == 1)
 
 
-def _rhythm(checkpoint: Checkpoint, window: Window, query: float | None) -> Target:
+def _whole(checkpoint: Checkpoint, window: Window, query: float | None) -> Target:
+    """Return what is told once a window: a rhythm, classes or a number."""
     T = len(window.ids)
     if window.sample(query) != T - 1:
         raise ConfigError(
-            f"a rhythm is told at the window's last sample, not at {query:g} s",
+            f"{checkpoint.task} is told of the whole window, not at {query:g} s",
             hint="leave the query out, or end the window there",
         )
     with torch.inference_mode():
-        logit = float(checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1, 0])
-    sign = 1.0 if logit >= 0 else -1.0
-    words = "log odds of atrial fibrillation" if logit >= 0 else "log odds of no atrial fibrillation"
-    return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, 0], True)
+        said = checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1].float()
+    top = int(said.argmax()) if checkpoint.task == "classify" else 0
+    if checkpoint.task == "classify" and not checkpoint.several:
+        words = f"log-probability of {checkpoint.classes[top]}"
+        return Target(words, T, T, T - 1, lambda logits: logits[:, -1].log_softmax(-1)[:, top], True)
+    sign = 1.0 if float(said[top]) >= 0 else -1.0
+    if checkpoint.task == "regress":
+        sd = checkpoint.target_sd
+        words = f"{checkpoint.target or 'the number'} {'above' if sign > 0 else 'below'} the mean"
+        unit = checkpoint.target_unit or "unit unknown"
+        return Target(words, T, T, T - 1, lambda logits: sign * sd * logits[:, -1, 0], True, unit)
+    what = checkpoint.classes[top] if checkpoint.task == "classify" else "atrial fibrillation"
+    words = f"log odds of {'' if sign > 0 else 'no '}{what}"
+    return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, top], True)
 
 
 def _beats(checkpoint: Checkpoint, window: Window, query: float | None) -> Target:

@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
+from physiolect.models.heads import POOLINGS, Pooling, make_pool
 from physiolect.models.layers import (
     MLP,
     Activation,
@@ -66,6 +67,10 @@ class GPTConfig:
     """PyTorch's defaults, or normal(0, 0.02) with residual branches scaled by (2 n_layers)^-0.5 (GPT-2)."""
     n_outputs: int | None = None
     """Outputs a position; None is one logit a token id, 1 a single logit (detection heads)."""
+    pooling: Pooling = "last"
+    """With `n_outputs`, whose features speak for a window: the last position's, the mean, or a learnt mean."""
+    unmask_last: bool = False
+    """With `n_outputs`, the last block looks ahead too (an option of Davies et al. 2024)."""
 
     def __post_init__(self) -> None:
         problems = self.problems()
@@ -97,11 +102,15 @@ class GPTConfig:
             found.append(f"n_outputs is {self.n_outputs}, but must be at least 1, or none for one a token id")
         if self.tied and self.n_outputs not in (None, self.vocabulary_size):
             found.append("a tied head has one output a token id, so n_outputs must stay empty")
+        if self.pooling not in POOLINGS:
+            found.append(f"pooling is '{self.pooling}', which is not one of {', '.join(POOLINGS)}")
+        if self.n_outputs is None and (self.pooling != "last" or self.unmask_last):
+            found.append("pooling and unmask_last are for heads: without n_outputs a model forecasts")
         return found
 
 
 class GPT(nn.Module):
-    """Predicts the next token id at every position."""
+    """Predicts the next token id at every position, or with `n_outputs` what its head has learnt."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -117,16 +126,18 @@ class GPT(nn.Module):
                 attention=Attention(
                     width=c.width, n_heads=c.n_heads, scale=c.attention_scale, band=c.band, output_bias=c.bias,
                     dropout=c.attention_dropout, rotary=rotary, qk_norm=c.qk_norm,
+                    causal=not (c.unmask_last and i == c.n_layers - 1),
                 ),
                 mlp=MLP(width=c.width, hidden=c.mlp_width, activation=c.activation, bias=c.bias),
                 norm=c.norm,
                 norm_bias=c.bias,
                 dropout=c.residual_dropout,
             )
-            for _ in range(c.n_layers)
+            for i in range(c.n_layers)
         ]  # fmt: skip
         self.trunk = Transformer(blocks, norm=c.norm, norm_bias=c.bias)
         self.head = nn.Linear(c.width, c.n_outputs or c.vocabulary_size, bias=c.head_bias)
+        self.pool = make_pool(c.pooling, c.width)
         if c.initialisation == "scaled":
             self._initialise()
         if c.tied:
@@ -140,17 +151,20 @@ class GPT(nn.Module):
         capture: Capture | None = None,
         last_only: bool = False,
     ) -> Tensor:
-        """Return logits (B, T, V) for ids (B, T), or (B, 1, V) for the last position with `last_only`.
+        """Return logits (B, T, V) for ids (B, T), or with `last_only` (B, 1, V) for the window as a whole.
 
         Args:
             ids: token ids, integers.
             cache: from `new_cache`; positions then continue where it stands.
             capture: attention weights and hidden states to keep.
-            last_only: spare the last block everything that the last position does not need.
+            last_only: one output a window, of what `pooling` makes of its positions; where that is the last one, the
+                last block is spared everything else.
 
         Raises:
-            ConfigError: learned positions do not reach that far.
+            ConfigError: learned positions do not reach that far, or there is a cache and the last block looks ahead.
         """
+        if cache is not None:
+            self._refuse_looking_ahead()
         x = self.tokens(ids)  # (B, T, E)
         if self.positions is not None:
             start = cache[0].seen if cache else 0
@@ -161,16 +175,30 @@ class GPT(nn.Module):
                     hint="pass the last tokens only, or use a model with rotary positions",
                 )
             x = x + self.positions.weight[cache[0].places(ids.shape[1]) if cache else slice(stop)]
-        return self.head(self.trunk(x, cache=cache, capture=capture, last_only=last_only))
+        alone = last_only and self.pool is None
+        x = self.trunk(x, cache=cache, capture=capture, last_only=alone)  # (B, T or 1, E)
+        return self.head(self.pool(x) if last_only and self.pool is not None else x)
 
     def new_cache(self) -> list[LayerCache]:
-        """Return an empty key-value cache: a ring of `band` positions, or of the whole context without a band."""
+        """Return an empty key-value cache: a ring of `band` positions, or of the whole context without a band.
+
+        Raises:
+            ConfigError: the last block looks ahead.
+        """
+        self._refuse_looking_ahead()
         capacity = self.config.band or self.config.context_length
         return [LayerCache(capacity) for _ in range(self.config.n_layers)]
 
     def n_parameters(self) -> int:
         """Count the trained numbers, a shared table once."""
         return sum(p.numel() for p in self.parameters())
+
+    def _refuse_looking_ahead(self) -> None:
+        if self.config.unmask_last:
+            raise ConfigError(
+                "the model's last block looks ahead, so no position can be kept before the next is known",
+                hint="pass whole windows, or use a model whose last block is causal",
+            )
 
     def _initialise(self) -> None:
         residual = 0.02 / (2 * self.config.n_layers) ** 0.5
@@ -180,6 +208,45 @@ class GPT(nn.Module):
                 nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def with_head(
+    model: GPT,
+    *,
+    n_outputs: int,
+    pooling: Pooling = "last",
+    unmask_last: bool = False,
+    dropout: float | None = None,
+) -> GPT:
+    """Return a model with the trunk of another, copied, and a new head, which PyTorch's random numbers decide.
+
+    Args:
+        model: left as it is.
+        n_outputs: of the head.
+        pooling: whose features speak for a window.
+        unmask_last: let the last block look ahead.
+        dropout: of attention weights and of branches; None leaves the model's.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+    config = replace(
+        model.config,
+        n_outputs=n_outputs,
+        pooling=pooling,
+        unmask_last=unmask_last,
+        tied=False,
+        head_bias=True,
+    )
+    if dropout is not None:
+        config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
+    fresh = GPT(config).to(model.tokens.weight)
+    kept = {
+        name: value for name, value in model.state_dict().items() if not name.startswith(("head.", "pool."))
+    }
+    own = {name: value for name, value in fresh.state_dict().items() if name.startswith(("head.", "pool."))}
+    fresh.load_state_dict({**own, **kept})
+    return fresh
 
 
 _HEARTGPT = GPTConfig(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LAST = 0.02
 """Share of the samples at the end that the scale of a head pays no heed to: few queries see them."""
 
+_BEYOND = 5.0
+"""A change so many times larger than 99 % of all others is told, not drawn to scale."""
+
 
 def attention_figure(
     signal: ArrayLike,
@@ -101,7 +104,7 @@ def change_figure(
         evidence: a line below it.
     """
     values, seconds, line = np.asarray(signal, float), np.asarray(time, float), np.asarray(change, float)
-    figure = column_figure(2.7)
+    figure = column_figure(2.8)
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.15, 0.95]})
     draw_signal(above, seconds, values, unit)
     draw_bands(above, seconds, line, signed=True)
@@ -111,19 +114,34 @@ def change_figure(
         seconds, 0, lost, facecolor="#8cc3e6", edgecolor=BLUE, hatch="/////", linewidth=0.3, step="mid",
         label="less than before",
     )  # fmt: skip
-    below.axhline(0, color=INK, linewidth=0.6)
+    below.plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
+    below.axhline(0, color=INK, linewidth=0.4)
     small(below, x="seconds", y="change of\nattention")
-    below.margins(y=0.1)
+    _limit(below, seconds, line)
     below.locator_params(axis="y", nbins=4)
     for each in (above, below):
         draw_query(each, query)
-    figure.legend(
-        handles=below.get_legend_handles_labels()[0], loc="upper right", bbox_to_anchor=(1.0, 0.94), ncols=2,
-        frameon=False, fontsize=SMALL - 0.5, labelcolor=INK, handlelength=1.2, columnspacing=1.0,
+    below.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
+        handlelength=1.2, columnspacing=1.0, borderaxespad=0,
     )  # fmt: skip
     figure.align_ylabels([above, below])
     head(figure, title, evidence)
     return figure
+
+
+def _limit(axes: Axes, time: NDArray[np.float64], line: NDArray[np.float64]) -> None:
+    """Let a few samples that would flatten all others reach beyond the scale, and say how far."""
+    usual = float(np.quantile(np.abs(line), 0.99)) or 1.0
+    beyond = np.flatnonzero(np.abs(line) > _BEYOND * usual)
+    kept = np.delete(line, beyond)
+    low, high = min(0.0, float(kept.min(initial=0))), max(0.0, float(kept.max(initial=0)))
+    room = 0.12 * ((high - low) or 1.0)
+    axes.set_ylim(low - room, high + room)
+    if len(beyond):
+        said = ", ".join(f"{line[k]:+.2f} at {time[k]:.2f} s" for k in beyond[:2].tolist())
+        more = f" and {len(beyond) - 2} more" if len(beyond) > 2 else ""
+        axes.set_title(f"beyond the scale: {said}{more}", fontsize=SMALL - 1, color=QUIET, loc="left", pad=12)
 
 
 def heads_figure(
@@ -204,4 +222,4 @@ def _draw_table(
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=12)
     bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
     bar.ax.yaxis.set_major_locator(MaxNLocator(3))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

@@ -19,17 +19,15 @@ _DPI = 300
 
 def column_figure(height: float) -> Figure:
     """Return an empty figure as wide as a column, finer than those for a screen."""
-    figure = new_figure(height, width=COLUMN)
-    figure.set_dpi(_DPI)
-    return figure
+    return new_figure(height, width=COLUMN, dpi=_DPI)
 
 
 def small(axes: Axes, *, x: str = "", y: str = "") -> None:
     """Dress axes in small text."""
     dress(axes, x=x, y=y)
     axes.tick_params(labelsize=SMALL - 0.5, length=2)
-    axes.xaxis.label.set_size(SMALL)
-    axes.yaxis.label.set_size(SMALL)
+    axes.xaxis.label.set_fontsize(SMALL)
+    axes.yaxis.label.set_fontsize(SMALL)
 
 
 def draw_signal(

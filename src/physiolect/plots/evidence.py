@@ -41,7 +41,7 @@ def probing_figure(
     """
     tables = np.asarray(auroc, float)
     n, n_layers, n_heads = tables.shape
-    figure = column_figure(0.95 + 1.15 * n_layers / max(n_heads, 4))
+    figure = column_figure(0.85 + 2.3 / n * n_layers / n_heads)
     axes = figure.subplots(1, n, sharey=True, squeeze=False)[0]
     for place, table, limit, name in zip(axes, tables, chance, landmarks, strict=True):
         image = place.imshow(table, cmap=scale(), vmin=0.5, vmax=1.0)
@@ -55,10 +55,10 @@ def probing_figure(
         place.set_xticks(range(0, n_heads, step), labels=[str(k + 1) for k in range(0, n_heads, step)])
         place.set_yticks(range(n_layers), labels=[str(k + 1) for k in range(n_layers)])
     axes[0].set_ylabel("layer", fontsize=SMALL, color=INK)
-    bar = figure.colorbar(image, ax=list(axes), fraction=0.04, pad=0.02, aspect=18)
-    bar.set_label("AUROC at landmark", fontsize=SMALL, color=INK)
+    bar = figure.colorbar(image, ax=list(axes), fraction=0.04, pad=0.02, aspect=14, shrink=0.62)
+    bar.set_label("AUROC", fontsize=SMALL, color=INK)
     bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     head(figure, title, evidence)
     return figure
 
@@ -74,6 +74,7 @@ def faithfulness_figure(
     time: ArrayLike,
     unit: str | None = None,
     what: str = "",
+    unit_of_what: str = "nats",
     title: str = "",
     evidence: str = "",
 ) -> Figure:
@@ -88,13 +89,14 @@ def faithfulness_figure(
         shares: (shares,) of the samples deleted or inserted, from 0 to 1.
         time: (T,) in seconds.
         unit: of the signal, or None where unknown.
-        what: the number in nats that the model says.
+        what: the number that the model says.
+        unit_of_what: its unit.
         title: above the figure.
         evidence: a line below it.
     """
     values, seconds, x = np.asarray(signal, float), np.asarray(time, float), 100 * np.asarray(shares, float)
-    figure = column_figure(5.3)
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[1.75, 1.75, 1.8])
+    figure = column_figure(5.6)
+    top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.75, 2.2, 1.6])[:, 0]
     _draw_maps(top, seconds, values, maps, unit)
     places = middle.subplots(1, 2, sharey=True)
     for k, (axes, name) in enumerate(zip(places, ("deletion", "insertion"), strict=True)):
@@ -106,10 +108,12 @@ def faithfulness_figure(
         axes.set_title(name, fontsize=SMALL, color=INK, loc="left", pad=2)
         axes.set_xlim(0, 100)
         axes.locator_params(axis="y", nbins=4)
-    places[0].set_ylabel(f"{what}, nats" if len(what) < 34 else "nats", fontsize=SMALL - 0.5, color=INK)
-    places[0].legend(
-        loc="lower left", bbox_to_anchor=(-0.2, 1.12), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
-        handlelength=2.2, columnspacing=1.0, borderaxespad=0,
+    places[0].set_ylabel(unit_of_what, fontsize=SMALL, color=INK)
+    middle.suptitle(what, x=0.01, ha="left", fontsize=SMALL, color=INK)
+    handles, names = places[0].get_legend_handles_labels()
+    middle.legend(
+        handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
+        handlelength=2.4, columnspacing=1.0,
     )  # fmt: skip
     _draw_cascade(bottom.subplots(1, 1), cascade)
     head(figure, title, evidence)
@@ -139,8 +143,8 @@ def _draw_maps(
         small(row)
         row.set_xlim(*edges(time))
         row.set_yticks([])
-        row.set_ylabel(name.replace(" x ", " ×\n").replace("ed g", "ed\ng"), fontsize=SMALL - 1.5, color=INK, rotation=0,
-                       ha="right", va="center")  # fmt: skip
+        word = name.replace(" x ", " ×\n").replace("ed g", "ed\ng")
+        row.set_ylabel(word, fontsize=SMALL - 1.5, color=INK, rotation=0, ha="right", va="center")
     rows[-1].set_xlabel("seconds; darker: more important", fontsize=SMALL, color=INK)
 
 
@@ -151,7 +155,7 @@ def _draw_cascade(axes: Axes, cascade: Mapping[str, Mapping[str, float]]) -> Non
             markersize=3, markeredgewidth=0, label=method,
         )  # fmt: skip
     stages = next(iter(cascade.values()), {})
-    names = ["trained", *(name.removeprefix("layer ").replace("embeddings", "emb.") for name in stages)]
+    names = ["none", *(name.removeprefix("layer ").replace("embeddings", "emb.") for name in stages)]
     small(axes, x="weights drawn anew, from the head back to this layer", y="rank correlation\nwith the map")
     axes.set_xticks(range(len(names)), labels=names)
     axes.axhline(0, color=QUIET, linewidth=0.6)

@@ -77,7 +77,7 @@ def similarity_figure(
     bar = figure.colorbar(image, ax=middle, fraction=0.05, pad=0.02, aspect=12)
     bar.set_label("cosine", fontsize=SMALL, color=INK)
     bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     steps = np.arange(len(table))
     for k, token in enumerate(tokens):
         colour, mark, line = _LOOKS[k % len(_LOOKS)]
@@ -113,7 +113,7 @@ def similarity_figure(
     below.axhline(0, color="#dfe4e8", linewidth=0.6, zorder=0)
     below.set_ylim(min(-0.05, float(np.nanmin(apart)) if np.isfinite(apart).any() else 0.0) - 0.03, 1.05)
     below.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
+        loc="upper center", bbox_to_anchor=(0.45, -0.36), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
         handlelength=2.2, columnspacing=1.2,
     )  # fmt: skip
     figure.align_ylabels([above, middle, below])

@@ -30,11 +30,11 @@ SMALL = 7.0
 """Points: the same in a figure as wide as a column."""
 
 
-def new_figure(height: float, *, width: float = WIDTH) -> Figure:
+def new_figure(height: float, *, width: float = WIDTH, dpi: int = 160) -> Figure:
     """Return an empty white figure, sizes in inches, whose parts make room for one another."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=160, facecolor="white", layout="constrained")
+    return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
 def dress(

@@ -1,0 +1,81 @@
+"""What stands on the trunk: how a window's positions become one, and which weights train."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from physiolect.errors import check_option
+from physiolect.models.lora import add_lora
+
+if TYPE_CHECKING:
+    from physiolect.models.gpt import GPT
+
+Pooling = Literal["last", "mean", "attention"]
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "attention")
+"""A window's last position, the mean of all, or a mean weighted by what a learnt query sees."""
+
+Trained = Literal["head", "last-block", "all", "lora"]
+TRAINED: tuple[Trained, ...] = ("head", "last-block", "all", "lora")
+"""The head alone; with it the last block and the final norm, as published; everything; or the head, and low-rank
+additions to the trunk."""
+
+
+class MeanPool(nn.Module):
+    """The mean over positions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, T, E) to (B, 1, E)."""
+        return x.mean(1, keepdim=True)
+
+
+class AttentionPool(nn.Module):
+    """A mean over positions weighted by softmax(x . query); a fresh one is the plain mean."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, T, E) to (B, 1, E)."""
+        weights = (x @ self.query).float().softmax(1).to(x.dtype)  # (B, T)
+        return weights.unsqueeze(1) @ x
+
+
+def make_pool(kind: Pooling, width: int) -> nn.Module | None:
+    """Return what makes one position of many; None for the last, which the trunk computes alone."""
+    if kind == "attention":
+        return AttentionPool(width)
+    return MeanPool() if kind == "mean" else None
+
+
+def choose_trained(model: GPT, what: Trained, *, rank: int = 8, alpha: float = 16.0) -> list[str]:
+    """Let the chosen weights of a model train and freeze all others, whose backward pass then costs nothing.
+
+    Args:
+        model: its weights' `requires_grad` is set; "lora" adds weights to it.
+        what: see TRAINED.
+        rank: with "lora", of the additions.
+        alpha: with "lora", the additions are scaled by alpha / rank.
+
+    Returns:
+        the names of the weights that train.
+
+    Raises:
+        ConfigError: there is no such choice, or the rank is out of range.
+
+    Source: "last-block" is what the fine-tuned models of Davies et al. 2024 (arXiv:2407.20775) differ in from
+        their bases.
+    """
+    check_option("what trains", what, TRAINED)
+    model.requires_grad_(what == "all")
+    own = [model.head, *([model.pool] if model.pool is not None else [])]
+    if what == "last-block":
+        own += [model.trunk.blocks[-1], model.trunk.norm]
+    for part in own:
+        part.requires_grad_()
+    if what == "lora":
+        add_lora(model.trunk, rank=rank, alpha=alpha)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
