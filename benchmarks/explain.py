@@ -2,11 +2,12 @@
 
 `python benchmarks/explain.py` prints both tables of docs/results.md. Probing: MIT-BIH by records (lead MLII, ten
 windows a record; R is annotated, P and T are found by NeuroKit2) and sinus PPG by subjects (five segments each; all
-found): for each wave the best head is chosen on one half of the patients and scored on the other half, DS1 (without 201,
-whose patient is 202 of DS2) and DS2 in the ECG. Faithfulness: a window of each record of DS2 for decoders, and up to two windows in atrial fibrillation and two
-outside it of every record that has it for the rhythm model; what a map scores above random orders, beside an order
-that needs no model (the latest samples first), and how like the map stays itself with the last block, and with all
-weights, drawn anew. Brackets are 95 % bootstrap intervals over patients. Reads from PHYSIOLECT_DATA.
+found): for each wave the best head is chosen on one half of the patients and scored on the other half; in the ECG, DS1
+(without 201, whose patient is 202 of DS2) and DS2. Faithfulness: a window of each record of DS2 for decoders, and up to
+two windows in atrial fibrillation and two outside it of every record that has it for the rhythm model; what a map
+scores above random orders, beside an order that needs no model (the latest samples first), and how like the map stays
+itself with the last block, and with all weights, drawn anew. Brackets are 95 % bootstrap intervals over patients. Reads
+from PHYSIOLECT_DATA.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ PHASES: dict[str, tuple[str, ...]] = {
 next R; TP between them. PPG, in shares of the interval from one systolic peak to the next: crest up to 0.15, fall up
 to 0.45, run-off up to 0.8, rise."""
 _PPG_EDGES = (0.15, 0.45, 0.8)
+_SMOOTH = 0.02
+"""Seconds: standard deviation of what smooths a pulse before its notch is looked for."""
 _LEAST_SECONDS = 5.0
 """A shorter stretch is too little for NeuroKit2's filters."""
 
@@ -44,8 +46,8 @@ def find_landmarks(
 
     What is marked in the recording comes first: beats by their WFDB symbols, "p" and "t" waves likewise. What is not
     is found by NeuroKit2: R and systolic peaks, P and T by its wavelet delineation. It has no foot and no notch; here
-    the foot is the lowest sample between two systolic peaks, and the notch where the pulse's smoothed second derivative
-    is greatest from 0.1 s to half the interval after the peak.
+    the foot is the lowest sample between two systolic peaks, and the notch the first trough of the smoothed pulse from
+    0.1 s to half the interval after the peak, or where there is none, where it bends up most.
 
     Args:
         recording: what there is.
@@ -60,7 +62,8 @@ def find_landmarks(
         ContractError: the signal is neither ECG nor PPG, or no beat is found.
         PhysiolectError: something is not marked, and NeuroKit2 is not installed.
 
-    Source: Makowski et al. 2021 (NeuroKit2); the second derivative: Takazawa et al. 1998 (its "e" wave is the notch).
+    Source: Makowski et al. 2021 (NeuroKit2); a notch without a trough: Takazawa et al. 1998 (the "e" wave of
+        the second derivative).
     """
     one = select_channels(recording, contract, channel)
     modality = one.modality or contract.modality
@@ -156,11 +159,13 @@ def _delineate(
 def _pulse(signal: NDArray[np.float64], beats: NDArray[np.int64], fs: float) -> dict[str, NDArray[np.int64]]:
     from scipy.ndimage import gaussian_filter1d
 
-    bend = gaussian_filter1d(signal, 0.02 * fs, order=2)
+    smooth, bend = (gaussian_filter1d(signal, _SMOOTH * fs, order=order) for order in (0, 2))
     feet, notches = [], []
     for a, b in pairwise(beats.tolist()):
         feet.append(a + int(signal[a:b].argmin()))
         early, late = a + round(0.1 * fs), a + (b - a) // 2
-        if late > early:
-            notches.append(early + int(bend[early:late].argmax()))
+        if late - early > 2:
+            course = smooth[early:late]
+            troughs = np.flatnonzero((course[1:-1] < course[:-2]) & (course[1:-1] <= course[2:])) + 1
+            notches.append(early + int(troughs[0] if len(troughs) else bend[early:late].argmax()))
     return {"notch": np.array(notches, np.int64), "foot": np.array(feet, np.int64)}
