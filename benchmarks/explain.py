@@ -58,25 +58,27 @@ def main() -> None:
     )
     parser.add_argument("--part", choices=["probing", "faithfulness"], help="one of the two tables alone")
     parser.add_argument("--windows", type=int, default=10, help="windows a record, for probing")
+    parser.add_argument("--models", nargs="+", help="of the models only these")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = Path(os.environ["PHYSIOLECT_DATA"])
     weights = data / "heartgpt" / "Model_files"
     models = {
-        name: load_checkpoint(weights / f"{name}.zip")
-        for name in ("ECGPT_560k_iters", "ECGPT_AF_1k_iters", "PPGPT_500k_iters")
-    } | {"ecg": load_checkpoint("ecg")}
+        name: load_checkpoint("ecg" if name == "ecg" else weights / f"{name}.zip")
+        for name in options.models or ("ECGPT_560k_iters", "ECGPT_AF_1k_iters", "ecg", "PPGPT_500k_iters")
+    }
+    decoders = [name for name in models if name in ("ECGPT_560k_iters", "ecg")]
     if options.part != "faithfulness":
         choosing = tuple(record for record in DS1 if record not in SAME_PATIENT.values())
-        ecg = list(mitbih(data, (*choosing, *DS2), options.windows))
-        for name in ("ECGPT_560k_iters", "ECGPT_AF_1k_iters", "ecg"):
-            probe(name, models[name], ecg)
-        probe("PPGPT_500k_iters", models["PPGPT_500k_iters"], list(finger(data, 5)))
+        for name, checkpoint in models.items():
+            is_ecg = checkpoint.contract.modality == "ecg"
+            cases = mitbih(data, (*choosing, *DS2), options.windows) if is_ecg else finger(data, 5)
+            probe(name, checkpoint, list(cases))
     if options.part != "probing":
-        rhythm = list(fibrillating(data))
-        for name in ("ECGPT_560k_iters", "ecg"):
+        for name in decoders:
             test_maps(name, models[name], list(mitbih(data, DS2, 1)))
-        test_maps("ECGPT_AF_1k_iters", models["ECGPT_AF_1k_iters"], rhythm)
+        if "ECGPT_AF_1k_iters" in models:
+            test_maps("ECGPT_AF_1k_iters", models["ECGPT_AF_1k_iters"], list(fibrillating(data)))
 
 
 def mitbih(data: Path, records: tuple[str, ...], n: int) -> Iterator[Case]:

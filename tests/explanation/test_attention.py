@@ -59,12 +59,9 @@ def test_attention_of_the_published_model(published: tuple[Checkpoint, Window], 
 def test_change_of_the_published_models(
     weights: Path, golden: Path, examples: Path, modality: str, fs: float, example: str
 ) -> None:
-    name = modality.upper()
-    tuned = load_checkpoint(
-        weights / f"{name}GPT_AF_1k_iters.zip".replace("ECGGPT", "ECGPT").replace("PPGGPT", "PPGPT")
-    )
-    steps = "560k" if modality == "ecg" else "500k"
-    base = load_checkpoint(weights / f"{'ECGPT' if modality == 'ecg' else 'PPGPT'}_{steps}_iters.zip")
+    name, steps = {"ecg": ("ECGPT", "560k"), "ppg": ("PPGPT", "500k")}[modality]
+    tuned = load_checkpoint(weights / f"{name}_AF_1k_iters.zip")
+    base = load_checkpoint(weights / f"{name}_{steps}_iters.zip")
     recording = read_recording(examples / f"example_context_{example}.csv", fs=fs, modality=modality)  # type: ignore[arg-type]
     change = attention_change(tuned, base, cut_window(tuned, recording))
     with np.load(golden / f"af_{modality}__example_context_{example}.npz") as expected:
