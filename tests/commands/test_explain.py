@@ -180,9 +180,12 @@ def test_probing(run: Run, tmp_path: Path) -> None:
     where = list(arrays["landmarks"]).index("R")
     assert best["auroc"] == pytest.approx(arrays["auroc"][where].max())
     assert f"layer {best['layer']} head {best['head']}: AUROC {best['auroc']:.2f}" in out
+    header, *rows = (tmp_path / "why" / "probing.csv").read_text().splitlines()
+    assert header == "landmark,layer,head,auroc,lift,p"
+    assert len(rows) == arrays["auroc"].size
 
 
-@pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("beats", ()), ("forecast", ("--span", "0.5"))])
+@pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("forecast", ("--span", "0.5"))])
 def test_faithfulness(run: Run, tmp_path: Path, model: str, words: tuple[str, ...]) -> None:
     pytest.importorskip("captum")
     code, out, err = run(model, "faithfulness", "--windows", 2, "--replace", "median", *words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from physiolect.errors import ContractError, PhysiolectError
 from physiolect.explanation import (
     METHODS,
     Faithfulness,
+    HeadScore,
     Window,
     attend,
     attention_change,
@@ -55,6 +56,8 @@ class Shown:
     """What the summary says beyond the window."""
     lines: list[str]
     """What the terminal says."""
+    table: Sequence[tuple[object, ...]] = ()
+    """Rows for a CSV file, their names first; none where there is no table."""
 
 
 def _attention(config: Config, checkpoint: Checkpoint, recording: Recording) -> Shown:
@@ -236,7 +239,8 @@ def _probing(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sh
             f"    layer {each.layer} head {each.head}: AUROC {each.auroc:.2f}, ×{each.lift:.1f}, p {each.p:.3f}"
             for each in top
         ]
-    return Shown(windows[-1], figure, numbers, {"windows": found.n_windows, "best": best}, lines)
+    told = {"windows": found.n_windows, "best": best}
+    return Shown(windows[-1], figure, numbers, told, lines, table=[HeadScore._fields, *scores])
 
 
 def _faithfulness(config: Config, checkpoint: Checkpoint, recording: Recording) -> Shown:
