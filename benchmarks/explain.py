@@ -4,9 +4,9 @@
 windows a record; R is annotated, P and T are found by NeuroKit2) and sinus PPG by subjects (five segments each; all
 found): for each wave the best head is chosen on one half of the patients and scored on the other half; in the ECG, DS1
 (without 201, whose patient is 202 of DS2) and DS2. Faithfulness: a window of each record of DS2 for decoders, one in
-atrial fibrillation and one outside it of every record that has it for the rhythm model; what a map scores above random
-orders, beside an order that needs no model (the latest samples first), and how like the map stays itself with the last
-block, and with all weights, drawn anew. Brackets are 95 % bootstrap intervals over patients. Reads from
+atrial fibrillation and one in normal rhythm of every record that has the first for the rhythm model; what a map scores
+above random orders, beside an order that needs no model (the latest samples first), and how like the map stays itself
+with the last block, and with all weights, drawn anew. Brackets are 95 % bootstrap intervals over patients. Reads from
 PHYSIOLECT_DATA.
 """
 
@@ -94,7 +94,7 @@ def mitbih(data: Path, records: tuple[str, ...], n: int) -> Iterator[Case]:
 
 
 def fibrillating(data: Path) -> Iterator[Case]:
-    """Yield of every record of MIT-BIH with atrial fibrillation a stretch that ends in it, and one outside."""
+    """Yield of every record of MIT-BIH with atrial fibrillation a stretch that ends in it, and one in normal rhythm."""
     for record in RECORDS:
         whole = read_recording(data / "mitdb" / record)
         marks, lead = whole.annotations, whole.select([0])
@@ -107,7 +107,7 @@ def fibrillating(data: Path) -> Iterator[Case]:
         if not any(note.startswith("(AFIB") for note, *_ in spans):
             continue
         for wanted in ("(AFIB", "(N"):
-            for _, start, stop in [span for span in spans if span[0].startswith(wanted)][:1]:
+            for _, start, stop in [span for span in spans if span[0].rstrip("\0") == wanted][:1]:
                 end = max(start + 8, min(stop - 1, (start + stop) / 2))
                 begin = max(0.0, end - SECONDS)
                 yield Case(SAME_PATIENT.get(record, record), lead.slice(begin, end), 1)
