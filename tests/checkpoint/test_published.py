@@ -10,7 +10,7 @@ import torch
 
 from physiolect import generate, load_checkpoint, read_recording
 from physiolect.checkpoint import Checkpoint
-from physiolect.models.layers import Capture
+from physiolect.models.capture import Capture
 
 BASE = {
     "ecg": ("ECGPT_560k_iters", "example_context_ECG"),

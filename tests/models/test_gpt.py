@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from physiolect.errors import ConfigError
 from physiolect.models import layers
+from physiolect.models.capture import Capture
 from physiolect.models.gpt import GPT, PRESETS, GPTConfig
-from physiolect.models.layers import Capture, FixedCache, LayerCache
+from physiolect.models.layers import MLP, Attention, Block, FixedCache, LayerCache, Transformer
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2, mlp_width=32)
 VARIANTS = {
@@ -168,3 +171,66 @@ def test_a_cache_of_fixed_shape_is_the_growing_one(model: GPT, seen: int) -> Non
             torch.testing.assert_close(
                 model(token, cache=fixed, last_only=True), model(token, cache=growing, last_only=True)
             )
+
+
+def test_only_the_heads_and_queries_asked_for_are_kept(model: GPT) -> None:
+    whole, part, mean = (
+        Capture.of([1]),
+        Capture.of([1], heads=[1], queries=[20, 3]),
+        Capture.of([1], queries=range(4, 24), shares=torch.full((20,), 1 / 20)),
+    )
+    for capture in (whole, part, mean):
+        with torch.no_grad():
+            model(ids(), capture=capture)
+        assert list(capture.attention) == [1]
+    everything = whole.attention[1]  # (B, H, T, T)
+    torch.testing.assert_close(part.attention[1], everything[:, [1]][:, :, [20, 3]])
+    torch.testing.assert_close(mean.attention[1], everything[:, :, 4:].mean(2, keepdim=True))
+
+
+def test_captured_weights_with_a_cache_are_those_without(model: GPT) -> None:
+    """Also where the ring of a banded model has gone round, and holds its keys in another order."""
+    whole, cache = Capture.of([0, 2]), model.new_cache()
+    with torch.no_grad():
+        model(ids(), capture=whole)
+        model(ids()[:, :9], cache=cache)
+        for t in range(9, 24):
+            step = Capture.of([0, 2])
+            model(ids()[:, t : t + 1], cache=cache, capture=step)
+            for layer in (0, 2):
+                held = step.attention[layer].shape[-1]
+                expected = whole.attention[layer][:, :, t : t + 1, t + 1 - held : t + 1]
+                torch.testing.assert_close(step.attention[layer], expected)
+
+
+def test_captured_weights_of_the_last_query_alone(model: GPT) -> None:
+    whole, last = Capture.of([2]), Capture.of([2], queries=[23])
+    with torch.no_grad():
+        model(ids(), capture=whole)
+        model(ids(), capture=last, last_only=True)
+    torch.testing.assert_close(last.attention[2], whole.attention[2][:, :, -1:])
+
+
+def test_captured_weights_of_a_trunk_that_looks_both_ways() -> None:
+    torch.manual_seed(0)
+    blocks = [
+        Block(attention=Attention(width=16, n_heads=2, causal=False), mlp=MLP(width=16, hidden=16))
+        for _ in range(2)
+    ]
+    trunk, capture = Transformer(blocks).double(), Capture.of([1], queries=[0])
+    with torch.no_grad():
+        trunk(torch.randn(1, 12, 16, dtype=torch.float64), capture=capture)
+    first = capture.attention[1][0, :, 0]  # (H, T)
+    torch.testing.assert_close(first.sum(-1), torch.ones(2).double())
+    assert (first > 0).all()
+
+
+@pytest.mark.parametrize("asked", [{"queries": [1999]}, {"shares": torch.full((2000,), 1 / 2000)}])
+def test_what_is_kept_of_long_contexts_never_was_a_full_matrix(asked: dict[str, Any]) -> None:
+    """The full weights of one head would be 16 MB: no tensor of a quarter of that is ever made."""
+    model = GPT(replace(SMALL, context_length=2000, n_heads=2)).eval()
+    capture = Capture.of([1], heads=[0], **asked)
+    with torch.no_grad(), profile(profile_memory=True, activities=[ProfilerActivity.CPU]) as seen:
+        model(ids(T=2000, B=1), capture=capture)
+    assert capture.attention[1].shape == (1, 1, 1, 2000)
+    assert max(event.self_cpu_memory_usage for event in seen.events()) < 4_000_000

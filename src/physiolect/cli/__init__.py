@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "generate": "continue a recording with a checkpoint",
     "detect": "find atrial fibrillation or beats in a recording, or in numbers as they come in",
     "evaluate": "measure a checkpoint on a store, with intervals by patient and baselines",
+    "explain": "show what a model looks at in a recording, and how far to trust the picture",
     "convert": "turn published weights into a checkpoint, and back",
 }
 """Verb -> what it does in one line; `physiolect.commands` holds a module for each, "a b" being a/b.py."""

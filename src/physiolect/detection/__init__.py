@@ -5,7 +5,7 @@ from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
-from physiolect.detection.windows import check_task
+from physiolect.detection.windows import Track, check_task, lay_out, window_ids
 
 __all__ = [
     "BeatDecision",
@@ -16,12 +16,15 @@ __all__ = [
     "RhythmDecision",
     "RhythmResult",
     "RhythmStream",
+    "Track",
     "Unjudged",
     "check_examples",
     "check_task",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
+    "lay_out",
     "predict_windows",
     "summarise_intervals",
+    "window_ids",
 ]

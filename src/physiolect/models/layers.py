@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physiolect.models import blocked_attention, fused_attention, ring_attention
+from physiolect.models.blocked_attention import QUERY_BLOCK
+from physiolect.models.capture import Capture
 from physiolect.models.dropout import drop
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
@@ -31,28 +32,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu2": lambda x: F.relu(x).square(),
     "swiglu": F.silu,
 }
-
-
-@dataclass
-class Capture:
-    """What a forward pass should keep for explanation; the pass fills it.
-
-    Attention weights take the eager path, so ask only for the layers you will look at.
-    """
-
-    attention_layers: frozenset[int] = frozenset()
-    """Layers, from 0, whose attention weights are kept."""
-    hidden: bool = False
-    """Keep the trunk's input and the output of every block."""
-    attention: dict[int, Tensor] = field(default_factory=dict)
-    """Layer -> weights (B, H, T, S) after the softmax."""
-    hidden_states: list[Tensor] = field(default_factory=list)
-    """(B, T, E) each: the input of block 0, then the output of each block, before the final norm."""
-
-    @classmethod
-    def of(cls, layers: Iterable[int] = (), *, hidden: bool = False) -> Capture:
-        """Ask for the attention of these layers, and the hidden states if wanted."""
-        return cls(frozenset(layers), hidden)
 
 
 class LayerCache:
@@ -173,9 +152,15 @@ class Rotary(nn.Module):
         return torch.cat((even * cos - odd * sin, even * sin + odd * cos), -1)
 
 
-def causal_mask(n_queries: int, n_keys: int, *, band: int | None, device: torch.device) -> Tensor:
-    """Return the mask (queries, keys), True where a query may look; the last of both are one position."""
+def causal_mask(
+    n_queries: int, n_keys: int, *, band: int | None, device: torch.device, queries: Tensor | None = None
+) -> Tensor:
+    """Return the mask (queries, keys), True where a query may look; the last of both are one position.
+
+    `queries` names some of the queries, from 0; None is all.
+    """
     query = torch.arange(n_keys - n_queries, n_keys, device=device).unsqueeze(1)
+    query = query if queries is None else query[queries]
     key = torch.arange(n_keys, device=device)
     mask = key <= query
     return mask if band is None else mask & (key > query - band)
@@ -232,7 +217,7 @@ class Attention(nn.Module):
         cache: LayerCache | None = None,
         angles: Angles | None = None,
         last_only: bool = False,
-        keep_weights: bool = False,
+        capture: Capture | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend from x (B, T, E) to itself, or to `source` (B, S, E).
 
@@ -242,7 +227,7 @@ class Attention(nn.Module):
             cache: keys and values of earlier positions, extended by this call.
             angles: of the keys' rotary positions; None computes them.
             last_only: compute the last query alone.
-            keep_weights: also return the weights (B, H, T, S) by the eager path.
+            capture: also return what it asks for of the weights, (B, H, Q, S).
         """
         q, k, v = self._project(x, source, last_only)  # (B, H, T or 1, D), (B, H, S, D) twice
         if self.qk_norm:
@@ -253,15 +238,18 @@ class Attention(nn.Module):
             q, k = self.rotary(q, k, angles or self.rotary.angles(places, k))
         weights = None
         if isinstance(cache, FixedCache):
-            assert not keep_weights
+            assert capture is None
             out = cache.attend(q, k, v, self.scale)
         else:
+            oldest = 0
             if cache is not None:
                 first_fill = cache.seen == 0
                 held = cache.extend(k, v)
                 k, v = (k, v) if first_fill else held
-            weights = self._weights(q, k) if keep_weights else None
-            out = self._attend(q, k, v) if weights is None else weights @ v
+                oldest = cache.seen % cache.capacity if cache.seen > cache.capacity and not first_fill else 0
+            if capture is not None:
+                weights = self._weights(q, k.roll(-oldest, -2) if oldest else k, capture, x.shape[1])
+            out = self._attend(q, k, v)
         out = out.transpose(1, 2).flatten(2)  # (B, T, E)
         return self.projection(out), weights
 
@@ -294,11 +282,29 @@ class Attention(nn.Module):
         mask = causal_mask(q.shape[-2], k.shape[-2], band=self.band, device=q.device)
         return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout, scale=self.scale)
 
-    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
-        scores = q @ k.transpose(-2, -1) * self.scale  # (B, H, T, S)
-        if self._needs_mask(q, k):
-            mask = causal_mask(q.shape[-2], k.shape[-2], band=self.band, device=q.device)
-            scores = scores.masked_fill(~mask, -math.inf)
+    def _weights(self, q: Tensor, k: Tensor, capture: Capture, T: int) -> Tensor:
+        """Return the weights (B, H, Q, S) asked for, of the last queries of T; a sum of them is made block by block."""
+        if capture.heads is not None:
+            q, k = q[:, list(capture.heads)], k[:, list(capture.heads)]
+        n, S = q.shape[-2], k.shape[-2]
+        first = T - n  # with `last_only` the others are not there
+        asked = range(first, T) if capture.queries is None else capture.queries
+        assert all(first <= each < T for each in asked)
+        rows = torch.tensor(asked, device=q.device) - first  # (Q,)
+        if capture.shares is None:
+            return self._softmax(q, k, rows)
+        total = q.new_zeros(*q.shape[:2], 1, S)
+        shares = capture.shares.to(q)
+        for part, share in zip(rows.split(QUERY_BLOCK), shares.split(QUERY_BLOCK), strict=True):
+            total += share.view(1, 1, 1, -1) @ self._softmax(q, k, part)  # (B, H, 1, S)
+        return total
+
+    def _softmax(self, q: Tensor, k: Tensor, rows: Tensor) -> Tensor:
+        """Return the weights of some of the queries, (B, H, Q, S)."""
+        scores = q[:, :, rows] @ k.transpose(-2, -1) * self.scale
+        if self.causal:
+            mask = causal_mask(q.shape[-2], k.shape[-2], band=self.band, device=q.device, queries=rows)
+            scores.masked_fill_(~mask, -math.inf)
         return scores.softmax(-1)
 
     def _needs_mask(self, q: Tensor, k: Tensor) -> bool:
@@ -357,10 +363,10 @@ class Block(nn.Module):
         cache: LayerCache | None = None,
         angles: Angles | None = None,
         last_only: bool = False,
-        keep_weights: bool = False,
+        capture: Capture | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         attended, weights = self.attention(
-            self.attention_norm(x), cache=cache, angles=angles, last_only=last_only, keep_weights=keep_weights
+            self.attention_norm(x), cache=cache, angles=angles, last_only=last_only, capture=capture
         )
         x = (x[:, -1:] if last_only else x) + self._drop(attended)
         return x + self._drop(self.mlp(self.mlp_norm(x))), weights
@@ -405,7 +411,7 @@ class Transformer(nn.Module):
                 cache=cache[i] if cache else None,
                 angles=angles,
                 last_only=last_only and i == last,
-                keep_weights=i in capture.attention_layers,
+                capture=capture if i in capture.attention_layers else None,
             )
             if weights is not None:
                 capture.attention[i] = weights

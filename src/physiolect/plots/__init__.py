@@ -1,10 +1,11 @@
-"""Figures of recordings, tokens, continuations, detections, training, forecasts and evaluations.
+"""Figures of recordings, tokens, continuations, detections, explanations, training, forecasts and evaluations.
 
 Nothing else in the house draws.
 Every function returns a `matplotlib.figure.Figure` that belongs to its caller alone: no pyplot, no global state.
 `figure.savefig(path)` writes it.
 """
 
+from physiolect.plots.attention import attention_figure, change_figure, heads_figure
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
 from physiolect.plots.evaluation import (
@@ -16,24 +17,33 @@ from physiolect.plots.evaluation import (
     strips_figure,
     timing_figure,
 )
+from physiolect.plots.evidence import faithfulness_figure, probing_figure
 from physiolect.plots.forecast import forecast_figure
 from physiolect.plots.recording import recording_figure
+from physiolect.plots.similarity import Token, similarity_figure
 from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figure, token_use_figure
 from physiolect.plots.training import loss_figure
 
 __all__ = [
     "Shape",
+    "Token",
     "agreement_figure",
+    "attention_figure",
     "beats_figure",
+    "change_figure",
     "continuation_figure",
+    "faithfulness_figure",
     "forecast_figure",
+    "heads_figure",
     "loss_figure",
     "precision_figure",
+    "probing_figure",
     "recording_figure",
     "records_figure",
     "reliability_figure",
     "rhythm_figure",
     "roc_figure",
+    "similarity_figure",
     "strips_figure",
     "timing_figure",
     "token_shapes_figure",

@@ -22,15 +22,19 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY)
 
 WIDTH = 7.2
 """Inches: the width of a printed page's text."""
+COLUMN = 8.5 / 2.54
+"""Inches: the width of a column of a printed page of two."""
 TEXT = 8.5
 """Points: labels and ticks."""
+SMALL = 7.0
+"""Points: the same in a figure as wide as a column."""
 
 
-def new_figure(height: float, *, width: float = WIDTH) -> Figure:
+def new_figure(height: float, *, width: float = WIDTH, dpi: int = 160) -> Figure:
     """Return an empty white figure, sizes in inches, whose parts make room for one another."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=160, facecolor="white", layout="constrained")
+    return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
 def dress(

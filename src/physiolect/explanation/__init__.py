@@ -1,0 +1,49 @@
+"""Why a model says what it says: attention, similarity of tokens, heads and landmarks, and how faithful all of it is.
+
+Layers and heads are counted from 1; samples, and the axes of arrays, from 0.
+"""
+
+from physiolect.explanation.attention import (
+    AttentionMap,
+    HeadView,
+    attend,
+    attention_change,
+    mean_attention,
+    n_layers,
+    view_heads,
+)
+from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
+from physiolect.explanation.landmarks import LANDMARKS, beat_times, find_landmarks
+from physiolect.explanation.maps import METHODS
+from physiolect.explanation.probing import HeadScore, Probing, probe_heads
+from physiolect.explanation.similarity import Similarity, compare_tokens
+from physiolect.explanation.target import Target, choose_target
+from physiolect.explanation.window import Window, cut_window, cut_windows
+
+__all__ = [
+    "LANDMARKS",
+    "METHODS",
+    "AttentionMap",
+    "Faithfulness",
+    "HeadScore",
+    "HeadView",
+    "Probing",
+    "Similarity",
+    "Target",
+    "Window",
+    "attend",
+    "attention_change",
+    "beat_times",
+    "cascade",
+    "choose_target",
+    "compare_tokens",
+    "cut_window",
+    "cut_windows",
+    "find_landmarks",
+    "mean_attention",
+    "measure_faithfulness",
+    "n_layers",
+    "probe_heads",
+    "stage_names",
+    "view_heads",
+]

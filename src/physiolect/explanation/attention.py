@@ -1,0 +1,334 @@
+"""Where a model looks: attention of any query, layer and head on the time axis of the signal.
+
+Layers and heads are counted from 1, as in the paper; layer 8 is the last of HeartGPT's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.errors import CheckpointError, ConfigError, check_option
+from physiolect.explanation.window import Window
+from physiolect.models.capture import Capture
+from physiolect.models.layers import Attention, Block
+
+Combine = Literal["sum", "mean"]
+
+RISE = 2.0
+"""A peak of a head's attention is at least so many times what surrounds it."""
+FAINTEST = 1.0
+"""Attention below so many times an even gaze counts as this much."""
+NEAREST = 0.1
+"""Seconds between two peaks, at least."""
+_MOST_QUERIES = 4096
+"""Weights of more queries than these at once would fill the memory of a small computer."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """Attention weights that were asked for, and of what."""
+
+    weights: NDArray[np.float32]
+    """(layers, heads, queries, T): each query's weights over the window's samples; over what a query may see, the
+    weights of one layer and head add up to 1."""
+    layers: tuple[int, ...]
+    """Numbers of the layers, from 1."""
+    heads: tuple[int, ...]
+    """Numbers of the heads, from 1."""
+    queries: tuple[int, ...]
+    """Samples of the window whose attention it is, from 0; (first, last) where it is the mean over all between."""
+    is_mean: bool
+    """Whether the queries' axis holds one row, their mean."""
+    window: Window
+    """What was looked at."""
+
+    def over_heads(self, how: Combine = "sum") -> NDArray[np.float32]:
+        """Return the sum or mean over heads, (layers, queries, T)."""
+        return _combine(self.weights, 1, how)
+
+    def over_layers(self, how: Combine = "sum") -> NDArray[np.float32]:
+        """Return the sum or mean over layers, (heads, queries, T)."""
+        return _combine(self.weights, 0, how)
+
+    def band(self, query: int = -1, how: Combine = "sum") -> NDArray[np.float32]:
+        """Return one line for one query, combined over layers and heads, (T,): the paper's aggregate view.
+
+        Args:
+            query: which of `queries`, as an index.
+            how: to combine.
+        """
+        return _combine(self.over_layers(how)[:, query], 0, how)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadView:
+    """What each head of a layer looks at, whatever the query."""
+
+    mean: NDArray[np.float32]
+    """(heads, T) attention of each sample, mean over all queries; those that may not see it count as 0."""
+    even: NDArray[np.float32]
+    """(T,) what it would be if every query looked at all it may see alike: the early samples are seen by more."""
+    peaks: tuple[NDArray[np.int64], ...]
+    """For each head, the samples at which its attention stands out."""
+    layer: int
+    """Number of the layer, from 1."""
+    heads: tuple[int, ...]
+    """Numbers of the heads, from 1."""
+    window: Window
+    """What was looked at."""
+
+    @property
+    def relative(self) -> NDArray[np.float32]:
+        """Attention of each sample as a multiple of an even gaze, (heads, T)."""
+        return self.mean / self.even
+
+
+def attend(
+    checkpoint: Checkpoint,
+    window: Window,
+    *,
+    layers: Iterable[int] | None = None,
+    heads: Iterable[int] | None = None,
+    queries: Sequence[float | None] = (None,),
+) -> AttentionMap:
+    """Return the attention of chosen queries, layers and heads; nothing else is computed or kept of it.
+
+    Args:
+        checkpoint: a model. It runs where its weights are.
+        window: from `cut_window`.
+        layers: numbers from 1; None is all.
+        heads: numbers from 1; None is all.
+        queries: moments in seconds of the recording; None among them is the window's last sample.
+
+    Raises:
+        ConfigError: a layer, head or query does not exist.
+        CheckpointError: the model has no attention.
+    """
+    samples = tuple(window.sample(moment) for moment in queries)
+    if not 1 <= len(samples) <= _MOST_QUERIES:
+        raise ConfigError(
+            f"{len(samples)} queries were asked for, but there must be 1 to {_MOST_QUERIES}",
+            hint="mean_attention() has no such limit",
+        )
+    chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
+    weights = _captured(checkpoint, window, *chosen, queries=samples)
+    return AttentionMap(weights, *chosen, samples, False, window)
+
+
+def mean_attention(
+    checkpoint: Checkpoint,
+    window: Window,
+    *,
+    layers: Iterable[int] | None = None,
+    heads: Iterable[int] | None = None,
+) -> AttentionMap:
+    """Return the mean over all queries of the window, summed up without ever holding all of them.
+
+    Args:
+        checkpoint: a model. It runs where its weights are.
+        window: from `cut_window`.
+        layers: numbers from 1; None is all.
+        heads: numbers from 1; None is all.
+
+    Raises:
+        ConfigError: a layer or head does not exist.
+        CheckpointError: the model has no attention.
+    """
+    T = len(window.ids)
+    chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
+    weights = _captured(checkpoint, window, *chosen, queries=tuple(range(T)), mean=True)
+    return AttentionMap(weights, *chosen, (0, T - 1), True, window)
+
+
+def view_heads(
+    checkpoint: Checkpoint,
+    window: Window,
+    *,
+    layer: int | None = None,
+    heads: Iterable[int] | None = None,
+) -> HeadView:
+    """Return what each head of a layer looks at on the whole, and where that stands out.
+
+    Args:
+        checkpoint: a model. It runs where its weights are.
+        window: from `cut_window`.
+        layer: number from 1; None is the last.
+        heads: numbers from 1; None is all.
+
+    Raises:
+        ConfigError: the layer or a head does not exist.
+        CheckpointError: the model has no attention.
+
+    Source: Davies et al. 2024, arXiv:2407.20775: attention of the last block, averaged over queries.
+    """
+    last = n_layers(checkpoint)
+    found = mean_attention(checkpoint, window, layers=[last if layer is None else layer], heads=heads)
+    mean = found.weights[0, :, 0]  # (H, T)
+    even = even_attention(checkpoint, found.layers[0], len(window.ids))
+    peaks = tuple(_peaks(row, even, window.fs) for row in mean)
+    return HeadView(mean, even, peaks, found.layers[0], found.heads, window)
+
+
+def even_attention(checkpoint: Checkpoint, layer: int, T: int) -> NDArray[np.float32]:
+    """Return the mean attention of each of T samples if every query looked at all it may see alike, (T,)."""
+    attention = trunk_attentions(checkpoint)[layer - 1]
+    if not attention.causal:
+        return np.full(T, 1 / T, np.float32)
+    band = T if attention.band is None else attention.band
+    each = 1 / np.minimum(np.arange(1, T + 1), band)  # (T,) weight that query q gives all it sees
+    total = np.append(0.0, np.cumsum(each))
+    seen_until = np.minimum(np.arange(T) + band, T)  # the query after the last that sees the sample
+    return ((total[seen_until] - total[:-1]) / T).astype(np.float32)
+
+
+def attention_change(
+    checkpoint: Checkpoint,
+    base: Checkpoint,
+    window: Window,
+    *,
+    layer: int | None = None,
+    heads: Iterable[int] | None = None,
+    query: float | None = None,
+) -> NDArray[np.float32]:
+    """Return what fine-tuning added to the attention of each sample, and with a minus what it took away, (T,).
+
+    Args:
+        checkpoint: the fine-tuned model.
+        base: the model that it was made from.
+        window: from `cut_window` with the fine-tuned model.
+        layer: number from 1; None is the last.
+        heads: numbers from 1, summed over; None is all.
+        query: a moment in seconds of the recording; None is the window's last sample.
+
+    Raises:
+        ConfigError: the layer, a head or the query does not exist.
+        CheckpointError: the two models have not one shape, or read signals in another way.
+
+    Source: Davies et al. 2024, arXiv:2407.20775: last query, last block, summed over heads.
+    """
+    check_base(checkpoint, base)
+    layers = [n_layers(checkpoint) if layer is None else layer]
+    wanted = list(choose_heads(checkpoint, heads))
+    after, before = (
+        attend(model, window, layers=layers, heads=wanted, queries=[query]).band()
+        for model in (checkpoint, base)
+    )
+    return after - before
+
+
+def check_base(checkpoint: Checkpoint, base: Checkpoint) -> None:
+    """Refuse a model that the other cannot have been made from.
+
+    Raises:
+        CheckpointError: the two have not one shape, or read signals in another way.
+    """
+    ours, theirs = checkpoint.model.config, base.model.config
+    names = ("n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band")
+    other = [
+        f"{name} {getattr(theirs, name)} (here {getattr(ours, name)})"
+        for name in names
+        if getattr(ours, name) != getattr(theirs, name)
+    ]
+    a, b = checkpoint.contract, base.contract
+    if (a.modality, a.fs) != (b.modality, b.fs):
+        other.append(f"it reads {b.modality} at {b.fs:g} Hz (here {a.modality} at {a.fs:g} Hz)")
+    if other:
+        raise CheckpointError(
+            f"the base is of another shape than the checkpoint: {'; '.join(other)}",
+            hint="give the model that the checkpoint was fine-tuned from, such as ECGPT_560k_iters for ECGPT_AF",
+        )
+
+
+def n_layers(checkpoint: Checkpoint) -> int:
+    """Return how many blocks the model's trunk has."""
+    return len(trunk_attentions(checkpoint))
+
+
+def choose_layers(checkpoint: Checkpoint, layers: Iterable[int] | None) -> tuple[int, ...]:
+    """Return the numbers of layers, from 1; None is all.
+
+    Raises:
+        ConfigError: one does not exist, or there is none.
+    """
+    return _choose("layer", layers, n_layers(checkpoint))
+
+
+def choose_heads(checkpoint: Checkpoint, heads: Iterable[int] | None) -> tuple[int, ...]:
+    """Return the numbers of heads, from 1; None is all.
+
+    Raises:
+        ConfigError: one does not exist, or there is none.
+    """
+    return _choose("head", heads, trunk_attentions(checkpoint)[0].n_heads)
+
+
+def _choose(what: str, wanted: Iterable[int] | None, count: int) -> tuple[int, ...]:
+    numbers = tuple(range(1, count + 1)) if wanted is None else tuple(wanted)
+    wrong = [number for number in numbers if not 1 <= number <= count]
+    if wrong or not numbers:
+        said = f"there is no {what} {wrong[0]}" if wrong else f"no {what} was asked for"
+        raise ConfigError(
+            f"{said}: the model has {count}, counted from 1", hint=f"choose {what}s from 1 to {count}, or all"
+        )
+    return numbers
+
+
+def trunk_attentions(checkpoint: Checkpoint) -> list[Attention]:
+    """Return the attention of each block of the model's trunk.
+
+    Raises:
+        CheckpointError: the model has no trunk of attention.
+    """
+    blocks = checkpoint.model.trunk.blocks if hasattr(checkpoint.model, "trunk") else ()
+    found = [block.attention for block in blocks if isinstance(block, Block)]
+    if not found:
+        raise CheckpointError(
+            "the model has no attention to show", hint="use one with transformer blocks, such as ECGPT"
+        )
+    return found
+
+
+@torch.inference_mode()
+def _captured(
+    checkpoint: Checkpoint,
+    window: Window,
+    layers: tuple[int, ...],
+    heads: tuple[int, ...],
+    *,
+    queries: tuple[int, ...],
+    mean: bool = False,
+) -> NDArray[np.float32]:
+    """Return (layers, heads, queries or 1, T)."""
+    capture = Capture.of(
+        [layer - 1 for layer in layers],
+        heads=[head - 1 for head in heads],
+        queries=queries,
+        shares=torch.full((len(queries),), 1 / len(queries)) if mean else None,
+    )
+    checkpoint.model.eval()(window.tensor(checkpoint), capture=capture)
+    return np.stack([capture.attention[layer - 1][0].float().cpu().numpy() for layer in layers])
+
+
+def _combine(weights: NDArray[np.float32], axis: int, how: Combine) -> NDArray[np.float32]:
+    check_option("how", how, ("sum", "mean"))
+    combined: NDArray[np.float32] = weights.sum(axis) if how == "sum" else weights.mean(axis)
+    return combined
+
+
+def _peaks(mean: NDArray[np.float32], even: NDArray[np.float32], fs: float) -> NDArray[np.int64]:
+    """Return where attention stands out, by factors: its slow fall over a causal window is then no matter."""
+    from scipy.signal import find_peaks
+
+    peaks, _ = find_peaks(
+        np.log(np.maximum(mean / even, FAINTEST)),
+        prominence=np.log(RISE),
+        distance=max(1, round(NEAREST * fs)),
+    )
+    return np.asarray(peaks, np.int64)

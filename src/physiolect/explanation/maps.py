@@ -1,0 +1,91 @@
+"""How much each sample counts for what a model says, by three methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.errors import require
+from physiolect.explanation.attention import attend, mean_attention, n_layers
+from physiolect.explanation.target import Target
+from physiolect.explanation.window import Window
+
+Map = NDArray[np.float64]
+"""How much each sample of a target's context counts, (n_context,): the more the higher."""
+
+STEPS = 32
+"""Points on the way from the baseline at which integrated gradients are taken."""
+
+
+def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
+    """Return the attention of the last block at the target's query, summed over heads: the published view.
+
+    Where a model pools over all positions, it is the mean over all queries.
+    """
+    last = [n_layers(checkpoint)]
+    if checkpoint.model.config.pooling == "last":
+        found = attend(checkpoint, window, layers=last, queries=[float(window.time[target.query])])
+    else:
+        found = mean_attention(checkpoint, window, layers=last)
+    return found.band()[: target.n_context].astype(np.float64)
+
+
+def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
+    """Return gradient x input on the token embeddings, summed over their features (Shrikumar et al. 2017)."""
+    x = _embeddings(checkpoint, window, target).requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(target.of_embeddings(checkpoint, x).sum(), x)
+    return _of_samples(gradient * x, target)
+
+
+def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
+    """Return integrated gradients on the token embeddings, summed over their features.
+
+    The baseline is a window that lies at its median level throughout; what all samples count adds up to the difference
+    that the model makes between the two, as far as the steps are fine enough.
+
+    Args:
+        checkpoint: a model.
+        window: from `cut_window`.
+        target: from `choose_target`.
+        steps: points on the way from the baseline.
+
+    Raises:
+        PhysiolectError: Captum is not installed.
+
+    Source: Sundararajan et al. 2017, arXiv:1703.01365, by Captum.
+    """
+    attribution = require("captum.attr", extra="explain")
+    x = _embeddings(checkpoint, window, target)
+    level = median_level(window, target)
+    baseline = checkpoint.model.tokens.weight[level].detach().expand_as(x)
+    method = attribution.IntegratedGradients(lambda each: target.of_embeddings(checkpoint, each))
+    with torch.enable_grad():
+        counts: Tensor = method.attribute(x, baseline, n_steps=steps, internal_batch_size=16)
+    return _of_samples(counts, target)
+
+
+METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
+    "attention": attention_map,
+    "gradient x input": gradient_map,
+    "integrated gradients": integrated_map,
+}
+
+
+def median_level(window: Window, target: Target) -> int:
+    """Return the median level of the samples that an explanation may name."""
+    return int(np.median(window.ids[: target.n_context]))
+
+
+def _embeddings(checkpoint: Checkpoint, window: Window, target: Target) -> Tensor:
+    """Return what the token table makes of the window, (1, n_shown, E)."""
+    return checkpoint.model.tokens.weight[window.tensor(checkpoint)[:, : target.n_shown]].detach()
+
+
+def _of_samples(counts: Tensor, target: Target) -> Map:
+    return counts.detach()[0].sum(-1)[: target.n_context].double().cpu().numpy()

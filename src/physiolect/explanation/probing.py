@@ -1,0 +1,173 @@
+"""Which heads look at which wave of the heartbeat, against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.errors import ContractError
+from physiolect.explanation.attention import even_attention, mean_attention
+from physiolect.explanation.landmarks import Times
+from physiolect.explanation.window import Window
+
+TOLERANCE = 0.03
+"""Seconds around a landmark that count as it."""
+SHIFTS = 1000
+"""Random circular shifts that stand for chance."""
+
+
+class HeadScore(NamedTuple):
+    """How one head responds to one landmark."""
+
+    landmark: str
+    layer: int
+    """From 1."""
+    head: int
+    """From 1."""
+    auroc: float
+    """How likely a sample at the landmark is looked at more than another one of the same window."""
+    lift: float
+    """Attention of a sample there as a multiple of that of a sample elsewhere."""
+    p: float
+    """How often the best of all heads reaches this by chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Probing:
+    """How each head responds to each landmark, over several windows."""
+
+    landmarks: tuple[str, ...]
+    """What was looked for."""
+    counts: tuple[int, ...]
+    """Landmarks of each kind in all windows."""
+    n_windows: int
+    """Windows that held any."""
+    auroc: NDArray[np.float64]
+    """(landmarks, layers, heads): mean over windows."""
+    lift: NDArray[np.float64]
+    """(landmarks, layers, heads): mean over windows."""
+    best_by_chance: NDArray[np.float64]
+    """(landmarks, shifts): the highest mean AUROC among all heads with the landmarks shifted round each window."""
+    by_window: NDArray[np.float64]
+    """(windows, landmarks, layers, heads) AUROC of each; NaN where a window holds no such landmark."""
+
+    @property
+    def chance(self) -> NDArray[np.float64]:
+        """AUROC that the best of all heads stays below in 95 % of the shifts, (landmarks,)."""
+        return np.quantile(self.best_by_chance, 0.95, axis=1)
+
+    def scores(self) -> list[HeadScore]:
+        """Return all heads, for each landmark the best one first."""
+        found = []
+        for i, name in enumerate(self.landmarks):
+            layers, heads = np.unravel_index(np.argsort(-self.auroc[i], axis=None), self.auroc[i].shape)
+            for layer, head in zip(layers.tolist(), heads.tolist(), strict=True):
+                said, null = self.auroc[i, layer, head], self.best_by_chance[i]
+                p = (1 + np.count_nonzero(null >= said)) / (1 + len(null))
+                found.append(
+                    HeadScore(
+                        name, layer + 1, head + 1, float(said), float(self.lift[i, layer, head]), float(p)
+                    )
+                )
+        return found
+
+
+def probe_heads(
+    checkpoint: Checkpoint,
+    windows: Sequence[Window],
+    landmarks: Mapping[str, Times] | Sequence[Mapping[str, Times]],
+    *,
+    tolerance: float = TOLERANCE,
+    n_shifts: int = SHIFTS,
+    seed: int = 0,
+) -> Probing:
+    """Score every head of a model by how its attention, mean over queries, falls on landmarks.
+
+    Attention is taken as a multiple of an even gaze, so that the early samples of a causal window, which more queries
+    see, do not win. Chance is what the best of all heads reaches when the landmarks of every window are shifted round
+    it by a random time, the same for all heads: it knows that beats come regularly, and that many heads are tried.
+
+    Args:
+        checkpoint: a model.
+        windows: from `cut_windows`.
+        landmarks: landmark -> moments in seconds of the recording; or one such for each window.
+        tolerance: seconds around a landmark that count as it.
+        n_shifts: random shifts.
+        seed: of those.
+
+    Raises:
+        ContractError: no window holds any landmark.
+        CheckpointError: the model has no attention.
+    """
+    each = [landmarks] * len(windows) if isinstance(landmarks, Mapping) else list(landmarks)
+    names = tuple(dict.fromkeys(name for one in each for name in one))
+    rng = np.random.default_rng(seed)
+    shape, rows, counts = (0, 0), [], np.zeros(len(names), np.int64)
+    totals, held = np.zeros(()), np.zeros(len(names))
+    for window, known in zip(windows, each, strict=True):
+        relative = _relative(checkpoint, window)  # (layers, heads, T)
+        shape = relative.shape[:2]
+        T = relative.shape[-1]
+        shifts = np.append(0, rng.integers(1, T, n_shifts))  # one for all heads and landmarks
+        observed = np.full((len(names), 2, *shape), np.nan)
+        shifted = np.zeros((len(names), *shape, n_shifts + 1))
+        for i, name in enumerate(names):
+            at, count = _at_landmarks(window, known.get(name, np.empty(0)), tolerance)
+            if not 0 < at.sum() < T:
+                continue
+            counts[i] += count
+            held[i] += 1
+            auroc = _auroc_at_all_shifts(relative, at)  # (layers, heads, T)
+            shifted[i] = auroc[..., shifts]
+            observed[i] = auroc[..., 0], relative[..., at].mean(-1) / relative[..., ~at].mean(-1)
+        totals = totals + shifted
+        rows.append(observed)
+    if not rows or not held.any():
+        raise ContractError(
+            "no landmark lies in any window", hint="give a longer stretch, or one with clear beats"
+        )
+    kept = np.flatnonzero(held)
+    seen = np.stack(rows)[:, kept]  # (windows, landmarks, 2, layers, heads)
+    means = totals[kept] / held[kept, None, None, None]
+    return Probing(
+        landmarks=tuple(names[i] for i in kept),
+        counts=tuple(counts[kept].tolist()),
+        n_windows=int(np.isfinite(seen[:, :, 0, 0, 0]).any(1).sum()),
+        auroc=np.nanmean(seen[:, :, 0], 0),
+        lift=np.nanmean(seen[:, :, 1], 0),
+        best_by_chance=means[..., 1:].max((1, 2)),
+        by_window=seen[:, :, 0],
+    )
+
+
+def _relative(checkpoint: Checkpoint, window: Window) -> NDArray[np.float64]:
+    """Return each head's attention as a multiple of an even gaze, (layers, heads, T)."""
+    found = mean_attention(checkpoint, window)
+    T = len(window.ids)
+    even = np.stack([even_attention(checkpoint, layer, T) for layer in found.layers])
+    return (found.weights[:, :, 0] / even[:, np.newaxis]).astype(np.float64)
+
+
+def _at_landmarks(window: Window, moments: Times, tolerance: float) -> tuple[NDArray[np.bool_], int]:
+    """Return which samples lie at a landmark, (T,), and how many landmarks the window holds."""
+    inside = moments[(moments >= window.time[0]) & (moments <= window.time[-1])]
+    if not len(inside):
+        return np.zeros(len(window.ids), np.bool_), 0
+    distance = np.abs(window.time[:, np.newaxis] - inside)  # (T, n)
+    return distance.min(1) <= tolerance + 1e-9, len(inside)
+
+
+def _auroc_at_all_shifts(values: NDArray[np.float64], at: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the AUROC of values (..., T) at marks (T,) shifted round by 0, 1 … T - 1 samples, (..., T)."""
+    from scipy.stats import rankdata
+
+    T, n = len(at), int(at.sum())
+    ranks = rankdata(values, axis=-1)
+    total = np.fft.irfft(np.fft.rfft(ranks) * np.conj(np.fft.rfft(at.astype(np.float64))), T)
+    auroc: NDArray[np.float64] = (total - n * (n + 1) / 2) / (n * (T - n))
+    return auroc

@@ -1,0 +1,121 @@
+"""How tokens of one level come apart: cosine to a reference, stage after stage of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from physiolect.plots.column import column_figure, draw_signal, edges, head, small
+from physiolect.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, SMALL
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LOOKS = (
+    (BLUE, "o", "-"),
+    (GREEN, "s", "--"),
+    (PURPLE, "^", "-."),
+    (SKY, "D", ":"),
+    (ORANGE, "v", (0, (5, 1))),
+)
+"""Colour, mark and line of each token: any one of them tells it from the others."""
+
+
+class Token(NamedTuple):
+    """One token that is shown beside the reference."""
+
+    sample: int
+    """Where it is in the window, from 0."""
+    word: str
+    """The part of the beat it lies in, "" where unknown."""
+
+
+def similarity_figure(
+    signal: ArrayLike,
+    cosine: ArrayLike,
+    silhouette: ArrayLike,
+    *,
+    time: ArrayLike,
+    stages: Sequence[str],
+    reference: Token,
+    tokens: Sequence[Token],
+    unit: str | None = None,
+    title: str = "",
+    evidence: str = "",
+) -> Figure:
+    """Draw the tokens on the signal, how like the reference everything is, and how parts of the beat separate.
+
+    Args:
+        signal: (T,) in `unit`.
+        cosine: (stages, T) of each token to the reference.
+        silhouette: (stages,) of parts of the beat among tokens of one level; NaN where there is none.
+        time: (T,) in seconds.
+        stages: what each row is, the input first.
+        reference: the token that all are compared with.
+        tokens: those that are shown beside it.
+        unit: of the signal, or None where unknown.
+        title: above the figure.
+        evidence: a line below it.
+    """
+    values, seconds, table = np.asarray(signal, float), np.asarray(time, float), np.asarray(cosine, float)
+    figure = column_figure(4.3)
+    above, middle, below = figure.subplots(3, 1, gridspec_kw={"height_ratios": [1.1, 1.1, 1.3]})
+    draw_signal(above, seconds, values, unit, quiet=True)
+    image = middle.imshow(
+        table, aspect="auto", extent=(*edges(seconds), len(table) - 0.5, -0.5), cmap="cividis",
+        vmin=min(0.0, float(np.quantile(table, 0.01))), vmax=1.0, interpolation="nearest",
+    )  # fmt: skip
+    small(middle, x="seconds")
+    numbers = [name.removeprefix("layer ") for name in stages]
+    middle.set_yticks(range(len(numbers)), labels=numbers)
+    middle.tick_params(axis="y", labelsize=SMALL - 1)
+    middle.set_ylabel("after layer", fontsize=SMALL, color=INK)
+    middle.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    bar = figure.colorbar(image, ax=middle, fraction=0.05, pad=0.02, aspect=12)
+    bar.set_label("cosine", fontsize=SMALL, color=INK)
+    bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
+    bar.outline.set_visible(False)
+    steps = np.arange(len(table))
+    for k, token in enumerate(tokens):
+        colour, mark, line = _LOOKS[k % len(_LOOKS)]
+        place = seconds[token.sample]
+        above.plot(
+            place, values[token.sample], mark, color=colour, markersize=4.5, markeredgewidth=0, zorder=5
+        )
+        label = f"{place:.2f} s" + (f", {token.word}" if token.word else "")
+        below.plot(
+            steps, table[:, token.sample], mark, color=colour, linestyle=line, linewidth=1.1, markersize=3,
+            markeredgewidth=0, label=label,
+        )  # fmt: skip
+    above.plot(
+        seconds[reference.sample],
+        values[reference.sample],
+        "*",
+        color=INK,
+        markersize=8,
+        markeredgewidth=0,
+        zorder=6,
+    )
+    above.set_title(
+        f"★ reference at {seconds[reference.sample]:.2f} s" + (f", {reference.word}" if reference.word else ""),
+        fontsize=SMALL, color=INK, loc="left", pad=2,
+    )  # fmt: skip
+    apart = np.asarray(silhouette, float)
+    if np.isfinite(apart).any():
+        below.plot(
+            steps, apart, "x", color=INK, linestyle="-", linewidth=1.6, markersize=3.5, label="silhouette"
+        )
+    small(below, x="after layer", y="cosine to reference,\nsilhouette")
+    below.set_xticks(steps, labels=numbers)
+    below.axhline(0, color="#dfe4e8", linewidth=0.6, zorder=0)
+    below.set_ylim(min(-0.05, float(np.nanmin(apart)) if np.isfinite(apart).any() else 0.0) - 0.03, 1.05)
+    below.legend(
+        loc="upper center", bbox_to_anchor=(0.45, -0.36), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
+        handlelength=2.2, columnspacing=1.2,
+    )  # fmt: skip
+    figure.align_ylabels([above, middle, below])
+    head(figure, title, evidence)
+    return figure

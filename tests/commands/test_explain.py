@@ -1,0 +1,273 @@
+"""`physiolect explain` from the outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import loadmat
+
+from physiolect import Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
+from physiolect.cli import main
+from physiolect.commands.explain import Config
+from physiolect.explanation import attend, attention_change, cut_window
+from physiolect.formats import write_recording
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.tokenizers import LevelTokenizer
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models of two seconds at 100 Hz that have learnt nothing."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    contract = InputContract(fs=100.0, min_samples=100, max_samples=200, modality="ecg")
+    shapes: dict[str, dict[str, Any]] = {
+        "forecast": {}, "rhythm": {"n_outputs": 1}, "beats": {"n_outputs": 1}, "other": {"n_layers": 1}
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        torch.manual_seed(4)
+        settings = {"context_length": 200, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 16}
+        model = GPT(GPTConfig(**{**settings, "positions": "learned", **shape}))
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        task = "forecast" if name == "other" else name
+        Checkpoint(model, LevelTokenizer(), contract, task).save(folder / name)  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds of two leads at 250 Hz, beats marked."""
+    path = tmp_path_factory.mktemp("recordings") / "heart"
+    write_recording(synthetic.ecg(seconds=12, fs=250.0, leads=("V1", "II"), seed=2), path)
+    return path
+
+
+@pytest.fixture
+def run(heart: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `physiolect explain HEART --checkpoint MODEL --view VIEW --out OUT ...`; code, stdout and stderr."""
+
+    def run(model: str, view: str, *words: object) -> tuple[int, str, str]:
+        given = ["--checkpoint", str(models / model), "--view", view, "--out", str(tmp_path / "why")]
+        return main(
+            ["explain", str(heart), "--channel", "II", *given, *map(str, words)]
+        ), *capsys.readouterr()
+
+    return run
+
+
+def made(folder: Path, view: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    summary = json.loads((folder / "why" / "summary.json").read_text())
+    with np.load(folder / "why" / f"{view}.npz") as file:
+        return summary, dict(file)
+
+
+def test_attention_is_a_figure_numbers_and_a_summary(
+    run: Run, tmp_path: Path, heart: Path, models: Path
+) -> None:
+    code, out, err = run(
+        "forecast", "attention", "--start", 2, "--stop", 10, "--query", 9.5, "--layer", "all"
+    )
+    assert code == 0, err
+    assert {file.name for file in (tmp_path / "why").iterdir()} == {
+        "attention.png",
+        "attention.npz",
+        "summary.json",
+    }
+    assert (tmp_path / "why" / "attention.png").read_bytes().startswith(b"\x89PNG")
+    checkpoint = load_checkpoint(models / "forecast")
+    window = cut_window(checkpoint, read_recording(heart, start=2, stop=10), channel="II", first=2.0)
+    expected = attend(checkpoint, window, queries=[9.5])
+    summary, arrays = made(tmp_path, "attention")
+    np.testing.assert_allclose(arrays["attention"], expected.weights[:, :, 0], atol=1e-6)
+    np.testing.assert_allclose(arrays["band"], expected.band(), atol=1e-6)
+    np.testing.assert_allclose(arrays["time_s"], 8 + np.arange(200) / 100)
+    assert arrays["layers"].tolist() == arrays["heads"].tolist() == [1, 2]
+    assert summary["window"] == {"start": 8.0, "stop": pytest.approx(9.99), "samples": 200}
+    assert summary["counting"].startswith("layers and heads from 1, samples from 0")
+    assert (summary["query"], summary["unit"], summary["channel"]) == (9.5, "mV", "II")
+    assert out.startswith(f"attention of {heart}, II, 8.00 to 9.99 s\n  query       9.50 s\n")
+    score = summary["faithfulness"]
+    assert f"faithfulness {score['score']:+.2f} nats" in out
+    assert score["random_95"][0] < score["random_95"][1]
+    assert "kept channel II of V1, II" in err
+
+
+@pytest.mark.parametrize(("format", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_other_formats_and_mat(run: Run, tmp_path: Path, format: str, start: bytes) -> None:
+    code, out, _ = run(
+        "rhythm", "attention", "--format", format, "--numbers", "mat", "--head", 2, "--layer", 1, "--no-score",
+        "--combine", "mean", "--json",
+    )  # fmt: skip
+    assert code == 0
+    assert (tmp_path / "why" / f"attention.{format}").read_bytes().startswith(start)
+    arrays = loadmat(tmp_path / "why" / "attention.mat")
+    assert arrays["attention"].shape == (1, 1, 200)
+    np.testing.assert_allclose(arrays["band"][0], arrays["attention"][0, 0])
+    summary = json.loads(out)
+    assert (summary["layers"], summary["heads"], summary["faithfulness"]) == ([1], [2], None)
+
+
+def test_heads(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("rhythm", "heads", "--layer", 1)
+    assert code == 0
+    summary, arrays = made(tmp_path, "heads")
+    np.testing.assert_allclose(arrays["relative"], arrays["mean"] / arrays["even"], rtol=1e-6)
+    peaks = arrays["peaks_head_sample"]
+    for each in summary["heads"]:
+        np.testing.assert_allclose(
+            each["peaks"], arrays["time_s"][peaks[peaks[:, 0] == each["head"], 1]], atol=1e-4
+        )
+    assert f"  head 1      {len(summary['heads'][0]['peaks'])} peaks" in out
+
+
+def test_change(run: Run, tmp_path: Path, heart: Path, models: Path) -> None:
+    code, out, _ = run("rhythm", "change", "--base", models / "forecast", "--head", 1)
+    assert code == 0
+    summary, arrays = made(tmp_path, "change")
+    tuned, base = load_checkpoint(models / "rhythm"), load_checkpoint(models / "forecast")
+    window = cut_window(tuned, read_recording(heart), channel="II")
+    np.testing.assert_allclose(arrays["change"], attention_change(tuned, base, window, heads=[1]), atol=1e-6)
+    assert summary["gained"] == pytest.approx(summary["lost"], abs=1e-5)
+    assert f"gained      {summary['gained']:.3f}" in out
+
+
+def test_similarity(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("forecast", "similarity")
+    assert code == 0
+    summary, arrays = made(tmp_path, "similarity")
+    assert arrays["cosine"].shape == (3, 200)
+    assert {each["level"] for each in summary["tokens"]} == {summary["reference"]["level"]}
+    assert summary["stages"] == ["input", "layer 1", "layer 2"]
+    assert len(summary["silhouette"]) == 3
+    assert "  silhouette  " in out
+    code, _, err = run("forecast", "similarity", "--reference", 11.5, "--tokens", 10.5, 11)
+    assert code == 0, err
+    summary, _ = made(tmp_path, "similarity")
+    assert [each["time"] for each in summary["tokens"]] == pytest.approx([10.5, 11.0])
+
+
+def test_similarity_by_time_needs_no_beats(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "noise.csv"
+    np.savetxt(file, np.random.default_rng(0).normal(size=250))
+    words = [str(file), "--fs", "100", "--modality", "ecg", "--checkpoint", str(models / "forecast")]
+    asked = ["--view", "similarity", "--out", str(tmp_path / "why"), "--tokens", "1", "2"]
+    assert main(["explain", *words, *asked]) == 0
+    assert "parts of the beat are not known" in capsys.readouterr().err
+    assert made(tmp_path, "similarity")[0]["silhouette"] == [None, None, None]
+    assert main(["explain", *words, *asked[:4]]) == 1
+    assert "no beats were found" in capsys.readouterr().err
+
+
+def test_probing(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("neurokit2")
+    code, out, _ = run("forecast", "probing", "--windows", 4)
+    assert code == 0
+    summary, arrays = made(tmp_path, "probing")
+    assert arrays["auroc"].shape == (len(arrays["landmarks"]), 2, 2)
+    assert "R" in arrays["landmarks"]
+    assert summary["windows"] == 4
+    best = next(each for each in summary["best"] if each["landmark"] == "R")
+    where = list(arrays["landmarks"]).index("R")
+    assert best["auroc"] == pytest.approx(arrays["auroc"][where].max())
+    assert f"layer {best['layer']} head {best['head']}: AUROC {best['auroc']:.2f}" in out
+    header, *rows = (tmp_path / "why" / "probing.csv").read_text().splitlines()
+    assert header == "landmark,layer,head,auroc,lift,p"
+    assert len(rows) == arrays["auroc"].size
+
+
+@pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("forecast", ("--span", "0.5"))])
+def test_faithfulness(run: Run, tmp_path: Path, model: str, words: tuple[str, ...]) -> None:
+    pytest.importorskip("captum")
+    code, out, err = run(model, "faithfulness", "--windows", 2, "--replace", "median", *words)
+    assert code == 0, err
+    summary, arrays = made(tmp_path, "faithfulness")
+    assert summary["windows"] == 2
+    assert [each["method"] for each in summary["methods"]] == [
+        "attention",
+        "gradient x input",
+        "integrated gradients",
+    ]
+    for each in summary["methods"]:
+        assert f"  {each['method']:21}{each['score']:+.2f} nats" in out
+        deleted = arrays[f"{each['method'].replace(' ', '_')}_deletion"]
+        assert each["deletion_area"] == pytest.approx(np.trapezoid(deleted, arrays["shares"]))
+        assert list(each["cascade"]) == ["head", "layer 2", "layer 1", "embeddings"]
+    assert arrays["random_deletion"].shape == (20, len(arrays["shares"]))
+
+
+@pytest.mark.parametrize(
+    ("model", "view", "words", "error"),
+    [
+        ("forecast", "attention", ("--query", "3"), "3 s lies outside the window, which is 10.00 to 11.99 s"),
+        ("forecast", "attention", ("--layer", "3"), "there is no layer 3: the model has 2, counted from 1"),
+        ("forecast", "heads", ("--head", "5"), "there is no head 5: the model has 2, counted from 1"),
+        ("forecast", "similarity", ("--tokens", "99"), "99 s lies outside the window"),
+        ("rhythm", "faithfulness", ("--query", "11"), "rhythm is told of the whole window, not at 11 s"),
+        (
+            "rhythm",
+            "faithfulness",
+            ("--span", "1"),
+            "a span of 1 s was given, but the checkpoint is for rhythm",
+        ),
+    ],
+)
+def test_what_the_model_cannot_serve_is_one_sentence_and_a_hint(
+    run: Run, model: str, view: str, words: tuple[str, ...], error: str
+) -> None:
+    code, out, err = run(model, view, *words)
+    assert (code, out) == (2, "")
+    assert f"error: {error}" in err
+    assert "hint: " in err
+
+
+def test_a_base_of_another_shape(run: Run, models: Path) -> None:
+    code, _, err = run("rhythm", "change", "--base", models / "other")
+    assert code == 1
+    assert "error: the base is of another shape than the checkpoint: n_layers 1 (here 2)" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ({"view": "change"}, "--base is missing: --view change needs the model"),
+        ({"base": "x"}, "--base is for --view change, not attention"),
+        ({"tokens": (1.0,), "windows": 2}, "--windows is for --view probing or faithfulness, not attention"),
+        ({"layer": "0"}, "--layer is '0', but must be a number from 1 on, or all"),
+        ({"head": "first"}, "--head is 'first', but must be a number from 1 on, or all"),
+        ({"query": "soon"}, "--query is 'soon', but must be a moment in seconds, or last"),
+        ({"view": "heads", "layer": "all"}, "--layer is all, but --view heads is of one layer"),
+        ({"start": 3.0, "stop": 2.0}, "--start 3 and --stop 2 enclose nothing"),
+        ({"seed": -1}, "--seed is -1, but must be from 0"),
+        ({"fs": 0.0, "threads": 0}, "--threads is 0, but must be at least 1"),
+        ({"out": __file__}, "is a file, but a folder is needed"),
+    ],
+)
+def test_all_that_is_wrong_is_told_before_any_work(words: dict[str, Any], problem: str) -> None:
+    settings: dict[str, Any] = {"input": "a", "checkpoint": "b", "view": "attention", "out": "c", **words}
+    assert any(problem in each for each in Config(**settings).problems())
+    assert not Config("a", "b", "attention", "c").problems()
+
+
+def test_the_published_model_on_its_example(
+    weights: Path, examples: Path, golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(
+        ["explain", str(examples / "example_context_ECG_AFib1.csv"), "--fs", "100", "--modality", "ecg",
+         "--checkpoint", str(weights / "ECGPT_AF_1k_iters.zip"), "--base", str(weights / "ECGPT_560k_iters.zip"),
+         "--view", "change", "--no-score", "--out", str(tmp_path / "why")]
+    )  # fmt: skip
+    assert code == 0, capsys.readouterr().err
+    with np.load(golden / "af_ecg__example_context_ECG_AFib1.npz") as expected:
+        np.testing.assert_allclose(
+            made(tmp_path, "change")[1]["change"], expected["attention_change"], atol=1e-4
+        )

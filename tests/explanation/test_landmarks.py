@@ -1,0 +1,111 @@
+"""Landmarks are where made hearts have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physiolect import Annotations, Recording, synthetic
+from physiolect.contract import PRESETS
+from physiolect.errors import ContractError, PhysiolectError
+from physiolect.explanation import LANDMARKS, beat_times, find_landmarks
+from physiolect.explanation.landmarks import PHASES, phases
+
+ECG, PPG = PRESETS["heartgpt-ecg"], PRESETS["heartgpt-ppg"]
+
+
+def unmarked(recording: Recording) -> Recording:
+    return replace(recording, annotations=Annotations())
+
+
+def beats_of(recording: Recording) -> np.ndarray:
+    """Return the beats of which all waves are inside the recording."""
+    beats = recording.annotations.sample[np.array(recording.annotations.symbol) == "N"] / recording.fs
+    return beats[(beats > 0.5) & (beats < recording.duration - 0.5)]
+
+
+def share_near(found: np.ndarray, truth: np.ndarray, tolerance: float) -> float:
+    return float(np.mean(np.abs(found[:, None] - truth).min(0) <= tolerance))
+
+
+@pytest.fixture(scope="module")
+def ecg() -> Recording:
+    return synthetic.ecg(seconds=30, fs=250.0, leads=("II",), noise=0.3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def ppg() -> Recording:
+    return synthetic.ppg(seconds=30, fs=100.0, noise=0.3, seed=5)
+
+
+def highest(recording: Recording, beats: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return the highest moment from `low` to `high` seconds after each beat that is wholly inside."""
+    x, fs = recording.signal[0], recording.fs
+    inside = [b for b in beats if b + low > 0.2 and b + high < recording.duration - 0.2]
+    return np.array(
+        [b + low + x[round((b + low) * fs) : round((b + high) * fs)].argmax() / fs for b in inside]
+    )
+
+
+def test_beats_and_waves_of_an_ecg_without_marks(ecg: Recording) -> None:
+    pytest.importorskip("neurokit2")
+    found = find_landmarks(unmarked(ecg), ECG)
+    assert tuple(found) == LANDMARKS["ecg"]
+    clean = synthetic.ecg(seconds=30, fs=250.0, leads=("II",), noise=0, seed=5)
+    beats = beats_of(ecg)
+    assert share_near(found["R"], beats, 0.02) > 0.95
+    assert share_near(found["P"], highest(clean, beats, -0.24, -0.08), 0.03) > 0.9
+    assert share_near(found["T"], highest(clean, beats, 0.15, 0.42), 0.04) > 0.9
+
+
+def test_waves_of_a_pulse_without_marks(ppg: Recording) -> None:
+    pytest.importorskip("neurokit2")
+    found = find_landmarks(unmarked(ppg), PPG)
+    assert tuple(found) == LANDMARKS["ppg"]
+    clean = synthetic.ppg(seconds=30, fs=100.0, noise=0, seed=5)
+    beats = beats_of(ppg)
+    upside_down = replace(clean, signal=-clean.signal)
+    assert share_near(found["systolic peak"], beats, 0.04) > 0.95
+    assert share_near(found["notch"], highest(upside_down, beats[:-1], 0.1, 0.27), 0.04) > 0.9
+    assert share_near(found["foot"], highest(upside_down, beats[:-1], 0.4, 0.9), 0.06) > 0.9
+
+
+def test_marks_come_first_and_need_no_library(ecg: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = ecg.annotations.sample[1:]
+    sample = np.sort(np.concatenate([beats, beats[1:] - 40, beats[1:] + 70]))
+    symbol = tuple("N" if at in beats else "p" if at + 40 in beats else "t" for at in sample.tolist())
+    marked = replace(ecg, annotations=Annotations(sample, symbol))
+    monkeypatch.setitem(__import__("sys").modules, "neurokit2", None)
+    found = find_landmarks(marked, ECG, first=100.0)
+    np.testing.assert_allclose(found["R"], 100 + beats / 250)
+    np.testing.assert_allclose(found["P"], 100 + (beats[1:] - 40) / 250)
+    np.testing.assert_array_equal(beat_times(found), found["R"])
+    with pytest.raises(PhysiolectError, match="needs the package neurokit2") as caught:
+        find_landmarks(unmarked(ecg), ECG)
+    assert caught.value.hint == "pip install 'physiolect[explain]'"
+
+
+def test_signals_without_beats_are_refused(ecg: Recording) -> None:
+    pytest.importorskip("neurokit2")
+    short = unmarked(ecg).slice(0, 2)
+    for recording in (short, replace(unmarked(ecg), signal=np.zeros_like(ecg.signal))):
+        with pytest.raises(ContractError, match="no beats were found in the signal") as caught:
+            find_landmarks(recording, ECG)
+        assert "at least 5 s" in str(caught.value.hint)
+    with pytest.raises(
+        ContractError, match=r"the signal is ecog, but landmarks are known of ECG and PPG alone"
+    ):
+        find_landmarks(
+            replace(unmarked(ecg), modality="ecog", channels=("e1",)), replace(ECG, modality="ecog")
+        )
+
+
+def test_phases_of_a_beat() -> None:
+    beats = np.array([1.0, 2.0])
+    time = np.array([0.5, 1.0, 1.05, 1.2, 1.5, 1.8, 1.97, 2.0, 2.5])
+    names = [PHASES["ecg"][k] if k >= 0 else "" for k in phases(time, beats, "ecg")]
+    assert names == ["", "QRS", "QRS", "ST–T", "TP", "P", "QRS", "", ""]
+    names = [PHASES["ppg"][k] if k >= 0 else "" for k in phases(time, beats, "ppg")]
+    assert names == ["", "crest", "crest", "fall", "run-off", "rise", "rise", "", ""]
