@@ -246,12 +246,31 @@ def test_what_does_not_fit_is_refused(
     assert "hint:" in said
 
 
-def test_a_model_that_forecasts_nothing_is_refused(
+def test_who_cannot_forecast_these_windows_is_refused(
     place: Path, tuned: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--checkpoint", str(tuned("beats-one", "beats")), "--task", "forecast", "--out", str(tmp_path)]
-    assert main(["evaluate", str(place / "store"), *words]) == 1
-    assert "the checkpoint is for beats, and forecasts nothing" in capsys.readouterr().err
+    base, beats = str(place / "base"), str(tuned("beats-one", "beats"))
+    for name, contract, levels in (
+        ("pulse", replace(CONTRACT, modality="ppg", channels=("PPG",)), 101),
+        ("coarse", CONTRACT, 50),
+    ):
+        model = GPT(GPTConfig(context_length=64, width=16, n_layers=1, n_heads=2, mlp_width=32))
+        Checkpoint(model.eval(), LevelTokenizer(n_levels=levels), contract).save(tmp_path / name)
+    for words, message in (
+        (["--checkpoint", beats], "the checkpoint is for beats, and forecasts nothing"),
+        (["--checkpoint", base, "--compare", beats], "the checkpoint is for beats, and forecasts nothing"),
+        (["--checkpoint", base, "--compare", str(tmp_path / "pulse")], "holds ecg, but the model takes ppg"),
+        (["--checkpoint", base, "--compare", str(tmp_path / "coarse")], "cuts signals into 50 levels"),
+        (["--checkpoint", base, "--channel", "V9"], "has no channel 'V9'"),
+        (["--checkpoint", base, "--channel", "3"], "there is no channel 3"),
+    ):
+        begin = ["evaluate", str(place / "store"), "--task", "forecast", "--baselines", "none"]
+        capsys.readouterr()
+        assert main([*begin, *words, "--out", str(tmp_path / "out")]) in (1, 2), words
+        said = capsys.readouterr().err
+        assert message in said
+        assert "hint:" in said
+        assert "fault of ours" not in said
 
 
 def test_a_detector_for_another_signal_is_refused(

@@ -11,6 +11,7 @@ from physiolect.commands.evaluated_runs import leaks
 from physiolect.commands.judging import Evaluated, channel_of, folds_of, lead_of, named_of, placed
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store
+from physiolect.datasets.examples import channel_places
 from physiolect.datasets.splits import row_groups
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.evaluation import Draws, Measured
@@ -43,7 +44,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
         f"least {BAND:.0%}; levels being discrete, it covers more."
     ]
     for name, path in named_of(config).items():
-        model = placed(load_checkpoint(path), config)
+        model = placed(_forecaster(path, lead, windows), config)
         warnings += leaks(path, windows.groups, store.digest)
         with progress(f"windows of {name}") as tell:
             scores = score_next_level(model, ids, batch_size=config.batch_size, on_window=tell)
@@ -83,15 +84,28 @@ def _continued(config: Config, lead: Checkpoint, windows: Examples) -> tuple[dic
     return {"windows": n, "tokens": n_tokens, "samples": _SAMPLES, **told}, words
 
 
-def _plain_windows(config: Config, store: Store, lead: Checkpoint) -> Examples:
-    """Return windows of everything there is, which need no labels."""
+def _forecaster(path: str, lead: Checkpoint, windows: Examples) -> Checkpoint:
+    """Return a decoder that can be asked of the windows, in the levels that the first one reads."""
     from physiolect.detection import check_examples
 
-    if lead.task != "forecast":
+    checkpoint = load_checkpoint(path)
+    if checkpoint.task != "forecast":
         raise CheckpointError(
-            f"the checkpoint is for {lead.task}, and forecasts nothing",
+            f"the checkpoint is for {checkpoint.task}, and forecasts nothing",
             hint="use one that continues signals, such as ECGPT, or another task",
         )
+    check_examples(checkpoint, windows)
+    if checkpoint.tokenizer.n_levels != lead.tokenizer.n_levels:
+        raise CheckpointError(
+            f"{path} cuts signals into {checkpoint.tokenizer.n_levels} levels, but the checkpoint into "
+            f"{lead.tokenizer.n_levels}: their nats are of different things",
+            hint="compare decoders of the same levels",
+        )
+    return checkpoint
+
+
+def _plain_windows(config: Config, store: Store, lead: Checkpoint) -> Examples:
+    """Return windows of everything there is, which need no labels."""
     length = min(lead.contract.max_samples, lead.model.config.context_length)
     groups, step = row_groups(store), config.stride or length
     laid = []
@@ -106,16 +120,9 @@ def _plain_windows(config: Config, store: Store, lead: Checkpoint) -> Examples:
             hint="prepare longer recordings",
         )
     rows = np.array([row for row, _ in laid], np.int64)
-    channel = channel_of(config)
-    places = {
-        row: store.channels(row).index(channel) if isinstance(channel, str) else channel or 0
-        for row in set(rows.tolist())
-    }
-    windows = Examples(
-        store=store, task="rhythm", rows=rows, channels=np.array([places[row] for row in rows.tolist()], np.int64),
+    return Examples(
+        store=store, task="rhythm", rows=rows, channels=channel_places(store, rows, channel_of(config)),
         starts=np.array([start for _, start in laid], np.int64), length=length, classes=(), several=False,
         groups=tuple(groups[row] for row in rows.tolist()), sources=tuple(store.sources[row] for row in rows.tolist()),
         by_patient=all(store.patients[row] is not None for row in set(rows.tolist())), values=None,
     )  # fmt: skip
-    check_examples(lead, windows)
-    return windows

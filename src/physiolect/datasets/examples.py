@@ -199,7 +199,7 @@ def make_examples(
         store=store,
         task=task,
         rows=rows,
-        channels=_channels(store, rows, channel),
+        channels=channel_places(store, rows, channel),
         starts=np.concatenate(laid),
         length=length,
         classes=spans.classes,
@@ -252,8 +252,12 @@ def _lay(span: Span, length: int, step: int, most: int | None, rng: np.random.Ge
     return starts[rng.integers(edges[:-1], edges[1:])]
 
 
-def _channels(store: Store, rows: NDArray[np.int64], channel: str | int | None) -> NDArray[np.int64]:
-    """Return the channel of each window, (n,)."""
+def channel_places(store: Store, rows: NDArray[np.int64], channel: str | int | None) -> NDArray[np.int64]:
+    """Return the place of a channel in the row of each window, (n,).
+
+    Raises:
+        ConfigError: a row has no such channel, or several and none is named.
+    """
     used = np.unique(rows)
     place: Mapping[int, int] = {}
     if channel is None or isinstance(channel, int):
