@@ -99,6 +99,17 @@ def test_a_change_has_a_sign_and_what_would_flatten_it_is_told() -> None:
     assert "less than before" in words
 
 
+def test_a_sample_that_all_look_at_does_not_flatten_the_rest_of_the_curve() -> None:
+    rows = WEIGHTS / 100
+    rows[:, 0] = 0.2
+    figure = attention(rows)
+    assert "beyond the scale: 0.80 at 100.00 s" in texts(figure)
+    low, high = figure.axes[1].get_ylim()
+    assert low == 0
+    assert high < 0.1
+    assert "beyond" not in texts(attention(WEIGHTS))
+
+
 def test_peaks_of_a_head_are_marked_on_the_signal() -> None:
     figure = FIGURES["heads"]()
     marks = [line for line in figure.axes[2].lines if line.get_marker() == "v"]

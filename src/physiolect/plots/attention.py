@@ -28,7 +28,7 @@ _LAST = 0.02
 """Share of the samples at the end that the scale of a head pays no heed to: few queries see them."""
 
 _BEYOND = 5.0
-"""A change so many times larger than 99 % of all others is told, not drawn to scale."""
+"""Attention, or a change, so many times larger than 99 % of all others is told, not drawn to scale."""
 
 
 def attention_figure(
@@ -69,7 +69,7 @@ def attention_figure(
     axes[1].fill_between(seconds, 0, line, color=AMBER, linewidth=0, step="mid")
     axes[1].plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
     small(axes[1], y=what)
-    axes[1].set_ylim(0, None)
+    _limit(axes[1], seconds, line, "")
     axes[1].locator_params(axis="y", nbins=3)
     if several:
         _draw_table(axes[2], seconds, table, names, figure)
@@ -117,7 +117,7 @@ def change_figure(
     below.plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
     below.axhline(0, color=INK, linewidth=0.4)
     small(below, x="seconds", y="change of\nattention")
-    _limit(below, seconds, line)
+    _limit(below, seconds, line, "+", pad=12)
     below.locator_params(axis="y", nbins=4)
     for each in (above, below):
         draw_query(each, query)
@@ -130,18 +130,22 @@ def change_figure(
     return figure
 
 
-def _limit(axes: Axes, time: NDArray[np.float64], line: NDArray[np.float64]) -> None:
+def _limit(
+    axes: Axes, time: NDArray[np.float64], line: NDArray[np.float64], sign: str, *, pad: float = 2
+) -> None:
     """Let a few samples that would flatten all others reach beyond the scale, and say how far."""
     usual = float(np.quantile(np.abs(line), 0.99)) or 1.0
     beyond = np.flatnonzero(np.abs(line) > _BEYOND * usual)
     kept = np.delete(line, beyond)
     low, high = min(0.0, float(kept.min(initial=0))), max(0.0, float(kept.max(initial=0)))
     room = 0.12 * ((high - low) or 1.0)
-    axes.set_ylim(low - room, high + room)
+    axes.set_ylim(low - room if low < 0 else 0, high + room)
     if len(beyond):
-        said = ", ".join(f"{line[k]:+.2f} at {time[k]:.2f} s" for k in beyond[:2].tolist())
+        said = ", ".join(f"{line[k]:{sign}.2f} at {time[k]:.2f} s" for k in beyond[:2].tolist())
         more = f" and {len(beyond) - 2} more" if len(beyond) > 2 else ""
-        axes.set_title(f"beyond the scale: {said}{more}", fontsize=SMALL - 1, color=QUIET, loc="left", pad=12)
+        axes.set_title(
+            f"beyond the scale: {said}{more}", fontsize=SMALL - 1, color=QUIET, loc="left", pad=pad
+        )
 
 
 def heads_figure(
