@@ -99,6 +99,7 @@ def test_a_figure_can_be_saved_and_changes_no_setting(name: str) -> None:
 
 def test_an_operating_curve_begins_in_the_corner_and_tells_its_area() -> None:
     figure = roc_figure(CURVES, areas={"model": "0.9 [0.8, 1.0]"})
+    assert figure.legends[0].get_title().get_text() == "AUROC, with its interval"
     line = drawn(figure, "model  0.9 [0.8, 1.0]")
     assert line[0].tolist() == [0, 0]
     (band,) = (c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection))

@@ -42,7 +42,7 @@ def roc_figure(
     _curves(axes, from_corner, areas or {})
     dress(axes, title=title, x="1 - specificity", y="sensitivity")
     _square(axes)
-    _legend(figure, axes)
+    _legend(figure, axes, "AUROC, with its interval" if areas else "")
     return figure
 
 
@@ -67,7 +67,7 @@ def precision_figure(
     _curves(axes, curves, areas or {})
     dress(axes, title=title, x="sensitivity", y="positive predictive value")
     _square(axes)
-    _legend(figure, axes)
+    _legend(figure, axes, "AUPRC, with its interval" if areas else "")
     return figure
 
 
@@ -282,9 +282,13 @@ def _square(axes: Axes) -> None:
     axes.set_aspect("equal")
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, title: str = "") -> None:
     if axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside lower left", fontsize=TEXT - 0.5, frameon=False, labelcolor=INK)
+        legend = figure.legend(
+            loc="outside lower left", fontsize=TEXT - 0.5, frameon=False, labelcolor=INK, title=title or None,
+            title_fontsize=TEXT - 0.5, alignment="left",
+        )  # fmt: skip
+        legend.get_title().set_color(INK)
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
