@@ -140,6 +140,9 @@ def test_numbers() -> None:
     assert found["r"].value == pytest.approx(np.corrcoef(said, age)[0, 1])
     assert found["mae"].low < found["mae"].value < found["mae"].high
     assert np.isnan(measure_numbers([1.0, 2.0], [3.0, 3.0], Draws([0, 1]))["r2"].value)
+    tiny = measure_numbers(1e-7 * said, 1e-7 * age, Draws(list(range(80)), n_resamples=50))
+    assert tiny["r"].value == pytest.approx(found["r"].value)  # whatever the unit
+    assert tiny["r2"].value == pytest.approx(found["r2"].value)
 
 
 def test_curves_go_through_the_points_of_scikit_learn() -> None:

@@ -133,12 +133,16 @@ def measure_numbers(said: ArrayLike, target: ArrayLike, draws: Draws) -> dict[st
     n, absolute, square, bias, sx, sxx, sy, syy, sxy = draws.sums(columns).T
     with np.errstate(invalid="ignore", divide="ignore"):
         vx, vy = sxx - sx**2 / n, syy - sy**2 / n
+        varies_x, varies_y = (
+            vx > 1e-9 * sxx,
+            vy > 1e-9 * syy,
+        )  # more than rounding makes of what is all the same
         values = {
             "mae": absolute / n,
             "rmse": np.sqrt(square / n),
             "bias": bias / n,
-            "r2": np.where(vx > 1e-9, 1 - square / vx, np.nan),
-            "r": np.where((vx > 1e-9) & (vy > 1e-9), (sxy - sx * sy / n) / np.sqrt(vx * vy), np.nan),
+            "r2": np.where(varies_x, 1 - square / vx, np.nan),
+            "r": np.where(varies_x & varies_y, (sxy - sx * sy / n) / np.sqrt(vx * vy), np.nan),
         }
     return {name: draws.estimate(value) for name, value in values.items()}
 
