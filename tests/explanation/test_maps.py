@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from physiolect import Checkpoint, Recording
 from physiolect.errors import PhysiolectError
@@ -16,18 +15,19 @@ from physiolect.explanation.maps import integrated_map, median_level
 Make = Callable[..., Checkpoint]
 
 
-@pytest.mark.parametrize("task", ["rhythm", "forecast"])
+@pytest.mark.parametrize(("task", "span"), [("rhythm", None), ("forecast", None), ("forecast", 1.0)])
 def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
-    make: Make, heart: Recording, task: str
+    make: Make, heart: Recording, task: str, span: float | None
 ) -> None:
     pytest.importorskip("captum")
     checkpoint = make(task)
     window = cut_window(checkpoint, heart)
-    target = choose_target(checkpoint, window)
-    flat = torch.full((1, 300), median_level(window, target))
+    target = choose_target(checkpoint, window, span=span)
+    flat = window.tensor(checkpoint).clone()
+    flat[:, : target.n_context] = median_level(window, target)  # what is foretold stays as it is
     difference = float(target.of_ids(checkpoint, window.tensor(checkpoint)) - target.of_ids(checkpoint, flat))
     counts = integrated_map(checkpoint, window, target, steps=300)
-    assert counts.shape == (300,)
+    assert counts.shape == (300 if span is None else 200,)
     assert counts.sum() == pytest.approx(difference, abs=0.05 * abs(difference) + 0.02)
 
 

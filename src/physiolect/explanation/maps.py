@@ -46,8 +46,9 @@ def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
 def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
     """Return integrated gradients on the token embeddings, summed over their features.
 
-    The baseline is a window that lies at its median level throughout; what all samples count adds up to the difference
-    that the model makes between the two, as far as the steps are fine enough.
+    The baseline is a window whose context lies at its median level throughout, what is foretold staying as it is; what
+    all samples count adds up to the difference that the model makes between the two, as far as the steps are fine
+    enough.
 
     Args:
         checkpoint: a model.
@@ -63,7 +64,8 @@ def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, st
     attribution = require("captum.attr", extra="explain")
     x = _embeddings(checkpoint, window, target)
     level = median_level(window, target)
-    baseline = checkpoint.model.tokens.weight[level].detach().expand_as(x)
+    baseline = x.clone()
+    baseline[:, : target.n_context] = checkpoint.model.tokens.weight[level].detach()
     method = attribution.IntegratedGradients(lambda each: target.of_embeddings(checkpoint, each))
     with torch.enable_grad():
         counts: Tensor = method.attribute(x, baseline, n_steps=steps, internal_batch_size=16)
