@@ -129,6 +129,17 @@ def test_whom_a_model_was_trained_on_or_chosen_by_is_shouted(
     assert list(results["measures"]) == ["model"]
 
 
+def test_whom_a_base_was_fine_tuned_on_is_not_forgotten(place: Path, tuned: Tune, tmp_path: Path) -> None:
+    run = tuned("af", "rhythm", "--train-on", "r2", "r3", "--validate-on", "r4")
+    words = ["--task", "rhythm", "--out", str(tmp_path / "again"), "--train-on", "r5", "--validate-on", "r6"]
+    assert main(["finetune", str(place / "store"), "--checkpoint", str(run), *words, *TUNE]) == 0
+    again = tmp_path / "again"
+    trained, chosen = evaluated(place, again, "rhythm", tmp_path / "out", "--baselines", "none")["warnings"]
+    assert "trained on 3 of the 7" in trained
+    assert "p2, patient p3, patient p5" in trained
+    assert "chosen by 2 of the 7" in chosen
+
+
 def test_a_cross_validated_run_is_judged_out_of_fold(
     place: Path, tuned: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -138,10 +138,13 @@ def fine_tune(
         resumed_at=int(state["step"]) if state else 0,
         unit="squared" if train.task == "regress" else "nats",
     )
+    before = base.checkpoint.run  # a base that was fine-tuned itself has seen patients too
     more = {
         "base": checkpoint.run.get("base") or base.known_by,
-        "trained_on": sorted(set(train.groups)),
-        "validated_on": sorted(set(validation.groups)) if validation is not None else [],
+        "trained_on": sorted({*train.groups, *(before.get("trained_on") or ())}),
+        "validated_on": sorted(
+            {*(validation.groups if validation is not None else ()), *(before.get("validated_on") or ())}
+        ),
     }
     with journal:
         callbacks = Callbacks(
