@@ -15,7 +15,14 @@ from scipy.io import loadmat
 from physiolect import Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
 from physiolect.cli import main
 from physiolect.commands.explain import Config
-from physiolect.explanation import attend, attention_change, cut_window
+from physiolect.explanation import (
+    attend,
+    attention_change,
+    choose_target,
+    cut_window,
+    cut_windows,
+    measure_faithfulness,
+)
 from physiolect.formats import write_recording
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -98,6 +105,9 @@ def test_attention_is_a_figure_numbers_and_a_summary(
     assert f"faithfulness {score['score']:+.2f} nats" in out
     assert score["random_95"][0] < score["random_95"][1]
     assert "kept channel II of V1, II" in err
+    assert summary["files"] == [str(tmp_path / "why" / f"attention.{kind}") for kind in ("png", "npz")] + [
+        str(tmp_path / "why" / "summary.json")
+    ]
 
 
 @pytest.mark.parametrize(("format", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
@@ -113,6 +123,18 @@ def test_other_formats_and_mat(run: Run, tmp_path: Path, format: str, start: byt
     np.testing.assert_allclose(arrays["band"][0], arrays["attention"][0, 0])
     summary = json.loads(out)
     assert (summary["layers"], summary["heads"], summary["faithfulness"]) == ([1], [2], None)
+
+
+def test_beats_are_scored_at_the_query_that_is_shown(
+    run: Run, tmp_path: Path, heart: Path, models: Path
+) -> None:
+    assert run("beats", "attention", "--query", 11)[0] == 0
+    checkpoint = load_checkpoint(models / "beats")
+    window = cut_window(checkpoint, read_recording(heart), channel="II")
+    target = choose_target(checkpoint, window, query=11.0)
+    maps = {"shown": attend(checkpoint, window, layers=[2], queries=[11.0]).band().astype(np.float64)}
+    expected = measure_faithfulness(checkpoint, window, target, maps)["shown"].score
+    assert made(tmp_path, "attention")[0]["faithfulness"]["score"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_heads(run: Run, tmp_path: Path) -> None:
@@ -186,7 +208,9 @@ def test_probing(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("forecast", ("--span", "0.5"))])
-def test_faithfulness(run: Run, tmp_path: Path, model: str, words: tuple[str, ...]) -> None:
+def test_faithfulness(
+    run: Run, tmp_path: Path, heart: Path, models: Path, model: str, words: tuple[str, ...]
+) -> None:
     pytest.importorskip("captum")
     code, out, err = run(model, "faithfulness", "--windows", 2, "--replace", "median", *words)
     assert code == 0, err
@@ -202,7 +226,17 @@ def test_faithfulness(run: Run, tmp_path: Path, model: str, words: tuple[str, ..
         deleted = arrays[f"{each['method'].replace(' ', '_')}_deletion"]
         assert each["deletion_area"] == pytest.approx(np.trapezoid(deleted, arrays["shares"]))
         assert list(each["cascade"]) == ["head", "layer 2", "layer 1", "embeddings"]
+    checkpoint = load_checkpoint(models / model)
+    windows = cut_windows(checkpoint, read_recording(heart), channel="II", limit=2)
+    by_chance = []
+    for seed, window in enumerate(windows):  # each window has random orders of its own
+        target = choose_target(checkpoint, window, span=0.5 if words else None)
+        found = measure_faithfulness(
+            checkpoint, window, target, {"a": np.arange(200.0)}, replacement="median", seed=seed
+        )
+        by_chance.append(found["a"].random_deletion)
     assert arrays["random_deletion"].shape == (20, len(arrays["shares"]))
+    np.testing.assert_allclose(arrays["random_deletion"], np.mean(by_chance, 0), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -240,11 +240,7 @@ def _write(out: Path, config: Config, shown: Shown, summary: dict[str, Any]) -> 
     from physiolect.formats.boundary import replacing
 
     out.mkdir(parents=True, exist_ok=True)
-    files = [
-        out / f"{config.view}.{config.format}",
-        out / f"{config.view}.{config.numbers}",
-        out / "summary.json",
-    ]
+    files = [out / f"{config.view}.{config.format}", out / f"{config.view}.{config.numbers}"]
     with replacing(files[0]) as path:
         shown.figure.savefig(path)
     with replacing(files[1]) as path:

@@ -74,7 +74,7 @@ def _attention(config: Config, checkpoint: Checkpoint, recording: Recording) -> 
         rows, names = found.weights[0, :, 0], [f"head {each}" for each in found.heads]
     moment = float(window.time[found.queries[0]])
     several = found.weights.shape[0] * found.weights.shape[1] > 1
-    score = _score(config, checkpoint, window, band)
+    score = _score(config, checkpoint, window, band, moment)
     figure = attention_figure(
         window.signal, band, rows, time=window.time, names=names, queries=[moment], unit=window.unit,
         what=f"attention,\n{how}" if several else "attention",
@@ -137,7 +137,7 @@ def _change(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sho
         checkpoint, base, window, layer=layer, heads=config.heads, query=config.moment
     )  # (T,)
     moment = float(window.time[window.sample(config.moment)])
-    score = _score(config, checkpoint, window, change)
+    score = _score(config, checkpoint, window, change, moment)
     which = "all heads" if config.heads is None else f"head {config.heads[0]}"
     figure = change_figure(
         window.signal, change, time=window.time, query=moment, unit=window.unit,
@@ -223,7 +223,7 @@ def _probing(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sh
     scores = found.scores()
     figure = probing_figure(
         found.auroc, found.chance.tolist(), landmarks=found.landmarks,
-        title=f"Heads and waves, {found.n_windows} windows",
+        title=f"Heads and waves, {found.n_windows} window{'s' * (found.n_windows != 1)}",
         evidence="dots: above the best of all heads by chance (95 %)",
     )  # fmt: skip
     numbers = {
@@ -248,12 +248,15 @@ def _faithfulness(config: Config, checkpoint: Checkpoint, recording: Recording) 
 
     windows = _windows(config, checkpoint, recording, config.windows or 1)
     curves: dict[str, list[Faithfulness]] = {name: [] for name in METHODS}
-    for window in windows:
+    for number, window in enumerate(
+        windows
+    ):  # each window its own random orders, or their mean would not even out
         target = choose_target(checkpoint, window, query=config.moment, span=config.span)
         maps = {name: method(checkpoint, window, target) for name, method in METHODS.items()}
         measured = measure_faithfulness(
-            checkpoint, window, target, maps, replacement=config.replace or "interpolation", seed=config.seed
-        )
+            checkpoint, window, target, maps, replacement=config.replace or "interpolation",
+            seed=config.seed + number,
+        )  # fmt: skip
         for name, each in measured.items():
             curves[name].append(each)
     mean = {name: _mean(each) for name, each in curves.items()}
@@ -314,12 +317,17 @@ def _windows(config: Config, checkpoint: Checkpoint, recording: Recording, limit
 
 
 def _score(
-    config: Config, checkpoint: Checkpoint, window: Window, importance: NDArray[np.floating]
+    config: Config,
+    checkpoint: Checkpoint,
+    window: Window,
+    importance: NDArray[np.floating],
+    query: float | None = None,
 ) -> Faithfulness | None:
-    """Return how faithful a map of the whole window is to what the model says, unless that is not wanted."""
+    """Return how faithful a map is to what the model says, at the query where it says something there, or None."""
     if config.no_score:
         return None
-    target = choose_target(checkpoint, window, query=config.moment if checkpoint.task == "forecast" else None)
+    says_everywhere = checkpoint.task in ("forecast", "beats")
+    target = choose_target(checkpoint, window, query=query if says_everywhere else None)
     maps = {"shown": importance.astype(np.float64)}
     return measure_faithfulness(checkpoint, window, target, maps, seed=config.seed)["shown"]
 
