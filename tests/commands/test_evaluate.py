@@ -213,6 +213,7 @@ def test_classes_and_numbers(place: Path, tuned: Tune, tmp_path: Path) -> None:
     results = evaluated(place, tuned("age", "regress", *table), "regress", tmp_path / "age", *table)
     assert results["measures"]["model"]["overall"]["mae"]["value"] > 0
     assert (tmp_path / "age" / "agreement.png").exists()
+    assert (tmp_path / "classes" / "roc.png").exists()
 
 
 def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:
@@ -222,6 +223,7 @@ def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:
     assert measures["unigram"]["overall"]["nats"]["value"] < np.log(101)
     assert measures["model"]["overall"]["width"]["value"] == pytest.approx(91, abs=2)  # it knows nothing yet
     assert results["each"]["continuations"]["windows"] == 2
+    assert (tmp_path / "out" / "forecast.png").read_bytes().startswith(b"\x89PNG")
     assert results["warnings"] == []
 
 

@@ -345,3 +345,16 @@ def test_probability_is_drawn_over_time_beside_its_most_telling_windows() -> Non
     assert len(short.axes) == 2
     none = rhythm_figure(signal, fs=100.0, begin=begin, end=begin + 5, probability=np.full(20, np.nan))
     assert len(none.axes) == 6
+
+
+def test_a_beat_found_at_its_moment_lies_in_the_middle_bin() -> None:
+    figure = timing_figure({"model": [0.0, 0.0, 0.15, -0.15]}, tolerance=0.15)
+    (outline, _) = (each for each in figure.axes[0].patches)
+    shares, edges, _ = outline.get_data()
+    assert (shares[0], shares[30], shares[-1]) == (25, 50, 25)
+    np.testing.assert_allclose(edges[30:32], [-2.5, 2.5], atol=1e-9)
+
+
+def test_marks_of_numbers_are_told_apart() -> None:
+    figure = agreement_figure([1.0, 2], [1.0, 3], ["a", "b"], name="age (years)", of="patient")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a window", "mean of a patient"]

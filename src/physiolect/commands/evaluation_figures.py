@@ -15,6 +15,7 @@ from physiolect.evaluation.beats import TOLERANCE
 from physiolect.evaluation.classification import precision_band, reliability, roc_band
 from physiolect.plots import (
     agreement_figure,
+    forecast_figure,
     precision_figure,
     records_figure,
     reliability_figure,
@@ -39,21 +40,31 @@ def window_figures(
     draws: Draws,
     said: Mapping[str, Said],
     rows: Mapping[str, Measured],
+    unit: str | None = None,
 ) -> dict[str, Figure]:
-    """Return the figures of a rhythm, of classes or of numbers, by the names of their files."""
+    """Return the figures of a rhythm, of classes or of numbers (in `unit`), by the names of their files."""
     model = next(iter(said))
+    of = "patient" if examples.by_patient else "patient or recording"
     if config.task == "regress":
-        name = f"{config.column or 'number'}"
-        return {"agreement": agreement_figure(said[model].score, target, examples.groups, name=name)}
+        name = f"{config.column} ({unit})" if unit else f"{config.column}"
+        title = f"{config.column}: {len(target):,} windows"
+        return {
+            "agreement": agreement_figure(
+                said[model].score, target, examples.groups, name=name, of=of, title=title
+            )
+        }
     if config.task == "classify":
         curves, areas = {}, {}
-        for k, name in enumerate(examples.classes[:_MOST_CURVES]):
+        n = len(examples.classes)
+        for k in sorted(np.argsort(-target.mean(0), kind="stable")[:_MOST_CURVES].tolist()):
+            name = examples.classes[k]
             if 0 < target[:, k].mean() < 1:
                 curves[name] = roc_band(said[model].score[:, k], target[:, k], draws)
                 areas[name] = in_cell(rows[model].per_class[name]["auroc"])
-        return (
-            {"roc": roc_figure(curves, areas=areas, title="Each class against the others")} if curves else {}
-        )
+        title = "Each class against the others"
+        if n > _MOST_CURVES:
+            title = f"The {_MOST_CURVES} commonest of {n} classes, each against all others"
+        return {"roc": roc_figure(curves, areas=areas, title=title)} if curves else {}
     if not 0 < target.mean() < 1:
         return {}
     shown = [name for name in said if name != "always the same"][:_MOST_CURVES]
@@ -80,7 +91,7 @@ def window_figures(
             [said[model].score[groups == name] for name in names],
             [target[groups == name] for name in names],
             threshold=config.threshold, positive=what,
-            title=f"Every window of every {'patient' if examples.by_patient else 'patient or recording'}",
+            title=f"Every window of every {of}",
         ),
     }  # fmt: skip
 
@@ -97,4 +108,19 @@ def beat_figures(names: Sequence[str], found: Mapping[str, Sequence[BeatMatch]])
     return {
         "records": records_figure(names, values, title="Beats, record by record, the worst on top"),
         "timing": timing_figure(errors, tolerance=TOLERANCE, title="When beats are found"),
+    }
+
+
+def forecast_figures(rows: Mapping[str, Measured], models: Sequence[str]) -> dict[str, Figure]:
+    """Return the figure of forecasts, by the name of its file: nats per token of the models beside baselines."""
+    nats = [each.overall["nats"] for each in rows.values()]
+    known = all(np.isfinite(each.low) for each in nats)
+    return {
+        "forecast": forecast_figure(
+            list(rows),
+            [each.value for each in nats],
+            [(each.low, each.high) for each in nats] if known else None,
+            highlight=models,
+            title="The next level",
+        )
     }

@@ -128,7 +128,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
         rows, columns, draws, examples.by_patient, len(examples), "windows",
         f"{len(examples):,} windows{positive} of {draws.n_groups} {of} in {config.store}", protocol, warnings,
         [each for each in words if each], _each_group(said[MODEL], target, examples),
-        window_figures(config, examples, target, draws, said, rows),
+        window_figures(config, examples, target, draws, said, rows, lead.target_unit),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.evaluated_runs import leaks
+from physiolect.commands.evaluation_figures import forecast_figures
 from physiolect.commands.judging import Evaluated, channel_of, folds_of, lead_of, named_of, placed
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store
@@ -62,6 +63,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
         rows, ("nats", "crps", "coverage", "width"), draws, windows.by_patient, len(windows), "windows",
         f"{len(windows):,} windows of {windows.length} levels of {draws.n_groups} {by} in {config.store}, "
         f"positions 2 to {windows.length}", protocol, warnings, words, each,
+        forecast_figures(rows, list(named_of(config))),
     )  # fmt: skip
 
 

@@ -215,7 +215,8 @@ def timing_figure(errors: Mapping[str, ArrayLike], *, tolerance: float, title: s
     figure = new_figure(2.9)
     axes = figure.add_subplot()
     reach = 1000 * tolerance
-    bins = np.linspace(-reach, reach, 61)
+    half = reach / 60  # a bin lies around each error, and the middle one around none
+    bins = np.linspace(-reach - half, reach + half, 62)
     axes.axvline(0, color=FAINT, linewidth=1)
     for (name, each), colour in zip(errors.items(), SERIES, strict=False):
         ms = 1000 * np.asarray(each, np.float64)
@@ -227,14 +228,20 @@ def timing_figure(errors: Mapping[str, ArrayLike], *, tolerance: float, title: s
         if colour == SERIES[0]:
             axes.stairs(share, bins, color=colour, fill=True, alpha=0.15)
     dress(axes, title=title, x="detected - reference (ms)", y="beats (%)")
-    axes.set_xlim(-reach, reach)
+    axes.set_xlim(bins[0], bins[-1])
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return figure
 
 
 def agreement_figure(
-    said: ArrayLike, target: ArrayLike, groups: Sequence[str], *, name: str, title: str = ""
+    said: ArrayLike,
+    target: ArrayLike,
+    groups: Sequence[str],
+    *,
+    name: str,
+    of: str = "patient or recording",
+    title: str = "",
 ) -> Figure:
     """Draw numbers that were told over the true ones: a faint mark a window, a strong one a patient or recording.
 
@@ -243,6 +250,7 @@ def agreement_figure(
         target: (n,).
         groups: whose each window is, (n,).
         name: what the numbers are, with their unit.
+        of: what a group is.
         title: above the axes.
     """
     y, x = np.asarray(said, np.float64), np.asarray(target, np.float64)
@@ -250,7 +258,17 @@ def agreement_figure(
     axes = figure.add_subplot()
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     axes.plot(ends, ends, color=FAINT, linewidth=1)
-    axes.plot(x, y, linestyle="", marker="o", markersize=2.4, color=BLUE, alpha=0.25, markeredgewidth=0)
+    axes.plot(
+        x,
+        y,
+        linestyle="",
+        marker="o",
+        markersize=2.4,
+        color=BLUE,
+        alpha=0.25,
+        markeredgewidth=0,
+        label="a window",
+    )
     kinds = np.asarray(groups)
     means = np.array([[x[kinds == g].mean(), y[kinds == g].mean()] for g in dict.fromkeys(groups)])
     axes.plot(
@@ -261,8 +279,10 @@ def agreement_figure(
         markersize=4.5,
         color=ORANGE,
         markeredgecolor="white",
+        label=f"mean of a {of}",
     )
     dress(axes, title=title, x=f"true {name}", y=f"told {name}")
+    _legend(figure, axes)
     return figure
 
 

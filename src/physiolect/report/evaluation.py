@@ -11,13 +11,20 @@ from physiolect.evaluation.bootstrap import Draws, Estimate
 TITLES = {
     "auroc": "AUROC", "auprc": "AUPRC", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV",
     "f1": "F1", "accuracy": "accuracy", "ece": "calibration error", "brier": "Brier",
-    "macro auroc": "macro AUROC", "macro auprc": "macro AUPRC", "macro sensitivity": "macro sensitivity",
-    "macro f1": "macro F1", "mae": "mean absolute error", "rmse": "RMSE", "bias": "bias", "r2": "R²", "r": "r",
+    "mae": "mean absolute error", "rmse": "RMSE", "bias": "bias", "r2": "R²", "r": "r",
     "timing_mean_ms": "timing, mean (ms)", "timing_sd_ms": "timing, SD (ms)",
     "timing_median_abs_ms": "timing, median absolute (ms)", "nats": "nats per token", "crps": "CRPS (levels)",
     "coverage": "coverage of the 90 % band", "width": "its width (levels)",
 }  # fmt: skip
 """Measure -> heading of its column."""
+
+
+def heading(measure: str) -> str:
+    """Return the heading of a measure's column; "macro f1" and "mean f1" are of "f1"."""
+    if measure.startswith(("macro ", "mean ")):
+        kind, _, of = measure.partition(" ")
+        return f"{kind} {heading(of)}"
+    return TITLES.get(measure, measure)
 
 
 def in_cell(estimate: Estimate | None, *, digits: int = 3) -> str:
@@ -41,7 +48,7 @@ def measures_table(
         first: heading of the names.
     """
     shown = [name for name in columns if any(name in found for found in rows.values())]
-    head = [first, *(TITLES.get(name, name) for name in shown)]
+    head = [first, *(heading(name) for name in shown)]
     body = (
         [name, *(in_cell(found.get(each), digits=1 if each.endswith("_ms") else 3) for each in shown)]
         for name, found in rows.items()
@@ -57,7 +64,7 @@ def markdown(rows: Iterable[Sequence[str]]) -> str:
 def differences_table(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> str:
     """Return a Markdown table of paired differences; one whose interval excludes zero is bold."""
     shown = [name for name in columns if any(name in found for found in rows.values())]
-    head = ["difference", *(TITLES.get(name, name) for name in shown)]
+    head = ["difference", *(heading(name) for name in shown)]
     body = []
     for name, found in rows.items():
         cells = []
@@ -85,10 +92,11 @@ def interval_words(draws: Draws, *, by_patient: bool) -> str:
 def undefined_words(rows: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]:
     """Yield what must be said of measures that some resamples lack."""
     for name, found in rows.items():
-        lost = {TITLES.get(key, key): each.undefined for key, each in found.items() if each.undefined}
+        lost = {heading(key): each.undefined for key, each in found.items() if each.undefined}
         if lost:
             yield (
-                f"{name}: up to {max(lost.values()):,} resamples lack a class, and are left out of the intervals of "
+                f"{name}: up to {max(lost.values()):,} resamples lack a class, or windows taken for one, and are "
+                "left out of the intervals of "
                 f"{', '.join(lost)}."
             )
 
