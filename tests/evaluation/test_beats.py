@@ -15,6 +15,7 @@ def test_each_beat_is_matched_once_and_the_nearest_first() -> None:
     assert found.sensitivity == pytest.approx(2 / 3)
     assert found.ppv == 0.5
     assert found.f1 == pytest.approx(4 / 7)
+    np.testing.assert_allclose(match_beats([1.0, 1.2], [1.12], duration=10).errors, [-0.08])
 
 
 def test_the_tolerance_itself_is_within() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from physiolect import Checkpoint, Recording
 from physiolect.errors import PhysiolectError
 from physiolect.explanation import METHODS, attend, choose_target, cut_window, mean_attention
 from physiolect.explanation.maps import integrated_map, median_level
+from physiolect.explanation.target import Target
 
 Make = Callable[..., Checkpoint]
 
@@ -29,6 +31,28 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
     counts = integrated_map(checkpoint, window, target, steps=300)
     assert counts.shape == (300 if span is None else 200,)
     assert counts.sum() == pytest.approx(difference, abs=0.05 * abs(difference) + 0.02)
+
+
+def test_the_baseline_of_a_span_leaves_what_is_foretold_as_it_is(
+    make: Make, heart: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("captum")
+    checkpoint = make()
+    window = cut_window(checkpoint, heart)
+    target = choose_target(checkpoint, window, span=1.0)
+    seen, say = [], Target.of_embeddings
+
+    def of_embeddings(self: Target, model: Checkpoint, x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return say(self, model, x)
+
+    monkeypatch.setattr(Target, "of_embeddings", of_embeddings)
+    integrated_map(checkpoint, window, target, steps=4)
+    tokens = checkpoint.model.tokens.weight.detach()
+    shown = tokens[torch.from_numpy(window.ids[: target.n_shown])]
+    for x in seen:
+        assert torch.allclose(x[:, 200:], shown[200:].expand(len(x), -1, -1), atol=1e-6)
+    assert any(not torch.allclose(x[:, :200], shown[:200].expand(len(x), -1, -1)) for x in seen)
 
 
 def test_gradient_x_input_is_the_change_when_a_sample_grows(make: Make, heart: Recording) -> None:

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from physiolect.evaluation import Draws, make_folds, measure_said
-from physiolect.evaluation.baselines import linear_probe, majority, rr_regression, rr_rule
+from physiolect.evaluation import Draws, Fold, make_folds, measure_said
+from physiolect.evaluation.baselines import (
+    linear_probe,
+    majority,
+    out_of_fold,
+    rr_regression,
+    rr_rule,
+)
+from physiolect.evaluation.baselines.rr import FEATURES
 
 RNG = np.random.default_rng(0)
 GROUPS = [f"p{k // 10}" for k in range(120)]
@@ -74,3 +82,13 @@ def test_always_the_same_ranks_nothing() -> None:
     assert (said.score == TARGET.mean()).all()
     assert area(said) == 0.5
     assert majority(np.eye(3)[[0, 0, 1, 2]]).score.tolist() == [[0.5, 0.25, 0.25]] * 4
+
+
+def test_the_rule_takes_its_threshold_from_the_other_folds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = np.array([0.0, 1, 2, 3, 10, 11, 12, 13])
+    monkeypatch.setattr(out_of_fold, "all_features", lambda _: np.tile(value[:, None], len(FEATURES)))
+    first, second = np.arange(4), np.arange(4, 8)
+    folds = [Fold("1", first, second), Fold("2", second, first)]
+    said = rr_rule([], [0, 0, 1, 1, 0, 0, 1, 1], folds)
+    assert said.decided is not None
+    assert said.decided.tolist() == [False] * 4 + [True] * 4
