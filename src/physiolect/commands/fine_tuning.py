@@ -12,7 +12,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
+from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.augmentation import Augmentation
@@ -140,8 +140,7 @@ def fine_tune(
     )
     more = {
         "base": checkpoint.run.get("base") or base.known_by,
-        "trained_on": sorted(set(train.groups)),
-        "validated_on": sorted(set(validation.groups)) if validation is not None else [],
+        **in_names(train.groups, validation.groups if validation is not None else ()),
     }
     with journal:
         callbacks = Callbacks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,6 +20,8 @@ SETTINGS_FILE = "settings.yaml"
 FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
 """Settings that a resumed run may change: they decide no number but by rounding."""
 _MOST = 10**9
+_MOST_NAMED = 20_000
+"""Patients that a checkpoint names; more would make it slow to load."""
 
 
 class Settings(Protocol):
@@ -123,6 +125,12 @@ def save_run(
         "settings": config.to_dict(settings),
     }
     checkpoint.save(out / kind, state=state if kind == "last" else None)
+
+
+def in_names(train: Iterable[str], validation: Iterable[str]) -> dict[str, list[str]]:
+    """Return whom a run learns from and whom it is chosen by, for `save_run` to keep; nothing if they are too many."""
+    named = {"trained_on": sorted(set(train)), "validated_on": sorted(set(validation))}
+    return named if sum(map(len, named.values())) <= _MOST_NAMED else {}
 
 
 def again(verb: str, settings: Settings) -> str:
