@@ -118,7 +118,8 @@ def fine_tune(
 
     Raises:
         CheckpointError: examples do not fit the base's contract.
-        ConfigError: a class is missing among the examples, or weights do not fit the classes.
+        ConfigError: a class is missing among the examples, or all their numbers are the same, or weights do not fit
+            the classes.
     """
     torch.manual_seed(settings.seed)
     weights = _class_weights(choice.class_weights, told_of(train), train)
@@ -174,12 +175,17 @@ def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
         pooling=choice.pooling,
         unmask_last=choice.unmask_last,
         dropout=choice.dropout,
-        channels=rows.channels,
+        channels=rows.channels if len(rows.channels) == 1 else (train.channel_name(0),),
         modality=rows.modality,
     )
     check_examples(checkpoint, train)
     if train.task == "regress":
         assert train.values is not None
+        if not train.values.std() > 0:
+            raise ConfigError(
+                f"all windows that are left to learn from have one {train.column}: {train.values[0]:g}",
+                hint="keep fewer patients for validation, or choose other parts",
+            )
         checkpoint.target, checkpoint.target_unit = train.column, train.unit
         checkpoint.target_mean, checkpoint.target_sd = float(train.values.mean()), float(train.values.std())
     checkpoint.run = {}
