@@ -97,11 +97,16 @@ def saved_run(out: Path, store: Store) -> tuple[Checkpoint, dict[str, torch.Tens
     """
     last = out / "last"
     checkpoint, state = load_checkpoint(last), load_state(last)
+    refuse_other_store(checkpoint, store)
+    return checkpoint, state
+
+
+def refuse_other_store(checkpoint: Checkpoint, store: Store) -> None:
+    """Raise ConfigError unless a run's checkpoint was trained on this store."""
     if checkpoint.run.get("store_sha256") != store.digest:
         raise ConfigError(
             f"{store.path} is another store than the run was trained on", hint="resume with the same store"
         )
-    return checkpoint, state
 
 
 def save_run(
