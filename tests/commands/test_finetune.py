@@ -356,7 +356,7 @@ def test_folds_judge_whom_they_have_not_seen(
     assert tune("--resume")[0] == 0
     assert (run / "fold-1" / "last" / "model.safetensors").stat().st_mtime_ns == first
     ours, theirs = (np.load(folder / "predictions.npz") for folder in (run, run.parent / "whole"))
-    for name in ("score", "target", "group", "source", "row", "start", "fold"):
+    for name in ("score", "target", "group", "source", "row", "channel", "start", "fold"):
         assert np.array_equal(ours[name], theirs[name])
     assert len(set(zip(ours["row"].tolist(), ours["start"].tolist(), strict=True))) == len(ours["row"]) == 60
     about = json.loads((run / "folds.json").read_text())

@@ -148,6 +148,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
         group=np.array(every.groups),
         source=np.array(every.sources),
         row=every.rows,
+        channel=every.channels,
         start=every.starts,
         fold=np.repeat([fold.name for fold in folds], [len(fold.test) for fold in folds]),
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run
+from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run, whom_seen
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.augmentation import Augmentation
@@ -86,9 +86,12 @@ class Base(NamedTuple):
     checkpoint: Checkpoint
 
     @property
-    def known_by(self) -> dict[str, str]:
+    def known_by(self) -> dict[str, Any]:
         """What is kept of it with what is made of it."""
-        return {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+        run = self.checkpoint.run
+        own = {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+        named = sorted(set().union(*whom_seen(run)))
+        return {**own, "store_sha256": run.get("store_sha256"), "trained_on": named} if named else own
 
 
 def fine_tune(

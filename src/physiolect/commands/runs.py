@@ -138,6 +138,13 @@ def in_names(train: Iterable[str], validation: Iterable[str]) -> dict[str, list[
     return named if sum(map(len, named.values())) <= _MOST_NAMED else {}
 
 
+def whom_seen(run: Mapping[str, Any]) -> tuple[set[str], set[str], set[str]]:
+    """Return whom a checkpoint was trained on, whom it was chosen by, and whom what it began with had seen."""
+    base = run.get("base")
+    before = base.get("trained_on") if isinstance(base, dict) else None
+    return set(run.get("trained_on") or ()), set(run.get("validated_on") or ()), set(before or ())
+
+
 def again(verb: str, settings: Settings) -> str:
     """Return the command that goes on with a run."""
     return shlex.join(["physiolect", verb, settings.store, "--out", settings.out, "--resume"])
