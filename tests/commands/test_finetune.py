@@ -466,6 +466,20 @@ def test_a_number_that_is_the_same_for_all_who_train_is_refused(
     assert "all windows that are left to learn from have one age: 7" in capsys.readouterr().err
 
 
+def test_a_run_does_not_go_on_with_other_labels(
+    tune: Tune, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text((store.parent / "table.csv").read_text())
+    code, run = tune("--labels", str(table), "--column", "age", "--steps", "2", task="regress")
+    assert code == 0
+    assert tune("--resume")[0] == 0
+    table.write_text(table.read_text().replace("r4,40", "r4,41"))
+    capsys.readouterr()
+    assert tune("--resume")[0] == 2
+    assert f"not those that {run} began with" in capsys.readouterr().err
+
+
 def test_one_channel_of_a_store_of_several_is_learnt(base: Path, tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store", replace(CONTRACT, channels=("I", "II"))) as writer:
         for k in range(4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,12 +123,14 @@ def fine_tune(
     Raises:
         CheckpointError: examples do not fit the base's contract.
         ConfigError: a class is missing among the examples, or all their numbers are the same, or weights do not fit
-            the classes.
+            the classes, or `out` was begun with other examples.
     """
     torch.manual_seed(settings.seed)
     weights = _class_weights(choice.class_weights, told_of(train), train)
-    resumes = is_saved(out)
-    checkpoint, state = saved_run(out, train.store) if resumes else (_fresh(base, choice, train), None)
+    learnt = _digest(train)
+    checkpoint, state = (
+        _going_on(out, train, learnt) if is_saved(out) else (_fresh(base, choice, train), None)
+    )
     n_trained = _let_train(checkpoint, choice, state)
     sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
     say(
@@ -143,6 +146,7 @@ def fine_tune(
         unit="squared" if train.task == "regress" else "nats",
     )
     more = {
+        "examples_sha256": learnt,
         "base": checkpoint.run.get("base") or base.known_by,
         **in_names(train.groups, validation.groups if validation is not None else ()),
     }
@@ -154,6 +158,26 @@ def fine_tune(
             should_stop=stop.asked,
         )
         return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
+
+
+def _going_on(out: Path, train: Examples, learnt: str) -> tuple[Checkpoint, dict[str, Tensor]]:
+    """Return what a run goes on from, unless it learnt from other examples."""
+    checkpoint, state = saved_run(out, train.store)
+    if checkpoint.run.get("examples_sha256") != learnt:
+        raise ConfigError(
+            f"the windows to learn from, or their labels, are not those that {out} began with",
+            hint="give the table of labels as it was, or start a new run",
+        )
+    return checkpoint, state
+
+
+def _digest(examples: Examples) -> str:
+    """Return what is another where other windows are learnt from, or the same ones with other labels."""
+    found = hashlib.sha256()
+    for column in (examples.rows, examples.channels, examples.starts, examples.values):
+        if column is not None:  # beats are marks of the store, which has a digest of its own
+            found.update(column.tobytes())
+    return found.hexdigest()
 
 
 def told_of(examples: Examples) -> Told:
