@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,18 @@ from physiolect import Checkpoint, config, detect_beats, detect_rhythm, load_che
 from physiolect.checkpoint import load_state
 from physiolect.cli import main
 from physiolect.commands import fine_tuning
+from physiolect.commands.cross_validation import keep_share
 from physiolect.commands.finetune import PRESETS, Config
 from physiolect.contract import PRESETS as CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
+from physiolect.datasets.augmentation import Augmentation
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError
 from physiolect.generation import generate
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.recording import Annotations, Recording
 from physiolect.tokenizers import LevelTokenizer
+from physiolect.training import RECIPES
 from physiolect.training.stopping import Stop
 
 CONTRACT = replace(CONTRACTS["heartgpt-ecg"], min_samples=16, max_samples=64)
@@ -154,6 +158,12 @@ def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> No
         "none",
         None,
     )
+    assert (chosen.draws, chosen.augmentation, chosen.recipe) == (
+        "epochs",
+        Augmentation(),
+        RECIPES["published"],
+    )
+    assert (chosen.accumulate, chosen.validation, chosen.patience) == (1, 0, None)
     assert Config("store", str(base), "beats", "out", preset="published").chosen.steps == 5000
     code, run = tune("--preset", "published", "--steps", "3")
     assert code == 0
@@ -176,8 +186,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_stopped(
         "10",
         "--trained",
         trained,
-        "--rank",
-        "2",
+        *(("--rank", "2") if trained == "lora" else ()),
         "--evaluate-every",
         "4",
         "--accumulate",
@@ -339,11 +348,15 @@ def test_folds_judge_whom_they_have_not_seen(
     monkeypatch.undo()
     assert "stopped after 1 of 3 folds" in capsys.readouterr().err
     assert not (run / "predictions.npz").exists()
+    shutil.copytree(run / "fold-1", run.parent / "moved" / "fold-1")
+    shutil.copy(run / "settings.yaml", run.parent / "moved")
+    assert tune("--resume", out="moved", of="parted")[0] == 2
+    assert "another store than the run was trained on" in capsys.readouterr().err
     first = (run / "fold-1" / "last" / "model.safetensors").stat().st_mtime_ns
     assert tune("--resume")[0] == 0
     assert (run / "fold-1" / "last" / "model.safetensors").stat().st_mtime_ns == first
     ours, theirs = (np.load(folder / "predictions.npz") for folder in (run, run.parent / "whole"))
-    for name in ("score", "target", "group", "source", "row", "start", "fold"):
+    for name in ("score", "target", "group", "source", "row", "channel", "start", "fold"):
         assert np.array_equal(ours[name], theirs[name])
     assert len(set(zip(ours["row"].tolist(), ours["start"].tolist(), strict=True))) == len(ours["row"]) == 60
     about = json.loads((run / "folds.json").read_text())
@@ -406,7 +419,10 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--class-weights", "1,2,3"], "3 class weights are given"),
         (["--class-weights", "heavy"], "--class-weights is 'heavy'"),
         (["--class-weights", "1,-1"], "--class-weights is '1,-1'"),
-        (["--validation", "1"], "--validation is 1"),
+        (["--validation", "0.6"], "--validation is 0.6"),
+        (["--classes", "a", "b"], "--classes is for classify, but the task is rhythm"),
+        (["--unit", "years"], "--unit is for regress"),
+        (["--alpha", "2"], "go with --trained lora"),
         (["--dropout", "1"], "--dropout is 1"),
         (["--rank", "0"], "--rank is 0"),
         (["--alpha", "0"], "--alpha is 0"),
@@ -438,6 +454,58 @@ def test_a_class_that_is_left_without_windows_is_named(
 ) -> None:
     assert tune("--train-on", "r2", "r4", task="classify")[0] == 2
     assert "no window that is left to learn from is of class odd" in capsys.readouterr().err
+
+
+def test_a_number_that_is_the_same_for_all_who_train_is_refused(
+    tune: Tune, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(f"r{k},{7 if k < 8 else 9}\n" for k in range(10))
+    (tmp_path / "table.csv").write_text("recording,age\n" + lines)
+    words = ("--labels", str(tmp_path / "table.csv"), "--column", "age", "--train-on", "r2", "r3")
+    assert tune(*words, task="regress")[0] == 2
+    assert "all windows that are left to learn from have one age: 7" in capsys.readouterr().err
+
+
+def test_a_run_does_not_go_on_with_other_labels(
+    tune: Tune, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text((store.parent / "table.csv").read_text())
+    code, run = tune("--labels", str(table), "--column", "age", "--steps", "2", task="regress")
+    assert code == 0
+    assert tune("--resume")[0] == 0
+    table.write_text(table.read_text().replace("r4,40", "r4,41"))
+    capsys.readouterr()
+    assert tune("--resume")[0] == 2
+    assert f"not those that {run} began with" in capsys.readouterr().err
+
+
+def test_one_channel_of_a_store_of_several_is_learnt(base: Path, tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", replace(CONTRACT, channels=("I", "II"))) as writer:
+        for k in range(4):
+            one = made_recording(k)
+            two = replace(one, signal=np.concatenate([one.signal, -one.signal]), channels=("I", "II"))
+            writer.add(f"r{k}", [Row.from_recording(two, source=f"r{k}", patient=f"p{k}")])
+    words = ["finetune", str(tmp_path / "store"), "--checkpoint", str(base), "--task", "rhythm", *SMALL]
+    assert main([*words, "--channel", "II", "--steps", "1", "--out", str(tmp_path / "run")]) == 0
+    assert load_checkpoint(tmp_path / "run").contract.channels == ("II",)
+
+
+def test_one_patient_of_very_many_windows_does_not_validate_alone(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", CONTRACT) as writer:
+        for k in range(12):
+            for part in range(8 if k == 0 else 1):
+                row = Row.from_recording(made_recording(k), source=f"r{k}.{part}", patient=f"p{k}")
+                if k > 2:  # sinus rhythm throughout
+                    row = replace(row, annotations=Annotations(np.array([0]), ("+",), ("(N",)))
+                writer.add(f"r{k}.{part}", [row])
+    examples = make_examples(open_store(tmp_path / "store"), "rhythm", length=64)
+    for seed in range(5):
+        train, validation = keep_share(examples, 0.15, seed)
+        assert validation is not None
+        assert "patient p0" in train.groups
+        assert 0 < validation.target.mean() < 1
+        assert len(validation) < 0.3 * len(examples)
 
 
 def test_class_weights_reach_the_loss(tune: Tune) -> None:

@@ -21,10 +21,12 @@ from physiolect.cli import main
 from physiolect.commands import prepare
 from physiolect.commands.pretrain import Config
 from physiolect.contract import PRESETS as CONTRACTS
-from physiolect.datasets import Row, StoreWriter
+from physiolect.datasets import Row, StoreWriter, open_store
+from physiolect.datasets.splits import row_groups
 from physiolect.models.gpt import PRESETS
 from physiolect.recording import Recording
 from physiolect.synthetic import write_cohort
+from physiolect.training.stopping import Stop
 
 SMALL = {
     "context_length": 64, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32, "band": None,
@@ -114,7 +116,7 @@ def test_twenty_updates_are_ten_and_a_kill_and_the_rest(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs if name != "best")
 
 
-def test_a_run_leaves_all_it_promises(whole: Path) -> None:
+def test_a_run_leaves_all_it_promises(whole: Path, store: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert [line["step"] for line in losses(whole)] == list(range(1, 21))
@@ -126,11 +128,31 @@ def test_a_run_leaves_all_it_promises(whole: Path) -> None:
     assert best.verify()
     assert best.run["validation_loss"] == min(validated.values())
     assert best.contract.max_samples == SMALL["context_length"]
+    trained, held = (set(best.run[name]) for name in ("trained_on", "validated_on"))
+    assert trained
+    assert held
+    assert not trained & held
+    assert trained | held == set(row_groups(open_store(store)))
     assert load_checkpoint(whole / "last").verify()
     board = EventAccumulator(str(whole / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("loss")] == list(range(1, 21))
     assert board.Scalars("loss")[4].value == pytest.approx(losses(whole)[4]["loss"])
     assert config.load(Config, whole / "settings.yaml").model.width == SMALL["width"]
+
+
+def test_a_stop_at_the_last_update_leaves_the_last(
+    store: Path,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = iter(range(100))
+    monkeypatch.setattr(Stop, "asked", lambda self: next(asked) >= 1)
+    run = tmp_path / "run"
+    assert main(["pretrain", str(store), "--out", str(run), "--config", str(small), "--steps", "2"]) == 0
+    assert f"2 updates: {run}/last" in capsys.readouterr().err
+    assert load_checkpoint(run).run["step"] == 2
 
 
 def test_options_override_the_file(store: Path, small: Path, tmp_path: Path) -> None:

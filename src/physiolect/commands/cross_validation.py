@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import load_checkpoint
 from physiolect.commands.fine_tuning import Base, Begun, Choice, Manner, fine_tune, of_whom
-from physiolect.commands.runs import Settings, is_saved, tell_stop
+from physiolect.commands.runs import Settings, is_saved, refuse_other_store, tell_stop
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.detection import predict_windows
@@ -72,7 +72,9 @@ def cross_validate(
     with stop_signals(settings.minutes) as stop:
         for number, fold in enumerate(folds):
             folder = out / fold_folder(fold, number)
-            if not (folder / _PREDICTIONS).exists():
+            if (folder / _PREDICTIONS).exists():
+                refuse_other_store(load_checkpoint(folder), examples.store)
+            else:
                 say(f"fold {fold.name} ({number + 1} of {len(folds)})")
                 if not _one_fold(settings, base, choice, manner, examples, fold, folder, stop, begun):
                     done = f"{number} of {len(folds)} folds"
@@ -146,6 +148,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
         group=np.array(every.groups),
         source=np.array(every.sources),
         row=every.rows,
+        channel=every.channels,
         start=every.starts,
         fold=np.repeat([fold.name for fold in folds], [len(fold.test) for fold in folds]),
     )
@@ -175,13 +178,27 @@ def _write(path: Path, **columns: NDArray[np.generic]) -> None:
 
 
 def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
-    """Keep a share of the patients for validation, alike in classes as far as patients allow."""
+    """Keep a share of the patients for validation, alike in classes as far as patients allow.
+
+    Of the folds that such shares make, it is the one that leaves every class on both sides and comes nearest to the
+    share: not the one that one patient of very many windows fills.
+    """
     n = len(set(examples.groups))
     if not share or n < 2:
         return examples, None
     k = min(n, max(2, round(1 / share)))
-    first = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=examples.strata)[0]
-    return examples.take(first.train), examples.take(first.test)
+    strata = np.zeros(len(examples), np.int64) if examples.strata is None else examples.strata
+    every = np.bincount(strata)
+    there = every > 0
+
+    def unlike(fold: Fold) -> tuple[int, float]:
+        held = np.bincount(strata[fold.test], minlength=len(every))[there]
+        one_sided = int(((held == 0) | (held == every[there])).sum())
+        return one_sided, round(float(np.abs(held / every[there] - share).sum()), 9)  # alike is alike
+
+    folds = make_folds(examples.groups, "k-fold", k=k, seed=seed, stratify_by=examples.strata)
+    nearest = min(folds, key=unlike)
+    return examples.take(nearest.train), examples.take(nearest.test)
 
 
 def measure(examples: Examples, said: NDArray[np.float32]) -> Measures:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
+from physiolect.commands.runs import whom_seen
 from physiolect.datasets import Examples
 from physiolect.errors import CheckpointError
 
 FOLDS_FILE, PREDICTIONS_FILE = "folds.json", "predictions.npz"
+_BEGUN = "begun with a checkpoint that had seen"
 
 
 def is_cross_validated(path: str) -> bool:
@@ -29,10 +31,10 @@ def judged_by_run(path: str, examples: Examples) -> NDArray[np.float32]:
     """
     with np.load(Path(path) / PREDICTIONS_FILE, allow_pickle=False) as held:
         score, target = held["score"], held["target"]
-        rows, starts = held["row"].tolist(), held["start"].tolist()
-        sources = held["source"].tolist()
-    place = {key: number for number, key in enumerate(zip(sources, rows, starts, strict=True))}
-    wanted = zip(examples.sources, examples.rows.tolist(), examples.starts.tolist(), strict=True)
+        columns = [held[name].tolist() for name in ("source", "row", "channel", "start")]
+    place = {key: number for number, key in enumerate(zip(*columns, strict=True))}
+    numbers = (each.tolist() for each in (examples.rows, examples.channels, examples.starts))
+    wanted = zip(examples.sources, *numbers, strict=True)
     found = [place.get(key, -1) for key in wanted]
     lost = found.count(-1)
     if lost or not np.array_equal(target[found], examples.target):
@@ -76,18 +78,23 @@ def leaks(path: str, groups: Collection[str], digest: str) -> list[str]:
     if is_cross_validated(path):
         found = []
         for fold in _folds(path):
-            seen, chosen = _seen(load_checkpoint(Path(path) / fold["checkpoint"]).run)
-            shared = (seen | chosen) & set(fold["tested_on"])
-            if shared:
-                found.append(f"fold {fold['name']} of {path} was trained on whom it tests: {_some(shared)}")
+            seen, chosen, before = whom_seen(load_checkpoint(Path(path) / fold["checkpoint"]).run)
+            tested = set(fold["tested_on"])
+            for whom, what in (((seen | chosen) & tested, "trained on"), (before & tested, _BEGUN)):
+                if whom:
+                    found.append(f"fold {fold['name']} of {path} was {what} whom it tests: {_some(whom)}")
         return found
     run = load_checkpoint(path).run
-    seen, chosen = _seen(run)
+    seen, chosen, before = whom_seen(run)
     judged = set(groups)
-    same = "" if run.get("store_sha256") == digest else ", by the names of another store"
     found = []
-    for whom, what in ((seen & judged, "trained on"), (chosen & judged, "chosen by")):
+    for whom, what, of in (
+        (seen & judged, "trained on", run),
+        (chosen & judged, "chosen by", run),
+        (before & judged, _BEGUN, run.get("base") or {}),
+    ):
         if whom:
+            same = "" if of.get("store_sha256") == digest else ", by the names of another store"
             found.append(
                 f"leakage: {path} was {what} {len(whom)} of the {len(judged)} patients or recordings it judges here"
                 f"{same} ({_some(whom)}): the figures say little about new patients"
@@ -95,10 +102,6 @@ def leaks(path: str, groups: Collection[str], digest: str) -> list[str]:
     if not found and run.get("store_sha256") == digest and not seen:
         found.append(f"leakage: {path} was trained on this very store, and does not tell on whom")
     return found
-
-
-def _seen(run: dict[str, Any]) -> tuple[set[str], set[str]]:
-    return set(run.get("trained_on") or ()), set(run.get("validated_on") or ())
 
 
 def _folds(path: str) -> list[dict[str, Any]]:

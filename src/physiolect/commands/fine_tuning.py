@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
+from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run, whom_seen
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.augmentation import Augmentation
@@ -86,9 +87,12 @@ class Base(NamedTuple):
     checkpoint: Checkpoint
 
     @property
-    def known_by(self) -> dict[str, str]:
+    def known_by(self) -> dict[str, Any]:
         """What is kept of it with what is made of it."""
-        return {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+        run = self.checkpoint.run
+        own = {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
+        named = sorted(set().union(*whom_seen(run)))
+        return {**own, "store_sha256": run.get("store_sha256"), "trained_on": named} if named else own
 
 
 def fine_tune(
@@ -118,12 +122,15 @@ def fine_tune(
 
     Raises:
         CheckpointError: examples do not fit the base's contract.
-        ConfigError: a class is missing among the examples, or weights do not fit the classes.
+        ConfigError: a class is missing among the examples, or all their numbers are the same, or weights do not fit
+            the classes, or `out` was begun with other examples.
     """
     torch.manual_seed(settings.seed)
     weights = _class_weights(choice.class_weights, told_of(train), train)
-    resumes = is_saved(out)
-    checkpoint, state = saved_run(out, train.store) if resumes else (_fresh(base, choice, train), None)
+    learnt = _digest(train)
+    checkpoint, state = (
+        _going_on(out, train, learnt) if is_saved(out) else (_fresh(base, choice, train), None)
+    )
     n_trained = _let_train(checkpoint, choice, state)
     sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
     say(
@@ -138,13 +145,10 @@ def fine_tune(
         resumed_at=int(state["step"]) if state else 0,
         unit="squared" if train.task == "regress" else "nats",
     )
-    before = base.checkpoint.run  # a base that was fine-tuned itself has seen patients too
     more = {
+        "examples_sha256": learnt,
         "base": checkpoint.run.get("base") or base.known_by,
-        "trained_on": sorted({*train.groups, *(before.get("trained_on") or ())}),
-        "validated_on": sorted(
-            {*(validation.groups if validation is not None else ()), *(before.get("validated_on") or ())}
-        ),
+        **in_names(train.groups, validation.groups if validation is not None else ()),
     }
     with journal:
         callbacks = Callbacks(
@@ -154,6 +158,26 @@ def fine_tune(
             should_stop=stop.asked,
         )
         return fit(step, replace(manner.schedule, patience=choice.patience), callbacks, resume=state)
+
+
+def _going_on(out: Path, train: Examples, learnt: str) -> tuple[Checkpoint, dict[str, Tensor]]:
+    """Return what a run goes on from, unless it learnt from other examples."""
+    checkpoint, state = saved_run(out, train.store)
+    if checkpoint.run.get("examples_sha256") != learnt:
+        raise ConfigError(
+            f"the windows to learn from, or their labels, are not those that {out} began with",
+            hint="give the table of labels as it was, or start a new run",
+        )
+    return checkpoint, state
+
+
+def _digest(examples: Examples) -> str:
+    """Return what is another where other windows are learnt from, or the same ones with other labels."""
+    found = hashlib.sha256()
+    for column in (examples.rows, examples.channels, examples.starts, examples.values):
+        if column is not None:  # beats are marks of the store, which has a digest of its own
+            found.update(column.tobytes())
+    return found.hexdigest()
 
 
 def told_of(examples: Examples) -> Told:
@@ -178,12 +202,17 @@ def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
         pooling=choice.pooling,
         unmask_last=choice.unmask_last,
         dropout=choice.dropout,
-        channels=rows.channels,
+        channels=rows.channels if len(rows.channels) == 1 else (train.channel_name(0),),
         modality=rows.modality,
     )
     check_examples(checkpoint, train)
     if train.task == "regress":
         assert train.values is not None
+        if not train.values.std() > 0:
+            raise ConfigError(
+                f"all windows that are left to learn from have one {train.column}: {train.values[0]:g}",
+                hint="keep fewer patients for validation, or choose other parts",
+            )
         checkpoint.target, checkpoint.target_unit = train.column, train.unit
         checkpoint.target_mean, checkpoint.target_sd = float(train.values.mean()), float(train.values.std())
     checkpoint.run = {}

@@ -76,6 +76,15 @@ PRESETS: dict[str, Choice] = {
 }
 """How a checkpoint is fine-tuned, by name. Source of "published": Davies et al. 2024, arXiv:2407.20775."""
 
+_ONLY_FOR = {
+    "positive": "rhythm",
+    "negative": "rhythm",
+    "classes": "classify",
+    "several": "classify",
+    "unit": "regress",
+}
+"""Setting -> the one task that it is for."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -187,10 +196,17 @@ class Config:
             found.append(
                 "--augmentation.tempo and --augmentation.mix need more than a window: they are for pretrain"
             )
-        if self.validation is not None and not 0 <= self.validation < 1:
-            found.append(f"--validation is {self.validation}, but must be from 0 to below 1")
+        if self.validation is not None and not 0 <= self.validation <= 0.5:
+            found.append(f"--validation is {self.validation}, but must be from 0 to 0.5")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             found.append(f"--dropout is {self.dropout}, but must be from 0 to below 1")
+        found += [
+            f"--{name} is for {task}, but the task is {self.task}"
+            for name, task in _ONLY_FOR.items()
+            if getattr(self, name) and self.task != task
+        ]
+        if (self.rank, self.alpha) != (None, None) and self.trained != "lora":
+            found.append("--rank and --alpha are of low-rank additions: they go with --trained lora")
         if self.alpha is not None and not 0 < self.alpha < math.inf:
             found.append(f"--alpha is {self.alpha}, but must be above 0")
         if self.patience is not None and self.patience < 0:

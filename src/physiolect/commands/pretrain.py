@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from physiolect.checkpoint import Checkpoint
 from physiolect.commands.runs import (
     SETTINGS_FILE,
     how_to_go_on,
+    in_names,
     is_saved,
     run_problems,
     save_run,
@@ -23,9 +25,11 @@ from physiolect.commands.runs import (
     tell_stop,
     with_held_settings,
 )
+from physiolect.commands.terminal import say
 from physiolect.datasets import Store, choose_rows, open_store
 from physiolect.datasets.augmentation import Augmentation
 from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
+from physiolect.datasets.splits import row_groups
 from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.gpt import PRESETS as MODELS
@@ -195,7 +199,7 @@ def _train(settings: Config, processes: Processes) -> int:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training
     form = choose_form(settings.form, device, n_processes=processes.count)
-    train, held_out, data = _windows(store, settings, device)
+    train, held_out, data, named = _windows(store, settings, device)
     checkpoint, state = saved_run(out, store) if settings.resume else (_fresh(settings, store), None)
     if processes.main and not settings.resume:
         config.dump(settings, out / SETTINGS_FILE)
@@ -230,7 +234,7 @@ def _train(settings: Config, processes: Processes) -> int:
                 file=sys.stderr,
             )
         callbacks = Callbacks(
-            save=_saver(checkpoint, settings, store, processes),
+            save=_saver(checkpoint, settings, store, processes, named),
             report=journal.report if journal else lambda _: None,
             evaluate=lambda: _mean_loss(checkpoint.model, held_out, settings.batch_size, processes),
             should_stop=stop.asked,
@@ -246,8 +250,10 @@ def _train(settings: Config, processes: Processes) -> int:
     return _farewell(outcome, settings, heard) if processes.main else 0
 
 
-def _windows(store: Store, settings: Config, device: torch.device) -> tuple[LevelBatches, torch.Tensor, str]:
-    """Return what to train on, the ids to validate on, and both in words."""
+def _windows(
+    store: Store, settings: Config, device: torch.device
+) -> tuple[LevelBatches, torch.Tensor, str, dict[str, list[str]]]:
+    """Return what to train on, the ids to validate on, both in words, and whose they are."""
     model_config, _ = settings.chosen
     tokenizer = LevelTokenizer(_LEVELS, model_config.vocabulary_size)
     rows, validation_rows = choose_rows(
@@ -277,7 +283,9 @@ def _windows(store: Store, settings: Config, device: torch.device) -> tuple[Leve
         f"{len(rows)} rows to train on{', kept on the device' if resident else ''}, "
         f"{len(validation_rows)} to validate ({len(held_out)} windows)"
     )
-    return train, held_out, words
+    groups = row_groups(store)
+    named = in_names(*([groups[row] for row in side.tolist()] for side in (rows, validation_rows)))
+    return train, held_out, words, named
 
 
 def _fresh(settings: Config, store: Store) -> Checkpoint:
@@ -323,7 +331,11 @@ def _mean_loss(model: torch.nn.Module, ids: torch.Tensor, size: int, processes: 
 
 
 def _saver(
-    checkpoint: Checkpoint, settings: Config, store: Store, processes: Processes
+    checkpoint: Checkpoint,
+    settings: Config,
+    store: Store,
+    processes: Processes,
+    named: dict[str, list[str]],
 ) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
     with torch.random.fork_rng([]):
         whole = GPT(checkpoint.model.config) if processes.sharded else checkpoint.model
@@ -336,7 +348,8 @@ def _saver(
             if weights:
                 whole.load_state_dict(weights)
             kept = replace(checkpoint, model=whole)
-            save_run(kept, Path(settings.out), kind, tensors, verb="pretrain", settings=settings, store=store)
+            out = Path(settings.out)
+            save_run(kept, out, kind, tensors, verb="pretrain", settings=settings, store=store, **named)
         processes.wait()
 
     return save
@@ -345,9 +358,9 @@ def _saver(
 def _farewell(outcome: Outcome, settings: Config, heard: int) -> int:
     """Say how the run ended and return its exit code, given the signal that any process heard, or 0."""
     if outcome.finished:
-        print(
-            f"best validation loss {outcome.best_loss:.4f} nats per token: {settings.out}/best",
-            file=sys.stderr,
-        )
-        return 0
+        if math.isinf(outcome.best_loss):  # stopped at the last update, before it was ever evaluated
+            say(f"{outcome.step} updates: {settings.out}/last")
+        else:
+            say(f"best validation loss {outcome.best_loss:.4f} nats per token: {settings.out}/best")
+        return 128 + heard if heard else 0
     return tell_stop(f"{outcome.step} of {settings.steps} updates", "pretrain", settings, heard)

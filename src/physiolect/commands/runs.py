@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,6 +20,8 @@ SETTINGS_FILE = "settings.yaml"
 FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
 """Settings that a resumed run may change: they decide no number but by rounding."""
 _MOST = 10**9
+_MOST_NAMED = 20_000
+"""Patients that a checkpoint names; more would make it slow to load."""
 
 
 class Settings(Protocol):
@@ -95,11 +97,16 @@ def saved_run(out: Path, store: Store) -> tuple[Checkpoint, dict[str, torch.Tens
     """
     last = out / "last"
     checkpoint, state = load_checkpoint(last), load_state(last)
+    refuse_other_store(checkpoint, store)
+    return checkpoint, state
+
+
+def refuse_other_store(checkpoint: Checkpoint, store: Store) -> None:
+    """Raise ConfigError unless a run's checkpoint was trained on this store."""
     if checkpoint.run.get("store_sha256") != store.digest:
         raise ConfigError(
             f"{store.path} is another store than the run was trained on", hint="resume with the same store"
         )
-    return checkpoint, state
 
 
 def save_run(
@@ -123,6 +130,19 @@ def save_run(
         "settings": config.to_dict(settings),
     }
     checkpoint.save(out / kind, state=state if kind == "last" else None)
+
+
+def in_names(train: Iterable[str], validation: Iterable[str]) -> dict[str, list[str]]:
+    """Return whom a run learns from and whom it is chosen by, for `save_run` to keep; nothing if they are too many."""
+    named = {"trained_on": sorted(set(train)), "validated_on": sorted(set(validation))}
+    return named if sum(map(len, named.values())) <= _MOST_NAMED else {}
+
+
+def whom_seen(run: Mapping[str, Any]) -> tuple[set[str], set[str], set[str]]:
+    """Return whom a checkpoint was trained on, whom it was chosen by, and whom what it began with had seen."""
+    base = run.get("base")
+    before = base.get("trained_on") if isinstance(base, dict) else None
+    return set(run.get("trained_on") or ()), set(run.get("validated_on") or ()), set(before or ())
 
 
 def again(verb: str, settings: Settings) -> str:

@@ -85,9 +85,12 @@ class Examples:
         if self.values is not None:
             return self.values[index]
         found = np.zeros((len(index), self.length), np.uint8)
-        offsets = np.arange(-self.beat_width, self.beat_width + 1)
+        width = self.beat_width
+        offsets = np.arange(-width, width + 1)
         for at, row, start in zip(found, self.rows[index].tolist(), self.starts[index].tolist(), strict=True):
-            near = (self._beats[row][:, None] - start + offsets).ravel()
+            beats = self._beats[row]  # of hours, all but a few are far from a window
+            first, end = np.searchsorted(beats, (start - width, start + self.length + width))
+            near = (beats[first:end, None] - start + offsets).ravel()
             at[near[(near >= 0) & (near < self.length)]] = 1
         return found
 
@@ -97,6 +100,10 @@ class Examples:
         steps = self.store.windows(self.rows[index], self.channels[index], self.starts[index], self.length)
         scale, offset = self._scales[:, index]
         return (steps * scale[:, None] + offset[:, None]).astype(np.float32)
+
+    def channel_name(self, number: int) -> str:
+        """Return the name of the channel that a window shows."""
+        return self.store.channels(int(self.rows[number]))[int(self.channels[number])]
 
     def take(self, index: ArrayLike) -> Examples:
         """Return some of the windows, by number or by a mask (n,)."""
@@ -126,8 +133,10 @@ class Examples:
 
     @cached_property
     def _beats(self) -> dict[int, NDArray[np.int64]]:
-        """Samples of the beats of each row."""
-        return {row: beat_samples(self.store.annotations(row)) for row in np.unique(self.rows).tolist()}
+        """Samples of the beats of each row, in order."""
+        return {
+            row: np.sort(beat_samples(self.store.annotations(row))) for row in np.unique(self.rows).tolist()
+        }
 
 
 def make_examples(

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from physiolect.errors import ConfigError
 from physiolect.generation.sampling import Sampling
+from physiolect.models.cache import FixedCache, LayerCache
 from physiolect.models.gpt import GPT
-from physiolect.models.layers import FixedCache, LayerCache
 from physiolect.training import capture
 
 Mode = Literal["exact", "hop"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
+from physiolect.models.cache import LayerCache
 from physiolect.models.heads import POOLINGS, Pooling, make_pool
 from physiolect.models.layers import (
     MLP,
@@ -17,7 +18,6 @@ from physiolect.models.layers import (
     Attention,
     Block,
     Capture,
-    LayerCache,
     Norm,
     Rotary,
     Transformer,

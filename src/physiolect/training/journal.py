@@ -66,7 +66,10 @@ class Journal:
             line: dict[str, float] = {"step": progress.step, "validation_loss": progress.validation_loss}
             self._validation = f", validation {progress.validation_loss:.3f}"
             if self._bar.disable:
-                sys.stderr.write(f"step {progress.step}: loss {progress.loss:.3f}{self._validation}\n")
+                loss = (
+                    "" if math.isnan(progress.loss) else f" loss {progress.loss:.3f},"
+                )  # none was reported yet
+                sys.stderr.write(f"step {progress.step}:{loss} {self._validation.removeprefix(', ')}\n")
         else:
             rate = (progress.step - self._step) * self._tokens_per_step / max(progress.seconds, 1e-9)
             self._step = progress.step
