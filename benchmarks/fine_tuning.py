@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from physiolect import Recording, load_checkpoint, read_recording
-from physiolect.commands.fine_tuning import Base, Manner, fine_tune
 from physiolect.commands.finetune import PRESETS as CHOICES
 from physiolect.commands.finetune import Config
+from physiolect.commands.finetune.one import Base, Manner, fine_tune
 from physiolect.contract import PRESETS
 from physiolect.datasets import Examples, Row, Store, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows

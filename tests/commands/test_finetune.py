@@ -16,9 +16,8 @@ import torch
 from physiolect import Checkpoint, config, detect_beats, detect_rhythm, load_checkpoint
 from physiolect.checkpoint import load_state
 from physiolect.cli import main
-from physiolect.commands import fine_tuning
-from physiolect.commands.cross_validation import keep_share
 from physiolect.commands.finetune import PRESETS, Config
+from physiolect.commands.finetune.folds import keep_share
 from physiolect.contract import PRESETS as CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
 from physiolect.datasets.augmentation import Augmentation
@@ -275,7 +274,7 @@ def test_frozen_blocks_are_passed_once_and_change_nothing(
     monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passes.append(n) or kept(self, ids, n))
     begun = losses(tune(*words, out="begun")[1])
     assert set(passes) == {1}
-    monkeypatch.setattr(fine_tuning, "_MOST_BYTES", 0)
+    monkeypatch.setattr("physiolect.commands.finetune.one._MOST_BYTES", 0)
     whole = losses(tune(*words, out="whole")[1])
     for one, other in zip(begun, whole, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
@@ -301,7 +300,7 @@ def test_folds_share_what_comes_out_of_frozen_blocks(tune: Tune, monkeypatch: py
     code, shared = tune(*words, out="shared")
     assert code == 0
     assert sum(passed) == 60  # every window once, though two folds of three need it
-    monkeypatch.setattr(fine_tuning, "_MOST_BYTES", 0)
+    monkeypatch.setattr("physiolect.commands.finetune.one._MOST_BYTES", 0)
     alone = tune(*words, out="alone")[1]
     ours, theirs = (np.load(run / "predictions.npz")["score"] for run in (shared, alone))
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)

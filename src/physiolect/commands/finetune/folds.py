@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import load_checkpoint
-from physiolect.commands.fine_tuning import Base, Begun, Choice, Manner, fine_tune, of_whom
+from physiolect.commands.finetune.one import Base, Begun, Choice, Manner, fine_tune, of_whom
 from physiolect.commands.runs import Settings, is_saved, refuse_other_store, tell_stop
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples

@@ -13,8 +13,8 @@ import torch
 
 from physiolect import config
 from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.commands.cross_validation import any_fold_saved, cross_validate, in_words, keep_share, measure
-from physiolect.commands.fine_tuning import Base, Choice, ClassWeights, Manner, fine_tune
+from physiolect.commands.finetune.folds import any_fold_saved, cross_validate, in_words, keep_share, measure
+from physiolect.commands.finetune.one import Base, Choice, ClassWeights, Manner, fine_tune
 from physiolect.commands.runs import SETTINGS_FILE, is_saved, run_problems, tell_stop, with_held_settings
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store

@@ -14,7 +14,7 @@ from physiolect.errors import FormatError
 from physiolect.recording import Modality, Recording
 
 if TYPE_CHECKING:
-    from physiolect.commands.explain_views import Shown
+    from physiolect.commands.explain.views import Shown
     from physiolect.explanation import Window
 
 EXAMPLE = "physiolect explain mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --view attention --out why"
@@ -160,7 +160,7 @@ def run(config: Config) -> None:
     import torch
 
     from physiolect.checkpoint import load_checkpoint
-    from physiolect.commands.explain_views import VIEWS
+    from physiolect.commands.explain.views import VIEWS
     from physiolect.training import choose_device
 
     torch.set_num_threads(config.threads)

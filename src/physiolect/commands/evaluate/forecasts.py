@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.commands.evaluated_runs import leaks
-from physiolect.commands.evaluation_figures import forecast_figures
-from physiolect.commands.judging import Evaluated, channel_of, folds_of, lead_of, named_of, placed
+from physiolect.commands.evaluate.figures import forecast_figures
+from physiolect.commands.evaluate.judging import Evaluated, channel_of, folds_of, lead_of, named_of, placed
+from physiolect.commands.evaluate.runs import leaks
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store
 from physiolect.datasets.examples import channel_places

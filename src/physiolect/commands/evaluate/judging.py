@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.commands.evaluated_runs import is_cross_validated, judged_by_run, leaks, models_of_rows
+from physiolect.commands.evaluate.runs import is_cross_validated, judged_by_run, leaks, models_of_rows
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store, make_examples
 from physiolect.datasets.labels import beat_samples
@@ -82,7 +82,7 @@ def judge(config: Config, store: Store) -> Evaluated:
     if config.task == "beats":
         return _beats(config, store)
     if config.task == "forecast":
-        from physiolect.commands.judging_forecasts import judge_forecasts
+        from physiolect.commands.evaluate.forecasts import judge_forecasts
 
         return judge_forecasts(config, store)
     return _windows(config, store)
@@ -90,7 +90,7 @@ def judge(config: Config, store: Store) -> Evaluated:
 
 def _windows(config: Config, store: Store) -> Evaluated:
     """Evaluate a rhythm, classes or numbers."""
-    from physiolect.commands.evaluation_figures import window_figures
+    from physiolect.commands.evaluate.figures import window_figures
 
     lead = lead_of(config)
     examples = _examples(config, store, lead)
@@ -159,7 +159,7 @@ def _window_baselines(
 
 def _beats(config: Config, store: Store) -> Evaluated:
     """Evaluate beats in whole rows."""
-    from physiolect.commands.evaluation_figures import beat_figures
+    from physiolect.commands.evaluate.figures import beat_figures
 
     groups, patients = row_groups(store), store.patients
     rows = [row for row in range(len(store)) if len(beat_samples(store.annotations(row)))]

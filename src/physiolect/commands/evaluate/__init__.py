@@ -106,7 +106,7 @@ def run(config: Config) -> int:
     """Evaluate, and write numbers, table, figures and a section for a model card."""
     import torch
 
-    from physiolect.commands.judging import judge
+    from physiolect.commands.evaluate.judging import judge
     from physiolect.datasets import open_store
 
     torch.set_num_threads(config.threads)
