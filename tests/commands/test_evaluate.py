@@ -211,6 +211,17 @@ def test_classes_and_numbers(place: Path, tuned: Tune, tmp_path: Path) -> None:
     assert (tmp_path / "classes" / "roc.png").exists()
 
 
+def test_how_many_recordings_a_table_left_out_is_said(
+    place: Path, tuned: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tuned("age", "regress", "--labels", str(place / "table.csv"), "--column", "age")
+    (tmp_path / "t.csv").write_text("recording,age\n" + "".join(f"r{k},{k}\n" for k in range(6)))
+    words = ("--labels", str(tmp_path / "t.csv"), "--column", "age", "--baselines", "none")
+    capsys.readouterr()
+    evaluated(place, run, "regress", tmp_path / "out", *words)
+    assert "2 of the store's 8 recordings left out" in capsys.readouterr().err
+
+
 def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:
     results = evaluated(place, place / "base", "forecast", tmp_path / "out", "--continuations", "2")
     measures = results["measures"]

@@ -18,6 +18,7 @@ from physiolect.checkpoint import load_state
 from physiolect.cli import main
 from physiolect.commands.finetune import PRESETS, Config
 from physiolect.commands.finetune.folds import keep_share
+from physiolect.commands.runs import tell_left_out
 from physiolect.contract import PRESETS as CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
 from physiolect.datasets.augmentation import Augmentation
@@ -446,6 +447,40 @@ def test_settings_without_sense_are_refused(
     assert said in told
     assert "hint:" in told
     assert not (run / "last").exists()
+
+
+def test_how_many_recordings_a_table_left_out_is_said(
+    tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    words = ("--steps", "1", "--labels", str(table), "--column", "age")
+    table.write_text("recording,age\n" + "".join(f"r{k},{k}\n" for k in range(1, 8)) + "r8,\n")
+    assert tune(*words, task="regress", out="some")[0] == 0
+    said = "3 of the store's 10 recordings left out: of 3 the table tells nothing that is asked for\n"
+    assert f"{table}: {said}" in capsys.readouterr().err
+    table.write_text("recording,age\n" + "".join(f"r{k},{k}\n" for k in range(10)))
+    assert tune(*words, task="regress", out="every")[0] == 0
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_recordings_shorter_than_a_window_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StoreWriter(tmp_path / "store", CONTRACT) as writer:
+        for name, length in (("long", 384), ("untold", 384), ("brief", 32)):
+            recording = made_recording(1).slice(0, length / 100)
+            writer.add(name, [Row.from_recording(recording, source=name, labels=("x",))])
+    (tmp_path / "t.csv").write_text("recording,kind\nlong,x\nbrief,x\n")
+    table = str(tmp_path / "t.csv")
+    examples = make_examples(
+        open_store(tmp_path / "store"), "classify", length=64, labels=table, column="kind", several=True
+    )
+    tell_left_out(examples, table)
+    told = capsys.readouterr().err
+    assert "2 of the store's 3 recordings left out: of 1 the table tells nothing" in told
+    assert told.endswith("asked for, 1 shorter than a window\n")
+    tell_left_out(examples, None)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_class_that_is_left_without_windows_is_named(

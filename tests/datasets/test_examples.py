@@ -157,6 +157,24 @@ def test_labels_from_a_table(store_of: Make, tmp_path: Path, kind: str) -> None:
     assert found.target.tolist() == [0, 1]
 
 
+def test_an_empty_list_says_none_of_these_and_an_empty_text_nothing(store_of: Make, tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    store = store_of(*(row(name) for name in "abcde"))
+    cells = [["x", "y"], [], None, ["x"], [None, ""]]
+    parquet.write_table(pa.table({"recording": list("abcde"), "kind": cells}), str(tmp_path / "k.parquet"))
+    table = str(tmp_path / "k.parquet")
+    found = make_examples(store, "classify", length=100, labels=table, column="kind", several=True)
+    assert dict(zip(found.sources, found.target.tolist(), strict=True)) == {
+        "a": [1, 1], "b": [0, 0], "d": [1, 0],
+    }  # fmt: skip
+    (tmp_path / "k.csv").write_text("recording,kind\na,x;y\nb,\nc, ; \nd,x\n")
+    table = str(tmp_path / "k.csv")
+    found = make_examples(store, "classify", length=100, labels=table, column="kind", several=True)
+    assert found.sources == ("a", "d")
+
+
 @pytest.mark.parametrize(
     ("text", "column", "said"),
     [

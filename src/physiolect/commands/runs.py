@@ -13,7 +13,7 @@ import torch
 from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
 from physiolect.commands.terminal import say
-from physiolect.datasets import Store
+from physiolect.datasets import Examples, Store
 from physiolect.errors import ConfigError, PhysiolectError
 
 SETTINGS_FILE = "settings.yaml"
@@ -143,6 +143,24 @@ def whom_seen(run: Mapping[str, Any]) -> tuple[set[str], set[str], set[str]]:
     base = run.get("base")
     before = base.get("trained_on") if isinstance(base, dict) else None
     return set(run.get("trained_on") or ()), set(run.get("validated_on") or ()), set(before or ())
+
+
+def tell_left_out(examples: Examples, labels: str | None) -> None:
+    """Say how many recordings of the store a table of labels left out, if there is one and it did.
+
+    Args:
+        examples: all that were made.
+        labels: the table that told of them; None where there is none.
+    """
+    store = examples.store
+    every = set(store.sources)
+    long = {store.sources[row] for row in (store.lengths >= examples.length).nonzero()[0].tolist()}
+    untold, short = len(long - set(examples.sources)), len(every - long)
+    parts = [f"of {untold} the table tells nothing that is asked for"] if untold else []
+    parts += [f"{short} shorter than a window"] if short else []
+    if labels and parts:
+        n = untold + short
+        say(f"{labels}: {n} of the store's {len(every):,} recordings left out: {', '.join(parts)}")
 
 
 def again(verb: str, settings: Settings) -> str:

@@ -172,7 +172,8 @@ def make_examples(
             ("AF") write it.
         negative: for a rhythm, the names of its opposite; None is sinus rhythm ("N", "sinus").
         labels: a `.csv` or `.parquet` file whose column "recording" names the store's recordings.
-        column: its column to take; several classes in one cell are a list, or stand with semicolons between.
+        column: its column to take; several classes in one cell are a list, or stand with semicolons between. An empty
+            list says that a recording is of none, which with `several` is learnt; null or an empty text says nothing.
         classes: for classify, their names in order; None takes all that occur.
         several: a window may be of several classes at once, or of none of those named.
         max_per_episode: most windows of an episode of the negative rhythm, or of a row for other tasks, drawn evenly

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +67,11 @@ def label_spans(
     if task == "regress":
         assert told is not None
         return _numbers(store, told, str(column))
-    rows = [_words(told.get(source)) for source in store.sources] if told else store.labels
+    rows: list[tuple[str, ...] | None]
+    if told:
+        rows = [_words(told.get(source)) for source in store.sources]
+    else:
+        rows = [labels or None for labels in store.labels]
     if task == "classify":
         return _classes(store, rows, classes, several)
     return _rhythms(store, rows, positive, negative, marked=told is None)
@@ -128,10 +132,9 @@ def _numbers(store: Store, told: dict[str, Any], column: str) -> Spans:
 
 
 def _classes(
-    store: Store, rows: Iterable[tuple[str, ...]], classes: Collection[str] | None, several: bool
+    store: Store, rows: Sequence[tuple[str, ...] | None], classes: Collection[str] | None, several: bool
 ) -> Spans:
-    rows = list(rows)
-    counts = Counter(name for names in rows for name in names)
+    counts = Counter(name for names in rows for name in names or ())
     if not counts:
         raise _nothing_labelled(store)
     names = tuple(classes) if classes is not None else tuple(sorted(counts))
@@ -145,13 +148,15 @@ def _classes(
         )
     spans = []
     for row, held in enumerate(rows):
+        if held is None:
+            continue
         mine = [name for name in names if name in held]
         if len(mine) > 1 and not several:
             raise ConfigError(
                 f"{store.sources[row]} is {' and '.join(mine)} at once, but a window is of one class",
                 hint="let windows be of several (several, --several), or name fewer classes",
             )
-        if mine or (several and held):
+        if mine or several:
             value = tuple(float(name in mine) for name in names)
             spans.append(Span(row, 0, int(store.lengths[row]), value, True))
     return Spans(spans, names)
@@ -159,7 +164,7 @@ def _classes(
 
 def _rhythms(
     store: Store,
-    rows: Iterable[tuple[str, ...]],
+    rows: Sequence[tuple[str, ...] | None],
     positive: Collection[str] | None,
     negative: Collection[str] | None,
     *,
@@ -170,7 +175,9 @@ def _rhythms(
         raise ConfigError(
             f"'{min(both)}' is to be the rhythm asked for and its opposite", hint="name it on one side"
         )
-    whole = [(row, 0, int(store.lengths[row]), name) for row, names in enumerate(rows) for name in names]
+    whole = [
+        (row, 0, int(store.lengths[row]), name) for row, names in enumerate(rows) for name in names or ()
+    ]
     told = whole
     if marked:
         episodes = [
@@ -215,12 +222,16 @@ def _refuse_both(store: Store, spans: list[Span]) -> None:
     spans[:] = [s for s in spans if (s.row, s.begin) not in seen and not seen.add((s.row, s.begin))]  # type: ignore[func-returns-value]
 
 
-def _words(cell: Any) -> tuple[str, ...]:
-    """Return the labels in a table's cell: a list, or text with semicolons between."""
+def _words(cell: Any) -> tuple[str, ...] | None:
+    """Return the labels in a table's cell: a list, or text with semicolons between; None where nothing is known.
+
+    An empty list says that there are none, which is something known; an empty text says nothing.
+    """
     if cell is None:
-        return ()
-    parts = cell if isinstance(cell, list | tuple) else str(cell).split(";")
-    return tuple(text for text in (str(part).strip() for part in parts) if text)
+        return None
+    parts = cell if isinstance(cell, list) else str(cell).split(";")
+    words = tuple(text for text in (str(part).strip() for part in parts if part is not None) if text)
+    return words if words or cell == [] else None
 
 
 def _there(counts: Counter[str]) -> str:

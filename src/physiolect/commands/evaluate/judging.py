@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.evaluate.runs import is_cross_validated, judged_by_run, leaks, models_of_rows
+from physiolect.commands.runs import tell_left_out
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store, make_examples
 from physiolect.datasets.labels import beat_samples
@@ -94,6 +95,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
 
     lead = lead_of(config)
     examples = _examples(config, store, lead)
+    tell_left_out(examples, config.labels)
     target = np.asarray(examples.target, np.float64)
     draws = Draws(examples.groups, n_resamples=config.resamples, seed=config.seed)
     said: dict[str, Said] = {}

@@ -15,7 +15,14 @@ from physiolect import config
 from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.finetune.folds import any_fold_saved, cross_validate, in_words, keep_share, measure
 from physiolect.commands.finetune.one import Base, Choice, ClassWeights, Manner, fine_tune
-from physiolect.commands.runs import SETTINGS_FILE, is_saved, run_problems, tell_stop, with_held_settings
+from physiolect.commands.runs import (
+    SETTINGS_FILE,
+    is_saved,
+    run_problems,
+    tell_left_out,
+    tell_stop,
+    with_held_settings,
+)
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
 from physiolect.datasets.augmentation import Augmentation
@@ -274,6 +281,7 @@ def run(settings: Config) -> int:
     store = open_store(settings.store, verify=True)
     base = Base(settings.checkpoint, load_checkpoint(settings.checkpoint))
     examples = _examples(store, settings, base.checkpoint)
+    tell_left_out(examples, settings.labels)
     if not examples.by_patient:
         say("not every patient is known: who trains and who is judged is decided by recording there")
     if settings.protocol:
