@@ -79,8 +79,18 @@ def test_anything_else_of_that_name_does_not(here: Path) -> None:
     (here / "ecg").mkdir()
     (here / "ecg" / "100.hea").touch()
     assert load_checkpoint("ecg").model.config.width == 128
-    with pytest.raises(CheckpointError, match="no checkpoint"):
+    with pytest.raises(CheckpointError, match="no checkpoint") as caught:
         load_checkpoint("./ecg")
+    assert caught.value.hint == "pass a folder made by pretrain, finetune or convert"
+
+
+def test_a_cross_validated_run_names_its_folds(here: Path) -> None:
+    for fold in ("fold-1", "fold-2"):
+        own(here / "folds" / fold / "best")
+    with pytest.raises(CheckpointError, match="folds is no checkpoint, but a cross-validated run") as caught:
+        load_checkpoint("folds")
+    assert "pass folds/fold-1;" in (caught.value.hint or "")
+    assert load_checkpoint("folds/fold-1").model.config.width == 8
 
 
 def test_other_plain_names_stay_unknown() -> None:

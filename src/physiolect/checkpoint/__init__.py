@@ -17,13 +17,14 @@ from physiolect.checkpoint.checkpoint import (
 )
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
-from physiolect.checkpoint.published import export_published, load_published
+from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
 from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
 from physiolect.models.weights_file import SUFFIXES
 
 __all__ = [
     "EMBEDDED",
+    "PUBLISHED",
     "Checkpoint",
     "CheckpointConfig",
     "Fingerprint",
@@ -60,6 +61,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         for kind in ("best", "last"):
             if whole_folder(place / kind).is_dir():
                 return load_folder(whole_folder(place / kind))
+        folds = sorted(fold.name for fold in place.glob("fold-*") if _is_checkpoint(fold))
+        if folds:
+            raise CheckpointError(
+                f"{path} is no checkpoint, but a cross-validated run",
+                hint=f"each fold's folder is a checkpoint: pass {place / folds[0]}; or have the run judged by evaluate",
+            )
     if place.is_file():
         if place.suffix.lower() in SUFFIXES:
             return load_published(place)
@@ -72,7 +79,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             return load_folder(download(str(path)))
         raise CheckpointError(
             f"there is no checkpoint '{path}'",
-            hint="pass a folder made by pretrain or convert, a HeartGPT .zip, owner/name on the Hub, "
+            hint="pass a folder made by pretrain, finetune or convert, a HeartGPT .zip, owner/name on the Hub, "
             f"or {', '.join(EMBEDDED)}, which comes with Physiolect",
         )
     return load_folder(place)

@@ -175,7 +175,7 @@ def load_folder(path: Path) -> Checkpoint:
     if missing:
         raise CheckpointError(
             f"{path} is no checkpoint: {', '.join(missing)} missing",
-            hint="pass a folder made by pretrain or convert",
+            hint="pass a folder made by pretrain, finetune or convert",
         )
     config = settings.load(CheckpointConfig, path / CONFIG_FILE)
     try:
