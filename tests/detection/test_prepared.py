@@ -115,6 +115,10 @@ def test_refusals(make: Make, examples: Callable[..., Examples]) -> None:
         with pytest.raises(CheckpointError, match=said) as caught:
             predict_windows(checkpoint, windows)
         assert caught.value.hint
+        if said == "holds ppg":
+            assert caught.value.hint == "take a model for ppg, or recordings of ecg"
+        elif said != "is for beats":
+            assert caught.value.hint.endswith("physiolect prepare … --contract CHECKPOINT")
     with pytest.raises(ConfigError, match="batch_size is 0"):
         predict_windows(make("rhythm"), windows, batch_size=0)
     with pytest.raises(CheckpointError, match="tells a, b"):

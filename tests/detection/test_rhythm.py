@@ -136,7 +136,7 @@ def test_refusals(make: Make) -> None:
         CheckpointError, match=r"continues signals, but one that tells rhythms is needed"
     ) as told:
         detect_rhythm(make("forecast", None), recording)
-    assert "ECGPT_AF" in told.value.hint
+    assert "PPGPT_AF_1k_iters.zip" in told.value.hint
     with pytest.raises(CheckpointError, match="finds beats"):
         detect_rhythm(make("beats"), recording)
     with pytest.raises(CheckpointError, match="takes 2 channels"):

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
 
-from physiolect.detection.windows import made_up
+from physiolect import Checkpoint
+from physiolect.checkpoint import Task
+from physiolect.detection.windows import check_task, made_up
+from physiolect.errors import CheckpointError
+
+Make = Callable[..., Checkpoint]
 
 
 @pytest.mark.parametrize(
@@ -22,3 +28,23 @@ def test_what_lies_between_the_neighbours_of_a_gap_is_made_up(
     gap: tuple[int, int], ratio: Fraction, expected: tuple[int, int]
 ) -> None:
     assert made_up(*gap, ratio, 199) == expected
+
+
+@pytest.mark.parametrize(
+    ("made", "task", "modality", "hint"),
+    [
+        ("beats", "rhythm", "ecg", "use ECGPT_AF_1k_iters.zip or a run of finetune --task rhythm"),
+        ("beats", "rhythm", "ppg", "use PPGPT_AF_1k_iters.zip or a run of finetune --task rhythm"),
+        ("rhythm", "beats", "ecg", "use a run of finetune --task beats"),
+        (
+            "beats", "rhythm", None,
+            "use ECGPT_AF_1k_iters.zip or PPGPT_AF_1k_iters.zip or a run of finetune --task rhythm",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_for_another_task_is_refused_with_one_that_would_do(
+    make: Make, made: str, task: Task, modality: str | None, hint: str
+) -> None:
+    with pytest.raises(CheckpointError, match="is needed") as caught:
+        check_task(make(made, modality=modality), task)
+    assert caught.value.hint == hint

@@ -115,7 +115,7 @@ def run(config: Config) -> int:
     import torch
 
     from physiolect.checkpoint import load_checkpoint
-    from physiolect.detection import check_task
+    from physiolect.detection import check_task, name_detectors
     from physiolect.training import choose_device
 
     torch.set_num_threads(config.threads)
@@ -125,7 +125,7 @@ def run(config: Config) -> int:
         does = "continues signals" if checkpoint.task == "forecast" else f"is for {checkpoint.task}"
         raise CheckpointError(
             f"{config.checkpoint} {does}, and detects nothing in a recording",
-            hint="use a rhythm or beat model, such as ECGPT_AF, PPGPT_AF or PPGPT_beat",
+            hint=f"use {name_detectors(checkpoint.contract.modality, 'rhythm', 'beats')}",
         )
     check_task(checkpoint, config.task or checkpoint.task)
     checkpoint.model.to(device)

@@ -5,7 +5,7 @@ from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
-from physiolect.detection.windows import Track, check_task, lay_out, window_ids
+from physiolect.detection.windows import Track, check_task, lay_out, name_detectors, window_ids
 
 __all__ = [
     "BeatDecision",
@@ -24,6 +24,7 @@ __all__ = [
     "detect_beats",
     "detect_rhythm",
     "lay_out",
+    "name_detectors",
     "predict_windows",
     "summarise_intervals",
     "window_ids",

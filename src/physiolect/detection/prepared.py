@@ -20,10 +20,12 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
     """
     accepts, offered = checkpoint.contract, examples.store.contract
     wrong = []
+    hint = "prepare the recordings with the model's contract: physiolect prepare … --contract CHECKPOINT"
     if accepts.fs != offered.fs:
         wrong.append(f"is at {offered.fs:g} Hz, but the model takes {accepts.fs:g} Hz")
     if accepts.modality and offered.modality and accepts.modality != offered.modality:
         wrong.append(f"holds {offered.modality}, but the model takes {accepts.modality}")
+        hint = f"take a model for {offered.modality}, or recordings of {accepts.modality}"
     if len(accepts.channels) > 1:
         wrong.append(f"gives one channel a window, but the model takes {len(accepts.channels)}")
     for name in ("passband", "preprocessing"):
@@ -35,10 +37,7 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
             f"{accepts.min_samples} to {accepts.max_samples}"
         )
     if wrong:
-        raise CheckpointError(
-            f"the store {examples.store.path} {'; it '.join(wrong)}",
-            hint="prepare the recordings with the model's contract: physiolect prepare --contract",
-        )
+        raise CheckpointError(f"the store {examples.store.path} {'; it '.join(wrong)}", hint=hint)
 
 
 def predict_windows(

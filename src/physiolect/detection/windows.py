@@ -13,7 +13,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from physiolect.checkpoint import Checkpoint, Task
+from physiolect.checkpoint import PUBLISHED, Checkpoint, Task
 from physiolect.contract import AdaptationReport, InputContract, adapt, select_channels
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.recording import Recording
@@ -82,11 +82,10 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
         CheckpointError: it is.
     """
     if checkpoint.task != task:
-        examples = {"rhythm": "ECGPT_AF or PPGPT_AF", "beats": "PPGPT_beat"}
         raise CheckpointError(
             f"the checkpoint {_VERBS.get(checkpoint.task, f'is for {checkpoint.task}')}, "
             f"but one that {_VERBS[task]} is needed",
-            hint=f"use a {task} model, such as {examples.get(task, 'ECGPT')}",
+            hint=f"use {name_detectors(checkpoint.contract.modality, task)}",
         )
     n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.config.n_outputs
     if n_channels > 1 or n_outputs != 1:
@@ -95,6 +94,16 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
             f"the checkpoint {what}, but detection is of one channel and one output",
             hint="use a model whose contract names one channel, or any (*), with a head of one output",
         )
+
+
+def name_detectors(modality: str | None, *tasks: Task) -> str:
+    """Return in words which models do a task, or one of several: those published for a modality, and one's own."""
+    published = [
+        f"{each.name}.zip"
+        for each in PUBLISHED.values()
+        if each.task in tasks and modality in (None, each.modality)
+    ]
+    return " or ".join([*published, f"a run of finetune --task {' or '.join(tasks)}"])
 
 
 def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
