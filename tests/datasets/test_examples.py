@@ -199,6 +199,7 @@ def test_bad_tables_are_refused(store_of: Make, tmp_path: Path, text: str, colum
             column=column,
         )
     assert caught.value.hint
+    assert ("as the store does: a, b …" in caught.value.hint) is ("name" in said or "nothing" in said)
     assert "\n" not in str(caught.value)
 
 

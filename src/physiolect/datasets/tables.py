@@ -33,7 +33,7 @@ def read_column(path: str | os.PathLike[str], column: str, sources: Collection[s
     if key is None:
         raise ConfigError(
             f"{path} has no column that names recordings: it has {', '.join(names)}",
-            hint="call that column 'recording'; `physiolect inspect STORE` shows recordings' names",
+            hint=f"call that column 'recording'; it must name them as the store does: {_some(sources)}",
         )
     if column not in names or column == key:
         raise ConfigError(
@@ -51,12 +51,15 @@ def read_column(path: str | os.PathLike[str], column: str, sources: Collection[s
                 hint="leave one line a recording",
             )
     if not found:
-        some = ", ".join(sorted(known)[:3])
         raise ConfigError(
             f"column '{column}' of {path} says nothing of any of {len(known)} recordings",
-            hint=f"the column '{key}' must name them as the store does: {some} …",
+            hint=f"the column '{key}' must name them as the store does: {_some(known)}",
         )
     return found
+
+
+def _some(sources: Collection[str]) -> str:
+    return f"{', '.join(sorted(sources)[:3])} …"
 
 
 def _read(path: Path) -> pa.Table:
