@@ -219,7 +219,7 @@ def test_how_many_recordings_a_table_left_out_is_said(
     words = ("--labels", str(tmp_path / "t.csv"), "--column", "age", "--baselines", "none")
     capsys.readouterr()
     evaluated(place, run, "regress", tmp_path / "out", *words)
-    assert "2 of the store's 8 recordings left out" in capsys.readouterr().err
+    assert "left out of the store's 8 recordings: 2 of which" in capsys.readouterr().err
 
 
 def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_there_must_be_a_run_to_resume_and_none_to_start(
     store: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pretrain", str(store), "--out", str(tmp_path / "new"), "--resume"]) == 2
-    assert "holds nothing to resume" in capsys.readouterr().err
+    assert "holds no run to resume" in capsys.readouterr().err
     assert main(["pretrain", str(store), "--out", str(whole)]) == 2
     assert "holds a run already: give --resume" in capsys.readouterr().err
 

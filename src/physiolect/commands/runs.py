@@ -72,10 +72,18 @@ def with_held_settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what was given, and on `resume` the settings the run had, which must not be contradicted.
 
     Raises:
-        ConfigError: a setting was given that the run did not have.
+        ConfigError: there is no run, or a setting was given that it did not have.
     """
-    file = Path(str(given.get("out"))) / SETTINGS_FILE
-    if given.get("resume") is not True or not file.is_file():
+    if given.get("resume") is not True or given.get("out") is None:
+        return given
+    out = Path(str(given["out"]))
+    file = out / SETTINGS_FILE
+    if not file.is_file():
+        if not any(map(is_saved, (out, *out.glob("fold-*")))):
+            raise ConfigError(
+                f"{out} holds no run to resume",
+                hint="name the folder of a run, or leave --resume out to start one",
+            )
         return given
     before = config.read_yaml(file)
     free = {name: value for name, value in given.items() if name in FREE}
@@ -156,11 +164,10 @@ def tell_left_out(examples: Examples, labels: str | None) -> None:
     every = set(store.sources)
     long = {store.sources[row] for row in (store.lengths >= examples.length).nonzero()[0].tolist()}
     untold, short = len(long - set(examples.sources)), len(every - long)
-    parts = [f"of {untold} the table tells nothing that is asked for"] if untold else []
+    parts = [f"{untold} of which {labels} tells nothing that is asked for"] if untold else []
     parts += [f"{short} shorter than a window"] if short else []
     if labels and parts:
-        n = untold + short
-        say(f"{labels}: {n} of the store's {len(every):,} recordings left out: {', '.join(parts)}")
+        say(f"left out of the store's {len(every):,} recordings: {', '.join(parts)}")
 
 
 def again(verb: str, settings: Settings) -> str:

@@ -155,7 +155,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
     overall = measure(every, said)
     document = {"protocol": protocol, "by_patient": every.by_patient, "folds": about, "all": overall}
     (out / "folds.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(f"all: {len(every)} windows of {len(set(every.groups))} {of_whom(every)}, {in_words(overall)}")
+    print(f"all: {len(every)} windows of {of_whom(every)}, {in_words(overall)}")
 
 
 def in_words(measured: Measures) -> str:

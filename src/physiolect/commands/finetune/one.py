@@ -132,10 +132,12 @@ def fine_tune(
         _going_on(out, train, learnt) if is_saved(out) else (_fresh(base, choice, train), None)
     )
     n_trained = _let_train(checkpoint, choice, state)
-    sizes = f"{len(validation)} to validate" if validation is not None else "none to validate"
+    sizes = "none to validate"
+    if validation is not None:
+        sizes = f"{len(validation)} to validate, of {of_whom(validation)}"
     say(
         f"{n_trained:,} of {checkpoint.model.n_parameters():,} parameters train on {manner.device}; "
-        f"{len(train)} windows of {len(set(train.groups))} {of_whom(train)} to learn from, {sizes}"
+        f"{len(train)} windows of {of_whom(train)} to learn from, {sizes}"
     )
     step, evaluate = _make_step(checkpoint, choice, manner, train, validation, weights, settings.seed, begun)
     journal = Journal(
@@ -188,8 +190,10 @@ def told_of(examples: Examples) -> Told:
 
 
 def of_whom(examples: Examples) -> str:
-    """Return what examples are grouped by, in words."""
-    return "patients" if examples.by_patient else "patients or recordings"
+    """Return how many patients examples are of, or patients or recordings where not every patient is known."""
+    n = len(set(examples.groups))
+    several = "s" * (n != 1)
+    return f"{n} patient{several}" + ("" if examples.by_patient else f" or recording{several}")
 
 
 def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
@@ -252,8 +256,10 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
     if asked == "none":
         return None
     if len(asked) != len(names):
+        there = ", ".join(f"'{name}'" for name in names)
         raise ConfigError(
-            f"{len(asked)} class weights are given, but the classes are {', '.join(names)}",
+            f"{len(asked)} class weights are given, but the classes are "
+            + (f"'no', 'yes' ({there})" if train.task == "rhythm" else there),
             hint="give one number a class, or balanced, or none",
         )
     return list(asked)
