@@ -130,6 +130,7 @@ def test_records_stand_with_the_worst_on_top_and_strips_by_what_was_so() -> None
     assert figure.axes[0].yaxis_inverted()
     figure = strips_figure(["sick", "well"], [[0.4], [0.6]], [[1], [0]])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["well", "sick"]
+    assert figure.axes[0].get_xlim() == (-0.02, 1.02)
 
 
 def test_importing_plots_does_not_import_matplotlib() -> None:

@@ -33,7 +33,7 @@ def roc_figure(
     Args:
         curves: name -> (x, y, low, high), the model first.
         areas: name -> what to say of its area ("0.972 [0.951, 0.985]").
-        banded: name of the one whose 95 % interval is drawn, if any.
+        banded: name of the one that is drawn strong, with its 95 % interval; none is where it is left out.
         title: above the axes.
     """
     figure = new_figure(4.2, width=4.9)
@@ -65,7 +65,7 @@ def precision_figure(
         curves: name -> (x, y, low, high), the model first.
         share: of the positive windows, which is the PPV of saying yes to all.
         areas: name -> what to say of its area.
-        banded: name of the one whose 95 % interval is drawn, if any.
+        banded: name of the one that is drawn strong, with its 95 % interval; none is where it is left out.
         title: above the axes.
     """
     figure = new_figure(4.2, width=4.9)
@@ -174,6 +174,8 @@ def strips_figure(
     axes.plot([], [], linestyle="", marker="o", markersize=4, color=BLUE, label=f"not {positive}")
     dress(axes, title=title, x=x, grid="y")
     _name_rows(axes, [names[i] for i in order])
+    if all(((each >= 0) & (each <= 1)).all() for each in said):  # models' strips are to be laid side by side
+        axes.set_xlim(-0.02, 1.02)
     figure.legend(loc="outside lower center", ncols=2, fontsize=TEXT - 0.5, frameon=False)
     return figure
 
@@ -301,7 +303,7 @@ def _curves(axes: Axes, curves: Mapping[str, Band], areas: Mapping[str, str], ba
             axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, label=whose)
         label = f"{name}  {areas[name]}" if name in areas else name
         axes.plot(
-            x, y, color=colour, linewidth=1.8 if number == 0 else 1.1, label=label, zorder=4 - number / 10
+            x, y, color=colour, linewidth=1.8 if name == banded else 1.1, label=label, zorder=4 - number / 10
         )
 
 
