@@ -312,6 +312,7 @@ def test_json_goes_to_stdout(place: Path, tmp_path: Path, capsys: pytest.Capture
     ("words", "message"),
     [
         (["--task", "rhythm"], "the checkpoint is for forecast"),
+        (["--task", "classify"], "the checkpoint is for forecast"),
         (["--task", "forecast", "--k", "0", "--threshold", "2"], "--k is 0"),
         (["--task", "forecast", "--skip", "3"], "--skip is for --task beats"),
         (["--task", "rhythm", "--labels", "x.csv"], "--labels and --column go together"),

@@ -41,17 +41,26 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
         )
 
 
+def check_window_task(checkpoint: Checkpoint, task: str) -> None:
+    """Refuse a checkpoint that is for another task than windows are labelled for.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    if checkpoint.task != task:
+        raise CheckpointError(
+            f"the checkpoint is for {checkpoint.task}, but the windows are labelled for {task}",
+            hint="fine-tune one for it: physiolect finetune",
+        )
+
+
 def check_windows(checkpoint: Checkpoint, examples: Examples) -> None:
     """Refuse a checkpoint that cannot judge some labelled windows.
 
     Raises:
         CheckpointError: the checkpoint is for another task, other classes or another contract.
     """
-    if checkpoint.task != examples.task:
-        raise CheckpointError(
-            f"the checkpoint is for {checkpoint.task}, but the windows are labelled for {examples.task}",
-            hint="fine-tune one for it: physiolect finetune",
-        )
+    check_window_task(checkpoint, examples.task)
     if examples.task == "classify" and (checkpoint.classes, checkpoint.several) != (
         examples.classes,
         examples.several,

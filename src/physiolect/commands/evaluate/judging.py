@@ -22,7 +22,14 @@ from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store, make_examples
 from physiolect.datasets.labels import beat_samples
 from physiolect.datasets.splits import row_groups
-from physiolect.detection import check_task, check_windows, detect_beats, lay_out, predict_windows
+from physiolect.detection import (
+    check_task,
+    check_window_task,
+    check_windows,
+    detect_beats,
+    lay_out,
+    predict_windows,
+)
 from physiolect.errors import ConfigError
 from physiolect.evaluation import (
     BeatMatch,
@@ -99,6 +106,8 @@ def _windows(config: Config, store: Store) -> Evaluated:
     from physiolect.commands.evaluate.figures import window_figures
 
     lead = lead_of(config)
+    with blaming(config, MODEL):  # what is labelled for it depends on its classes
+        check_window_task(lead, config.task)
     examples = _examples(config, store, lead)
     target = np.asarray(examples.target, np.float64)
     draws = Draws(examples.groups, n_resamples=config.resamples, seed=config.seed)
