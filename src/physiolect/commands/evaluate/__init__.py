@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -124,13 +124,7 @@ def run(config: Config) -> int:
 def _documents(config: Config, digest: str, evaluated: Any) -> tuple[dict[str, Any], str, str]:
     """Return results for JSON, the table with its words, and the model card's section."""
     from physiolect.commands.evaluate.models import named_of, titles_of
-    from physiolect.report.evaluation import (
-        card_section,
-        differences_table,
-        interval_words,
-        measures_table,
-        undefined_words,
-    )
+    from physiolect.report.evaluation import card_section, interval_words, measures_table, undefined_words
 
     called = {name: titles_of(config).get(name, name) for name in evaluated.rows}
     rows = {called[name]: each.overall for name, each in evaluated.rows.items()}
@@ -141,28 +135,9 @@ def _documents(config: Config, digest: str, evaluated: Any) -> tuple[dict[str, A
         *(f"{called[name]}: {each.note}." for name, each in evaluated.rows.items() if each.note),
         *evaluated.words,
     ]
-    parts = [f"{evaluated.said_of}\n", table, "", *words]
-    for name, each in evaluated.rows.items():
-        if each.per_class:
-            parts += [
-                "",
-                f"{called[name]}, class by class:",
-                "",
-                measures_table(each.per_class, evaluated.columns),
-            ]
     first, *others = evaluated.rows
-    differences = {
-        f"{first} - {other}": evaluated.rows[first].minus(evaluated.rows[other]) for other in others
-    }
-    if differences:
-        paired = differences_table(
-            {
-                f"{called[first]} - {called[other]}": found
-                for other, found in zip(others, differences.values(), strict=True)
-            },
-            evaluated.columns,
-        )
-        parts += ["", "Paired differences, in bold where the interval excludes zero:", "", paired]
+    paired = {other: evaluated.rows[first].minus(evaluated.rows[other]) for other in others}
+    text = _text(evaluated, called, paired, [table, "", *words])
     unit = "patients" if evaluated.by_patient else "recordings"
     results = {
         "task": config.task, "checkpoint": config.checkpoint, "models": named_of(config), "store": config.store,
@@ -171,7 +146,8 @@ def _documents(config: Config, digest: str, evaluated: Any) -> tuple[dict[str, A
         "intervals": {"level": evaluated.draws.level, "resamples": len(evaluated.draws.times), "by": unit},
         "measures": {name: each.to_dict() for name, each in evaluated.rows.items()},
         "differences": {
-            name: {key: value.to_dict() for key, value in found.items()} for name, found in differences.items()
+            f"{first} - {other}": {key: value.to_dict() for key, value in found.items()}
+            for other, found in paired.items()
         },
         "each": evaluated.each, "protocol": evaluated.protocol, "warnings": list(evaluated.warnings),
         "notes": words,
@@ -183,7 +159,24 @@ def _documents(config: Config, digest: str, evaluated: Any) -> tuple[dict[str, A
         "protocol": evaluated.protocol, "command": shlex.join(["physiolect", *sys.argv[1:]]),
     }  # fmt: skip
     warnings = [f"**{each}**" for each in evaluated.warnings]
-    return results, "\n".join(parts), card_section(about, table, [*warnings, *words])
+    return results, text, card_section(about, table, [*warnings, *words])
+
+
+def _text(evaluated: Any, called: Mapping[str, str], paired: Mapping[str, Any], head: Sequence[str]) -> str:
+    """Return what stdout shows: table and words, tables of classes, and paired differences."""
+    from physiolect.report.evaluation import differences_table, measures_table
+
+    parts = [f"{evaluated.said_of}\n", *head]
+    for name, each in evaluated.rows.items():
+        if each.per_class:
+            table = measures_table(each.per_class, evaluated.columns)
+            parts += ["", f"{called[name]}, class by class:", "", table]
+    if paired:
+        first = called[next(iter(evaluated.rows))]
+        rows = {f"{first} - {called[other]}": found for other, found in paired.items()}
+        table = differences_table(rows, evaluated.columns)
+        parts += ["", "Paired differences, in bold where the interval excludes zero:", "", table]
+    return "\n".join(parts)
 
 
 def _write(
