@@ -14,11 +14,14 @@ import torch
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.cli import main
+from physiolect.commands.evaluate import Config, figures, forecasts, judging
+from physiolect.commands.evaluate.models import titles_of
 from physiolect.contract import PRESETS as CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
 from physiolect.evaluation import Draws, measure_binary
 from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.plots import agreement_figure
 from physiolect.recording import Annotations, Recording
 from physiolect.tokenizers import LevelTokenizer
 
@@ -111,6 +114,11 @@ def test_a_rhythm_beside_all_baselines(
     card = (tmp_path / "out" / "model-card.md").read_text(encoding="utf-8")
     assert "## Evaluation: rhythm" in card
     assert "leakage" in card
+    assert "Nothing is recorded" not in card
+    assert "| model (af) | 0." in said.out
+    assert f"| model (af) | `{run}` |" in card
+    assert "but 'always the same' is the mean of the judged windows themselves" in card
+    assert "a constant that knows the answer's mean" in said.out
     for name in ("roc", "precision", "reliability", "patients"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -199,13 +207,30 @@ def test_beats_record_by_record(place: Path, tuned: Tune, tmp_path: Path, run: s
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"records.png", "timing.png"}
 
 
-def test_classes_and_numbers(place: Path, tuned: Tune, tmp_path: Path) -> None:
+def test_classes_and_numbers(
+    place: Path, tuned: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     results = evaluated(place, tuned("classes", "classify"), "classify", tmp_path / "classes")
     model = results["measures"]["model"]
     assert set(model["per_class"]) == {"even", "odd"}
     assert set(results["measures"]) >= {"its features + linear", "random weights + linear", "always the same"}
+    assert "Baselines' folds are pooled." in results["notes"]
+    light = evaluated(place, place / "classes", "classify", tmp_path / "light", "--baselines", "light")
+    assert list(light["measures"]) == ["model", "always the same"]
+    assert "Baselines' folds are pooled." not in light["notes"]
+    assert light["protocol"].startswith("'always the same' alone")
     table = ["--labels", str(place / "table.csv"), "--column", "age"]
-    results = evaluated(place, tuned("age", "regress", *table), "regress", tmp_path / "age", *table)
+    names: list[str] = []
+
+    def drawn(*given: Any, name: str, **more: Any) -> Any:
+        names.append(name)
+        return agreement_figure(*given, name=name, **more)
+
+    monkeypatch.setattr(figures, "agreement_figure", drawn)
+    run = tuned("age", "regress", *table, "--unit", "years")
+    results = evaluated(place, run, "regress", tmp_path / "age", *table, "--compare", str(run))
+    assert names == ["age (years)"] * 2
+    assert (tmp_path / "age" / "agreement-compared.png").exists()
     assert results["measures"]["model"]["overall"]["mae"]["value"] > 0
     assert (tmp_path / "age" / "agreement.png").exists()
     assert (tmp_path / "classes" / "roc.png").exists()
@@ -231,6 +256,62 @@ def test_forecasts_and_continuations(place: Path, tmp_path: Path) -> None:
     assert results["each"]["continuations"]["windows"] == 2
     assert (tmp_path / "out" / "forecast.png").read_bytes().startswith(b"\x89PNG")
     assert results["warnings"] == []
+    untold = f"Nothing is recorded of whom {place / 'base'} was trained on: leakage cannot be checked."
+    assert untold in results["notes"]
+    for file in ("table.md", "model-card.md"):
+        assert untold in (tmp_path / "out" / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("task", "other", "message"),
+    [
+        ("rhythm", "nowhere", "--compare"),
+        ("rhythm", "base", "the checkpoint is for forecast"),
+        ("rhythm", "fast", "is at 100 Hz, but the model takes 250 Hz"),
+        ("beats", "nowhere", "--compare"),
+        ("beats", "base", "the checkpoint continues signals"),
+        ("forecast", "nowhere", "--compare"),
+        ("forecast", "af", "the checkpoint is for rhythm"),
+    ],
+)
+def test_what_is_compared_is_refused_by_name_before_any_is_asked(
+    place: Path,
+    tuned: Tune,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+    other: str,
+    message: str,
+) -> None:
+    af = tuned("af", "rhythm", "--train-on", "r2", "r3", "--validate-on", "r4")
+    first = {"rhythm": af, "beats": tuned("beats-one", "beats"), "forecast": place / "base"}[task]
+    fast = load_checkpoint(af)
+    fast.contract = replace(fast.contract, fs=250.0)
+    fast.save(tmp_path / "fast")
+
+    def asked(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a model was asked")
+
+    monkeypatch.setattr(judging, "predict_windows", asked)
+    monkeypatch.setattr(judging, "detect_beats", asked)
+    monkeypatch.setattr(forecasts, "score_next_level", asked)
+    path = tmp_path / other if other in ("fast", "nowhere") else place / other
+    capsys.readouterr()
+    begin = ["evaluate", str(place / "store"), "--checkpoint", str(first), "--task", task]
+    assert main([*begin, "--compare", str(path), "--out", str(tmp_path / "out")]) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said
+    assert "--compare" in said
+    assert str(path) in said
+    assert "hint:" in said
+
+
+def test_models_are_called_by_the_ends_of_their_paths_unless_these_are_alike() -> None:
+    settings = Config(store="s", checkpoint="runs/folds/", task="rhythm", out="o", compare="ECGPT_AF.zip")
+    assert titles_of(settings) == {"model": "model (folds)", "compared": "compared (ECGPT_AF.zip)"}
+    alike = replace(settings, checkpoint="a/best", compare="b/best")
+    assert titles_of(alike) == {"model": "model (a/best)", "compared": "compared (b/best)"}
 
 
 def test_json_goes_to_stdout(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,6 +323,7 @@ def test_json_goes_to_stdout(place: Path, tmp_path: Path, capsys: pytest.Capture
     ("words", "message"),
     [
         (["--task", "rhythm"], "the checkpoint is for forecast"),
+        (["--task", "classify"], "the checkpoint is for forecast"),
         (["--task", "forecast", "--k", "0", "--threshold", "2"], "--k is 0"),
         (["--task", "forecast", "--skip", "3"], "--skip is for --task beats"),
         (["--task", "rhythm", "--labels", "x.csv"], "--labels and --column go together"),

@@ -98,7 +98,10 @@ def test_a_figure_can_be_saved_and_changes_no_setting(name: str) -> None:
 
 
 def test_an_operating_curve_begins_in_the_corner_and_tells_its_area() -> None:
-    figure = roc_figure(CURVES, areas={"model": "0.9 [0.8, 1.0]"})
+    figure = roc_figure(CURVES, areas={"model": "0.9 [0.8, 1.0]"}, banded="model")
+    assert "95 % interval of model" in texts(figure)
+    bare = roc_figure(CURVES)
+    assert not [c for c in bare.axes[0].collections if isinstance(c, FillBetweenPolyCollection)]
     assert figure.legends[0].get_title().get_text() == "AUROC, with its interval"
     line = drawn(figure, "model  0.9 [0.8, 1.0]")
     assert line[0].tolist() == [0, 0]
@@ -114,12 +117,20 @@ def test_reliability_tells_how_many_windows_stand_behind_each_point() -> None:
     assert marks.get_sizes()[0] > marks.get_sizes()[1]
 
 
+def test_what_reliability_is_of_stands_above_its_error() -> None:
+    figure = reliability_figure([0.1], [0.2], [10], [0.1], [0.3], error="error 0.1", title="a long name")
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left") == "a long name\n"
+    assert axes.get_title(loc="right") == "error 0.1"
+
+
 def test_records_stand_with_the_worst_on_top_and_strips_by_what_was_so() -> None:
     figure = records_figure(["good", "bad"], {"F1": [0.99, 0.5]})
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["bad", "good"]
     assert figure.axes[0].yaxis_inverted()
     figure = strips_figure(["sick", "well"], [[0.4], [0.6]], [[1], [0]])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["well", "sick"]
+    assert figure.axes[0].get_xlim() == (-0.02, 1.02)
 
 
 def test_importing_plots_does_not_import_matplotlib() -> None:

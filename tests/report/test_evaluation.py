@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from physiolect.evaluation import Draws, measure_binary
+from physiolect.evaluation import Draws, measure_binary, measure_numbers
 from physiolect.report.evaluation import (
     card_section,
     differences_table,
@@ -47,6 +47,9 @@ def test_words_say_what_intervals_are_by_and_what_they_lack() -> None:
     assert most > 0
     assert said.startswith(f"good: up to {most} resamples lack a class")
     assert said.endswith("intervals of AUROC, AUPRC, sensitivity, specificity, PPV, F1.")
+    (said,) = undefined_words({"told": measure_numbers([1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 3, 3], DRAWS)})
+    assert "of numbers all alike, so that the measure does not exist in them" in said
+    assert said.endswith("intervals of R², r.")
 
 
 def test_headings_of_means_are_those_of_what_they_are_means_of() -> None:
@@ -57,11 +60,13 @@ def test_headings_of_means_are_those_of_what_they_are_means_of() -> None:
 
 def test_a_section_of_a_model_card() -> None:
     about = {
-        "checkpoint": "m", "task": "rhythm", "store": "s", "digest": "0123456789abcdef", "windows": 6,
+        "models": {"model (m)": "runs/m", "compared (n)": "n"}, "task": "rhythm", "store": "s",
+        "digest": "0123456789abcdef", "windows": 6,
         "what": "windows", "groups": 3, "unit": "patients", "protocol": "none", "command": "physiolect evaluate s",
     }  # fmt: skip
     section = card_section(about, "| t |", ["**leakage**", "Words."])
     assert section.startswith("## Evaluation: rhythm\n")
+    assert "| model (m) | `runs/m` |\n| compared (n) | `n` |" in section
     assert "6 windows of 3 patients; digest 0123456789ab |" in section
     assert "```\nphysiolect evaluate s\n```" in section
     assert section.endswith("**leakage** Words.\n")

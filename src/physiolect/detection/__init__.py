@@ -2,7 +2,7 @@
 
 from physiolect.detection.beats import BeatResult, Unjudged, confidence_category, detect_beats
 from physiolect.detection.intervals import Intervals, summarise_intervals
-from physiolect.detection.prepared import check_examples, predict_windows
+from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
 from physiolect.detection.windows import Track, check_task, lay_out, name_detectors, window_ids
@@ -20,6 +20,8 @@ __all__ = [
     "Unjudged",
     "check_examples",
     "check_task",
+    "check_window_task",
+    "check_windows",
     "confidence_category",
     "detect_beats",
     "detect_rhythm",

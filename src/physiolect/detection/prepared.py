@@ -40,6 +40,38 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
         raise CheckpointError(f"the store {examples.store.path} {'; it '.join(wrong)}", hint=hint)
 
 
+def check_window_task(checkpoint: Checkpoint, task: str) -> None:
+    """Refuse a checkpoint that is for another task than windows are labelled for.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    if checkpoint.task != task:
+        raise CheckpointError(
+            f"the checkpoint is for {checkpoint.task}, but the windows are labelled for {task}",
+            hint="fine-tune one for it: physiolect finetune",
+        )
+
+
+def check_windows(checkpoint: Checkpoint, examples: Examples) -> None:
+    """Refuse a checkpoint that cannot judge some labelled windows.
+
+    Raises:
+        CheckpointError: the checkpoint is for another task, other classes or another contract.
+    """
+    check_window_task(checkpoint, examples.task)
+    if examples.task == "classify" and (checkpoint.classes, checkpoint.several) != (
+        examples.classes,
+        examples.several,
+    ):
+        raise CheckpointError(
+            f"the checkpoint tells {', '.join(checkpoint.classes)}, but the windows are labelled "
+            f"{', '.join(examples.classes)}",
+            hint="name the checkpoint's classes, in its order",
+        )
+    check_examples(checkpoint, examples)
+
+
 def predict_windows(
     checkpoint: Checkpoint, examples: Examples, *, batch_size: int = 64, on_window: Progress | None = None
 ) -> NDArray[np.float32]:
@@ -61,21 +93,7 @@ def predict_windows(
         CheckpointError: the checkpoint is for another task, other classes or another contract.
         ConfigError: the batch size is not above 0.
     """
-    if checkpoint.task != examples.task:
-        raise CheckpointError(
-            f"the checkpoint is for {checkpoint.task}, but the windows are labelled for {examples.task}",
-            hint="fine-tune one for it: physiolect finetune",
-        )
-    if examples.task == "classify" and (checkpoint.classes, checkpoint.several) != (
-        examples.classes,
-        examples.several,
-    ):
-        raise CheckpointError(
-            f"the checkpoint tells {', '.join(checkpoint.classes)}, but the windows are labelled "
-            f"{', '.join(examples.classes)}",
-            hint="name the checkpoint's classes, in its order",
-        )
-    check_examples(checkpoint, examples)
+    check_windows(checkpoint, examples)
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}, but must be at least 1", hint="64 is usual")
     found = []

@@ -22,24 +22,29 @@ _MOST_NAMES = 30
 
 
 def roc_figure(
-    curves: Mapping[str, Band], *, areas: Mapping[str, str] | None = None, title: str = ""
+    curves: Mapping[str, Band],
+    *,
+    areas: Mapping[str, str] | None = None,
+    banded: str | None = None,
+    title: str = "",
 ) -> Figure:
-    """Draw sensitivity over 1 - specificity, the first curve with its band.
+    """Draw sensitivity over 1 - specificity.
 
     Args:
         curves: name -> (x, y, low, high), the model first.
         areas: name -> what to say of its area ("0.972 [0.951, 0.985]").
+        banded: name of the one that is drawn strong, with its 95 % interval; none is where it is left out.
         title: above the axes.
     """
     figure = new_figure(4.2, width=4.9)
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
     # the grid's first point stands above the corner where some positive windows are ahead of all others
     from_corner = {
         name: (np.append(0.0, x), np.append(0.0, y), np.append(0.0, low), np.append(0.0, high))
         for name, (x, y, low, high) in curves.items()
     }
-    _curves(axes, from_corner, areas or {})
+    _curves(axes, from_corner, areas or {}, banded)
     dress(axes, title=title, x="1 - specificity", y="sensitivity")
     _square(axes)
     _legend(figure, axes, "AUROC, with its interval" if areas else "")
@@ -51,20 +56,22 @@ def precision_figure(
     *,
     share: float,
     areas: Mapping[str, str] | None = None,
+    banded: str | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw PPV over sensitivity, the first curve with its band.
+    """Draw PPV over sensitivity.
 
     Args:
         curves: name -> (x, y, low, high), the model first.
         share: of the positive windows, which is the PPV of saying yes to all.
         areas: name -> what to say of its area.
+        banded: name of the one that is drawn strong, with its 95 % interval; none is where it is left out.
         title: above the axes.
     """
     figure = new_figure(4.2, width=4.9)
     axes = figure.add_subplot()
     axes.axhline(share, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), label=f"yes to all  {share:.3f}")
-    _curves(axes, curves, areas or {})
+    _curves(axes, curves, areas or {}, banded)
     dress(axes, title=title, x="sensitivity", y="positive predictive value")
     _square(axes)
     _legend(figure, axes, "AUPRC, with its interval" if areas else "")
@@ -97,7 +104,7 @@ def reliability_figure(
     )
     figure = new_figure(4.6, width=4.4)
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
     there = n > 0
     known = there & np.isfinite(bottom)
     axes.vlines(x[known], bottom[known], top[known], color=BLUE, linewidth=1.4, alpha=0.45)
@@ -105,7 +112,8 @@ def reliability_figure(
     axes.scatter(
         x[there], y[there], s=8 + 60 * n[there] / n.max(initial=1), color=BLUE, linewidth=0, zorder=3
     )
-    dress(axes, title=title, y="observed frequency")
+    # two titles of one line would meet in the middle
+    dress(axes, title=f"{title}\n" if title and error else title, y="observed frequency")
     axes.set_title(error, loc="right", fontsize=TEXT - 0.5, color=INK, pad=8)
     axes.set_ylim(-0.03, 1.03)
     edges = np.linspace(0, 1, len(n) + 1)
@@ -166,6 +174,8 @@ def strips_figure(
     axes.plot([], [], linestyle="", marker="o", markersize=4, color=BLUE, label=f"not {positive}")
     dress(axes, title=title, x=x, grid="y")
     _name_rows(axes, [names[i] for i in order])
+    if all(((each >= 0) & (each <= 1)).all() for each in said):  # models' strips are to be laid side by side
+        axes.set_xlim(-0.02, 1.02)
     figure.legend(loc="outside lower center", ncols=2, fontsize=TEXT - 0.5, frameon=False)
     return figure
 
@@ -286,13 +296,14 @@ def agreement_figure(
     return figure
 
 
-def _curves(axes: Axes, curves: Mapping[str, Band], areas: Mapping[str, str]) -> None:
+def _curves(axes: Axes, curves: Mapping[str, Band], areas: Mapping[str, str], banded: str | None) -> None:
     for number, ((name, (x, y, low, high)), colour) in enumerate(zip(curves.items(), SERIES, strict=False)):
-        if number == 0 and np.isfinite(low).any():
-            axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+        if name == banded and np.isfinite(low).any():
+            whose = f"95 % interval of {name}"
+            axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, label=whose)
         label = f"{name}  {areas[name]}" if name in areas else name
         axes.plot(
-            x, y, color=colour, linewidth=1.8 if number == 0 else 1.1, label=label, zorder=4 - number / 10
+            x, y, color=colour, linewidth=1.8 if name == banded else 1.1, label=label, zorder=4 - number / 10
         )
 
 

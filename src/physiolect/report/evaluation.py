@@ -18,6 +18,9 @@ TITLES = {
 }  # fmt: skip
 """Measure -> heading of its column."""
 
+NUMBERS = ("mae", "rmse", "bias", "r2", "r")
+"""Measures of numbers, in the order of their columns."""
+
 
 def heading(measure: str) -> str:
     """Return the heading of a measure's column; "macro f1" and "mean f1" are of "f1"."""
@@ -94,9 +97,11 @@ def undefined_words(rows: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]
     for name, found in rows.items():
         lost = {heading(key): each.undefined for key, each in found.items() if each.undefined}
         if lost:
+            why = "lack a class, or windows taken for one,"
+            if set(found) <= set(NUMBERS):
+                why = "are of numbers all alike, so that the measure does not exist in them,"
             yield (
-                f"{name}: up to {max(lost.values()):,} resamples lack a class, or windows taken for one, and are "
-                "left out of the intervals of "
+                f"{name}: up to {max(lost.values()):,} resamples {why} and are left out of the intervals of "
                 f"{', '.join(lost)}."
             )
 
@@ -105,7 +110,8 @@ def card_section(about: Mapping[str, Any], table: str, words: Sequence[str]) -> 
     """Return a section for a model card: what was evaluated, on what, with which numbers and limits.
 
     Args:
-        about: "checkpoint", "task", "store", "digest", "windows", "groups", "unit", "protocol" and "command".
+        about: "models" (name -> checkpoint), "task", "store", "digest", "windows", "groups", "unit", "protocol" and
+            "command".
         table: of measures.
         words: sentences beneath it.
     """
@@ -114,7 +120,7 @@ def card_section(about: Mapping[str, Any], table: str, words: Sequence[str]) -> 
         "",
         "| | |",
         "|---|---|",
-        f"| checkpoint | `{about['checkpoint']}` |",
+        *(f"| {name} | `{path}` |" for name, path in about["models"].items()),
         f"| data | `{about['store']}`, {about['windows']:,} {about['what']} of {about['groups']} {about['unit']}; "
         f"digest {about['digest'][:12]} |",
         f"| baselines | {about['protocol']} |",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -123,52 +123,60 @@ def run(config: Config) -> int:
 
 def _documents(config: Config, digest: str, evaluated: Any) -> tuple[dict[str, Any], str, str]:
     """Return results for JSON, the table with its words, and the model card's section."""
-    from physiolect.report.evaluation import (
-        card_section,
-        differences_table,
-        interval_words,
-        measures_table,
-        undefined_words,
-    )
+    from physiolect.commands.evaluate.models import named_of, titles_of
+    from physiolect.report.evaluation import card_section, interval_words, measures_table, undefined_words
 
-    rows = {name: each.overall for name, each in evaluated.rows.items()}
+    called = {name: titles_of(config).get(name, name) for name in evaluated.rows}
+    rows = {called[name]: each.overall for name, each in evaluated.rows.items()}
     table = measures_table(rows, evaluated.columns)
     words = [
         interval_words(evaluated.draws, by_patient=evaluated.by_patient),
         *undefined_words(rows),
-        *(f"{name}: {each.note}." for name, each in evaluated.rows.items() if each.note),
+        *(f"{called[name]}: {each.note}." for name, each in evaluated.rows.items() if each.note),
         *evaluated.words,
     ]
-    parts = [f"{evaluated.said_of}\n", table, "", *words]
-    for name, each in evaluated.rows.items():
-        if each.per_class:
-            parts += ["", f"{name}, class by class:", "", measures_table(each.per_class, evaluated.columns)]
     first, *others = evaluated.rows
-    differences = {
-        f"{first} - {other}": evaluated.rows[first].minus(evaluated.rows[other]) for other in others
-    }
-    if differences:
-        paired = differences_table(differences, evaluated.columns)
-        parts += ["", "Paired differences, in bold where the interval excludes zero:", "", paired]
+    paired = {other: evaluated.rows[first].minus(evaluated.rows[other]) for other in others}
+    text = _text(evaluated, called, paired, [table, "", *words])
     unit = "patients" if evaluated.by_patient else "recordings"
     results = {
-        "task": config.task, "checkpoint": config.checkpoint, "store": config.store, "store_sha256": digest,
+        "task": config.task, "checkpoint": config.checkpoint, "models": named_of(config), "store": config.store,
+        "store_sha256": digest,
         evaluated.what: evaluated.n, "groups": {"unit": unit, "count": evaluated.draws.n_groups},
         "intervals": {"level": evaluated.draws.level, "resamples": len(evaluated.draws.times), "by": unit},
         "measures": {name: each.to_dict() for name, each in evaluated.rows.items()},
         "differences": {
-            name: {key: value.to_dict() for key, value in found.items()} for name, found in differences.items()
+            f"{first} - {other}": {key: value.to_dict() for key, value in found.items()}
+            for other, found in paired.items()
         },
         "each": evaluated.each, "protocol": evaluated.protocol, "warnings": list(evaluated.warnings),
         "notes": words,
     }  # fmt: skip
     about = {
-        "checkpoint": config.checkpoint, "task": config.task, "store": config.store, "digest": digest,
+        "models": {titles_of(config)[name]: path for name, path in named_of(config).items()},
+        "task": config.task, "store": config.store, "digest": digest,
         "windows": evaluated.n, "what": evaluated.what, "groups": evaluated.draws.n_groups, "unit": unit,
         "protocol": evaluated.protocol, "command": shlex.join(["physiolect", *sys.argv[1:]]),
     }  # fmt: skip
     warnings = [f"**{each}**" for each in evaluated.warnings]
-    return results, "\n".join(parts), card_section(about, table, [*warnings, *words])
+    return results, text, card_section(about, table, [*warnings, *words])
+
+
+def _text(evaluated: Any, called: Mapping[str, str], paired: Mapping[str, Any], head: Sequence[str]) -> str:
+    """Return what stdout shows: table and words, tables of classes, and paired differences."""
+    from physiolect.report.evaluation import differences_table, measures_table
+
+    parts = [f"{evaluated.said_of}\n", *head]
+    for name, each in evaluated.rows.items():
+        if each.per_class:
+            table = measures_table(each.per_class, evaluated.columns)
+            parts += ["", f"{called[name]}, class by class:", "", table]
+    if paired:
+        first = called[next(iter(evaluated.rows))]
+        rows = {f"{first} - {called[other]}": found for other, found in paired.items()}
+        table = differences_table(rows, evaluated.columns)
+        parts += ["", "Paired differences, in bold where the interval excludes zero:", "", table]
+    return "\n".join(parts)
 
 
 def _write(

@@ -8,8 +8,9 @@ import numpy as np
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.commands.evaluate.figures import forecast_figures
-from physiolect.commands.evaluate.judging import Evaluated, channel_of, folds_of, lead_of, named_of, placed
-from physiolect.commands.evaluate.runs import leaks
+from physiolect.commands.evaluate.judging import Evaluated, channel_of, folds_of
+from physiolect.commands.evaluate.models import blaming, lead_of, named_of, placed, titles_of
+from physiolect.commands.evaluate.runs import leaks, untold
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store
 from physiolect.datasets.examples import channel_places
@@ -36,7 +37,6 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
     """Evaluate forecasts of the next level, and continuations where they are asked for."""
     lead = lead_of(config)
     windows = _plain_windows(config, store, lead)
-    ids, _ = lead.tokenizer.encode(windows.windows(np.arange(len(windows))), flat="level")
     draws = Draws(windows.groups, n_resamples=config.resamples, seed=config.seed)
     rows: dict[str, Measured] = {}
     warnings: list[str] = []
@@ -44,13 +44,20 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
         f"A window is scaled by its own range, which has seen the targets. The band is the smallest central one of at "
         f"least {BAND:.0%}; levels being discrete, it covers more."
     ]
+    models: dict[str, Checkpoint] = {}
     for name, path in named_of(config).items():
-        model = placed(_forecaster(path, lead, windows), config)
-        warnings += leaks(path, windows.groups, store.digest)
-        with progress(f"windows of {name}") as tell:
-            scores = score_next_level(model, ids, batch_size=config.batch_size, on_window=tell)
-        rows[name] = Measured(estimates(scores, draws))
+        with blaming(config, name):
+            models[name] = _forecaster(path, lead, windows)
+            warnings += leaks(path, windows.groups, store.digest)
+            words += untold(path)
     folds, protocol = folds_of(config, windows)
+    ids, _ = lead.tokenizer.encode(windows.windows(np.arange(len(windows))), flat="level")
+    for name, model in models.items():
+        with progress(f"windows of {name}") as tell:
+            scores = score_next_level(
+                placed(model, config), ids, batch_size=config.batch_size, on_window=tell
+            )
+        rows[name] = Measured(estimates(scores, draws))
     if folds:
         nats = nats_of_baselines(ids, folds, n_levels=lead.model.config.vocabulary_size, fs=store.contract.fs)
         rows |= {name: Measured(estimates({"nats": each}, draws)) for name, each in nats.items()}
@@ -63,7 +70,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
         rows, ("nats", "crps", "coverage", "width"), draws, windows.by_patient, len(windows), "windows",
         f"{len(windows):,} windows of {windows.length} levels of {draws.n_groups} {by} in {config.store}, "
         f"positions 2 to {windows.length}", protocol, warnings, words, each,
-        forecast_figures(rows, list(named_of(config))),
+        forecast_figures(rows, titles_of(config)),
     )  # fmt: skip
 
 

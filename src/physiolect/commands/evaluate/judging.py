@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.commands.evaluate.runs import is_cross_validated, judged_by_run, leaks, models_of_rows
+from physiolect.commands.evaluate.models import MODEL, OTHER, blaming, lead_of, named_of, placed, titles_of
+from physiolect.commands.evaluate.runs import (
+    is_cross_validated,
+    judged_by_run,
+    leaks,
+    models_of_rows,
+    untold,
+)
 from physiolect.commands.runs import tell_left_out
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store, make_examples
 from physiolect.datasets.labels import beat_samples
 from physiolect.datasets.splits import row_groups
-from physiolect.detection import detect_beats, predict_windows
+from physiolect.detection import (
+    check_task,
+    check_window_task,
+    check_windows,
+    detect_beats,
+    lay_out,
+    predict_windows,
+)
 from physiolect.errors import ConfigError
 from physiolect.evaluation import (
     BeatMatch,
@@ -30,8 +43,10 @@ from physiolect.evaluation import (
     measure_said,
 )
 from physiolect.evaluation.baselines import (
+    CONSTANT,
     DETECTORS,
     Said,
+    check_detector,
     find_pulses,
     linear_probe,
     majority,
@@ -46,8 +61,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from physiolect.commands.evaluate import Config
-
-MODEL, OTHER = "model", "compared"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +107,26 @@ def _windows(config: Config, store: Store) -> Evaluated:
     from physiolect.commands.evaluate.figures import window_figures
 
     lead = lead_of(config)
+    with blaming(config, MODEL):  # what is labelled for it depends on its classes
+        check_window_task(lead, config.task)
     examples = _examples(config, store, lead)
     tell_left_out(examples, config.labels)
     target = np.asarray(examples.target, np.float64)
     draws = Draws(examples.groups, n_resamples=config.resamples, seed=config.seed)
-    said: dict[str, Said] = {}
+    scores: dict[str, Callable[[], NDArray[np.floating]]] = {}
     warnings: list[str] = []
+    words: list[str] = []
     for name, path in named_of(config).items():
-        warnings += leaks(path, examples.groups, store.digest)
-        said[name] = Said(np.asarray(_window_scores(config, path, examples), np.float64))
+        with blaming(config, name):
+            scores[name] = _window_scores(config, path, examples)
+            warnings += leaks(path, examples.groups, store.digest)
+            words += untold(path)
     folds, protocol = folds_of(config, examples)
+    detector = _detector(config, lead) if folds and config.task == "rhythm" else None
+    said = {name: Said(np.asarray(judge(), np.float64)) for name, judge in scores.items()}
     if folds:
-        said |= _window_baselines(config, lead, examples, target, folds)
+        said |= _window_baselines(config, lead, examples, target, folds, detector)
+        words, protocol = [*words, *_fold_words(said)], _who_trained(said, protocol)
     for name in (MODEL, OTHER):
         if name in said and config.task == "rhythm" and config.threshold != 0.5:
             said[name] = Said(said[name].score, decided=said[name].score >= config.threshold)
@@ -123,19 +144,37 @@ def _windows(config: Config, store: Store) -> Evaluated:
         ),
         "regress": ("mae", "rmse", "bias", "r2", "r"),
     }[config.task]  # fmt: skip
-    words = ["Baselines' folds are pooled." if folds else ""]
     positive = f" ({int(target.sum())} {examples.classes[0]})" if config.task == "rhythm" else ""
     of = "patients" if examples.by_patient else "patients or recordings"
     return Evaluated(
         rows, columns, draws, examples.by_patient, len(examples), "windows",
         f"{len(examples):,} windows{positive} of {draws.n_groups} {of} in {config.store}", protocol, warnings,
-        [each for each in words if each], _each_group(said[MODEL], target, examples),
-        window_figures(config, examples, target, draws, said, rows, lead.target_unit),
+        words, _each_group(said[MODEL], target, examples),
+        window_figures(config, examples, target, draws, said, rows, unit=lead.target_unit),
     )  # fmt: skip
 
 
+def _learnt(said: Mapping[str, Said]) -> bool:
+    return any(name not in (MODEL, OTHER, CONSTANT) for name in said)
+
+
+def _fold_words(said: Mapping[str, Said]) -> list[str]:
+    return ["Baselines' folds are pooled."] if _learnt(said) else []
+
+
+def _who_trained(said: Mapping[str, Said], protocol: str) -> str:
+    if not _learnt(said):
+        return f"'{CONSTANT}' alone, the mean of the judged windows themselves"
+    return f"{protocol}; but '{CONSTANT}' is the mean of the judged windows themselves"
+
+
 def _window_baselines(
-    config: Config, lead: Checkpoint, examples: Examples, target: NDArray[np.float64], folds: list[Fold]
+    config: Config,
+    lead: Checkpoint,
+    examples: Examples,
+    target: NDArray[np.float64],
+    folds: list[Fold],
+    detector: str | None,
 ) -> dict[str, Said]:
     kind = "binary"
     if config.task != "rhythm":
@@ -149,13 +188,12 @@ def _window_baselines(
             with progress(f"windows of {name}") as tell:
                 features = window_features(model, examples, batch_size=config.batch_size, on_window=tell)
             said[name] = linear_probe(features, target, folds, kind=kind)
-    if config.task == "rhythm":
-        detector = _detector(config, lead)
+    if detector:
         with progress(f"rows searched for beats by {detector}") as tell:
             beats = window_beats(examples, detector, on_row=tell)
         said[f"RR regression ({detector})"] = rr_regression(beats, target, folds)
         said[f"RR rule ({detector})"] = rr_rule(beats, target, folds)
-    said["always the same"] = majority(target)
+    said[CONSTANT] = majority(target)
     return said
 
 
@@ -169,25 +207,10 @@ def _beats(config: Config, store: Store) -> Evaluated:
         raise ConfigError(
             f"no row of {store.path} has marks of beats", hint="prepare recordings with beat annotations"
         )
-    warnings: list[str] = []
-    finders: dict[str, Callable[[int], NDArray[np.float64]]] = {}
-    lead = None
-    for name, path in named_of(config).items():
-        warnings += leaks(path, [groups[row] for row in rows], store.digest)
-        models = models_of_rows(path, groups, rows)
-        lead = lead or models[rows[0]]
-        finders[name] = lambda row, models=models: (
-            detect_beats(
-                placed(models[row], config),
-                store.recording(row),
-                channel=config.channel,
-                batch_size=config.batch_size,
-            ).times
-        )  # type: ignore[misc]
-    assert lead is not None
-    if config.baselines != "none":
-        detector = _detector(config, lead)
-        finders[detector] = lambda row: _pulses(store, row, config.channel, detector)
+    finders, warnings, untold_of = _finders(config, store, groups, rows)
+    words = [
+        "Counts are added over records; 'mean' is over records. Ends of records as EC57: docs/evaluation.md."
+    ]
     found: dict[str, list[BeatMatch]] = {name: [] for name in finders}
     with progress("records searched for beats") as tell:
         for done, row in enumerate(rows):
@@ -210,43 +233,67 @@ def _beats(config: Config, store: Store) -> Evaluated:
         f"{n_beats:,} reference beats of {len(rows)} records in {config.store}; 150 ms tolerance, the first "
         f"{config.skip:g} s not judged",
         "a library's detector, which learns nothing from labels", warnings,
-        ["Counts are added over records; 'mean' is over records. Ends of records as EC57: docs/evaluation.md."],
+        [*words, *untold_of],
         {
             name: [{"record": record, **match.to_dict()} for record, match in zip(names, each, strict=True)]
             for name, each in found.items()
         },
-        beat_figures(names, found),
+        beat_figures(names, found, titles_of(config)),
     )  # fmt: skip
 
 
-def named_of(config: Config) -> dict[str, str]:
-    """Return who is judged, by the name in the table."""
-    return {MODEL: config.checkpoint, **({OTHER: config.compare} if config.compare else {})}
+def _finders(
+    config: Config, store: Store, groups: Sequence[str], rows: Sequence[int]
+) -> tuple[dict[str, Callable[[int], NDArray[np.float64]]], list[str], list[str]]:
+    """Return what finds the beats of a row, by name, with warnings and words of whom the models have seen."""
+    finders: dict[str, Callable[[int], NDArray[np.float64]]] = {}
+    warnings: list[str] = []
+    words: list[str] = []
+    lead = None
+    for name, path in named_of(config).items():
+        with blaming(config, name):
+            models = models_of_rows(path, groups, rows)
+            _check_rows(config, models, store)
+            warnings += leaks(path, [groups[row] for row in rows], store.digest)
+            words += untold(path)
+        lead = lead or models[rows[0]]
+        finders[name] = lambda row, models=models: (
+            detect_beats(
+                placed(models[row], config),
+                store.recording(row),
+                channel=config.channel,
+                batch_size=config.batch_size,
+            ).times
+        )  # type: ignore[misc]
+    assert lead is not None
+    if config.baselines != "none":
+        detector = _detector(config, lead)
+        finders[detector] = lambda row: _pulses(store, row, config.channel, detector)
+    return finders, warnings, words
 
 
-def lead_of(config: Config) -> Checkpoint:
-    """Return the model whose windows, features and tokens are taken: of a cross-validated run, its first fold's."""
-    path = config.checkpoint
+def _check_rows(config: Config, models: Mapping[int, Checkpoint], store: Store) -> None:
+    """Refuse a model that finds no beats, or rows that are not as it wants them, before the first is searched."""
+    for row, model in models.items():
+        check_task(model, "beats")
+        lay_out(store.recording(row), model.contract, config.channel)
+
+
+def _window_scores(config: Config, path: str, examples: Examples) -> Callable[[], NDArray[np.floating]]:
+    """Return what judges the windows when it is called; whatever can be refused is refused before."""
     if is_cross_validated(path):
-        path = str(next(iter(sorted(Path(path).glob("fold-*")))))
-    return placed(load_checkpoint(path), config)
+        held = judged_by_run(path, examples)
+        return lambda: held
+    checkpoint = load_checkpoint(path)
+    check_windows(checkpoint, examples)
 
+    def judge() -> NDArray[np.floating]:
+        with progress(f"windows of {path}") as tell:
+            return predict_windows(
+                placed(checkpoint, config), examples, batch_size=config.batch_size, on_window=tell
+            )
 
-def placed(checkpoint: Checkpoint, config: Config) -> Checkpoint:
-    """Return a checkpoint with its model where it is to compute."""
-    from physiolect.training import choose_device
-
-    checkpoint.model.to(choose_device(config.device))
-    return checkpoint
-
-
-def _window_scores(config: Config, path: str, examples: Examples) -> NDArray[np.floating]:
-    if is_cross_validated(path):
-        return judged_by_run(path, examples)
-    with progress(f"windows of {path}") as tell:
-        return predict_windows(
-            placed(load_checkpoint(path), config), examples, batch_size=config.batch_size, on_window=tell
-        )
+    return judge
 
 
 def _examples(config: Config, store: Store, lead: Checkpoint) -> Examples:
@@ -301,6 +348,7 @@ def _detector(config: Config, lead: Checkpoint) -> str:
             f"{name} finds beats in {DETECTORS[name][0]}, but the model reads {modality}",
             hint=f"take {', '.join(key for key, (kind, _) in DETECTORS.items() if kind == modality)}",
         )
+    check_detector(name)
     return name
 
 

@@ -104,6 +104,16 @@ def leaks(path: str, groups: Collection[str], digest: str) -> list[str]:
     return found
 
 
+def untold(path: str) -> list[str]:
+    """Return what has to be said of a checkpoint, or a run's folds, that does not tell whom it was trained on."""
+    paths = [path]
+    if is_cross_validated(path):
+        paths = [str(Path(path) / fold["checkpoint"]) for fold in _folds(path)]
+    if all(whom_seen(load_checkpoint(each).run)[0] for each in paths):
+        return []
+    return [f"Nothing is recorded of whom {path} was trained on: leakage cannot be checked."]
+
+
 def _folds(path: str) -> list[dict[str, Any]]:
     import json
 

@@ -1,15 +1,17 @@
 """What a model has to beat: intervals of beats, features nobody trained, and always saying the same."""
 
-from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, find_pulses
-from physiolect.evaluation.baselines.out_of_fold import Said, majority, rr_regression, rr_rule
+from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, check_detector, find_pulses
+from physiolect.evaluation.baselines.out_of_fold import CONSTANT, Said, majority, rr_regression, rr_rule
 from physiolect.evaluation.baselines.probe import linear_probe, random_weights, window_features
 from physiolect.evaluation.baselines.rr import FEATURES, cosen, rr_features, window_beats
 
 __all__ = [
+    "CONSTANT",
     "DETECTORS",
     "FEATURES",
     "Detector",
     "Said",
+    "check_detector",
     "cosen",
     "find_pulses",
     "linear_probe",

@@ -59,6 +59,18 @@ DETECTORS: dict[str, tuple[Modality, Callable[[NDArray[np.float64], float], NDAr
 own R peaks (steepness), and its version of Elgendi et al., PLoS ONE 8:e76585, 2013 (systolic peaks)."""
 
 
+def check_detector(detector: Detector) -> None:
+    """Refuse a detector that there is not, or whose library is not installed.
+
+    Raises:
+        ConfigError: there is no such detector.
+        PhysiolectError: the library is not installed.
+    """
+    check_option("detector", detector, DETECTORS)
+    if DETECTORS[detector][1] is not _xqrs:
+        require("neurokit2", extra="evaluation")
+
+
 def find_pulses(signal: ArrayLike, fs: float, detector: Detector) -> NDArray[np.int64]:
     """Return the samples at which a library finds beats, in order; none where it gives up.
 
@@ -71,7 +83,7 @@ def find_pulses(signal: ArrayLike, fs: float, detector: Detector) -> NDArray[np.
         ConfigError: there is no such detector, or no sample is known.
         PhysiolectError: the library is not installed.
     """
-    check_option("detector", detector, DETECTORS)
+    check_detector(detector)
     x = np.asarray(signal, np.float64).ravel()
     known = np.isfinite(x)
     if not known.any():

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from physiolect.evaluation.baselines.rr import FEATURES, all_features
 from physiolect.evaluation.protocol import Fold
 
+CONSTANT = "always the same"
+"""Row of what says the same of every window."""
+
 
 @dataclass(frozen=True, eq=False)
 class Said:
@@ -30,13 +33,18 @@ class Said:
 def majority(target: ArrayLike) -> Said:
     """Say of every window how common each class is (or the mean), so always the same.
 
-    It is that of all windows: those of other folds alone are fewer the more a fold has, and would rank folds backwards.
+    It is that of all windows, the judged ones themselves: those of other folds alone are fewer the more a fold has, and
+    would rank folds backwards.
 
     Args:
         target: (n,) or (n, classes).
     """
     t = np.asarray(target, np.float64)
-    return Said(np.broadcast_to(t.mean(0), t.shape).copy(), note="the same of every window")
+    note = (
+        "the same of every window, the mean of the judged ones themselves; a difference from it is from a constant "
+        "that knows the answer's mean"
+    )
+    return Said(np.broadcast_to(t.mean(0), t.shape).copy(), note=note)
 
 
 def rr_rule(beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequence[Fold]) -> Said:
