@@ -71,7 +71,7 @@ def run(heart: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def made(folder: Path, view: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    summary = json.loads((folder / "why" / "summary.json").read_text())
+    summary = json.loads((folder / "why" / f"{view}.json").read_text())
     with np.load(folder / "why" / f"{view}.npz") as file:
         return summary, dict(file)
 
@@ -86,7 +86,7 @@ def test_attention_is_a_figure_numbers_and_a_summary(
     assert {file.name for file in (tmp_path / "why").iterdir()} == {
         "attention.png",
         "attention.npz",
-        "summary.json",
+        "attention.json",
     }
     assert (tmp_path / "why" / "attention.png").read_bytes().startswith(b"\x89PNG")
     checkpoint = load_checkpoint(models / "forecast")
@@ -101,12 +101,19 @@ def test_attention_is_a_figure_numbers_and_a_summary(
     assert summary["counting"].startswith("layers and heads from 1, samples from 0")
     assert (summary["query"], summary["unit"], summary["channel"]) == (9.5, "mV", "II")
     assert out.startswith(f"attention of {heart}, II, 8.00 to 9.99 s\n  query       9.50 s\n")
+    named = np.array(out.split("most at     ")[1].split(" s\n")[0].split(", "), float)
+    assert len(named) == 5
+    assert np.diff(named).min() > 0.05  # peaks, not neighbours
+    assert np.abs(named - arrays["time_s"][arrays["band"].argmax()]).min() < 0.006
     score = summary["faithfulness"]
     assert f"faithfulness {score['score']:+.2f} nats" in out
     assert score["random_95"][0] < score["random_95"][1]
     assert "kept channel II of V1, II" in err
-    assert summary["files"] == [str(tmp_path / "why" / f"attention.{kind}") for kind in ("png", "npz")] + [
-        str(tmp_path / "why" / "summary.json")
+    assert summary["files"] == [
+        str(tmp_path / "why" / f"attention.{kind}") for kind in ("png", "npz", "json")
+    ]
+    assert [line for line in err.splitlines() if line.startswith("wrote")] == [
+        f"wrote {file}" for file in summary["files"]
     ]
 
 
@@ -148,6 +155,12 @@ def test_heads(run: Run, tmp_path: Path) -> None:
             each["peaks"], arrays["time_s"][peaks[peaks[:, 0] == each["head"], 1]], atol=1e-4
         )
     assert f"  head 1      {len(summary['heads'][0]['peaks'])} peaks" in out
+
+
+def test_views_share_a_folder(run: Run, tmp_path: Path) -> None:
+    assert run("forecast", "attention", "--no-score")[0] == 0
+    assert run("forecast", "heads", "--no-score")[0] == 0
+    assert [made(tmp_path, view)[0]["view"] for view in ("attention", "heads")] == ["attention", "heads"]
 
 
 def test_change(run: Run, tmp_path: Path, heart: Path, models: Path) -> None:

@@ -50,7 +50,7 @@ class Config:
     different parts of the beat. change: attention of a fine-tuned model less that of --base. probing: which heads
     respond to which wave of the beat. faithfulness: whether maps of important samples are true of the model."""
     out: str
-    """Folder for the figure, the numbers, for heads and waves a table, and summary.json."""
+    """Folder for the figure, the numbers, for heads and waves a table, and a summary, each named VIEW: views may share it."""
     base: str | None = None
     """With --view change, the model that the checkpoint was fine-tuned from."""
     layer: str | None = None
@@ -254,7 +254,7 @@ def _write(out: Path, config: Config, shown: Shown, summary: dict[str, Any]) -> 
         files.append(out / f"{config.view}.csv")
         with replacing(files[-1]) as path, path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(shown.table)
-    files.append(out / "summary.json")
+    files.append(out / f"{config.view}.json")
     told = [str(file) for file in files]
     with replacing(files[-1]) as path:
         path.write_text(json.dumps({**summary, "files": told}, indent=2) + "\n", encoding="utf-8")

@@ -42,6 +42,10 @@ _PROBED = 20
 """Windows that heads are probed on, unless told otherwise."""
 _LISTED = 3
 """Heads that are listed for each landmark."""
+_NAMED = 5
+"""Moments that the terminal names as those that are looked at most."""
+_APART = 0.05
+"""Seconds: what lies no further from a higher one is the same peak."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +90,7 @@ def _attention(config: Config, checkpoint: Checkpoint, recording: Recording) -> 
         "heads": np.array(found.heads), "query_s": moment,
     }  # fmt: skip
     told = {"layers": found.layers, "heads": found.heads, "query": moment, "combine": how, **_scored(score)}
-    top = np.argsort(-band)[:5]
-    where = ", ".join(f"{each:.2f}" for each in np.sort(window.time[top]))
+    where = ", ".join(f"{each:.2f}" for each in window.time[_most(band, window.fs)])
     lines = [f"  query       {moment:.2f} s", f"  most at     {where} s", *_score_line(score)]
     return Shown(window, figure, numbers, told, lines)
 
@@ -336,6 +339,17 @@ def _mean(each: list[Faithfulness]) -> Faithfulness:
     """Return the mean curves of several windows."""
     names = ("deletion", "insertion", "random_deletion", "random_insertion")
     return replace(each[0], **{name: np.mean([getattr(one, name) for one in each], 0) for name in names})
+
+
+def _most(band: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
+    """Return the samples of the highest few, none within `_APART` of a higher one, in order of time."""
+    chosen: list[int] = []
+    for k in np.argsort(-band, kind="stable").tolist():
+        if all(abs(k - other) > _APART * fs + 1e-9 for other in chosen):
+            chosen.append(k)
+        if len(chosen) == _NAMED:
+            break
+    return np.sort(np.array(chosen, np.int64))
 
 
 def _base(window: Window) -> dict[str, Any]:
