@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from scipy.io import loadmat
 
-from physiolect import Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
+from physiolect import Annotations, Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
 from physiolect.cli import main
 from physiolect.commands.explain import Config
 from physiolect.explanation import (
@@ -218,6 +219,35 @@ def test_probing(run: Run, tmp_path: Path) -> None:
     header, *rows = (tmp_path / "why" / "probing.csv").read_text().splitlines()
     assert header == "landmark,layer,head,auroc,lift,p"
     assert len(rows) == arrays["auroc"].size
+
+
+@pytest.mark.parametrize("view", ["probing", "similarity"])
+def test_p_waves_are_left_out_of_fibrillation_that_is_marked(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], view: str
+) -> None:
+    pytest.importorskip("neurokit2")
+    beating = synthetic.ecg(seconds=14, fs=250.0, leads=("II",), rhythm="af", seed=2)
+    write_recording(beating, tmp_path / "af")
+    words = [str(tmp_path / "af"), "--checkpoint", str(models / "forecast"), "--view", view]
+    assert main(["explain", *words, "--start", "4", "--out", str(tmp_path / "why")]) == 0
+    err = capsys.readouterr().err  # the mark is at 0 s, before what is looked at
+    assert (
+        "P waves are left out where the recording's marks of rhythm say that there are none: AFIB from" in err
+    )
+    summary, arrays = made(tmp_path, view)
+    (told,) = summary["without_p"]
+    assert (told["rhythm"], told["stop"]) == ("AFIB", pytest.approx(13.99))
+    parts = [each["part"] for each in summary.get("tokens", [])]
+    assert "P" not in [*parts, *arrays.get("landmarks", [])]
+    beats = beating.annotations.sample[1:]
+    unmarked = replace(beating, annotations=Annotations(beats, ("N",) * len(beats)))
+    write_recording(unmarked, tmp_path / "af2")
+    words[0] = str(tmp_path / "af2")
+    assert main(["explain", *words, "--out", str(tmp_path / "why")]) == 0
+    assert "P waves" not in capsys.readouterr().err
+    summary, arrays = made(tmp_path, view)
+    assert summary["without_p"] == []
+    assert "P" in [*(each["part"] for each in summary.get("tokens", [])), *arrays.get("landmarks", [])]
 
 
 @pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("forecast", ("--span", "0.5"))])
