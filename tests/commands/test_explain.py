@@ -16,6 +16,7 @@ from scipy.io import loadmat
 from physiolect import Annotations, Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
 from physiolect.cli import main
 from physiolect.commands.explain import Config
+from physiolect.commands.explain.words import highest, titled
 from physiolect.explanation import (
     attend,
     attention_change,
@@ -156,6 +157,20 @@ def test_heads(run: Run, tmp_path: Path) -> None:
             each["peaks"], arrays["time_s"][peaks[peaks[:, 0] == each["head"], 1]], atol=1e-4
         )
     assert f"  head 1      {len(summary['heads'][0]['peaks'])} peaks" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("mitdb/201", "mitdb/201"), ("a/very/long/way/to/the/file.csv", "file.csv")]
+)
+def test_a_title_names_the_recording(heart: Path, models: Path, name: str, title: str) -> None:
+    window = cut_window(load_checkpoint(models / "forecast"), read_recording(heart), channel="II")
+    assert titled("Heads", Config(name, "b", "heads", "c"), window) == f"Heads\n{title}, II"
+
+
+def test_moments_looked_at_most_are_peaks_not_slopes() -> None:
+    band = np.concatenate([np.linspace(0, 1, 20), np.linspace(1, 0, 20), np.zeros(20), [0.3], np.zeros(39)])
+    assert highest(band, 100.0).tolist() == [19, 60]
+    assert highest(np.ones(9), 100.0).tolist() == [0]
 
 
 def test_views_share_a_folder(run: Run, tmp_path: Path) -> None:

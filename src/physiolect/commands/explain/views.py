@@ -15,6 +15,7 @@ from physiolect.commands.explain.words import (
     score_line,
     score_lines,
     scored,
+    titled,
     told_without_p,
 )
 from physiolect.commands.terminal import say
@@ -88,7 +89,10 @@ def _attention(config: Config, checkpoint: Checkpoint, recording: Recording) -> 
     figure = attention_figure(
         window.signal, band, rows, time=window.time, names=names, queries=[moment], unit=window.unit,
         what=f"attention,\n{how}" if several else "attention",
-        title=f"Attention: {count_of('layer', found.layers)}, {count_of('head', found.heads)}, query {moment:.2f} s",
+        title=titled(
+            f"Attention: {count_of('layer', found.layers)}, {count_of('head', found.heads)}, query {moment:.2f} s",
+            config, window,
+        ),
         evidence=score_line(score),
     )  # fmt: skip
     numbers = {
@@ -110,7 +114,9 @@ def _heads(config: Config, checkpoint: Checkpoint, recording: Recording) -> Show
     score = _score(config, checkpoint, window, found.relative.sum(0))
     figure = heads_figure(
         window.signal, found.relative, found.peaks, time=window.time, names=[f"head {k}" for k in found.heads],
-        unit=window.unit, title=f"Heads of layer {found.layer}, mean over queries", evidence=score_line(score),
+        unit=window.unit,
+        title=titled(f"Heads of layer {found.layer}, mean over queries", config, window),
+        evidence=score_line(score),
     )  # fmt: skip
     peaks = np.concatenate(
         [np.column_stack([np.full(len(at), k), at]) for k, at in zip(found.heads, found.peaks, strict=True)]
@@ -150,7 +156,8 @@ def _change(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sho
     which = "all heads" if config.heads is None else f"head {config.heads[0]}"
     figure = change_figure(
         window.signal, change, time=window.time, query=moment, unit=window.unit,
-        title=f"Change: layer {layer}, {which}, query {moment:.2f} s", evidence=score_line(score),
+        title=titled(f"Change: layer {layer}, {which}, query {moment:.2f} s", config, window),
+        evidence=score_line(score),
     )  # fmt: skip
     gained, lost = float(change[change > 0].sum()), float(-change[change < 0].sum())
     told = {
@@ -196,7 +203,8 @@ def _similarity(config: Config, checkpoint: Checkpoint, recording: Recording) ->
     )
     figure = similarity_figure(
         window.signal, found.cosine, found.silhouette, time=window.time, stages=found.stages, reference=reference,
-        tokens=tokens, unit=window.unit, title=f"Tokens and the reference, of level {found.level}",
+        tokens=tokens, unit=window.unit,
+        title=titled(f"Tokens and the reference, of level {found.level}", config, window),
         evidence=f"silhouette of parts of the beat among {found.n_compared} tokens of shared levels"
         + no_p_line(without_p),
     )  # fmt: skip
@@ -238,7 +246,7 @@ def _probing(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sh
     scores = found.scores()
     figure = probing_figure(
         found.auroc, found.chance.tolist(), landmarks=found.landmarks,
-        title=f"Heads and waves, {found.n_windows} window{'s' * (found.n_windows != 1)}",
+        title=titled(f"Heads and waves, {found.n_windows} window{'s' * (found.n_windows != 1)}", config, windows[-1]),
         evidence=f"dots: above the best of all heads by chance (95 %){no_p_line(without_p)}",
     )  # fmt: skip
     numbers = {
@@ -281,7 +289,8 @@ def _faithfulness(config: Config, checkpoint: Checkpoint, recording: Recording) 
     figure = faithfulness_figure(
         window.signal, maps, {name: (each.deletion, each.insertion) for name, each in mean.items()},
         (random.random_deletion, random.random_insertion), same, shares=random.shares, time=window.time,
-        unit=window.unit, what=f"{target.words}{many}", unit_of_what=target.unit, title="Faithfulness of three maps",
+        unit=window.unit, what=f"{target.words}{many}", unit_of_what=target.unit,
+        title=titled("Faithfulness of three maps", config, window),
     )  # fmt: skip
     numbers = {**_base(window), "shares": random.shares, "random_deletion": random.random_deletion,
                "random_insertion": random.random_insertion}  # fmt: skip

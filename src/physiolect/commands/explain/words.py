@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,23 +15,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from physiolect.checkpoint import Checkpoint
+    from physiolect.commands.explain import Config
     from physiolect.recording import Recording
 
 _NAMED = 5
 """Moments that the terminal names as those that are looked at most."""
 _APART = 0.05
-"""Seconds: what lies no further from a higher one is the same peak."""
+"""Seconds: what lies no further from a higher sample is no peak of its own."""
+_LONG = 30
+"""Letters: of a path that is longer, a title says the last part."""
 
 
 def highest(band: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
-    """Return the samples of the highest few, none within `_APART` of a higher one, in order of time."""
+    """Return the samples of the highest peaks, each the highest within `_APART` of it, in order of time.
+
+    An even band has none; then it is its first sample.
+    """
+    reach = int(_APART * fs + 1e-9)
     chosen: list[int] = []
     for k in np.argsort(-band, kind="stable").tolist():
-        if all(abs(k - other) > _APART * fs + 1e-9 for other in chosen):
+        around = band[max(0, k - reach) : k + reach + 1]
+        if around.min() < band[k] >= around.max() and all(abs(k - other) > reach for other in chosen):
             chosen.append(k)
-        if len(chosen) == _NAMED:
-            break
-    return np.sort(np.array(chosen, np.int64))
+    return np.sort(np.array(chosen[:_NAMED] or [int(band.argmax())], np.int64))
 
 
 def told_without_p(
@@ -60,6 +67,12 @@ def no_p_line(episodes: list[Episode]) -> str:
 def count_of(what: str, numbers: tuple[int, ...]) -> str:
     """Return "layer 3" of one, "8 layers" of several."""
     return f"{what} {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} {what}s"
+
+
+def titled(title: str, config: Config, window: Window) -> str:
+    """Return a figure's title, and below it what it is of."""
+    name = config.input if len(config.input) <= _LONG else Path(config.input).name
+    return f"{title}\n{name}, {window.channel}"
 
 
 def score_line(score: Faithfulness | None) -> str:
