@@ -199,10 +199,10 @@ def test_similarity(run: Run, tmp_path: Path) -> None:
     assert summary["stages"] == ["input", "layer 1", "layer 2"]
     assert len(summary["silhouette"]) == 3
     assert "  silhouette  " in out
-    code, _, err = run("forecast", "similarity", "--reference", 11.5, "--tokens", 10.5, 11)
+    code, _, err = run("forecast", "similarity", "--reference", 11.5, "--tokens", 10.5, 11, "--start", 0.001)
     assert code == 0, err
     summary, _ = made(tmp_path, "similarity")
-    assert [each["time"] for each in summary["tokens"]] == pytest.approx([10.5, 11.0])
+    assert [each["time"] for each in summary["tokens"]] == pytest.approx([10.5, 11.0], abs=0.006)
 
 
 def test_similarity_by_time_needs_no_beats(

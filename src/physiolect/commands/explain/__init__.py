@@ -203,9 +203,10 @@ def _read(config: Config) -> Recording:
         # channels of other rates may stand beside the one that is wanted
         about["channels"] = [config.channel]
         recording = read_recording(config.input, **about)
-    if not config.start or config.view not in ("probing", "similarity"):
+    start = config.start or 0.0
+    if config.view not in ("probing", "similarity") or round(start * recording.fs) < 1:
         return recording
-    earlier = read_recording(config.input, **{**about, "start": None, "stop": config.start})
+    earlier = read_recording(config.input, **{**about, "start": None, "stop": start})
     return _with_rhythm(recording, earlier)
 
 
