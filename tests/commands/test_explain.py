@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 import torch
 from scipy.io import loadmat
 
-from physiolect import Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
+from physiolect import Annotations, Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
 from physiolect.cli import main
 from physiolect.commands.explain import Config
+from physiolect.commands.explain.words import highest, titled
 from physiolect.explanation import (
     attend,
     attention_change,
@@ -71,7 +73,7 @@ def run(heart: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def made(folder: Path, view: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    summary = json.loads((folder / "why" / "summary.json").read_text())
+    summary = json.loads((folder / "why" / f"{view}.json").read_text())
     with np.load(folder / "why" / f"{view}.npz") as file:
         return summary, dict(file)
 
@@ -86,7 +88,7 @@ def test_attention_is_a_figure_numbers_and_a_summary(
     assert {file.name for file in (tmp_path / "why").iterdir()} == {
         "attention.png",
         "attention.npz",
-        "summary.json",
+        "attention.json",
     }
     assert (tmp_path / "why" / "attention.png").read_bytes().startswith(b"\x89PNG")
     checkpoint = load_checkpoint(models / "forecast")
@@ -101,12 +103,19 @@ def test_attention_is_a_figure_numbers_and_a_summary(
     assert summary["counting"].startswith("layers and heads from 1, samples from 0")
     assert (summary["query"], summary["unit"], summary["channel"]) == (9.5, "mV", "II")
     assert out.startswith(f"attention of {heart}, II, 8.00 to 9.99 s\n  query       9.50 s\n")
+    named = np.array(out.split("most at     ")[1].split(" s\n")[0].split(", "), float)
+    assert len(named) == 5
+    assert np.diff(named).min() > 0.05  # peaks, not neighbours
+    assert np.abs(named - arrays["time_s"][arrays["band"].argmax()]).min() < 0.006
     score = summary["faithfulness"]
     assert f"faithfulness {score['score']:+.2f} nats" in out
     assert score["random_95"][0] < score["random_95"][1]
     assert "kept channel II of V1, II" in err
-    assert summary["files"] == [str(tmp_path / "why" / f"attention.{kind}") for kind in ("png", "npz")] + [
-        str(tmp_path / "why" / "summary.json")
+    assert summary["files"] == [
+        str(tmp_path / "why" / f"attention.{kind}") for kind in ("png", "npz", "json")
+    ]
+    assert [line for line in err.splitlines() if line.startswith("wrote")] == [
+        f"wrote {file}" for file in summary["files"]
     ]
 
 
@@ -150,6 +159,26 @@ def test_heads(run: Run, tmp_path: Path) -> None:
     assert f"  head 1      {len(summary['heads'][0]['peaks'])} peaks" in out
 
 
+@pytest.mark.parametrize(
+    ("name", "title"), [("mitdb/201", "mitdb/201"), ("a/very/long/way/to/the/file.csv", "file.csv")]
+)
+def test_a_title_names_the_recording(heart: Path, models: Path, name: str, title: str) -> None:
+    window = cut_window(load_checkpoint(models / "forecast"), read_recording(heart), channel="II")
+    assert titled("Heads", Config(name, "b", "heads", "c"), window) == f"Heads\n{title}, II"
+
+
+def test_moments_looked_at_most_are_peaks_not_slopes() -> None:
+    band = np.concatenate([np.linspace(0, 1, 20), np.linspace(1, 0, 20), np.zeros(20), [0.3], np.zeros(39)])
+    assert highest(band, 100.0).tolist() == [19, 60]
+    assert highest(np.ones(9), 100.0).tolist() == [0]
+
+
+def test_views_share_a_folder(run: Run, tmp_path: Path) -> None:
+    assert run("forecast", "attention", "--no-score")[0] == 0
+    assert run("forecast", "heads", "--no-score")[0] == 0
+    assert [made(tmp_path, view)[0]["view"] for view in ("attention", "heads")] == ["attention", "heads"]
+
+
 def test_change(run: Run, tmp_path: Path, heart: Path, models: Path) -> None:
     code, out, _ = run("rhythm", "change", "--base", models / "forecast", "--head", 1)
     assert code == 0
@@ -170,10 +199,10 @@ def test_similarity(run: Run, tmp_path: Path) -> None:
     assert summary["stages"] == ["input", "layer 1", "layer 2"]
     assert len(summary["silhouette"]) == 3
     assert "  silhouette  " in out
-    code, _, err = run("forecast", "similarity", "--reference", 11.5, "--tokens", 10.5, 11)
+    code, _, err = run("forecast", "similarity", "--reference", 11.5, "--tokens", 10.5, 11, "--start", 0.001)
     assert code == 0, err
     summary, _ = made(tmp_path, "similarity")
-    assert [each["time"] for each in summary["tokens"]] == pytest.approx([10.5, 11.0])
+    assert [each["time"] for each in summary["tokens"]] == pytest.approx([10.5, 11.0], abs=0.006)
 
 
 def test_similarity_by_time_needs_no_beats(
@@ -205,6 +234,35 @@ def test_probing(run: Run, tmp_path: Path) -> None:
     header, *rows = (tmp_path / "why" / "probing.csv").read_text().splitlines()
     assert header == "landmark,layer,head,auroc,lift,p"
     assert len(rows) == arrays["auroc"].size
+
+
+@pytest.mark.parametrize("view", ["probing", "similarity"])
+def test_p_waves_are_left_out_of_fibrillation_that_is_marked(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], view: str
+) -> None:
+    pytest.importorskip("neurokit2")
+    beating = synthetic.ecg(seconds=14, fs=250.0, leads=("II",), rhythm="af", seed=2)
+    write_recording(beating, tmp_path / "af")
+    words = [str(tmp_path / "af"), "--checkpoint", str(models / "forecast"), "--view", view]
+    assert main(["explain", *words, "--start", "4", "--out", str(tmp_path / "why")]) == 0
+    err = capsys.readouterr().err  # the mark is at 0 s, before what is looked at
+    assert (
+        "P waves are left out where the recording's marks of rhythm say that there are none: AFIB from" in err
+    )
+    summary, arrays = made(tmp_path, view)
+    (told,) = summary["without_p"]
+    assert (told["rhythm"], told["stop"]) == ("AFIB", pytest.approx(13.99))
+    parts = [each["part"] for each in summary.get("tokens", [])]
+    assert "P" not in [*parts, *arrays.get("landmarks", [])]
+    beats = beating.annotations.sample[1:]
+    unmarked = replace(beating, annotations=Annotations(beats, ("N",) * len(beats)))
+    write_recording(unmarked, tmp_path / "af2")
+    words[0] = str(tmp_path / "af2")
+    assert main(["explain", *words, "--out", str(tmp_path / "why")]) == 0
+    assert "P waves" not in capsys.readouterr().err
+    summary, arrays = made(tmp_path, view)
+    assert summary["without_p"] == []
+    assert "P" in [*(each["part"] for each in summary.get("tokens", [])), *arrays.get("landmarks", [])]
 
 
 @pytest.mark.parametrize(("model", "words"), [("rhythm", ()), ("forecast", ("--span", "0.5"))])

@@ -10,7 +10,14 @@ import pytest
 from physiolect import Annotations, Recording, synthetic
 from physiolect.contract import PRESETS
 from physiolect.errors import ContractError, PhysiolectError
-from physiolect.explanation import LANDMARKS, beat_times, find_landmarks
+from physiolect.explanation import (
+    LANDMARKS,
+    Episode,
+    beat_times,
+    episodes_without_p,
+    find_landmarks,
+    leave_out_p,
+)
 from physiolect.explanation.landmarks import PHASES, phases
 
 ECG, PPG = PRESETS["heartgpt-ecg"], PRESETS["heartgpt-ppg"]
@@ -85,6 +92,24 @@ def test_marks_come_first_and_need_no_library(ecg: Recording, monkeypatch: pytes
     with pytest.raises(PhysiolectError, match="needs the package neurokit2") as caught:
         find_landmarks(unmarked(ecg), ECG)
     assert caught.value.hint == "pip install 'physiolect[explain]'"
+
+
+def test_p_waves_are_left_out_where_marks_say_fibrillation_or_flutter(ecg: Recording) -> None:
+    notes = ("(N", "(AFIB\0", "(N", "(AFL", "(VT")
+    marks = Annotations(np.array([0, 500, 1000, 2000, 3000]), ("+",) * 5, notes)
+    found = episodes_without_p(replace(ecg, annotations=marks), first=100.0)
+    assert found == [Episode(102.0, 104.0, "AFIB"), Episode(108.0, 112.0, "AFL")]
+    every = {name: np.arange(100.0, 116.0) for name in LANDMARKS["ecg"]}
+    kept = leave_out_p(every, found)
+    assert kept["P"].tolist() == [100, 101, 104, 105, 106, 107, 112, 113, 114, 115]
+    assert kept["R"].tolist() == kept["T"].tolist() == every["R"].tolist()
+    assert not episodes_without_p(unmarked(ecg))
+
+
+def test_without_p_tp_lasts_to_the_next_qrs() -> None:
+    beats, time = np.array([1.0, 2.0, 3.0]), np.array([1.5, 1.8, 1.97, 2.5, 2.8])
+    found = phases(time, beats, "ecg", [Episode(0.0, 2.0, "AFIB")])
+    assert [PHASES["ecg"][k] for k in found] == ["TP", "TP", "QRS", "TP", "P"]
 
 
 def test_signals_without_beats_are_refused(ecg: Recording) -> None:

@@ -110,8 +110,17 @@ def test_a_sample_that_all_look_at_does_not_flatten_the_rest_of_the_curve() -> N
     assert "beyond" not in texts(attention(WEIGHTS))
 
 
-def test_peaks_of_a_head_are_marked_on_the_signal() -> None:
+def test_peaks_of_a_head_are_marked_above_the_signal() -> None:
     figure = FIGURES["heads"]()
     marks = [line for line in figure.axes[2].lines if line.get_marker() == "v"]
     np.testing.assert_allclose(marks[0].get_xdata(), TIME[[1, 2]])
-    np.testing.assert_allclose(marks[0].get_ydata(), SIGNAL[[1, 2]])
+    assert np.ptp(marks[0].get_ydata()) == 0
+    assert SIGNAL.max() < marks[0].get_ydata()[0] < figure.axes[2].get_ylim()[1]
+
+
+def test_a_head_tells_its_scale_and_what_it_cuts_off() -> None:
+    even = np.ones((2, 200))
+    even[0, 198] = 31.0
+    figure = heads_figure(SIGNAL, even, [[], []], time=TIME, names=["a", "b"])
+    assert [axes.texts[-1].get_text() for axes in figure.axes[:2]] == ["×1.0\n×31 at\n103.96 s", "×1.0"]
+    assert "full height of each head" in texts(figure)

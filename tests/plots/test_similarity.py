@@ -34,6 +34,15 @@ def test_tokens_and_silhouette_are_lines_by_layer() -> None:
     assert "★ reference at 1.00 s, QRS" in words
 
 
+def test_marks_stand_above_the_wave() -> None:
+    wave = np.sin(TIME)
+    marks = [
+        line for line in figure_of([0.0, 0.2, 0.5]).axes[0].lines if line.get_marker() not in ("None", None)
+    ]
+    assert sorted(float(line.get_xdata()[0]) for line in marks) == [0.2, 0.4, 1.0]
+    assert all(line.get_ydata()[0] > wave.max() for line in marks)
+
+
 def test_without_beats_there_is_no_silhouette() -> None:
     figure = figure_of([np.nan] * 3, word="")
     assert "silhouette" not in [line.get_label() for line in figure.axes[2].lines]

@@ -13,7 +13,14 @@ from physiolect.explanation.attention import (
     view_heads,
 )
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
-from physiolect.explanation.landmarks import LANDMARKS, beat_times, find_landmarks
+from physiolect.explanation.landmarks import (
+    LANDMARKS,
+    Episode,
+    beat_times,
+    episodes_without_p,
+    find_landmarks,
+    leave_out_p,
+)
 from physiolect.explanation.maps import METHODS
 from physiolect.explanation.probing import HeadScore, Probing, probe_heads
 from physiolect.explanation.similarity import Similarity, compare_tokens
@@ -24,6 +31,7 @@ __all__ = [
     "LANDMARKS",
     "METHODS",
     "AttentionMap",
+    "Episode",
     "Faithfulness",
     "HeadScore",
     "HeadView",
@@ -39,7 +47,9 @@ __all__ = [
     "compare_tokens",
     "cut_window",
     "cut_windows",
+    "episodes_without_p",
     "find_landmarks",
+    "leave_out_p",
     "mean_attention",
     "measure_faithfulness",
     "n_layers",

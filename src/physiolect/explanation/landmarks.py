@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.contract import InputContract, select_channels
+from physiolect.datasets.labels import rhythm_episodes
 from physiolect.datasets.mitbih import AAMI
 from physiolect.errors import ContractError, require
 from physiolect.recording import Recording
@@ -35,8 +37,20 @@ to 0.45, run-off up to 0.8, rise."""
 _PPG_EDGES = (0.15, 0.45, 0.8)
 _SMOOTH = 0.02
 """Seconds: standard deviation of what smooths a pulse before its notch is looked for."""
+_WITHOUT_P = ("AFIB", "AFL", "AF")
+"""Rhythms in which the atria make no P wave: fibrillation and flutter."""
 _LEAST_SECONDS = 5.0
 """A shorter stretch is too little for NeuroKit2's filters."""
+
+
+class Episode(NamedTuple):
+    """A stretch of one rhythm."""
+
+    start: float
+    """In seconds of the recording."""
+    stop: float
+    rhythm: str
+    """As marked: "AFIB", "AFL"."""
 
 
 def find_landmarks(
@@ -48,6 +62,8 @@ def find_landmarks(
     is found by NeuroKit2: R and systolic peaks, P and T by its wavelet delineation. It has no foot and no notch; here
     the foot is the lowest sample between two systolic peaks, and the notch the first trough of the smoothed pulse from
     0.1 s to half the interval after the peak, or where there is none, where it bends up most.
+
+    NeuroKit2 finds a "P" before most beats whatever the rhythm is; `leave_out_p` takes away what cannot be one.
 
     Args:
         recording: what there is.
@@ -89,18 +105,41 @@ def find_landmarks(
     return {name: first + np.unique(found[name]) / one.fs for name in LANDMARKS[modality]}
 
 
+def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[Episode]:
+    """Return where the recording's marks of rhythm tell of atrial fibrillation or flutter; none where it has no marks.
+
+    Args:
+        recording: what there is.
+        first: when it begins, in seconds of the one it was cut from.
+    """
+    fs = recording.fs
+    return [
+        Episode(first + begin / fs, first + end / fs, name)
+        for begin, end, name in rhythm_episodes(recording.annotations, recording.n_samples)
+        if name in _WITHOUT_P
+    ]
+
+
+def leave_out_p(landmarks: Mapping[str, Times], episodes: Sequence[Episode]) -> dict[str, Times]:
+    """Return landmarks less the P waves that lie in episodes without P."""
+    return {
+        name: times[~_inside(times, episodes)] if name == "P" else times for name, times in landmarks.items()
+    }
+
+
 def beat_times(landmarks: Mapping[str, Times]) -> Times:
     """Return when the beats are, of what `find_landmarks` returned."""
     return next(landmarks[name] for name in _BEAT.values() if name in landmarks)
 
 
-def phases(time: Times, beats: Times, modality: str) -> NDArray[np.int64]:
+def phases(time: Times, beats: Times, modality: str, without_p: Sequence[Episode] = ()) -> NDArray[np.int64]:
     """Return which part of a beat each moment lies in, as an index into `PHASES[modality]`; -1 outside all beats.
 
     Args:
         time: moments (T,) in seconds.
         beats: R or systolic peaks in seconds.
         modality: "ecg" or "ppg".
+        without_p: of an ECG, where no P wave is: TP lasts to the next QRS there.
     """
     after = np.searchsorted(beats, time, side="right")  # (T,) the next beat
     inside = (after > 0) & (after < len(beats))
@@ -110,9 +149,19 @@ def phases(time: Times, beats: Times, modality: str) -> NDArray[np.int64]:
         share = since / np.where(interval > 0, interval, 1)
         return np.where(inside, np.searchsorted(_PPG_EDGES, share, side="right"), -1)
     which = np.select(
-        [np.minimum(since, until) <= 0.06, since <= 0.42 * np.sqrt(interval), until <= 0.24], [0, 1, 3], 2
+        [np.minimum(since, until) <= 0.06, since <= 0.42 * np.sqrt(interval), until <= 0.24],
+        [0, 1, np.where(_inside(time, without_p), 2, 3)],
+        2,
     )
     return np.where(inside, which, -1)
+
+
+def _inside(time: Times, episodes: Sequence[Episode]) -> NDArray[np.bool_]:
+    """Return which moments lie in any of the episodes."""
+    found = np.zeros(len(time), np.bool_)
+    for each in episodes:
+        found |= (time >= each.start) & (time < each.stop)
+    return found
 
 
 def _beats(signal: NDArray[np.float64], fs: float, modality: str) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ContractError
-from physiolect.explanation.landmarks import PHASES, Times, phases
+from physiolect.explanation.landmarks import PHASES, Episode, Times, phases
 from physiolect.explanation.window import Window
 from physiolect.models.capture import Capture
 
@@ -59,6 +59,7 @@ def compare_tokens(
     window: Window,
     *,
     beats: Times | None = None,
+    without_p: Sequence[Episode] = (),
     reference: float | None = None,
     tokens: Sequence[float] | None = None,
 ) -> Similarity:
@@ -68,6 +69,7 @@ def compare_tokens(
         checkpoint: a model.
         window: from `cut_window`.
         beats: R or systolic peaks, in seconds of the recording; needed to choose tokens and for the silhouette.
+        without_p: from `episodes_without_p`: no token there is of a P wave.
         reference: a moment in seconds of the recording; None is chosen with the tokens, or the last sample.
         tokens: moments likewise; None chooses tokens of one level: the latest of a beat's steepest part as the
             reference, its like from another beat, and one from each other part.
@@ -84,7 +86,7 @@ def compare_tokens(
     names: tuple[str, ...] = ()
     phase = np.full(T, -1, np.int64)
     if beats is not None and len(beats) > 1:
-        names, phase = PHASES[modality], phases(window.time, beats, modality)
+        names, phase = PHASES[modality], phases(window.time, beats, modality, without_p)
     if tokens is None and reference is None:
         at, shown = _choose(window.ids, phase, steep=0 if modality == "ecg" else 3)
     elif tokens is None:

@@ -62,7 +62,7 @@ def attention_figure(
     table = np.atleast_2d(np.asarray(rows, float))
     several = len(table) > 1
     heights = [1.15, 0.75, 0.35 + 0.11 * max(6, min(len(table), 16))] if several else [1.15, 0.75]
-    figure = column_figure(sum(heights) + 0.55)
+    figure = column_figure(sum(heights) + 0.7)
     axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
     draw_signal(axes[0], seconds, values, unit)
     draw_bands(axes[0], seconds, line)
@@ -104,7 +104,7 @@ def change_figure(
         evidence: a line below it.
     """
     values, seconds, line = np.asarray(signal, float), np.asarray(time, float), np.asarray(change, float)
-    figure = column_figure(2.8)
+    figure = column_figure(2.95)
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.15, 0.95]})
     draw_signal(above, seconds, values, unit)
     draw_bands(above, seconds, line, signed=True)
@@ -159,7 +159,9 @@ def heads_figure(
     title: str = "",
     evidence: str = "",
 ) -> Figure:
-    """Draw the signal once for each head, with its attention below and its peaks marked on the signal.
+    """Draw the signal once for each head, with its attention below and its peaks marked above.
+
+    Each head has a scale of its own, whose top is told at its right, with what reaches beyond it.
 
     Args:
         signal: (T,) in `unit`.
@@ -172,11 +174,12 @@ def heads_figure(
         evidence: a line below it.
     """
     values, seconds, table = np.asarray(signal, float), np.asarray(time, float), np.asarray(attention, float)
-    figure = column_figure(0.7 + 0.62 * len(table))
+    figure = column_figure(0.95 + 0.62 * len(table))
     axes = figure.subplots(len(table), 1, sharex=True, squeeze=False)[:, 0]
     low, high = float(values.min()), float(values.max())
     reach = (high - low) or 1.0
     floor = low - 0.75 * reach
+    above = high + 0.16 * reach
     told = slice(0, max(1, round(len(seconds) * (1 - _LAST))))
     for row, line, at, name in zip(axes, table, peaks, names, strict=True):
         top = float(np.quantile(line[told], 0.995)) or 1.0
@@ -185,26 +188,42 @@ def heads_figure(
         )
         draw_signal(row, seconds, values, None, quiet=True)
         where = np.asarray(at, np.int64)
-        row.plot(seconds[where], values[where], "v", color=BLUE, markersize=3.2, markeredgewidth=0, zorder=5)
+        row.vlines(seconds[where], floor, above, color=BLUE, linewidth=0.3, alpha=0.6, zorder=0.5)
+        row.plot(
+            seconds[where],
+            np.full(len(where), above),
+            "v",
+            color=BLUE,
+            markersize=2.8,
+            markeredgewidth=0,
+            zorder=5,
+        )
         row.set_ylabel(name, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
         row.set_yticks([])
-        row.set_ylim(floor, high + 0.2 * reach)
+        row.set_ylim(floor, high + 0.3 * reach)
+        most = int(line.argmax())
+        cut = (
+            f"\n×{line[most]:.{1 if line[most] < 10 else 0}f} at\n{seconds[most]:.2f} s"
+            if line[most] > 1.05 * top
+            else ""
+        )
         row.annotate(
-            f"×{top:.1f}", (1.0, 0.18), xycoords="axes fraction", fontsize=SMALL - 0.5, color=QUIET, ha="left",
-            xytext=(2, 0), textcoords="offset points",
+            f"×{top:.1f}{cut}", (1.0, 0.6), xycoords="axes fraction", fontsize=SMALL - 1, color=QUIET, ha="left",
+            va="top", xytext=(2, 0), textcoords="offset points", linespacing=1.0,
         )  # fmt: skip
         row.spines["left"].set_visible(False)
         if row is not axes[-1]:
             row.tick_params(axis="x", length=0)
             row.spines["bottom"].set_color("#dfe4e8")
-    axes[0].fill_between([], [], color=AMBER, label="attention (× an even gaze)")
-    axes[0].plot([], [], "v", color=BLUE, markersize=3.2, markeredgewidth=0, label="where it stands out")
+    axes[0].fill_between([], [], color=AMBER, label="attention, full height × an even gaze")
+    axes[0].plot([], [], "v", color=BLUE, markersize=2.8, markeredgewidth=0, label="stands out")
     axes[0].legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
         handlelength=1.2, columnspacing=1.0, borderaxespad=0.1,
     )  # fmt: skip
     axes[-1].set_xlabel("seconds", fontsize=SMALL, color=INK)
-    head(figure, title, evidence)
+    note = "at the right: full height of each head; below it the most that is cut off"
+    head(figure, title, f"{note}\n{evidence}".rstrip())
     return figure
 
 

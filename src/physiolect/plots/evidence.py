@@ -41,7 +41,7 @@ def probing_figure(
     """
     tables = np.asarray(auroc, float)
     n, n_layers, n_heads = tables.shape
-    figure = column_figure(0.85 + 2.3 / n * n_layers / n_heads)
+    figure = column_figure(1.0 + 2.3 / n * n_layers / n_heads)
     axes = figure.subplots(1, n, sharey=True, squeeze=False)[0]
     for place, table, limit, name in zip(axes, tables, chance, landmarks, strict=True):
         image = place.imshow(table, cmap=scale(), vmin=0.5, vmax=1.0)
@@ -95,7 +95,7 @@ def faithfulness_figure(
         evidence: a line below it.
     """
     values, seconds, x = np.asarray(signal, float), np.asarray(time, float), 100 * np.asarray(shares, float)
-    figure = column_figure(5.6)
+    figure = column_figure(5.75)
     top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.75, 2.2, 1.6])[:, 0]
     _draw_maps(top, seconds, values, maps, unit)
     places = middle.subplots(1, 2, sharey=True)
@@ -143,9 +143,9 @@ def _draw_maps(
         small(row)
         row.set_xlim(*edges(time))
         row.set_yticks([])
-        word = name.replace(" x ", " ×\n").replace("ed g", "ed\ng")
+        word = name.replace(" x ", " x\n").replace("ed g", "ed\ng")
         row.set_ylabel(word, fontsize=SMALL - 1.5, color=INK, rotation=0, ha="right", va="center")
-    rows[-1].set_xlabel("seconds; darker: more important", fontsize=SMALL, color=INK)
+    rows[-1].set_xlabel("seconds; darker: higher rank (lower half white)", fontsize=SMALL, color=INK)
 
 
 def _draw_cascade(axes: Axes, cascade: Mapping[str, Mapping[str, float]]) -> None:
@@ -158,6 +158,8 @@ def _draw_cascade(axes: Axes, cascade: Mapping[str, Mapping[str, float]]) -> Non
     names = ["none", *(name.removeprefix("layer ").replace("embeddings", "emb.") for name in stages)]
     small(axes, x="weights drawn anew, from the head back to this layer", y="rank correlation\nwith the map")
     axes.set_xticks(range(len(names)), labels=names)
+    axes.tick_params(axis="x", labelsize=SMALL - 1)
+    axes.margins(x=0.025)
     axes.axhline(0, color=QUIET, linewidth=0.6)
     axes.set_ylim(-1.05, 1.05)
     axes.set_yticks([-1, 0, 1])

@@ -61,7 +61,7 @@ def similarity_figure(
         evidence: a line below it.
     """
     values, seconds, table = np.asarray(signal, float), np.asarray(time, float), np.asarray(cosine, float)
-    figure = column_figure(4.3)
+    figure = column_figure(4.45)
     above, middle, below = figure.subplots(3, 1, gridspec_kw={"height_ratios": [1.1, 1.1, 1.3]})
     draw_signal(above, seconds, values, unit, quiet=True)
     image = middle.imshow(
@@ -79,28 +79,23 @@ def similarity_figure(
     bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
     bar.outline.set_visible(False)
     steps = np.arange(len(table))
+    low, high = float(values.min()), float(values.max())
+    height = high + 0.14 * ((high - low) or 1.0)  # marks stand above the wave, a thin line leads down to it
     for k, token in enumerate(tokens):
         colour, mark, line = _LOOKS[k % len(_LOOKS)]
         place = seconds[token.sample]
-        above.plot(
-            place, values[token.sample], mark, color=colour, markersize=4.5, markeredgewidth=0, zorder=5
-        )
+        above.vlines(place, values[token.sample], height, color=colour, linewidth=0.5, zorder=2)
+        above.plot(place, height, mark, color=colour, markersize=3.5, markeredgewidth=0, zorder=5)
         label = f"{place:.2f} s" + (f", {token.word}" if token.word else "")
         below.plot(
             steps, table[:, token.sample], mark, color=colour, linestyle=line, linewidth=1.1, markersize=3,
             markeredgewidth=0, label=label,
         )  # fmt: skip
-    above.plot(
-        seconds[reference.sample],
-        values[reference.sample],
-        "*",
-        color=INK,
-        markersize=8,
-        markeredgewidth=0,
-        zorder=6,
-    )
+    own = seconds[reference.sample]
+    above.vlines(own, values[reference.sample], height, color=INK, linewidth=0.5, zorder=2)
+    above.plot(own, height, "*", color=INK, markersize=6, markeredgewidth=0, zorder=6)
     above.set_title(
-        f"★ reference at {seconds[reference.sample]:.2f} s" + (f", {reference.word}" if reference.word else ""),
+        f"★ reference at {own:.2f} s" + (f", {reference.word}" if reference.word else ""),
         fontsize=SMALL, color=INK, loc="left", pad=2,
     )  # fmt: skip
     apart = np.asarray(silhouette, float)

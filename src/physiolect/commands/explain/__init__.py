@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from physiolect.commands.terminal import say
 from physiolect.errors import FormatError
-from physiolect.recording import Modality, Recording
+from physiolect.recording import Annotations, Modality, Recording
 
 if TYPE_CHECKING:
     from physiolect.commands.explain.views import Shown
@@ -50,7 +50,7 @@ class Config:
     different parts of the beat. change: attention of a fine-tuned model less that of --base. probing: which heads
     respond to which wave of the beat. faithfulness: whether maps of important samples are true of the model."""
     out: str
-    """Folder for the figure, the numbers, for heads and waves a table, and summary.json."""
+    """Folder for the figure, the numbers, for heads and waves a table, and a summary, VIEW.json; views may share it."""
     base: str | None = None
     """With --view change, the model that the checkpoint was fine-tuned from."""
     layer: str | None = None
@@ -196,12 +196,34 @@ def _read(config: Config) -> Recording:
         "start": config.start, "stop": config.stop,
     }  # fmt: skip
     try:
-        return read_recording(config.input, **about)
+        recording = read_recording(config.input, **about)
     except FormatError:
         if config.channel is None or config.channel.isdigit():
             raise
         # channels of other rates may stand beside the one that is wanted
-        return read_recording(config.input, channels=[config.channel], **about)
+        about["channels"] = [config.channel]
+        recording = read_recording(config.input, **about)
+    start = config.start or 0.0
+    if config.view not in ("probing", "similarity") or round(start * recording.fs) < 1:
+        return recording
+    earlier = read_recording(config.input, **{**about, "start": None, "stop": start})
+    return _with_rhythm(recording, earlier)
+
+
+def _with_rhythm(recording: Recording, earlier: Recording) -> Recording:
+    """Return the recording with the rhythm that holds where it begins marked there, if it began before."""
+    import numpy as np
+
+    from physiolect.datasets.marks import marks_within
+
+    earlier_marks, marks = earlier.annotations, recording.annotations
+    joined = Annotations(
+        np.concatenate([earlier_marks.sample, marks.sample + earlier.n_samples]),
+        (*earlier_marks.symbol, *marks.symbol),
+        (*earlier_marks.note, *marks.note),
+    )
+    stretch = (earlier.n_samples, earlier.n_samples + recording.n_samples)
+    return replace(recording, annotations=marks_within(joined, [stretch])[0])
 
 
 def _headline(config: Config, window: Window) -> str:
@@ -254,7 +276,7 @@ def _write(out: Path, config: Config, shown: Shown, summary: dict[str, Any]) -> 
         files.append(out / f"{config.view}.csv")
         with replacing(files[-1]) as path, path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(shown.table)
-    files.append(out / "summary.json")
+    files.append(out / f"{config.view}.json")
     told = [str(file) for file in files]
     with replacing(files[-1]) as path:
         path.write_text(json.dumps({**summary, "files": told}, indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from physiolect.commands.explain.words import (
+    count_of,
+    highest,
+    no_p_line,
+    score_line,
+    score_lines,
+    scored,
+    titled,
+    told_without_p,
+)
 from physiolect.commands.terminal import say
 from physiolect.errors import ContractError, PhysiolectError
 from physiolect.explanation import (
@@ -24,6 +34,7 @@ from physiolect.explanation import (
     cut_window,
     cut_windows,
     find_landmarks,
+    leave_out_p,
     measure_faithfulness,
     n_layers,
     probe_heads,
@@ -78,17 +89,19 @@ def _attention(config: Config, checkpoint: Checkpoint, recording: Recording) -> 
     figure = attention_figure(
         window.signal, band, rows, time=window.time, names=names, queries=[moment], unit=window.unit,
         what=f"attention,\n{how}" if several else "attention",
-        title=f"Attention: {_numbers('layer', found.layers)}, {_numbers('head', found.heads)}, query {moment:.2f} s",
-        evidence=_line(score),
+        title=titled(
+            f"Attention: {count_of('layer', found.layers)}, {count_of('head', found.heads)}, query {moment:.2f} s",
+            config, window,
+        ),
+        evidence=score_line(score),
     )  # fmt: skip
     numbers = {
         **_base(window), "attention": found.weights[:, :, 0], "band": band, "layers": np.array(found.layers),
         "heads": np.array(found.heads), "query_s": moment,
     }  # fmt: skip
-    told = {"layers": found.layers, "heads": found.heads, "query": moment, "combine": how, **_scored(score)}
-    top = np.argsort(-band)[:5]
-    where = ", ".join(f"{each:.2f}" for each in np.sort(window.time[top]))
-    lines = [f"  query       {moment:.2f} s", f"  most at     {where} s", *_score_line(score)]
+    told = {"layers": found.layers, "heads": found.heads, "query": moment, "combine": how, **scored(score)}
+    where = ", ".join(f"{each:.2f}" for each in window.time[highest(band, window.fs)])
+    lines = [f"  query       {moment:.2f} s", f"  most at     {where} s", *score_lines(score)]
     return Shown(window, figure, numbers, told, lines)
 
 
@@ -101,7 +114,9 @@ def _heads(config: Config, checkpoint: Checkpoint, recording: Recording) -> Show
     score = _score(config, checkpoint, window, found.relative.sum(0))
     figure = heads_figure(
         window.signal, found.relative, found.peaks, time=window.time, names=[f"head {k}" for k in found.heads],
-        unit=window.unit, title=f"Heads of layer {found.layer}, mean over queries", evidence=_line(score),
+        unit=window.unit,
+        title=titled(f"Heads of layer {found.layer}, mean over queries", config, window),
+        evidence=score_line(score),
     )  # fmt: skip
     peaks = np.concatenate(
         [np.column_stack([np.full(len(at), k), at]) for k, at in zip(found.heads, found.peaks, strict=True)]
@@ -119,8 +134,8 @@ def _heads(config: Config, checkpoint: Checkpoint, recording: Recording) -> Show
         window,
         figure,
         numbers,
-        {"layer": found.layer, "heads": listed, **_scored(score)},
-        lines + _score_line(score),
+        {"layer": found.layer, "heads": listed, **scored(score)},
+        lines + score_lines(score),
     )
 
 
@@ -141,7 +156,8 @@ def _change(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sho
     which = "all heads" if config.heads is None else f"head {config.heads[0]}"
     figure = change_figure(
         window.signal, change, time=window.time, query=moment, unit=window.unit,
-        title=f"Change: layer {layer}, {which}, query {moment:.2f} s", evidence=_line(score),
+        title=titled(f"Change: layer {layer}, {which}, query {moment:.2f} s", config, window),
+        evidence=score_line(score),
     )  # fmt: skip
     gained, lost = float(change[change > 0].sum()), float(-change[change < 0].sum())
     told = {
@@ -150,11 +166,11 @@ def _change(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sho
         "query": moment,
         "gained": gained,
         "lost": lost,
-        **_scored(score),
+        **scored(score),
     }
     lines = [
         f"  gained      {gained:.3f} where there is more, and {lost:.3f} lost where less",
-        *_score_line(score),
+        *score_lines(score),
     ]
     return Shown(
         window, figure, {**_base(window), "change": change, "query_s": moment, "layer": layer}, told, lines
@@ -165,6 +181,7 @@ def _similarity(config: Config, checkpoint: Checkpoint, recording: Recording) ->
     from physiolect.plots import Token, similarity_figure
 
     window = _window(config, checkpoint, recording)
+    without_p = told_without_p(checkpoint, recording, [window], first=config.start or 0.0)
     try:
         landmarks = find_landmarks(
             recording, checkpoint.contract, channel=config.channel, first=config.start or 0.0
@@ -175,7 +192,9 @@ def _similarity(config: Config, checkpoint: Checkpoint, recording: Recording) ->
             raise
         say(f"parts of the beat are not known: {error}")
         beats = None
-    found = compare_tokens(checkpoint, window, beats=beats, reference=config.reference, tokens=config.tokens)
+    found = compare_tokens(
+        checkpoint, window, beats=beats, without_p=without_p, reference=config.reference, tokens=config.tokens
+    )
     tokens = [Token(each, found.phase_of(each)) for each in found.tokens]
     reference = Token(found.reference, found.phase_of(found.reference))
     first, last = found.silhouette[[0, -1]]
@@ -184,8 +203,10 @@ def _similarity(config: Config, checkpoint: Checkpoint, recording: Recording) ->
     )
     figure = similarity_figure(
         window.signal, found.cosine, found.silhouette, time=window.time, stages=found.stages, reference=reference,
-        tokens=tokens, unit=window.unit, title=f"Tokens and the reference, of level {found.level}",
-        evidence=f"silhouette of parts of the beat among {found.n_compared} tokens of shared levels",
+        tokens=tokens, unit=window.unit,
+        title=titled(f"Tokens and the reference, of level {found.level}", config, window),
+        evidence=f"silhouette of parts of the beat among {found.n_compared} tokens of shared levels"
+        + no_p_line(without_p),
     )  # fmt: skip
     numbers = {
         **_base(window), "cosine": found.cosine, "silhouette": found.silhouette, "phase": found.phase,
@@ -202,7 +223,7 @@ def _similarity(config: Config, checkpoint: Checkpoint, recording: Recording) ->
     told = {
         "stages": found.stages, "reference": told_of(reference), "tokens": [told_of(each) for each in tokens],
         "silhouette": [None if np.isnan(each) else round(float(each), 4) for each in found.silhouette],
-        "tokens_compared": found.n_compared,
+        "tokens_compared": found.n_compared, "without_p": [each._asdict() for each in without_p],
     }  # fmt: skip
     where = ", ".join(f"{window.time[each.sample]:.2f} s {each.word}".strip() for each in tokens)
     lines = [
@@ -219,12 +240,14 @@ def _probing(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sh
     windows = _windows(config, checkpoint, recording, config.windows or _PROBED)
     first = config.start or 0.0
     landmarks = find_landmarks(recording, checkpoint.contract, channel=config.channel, first=first)
+    without_p = told_without_p(checkpoint, recording, windows, first=first)
+    landmarks = leave_out_p(landmarks, without_p)
     found = probe_heads(checkpoint, windows, landmarks, seed=config.seed)
     scores = found.scores()
     figure = probing_figure(
         found.auroc, found.chance.tolist(), landmarks=found.landmarks,
-        title=f"Heads and waves, {found.n_windows} window{'s' * (found.n_windows != 1)}",
-        evidence="dots: above the best of all heads by chance (95 %)",
+        title=titled(f"Heads and waves, {found.n_windows} window{'s' * (found.n_windows != 1)}", config, windows[-1]),
+        evidence=f"dots: above the best of all heads by chance (95 %){no_p_line(without_p)}",
     )  # fmt: skip
     numbers = {
         **_base(windows[-1]), "auroc": found.auroc, "lift": found.lift, "chance": found.chance,
@@ -239,7 +262,7 @@ def _probing(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sh
             f"    layer {each.layer} head {each.head}: AUROC {each.auroc:.2f}, ×{each.lift:.1f}, p {each.p:.3f}"
             for each in top
         ]
-    told = {"windows": found.n_windows, "best": best}
+    told = {"windows": found.n_windows, "best": best, "without_p": [each._asdict() for each in without_p]}
     return Shown(windows[-1], figure, numbers, told, lines, table=[HeadScore._fields, *scores])
 
 
@@ -266,7 +289,8 @@ def _faithfulness(config: Config, checkpoint: Checkpoint, recording: Recording) 
     figure = faithfulness_figure(
         window.signal, maps, {name: (each.deletion, each.insertion) for name, each in mean.items()},
         (random.random_deletion, random.random_insertion), same, shares=random.shares, time=window.time,
-        unit=window.unit, what=f"{target.words}{many}", unit_of_what=target.unit, title="Faithfulness of three maps",
+        unit=window.unit, what=f"{target.words}{many}", unit_of_what=target.unit,
+        title=titled("Faithfulness of three maps", config, window),
     )  # fmt: skip
     numbers = {**_base(window), "shares": random.shares, "random_deletion": random.random_deletion,
                "random_insertion": random.random_insertion}  # fmt: skip
@@ -340,21 +364,3 @@ def _mean(each: list[Faithfulness]) -> Faithfulness:
 
 def _base(window: Window) -> dict[str, Any]:
     return {"time_s": window.time, "signal": window.signal, "ids": window.ids, "fs": window.fs}
-
-
-def _numbers(what: str, numbers: tuple[int, ...]) -> str:
-    return f"{what} {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} {what}s"
-
-
-def _line(score: Faithfulness | None) -> str:
-    return "" if score is None else str(score)
-
-
-def _scored(score: Faithfulness | None) -> dict[str, Any]:
-    if score is None:
-        return {"faithfulness": None}
-    return {"faithfulness": {"score": score.score, "random_95": score.interval, "unit": score.unit}}
-
-
-def _score_line(score: Faithfulness | None) -> list[str]:
-    return [] if score is None else [f"  evidence    {score}"]
