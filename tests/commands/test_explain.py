@@ -220,7 +220,6 @@ def test_similarity_by_time_needs_no_beats(
 
 
 def test_probing(run: Run, tmp_path: Path) -> None:
-    pytest.importorskip("neurokit2")
     code, out, _ = run("forecast", "probing", "--windows", 4)
     assert code == 0
     summary, arrays = made(tmp_path, "probing")
@@ -240,7 +239,6 @@ def test_probing(run: Run, tmp_path: Path) -> None:
 def test_p_waves_are_left_out_of_fibrillation_that_is_marked(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], view: str
 ) -> None:
-    pytest.importorskip("neurokit2")
     beating = synthetic.ecg(seconds=14, fs=250.0, leads=("II",), rhythm="af", seed=2)
     write_recording(beating, tmp_path / "af")
     words = [str(tmp_path / "af"), "--checkpoint", str(models / "forecast"), "--view", view]
@@ -269,7 +267,6 @@ def test_p_waves_are_left_out_of_fibrillation_that_is_marked(
 def test_faithfulness(
     run: Run, tmp_path: Path, heart: Path, models: Path, model: str, words: tuple[str, ...]
 ) -> None:
-    pytest.importorskip("captum")
     code, out, err = run(model, "faithfulness", "--windows", 2, "--replace", "median", *words)
     assert code == 0, err
     summary, arrays = made(tmp_path, "faithfulness")

@@ -113,7 +113,6 @@ def test_forecasts_delete_nothing_of_what_is_foretold(make: Make, heart: Recordi
 def test_a_cascade_draws_weights_from_the_head_back_and_leaves_the_model_alone(
     make: Make, heart: Recording, method: str
 ) -> None:
-    pytest.importorskip("captum")
     checkpoint = make("rhythm", pooling="last" if method == "attention" else "attention")
     window = cut_window(checkpoint, heart)
     target = choose_target(checkpoint, window)

@@ -57,7 +57,6 @@ def highest(recording: Recording, beats: np.ndarray, low: float, high: float) ->
 
 
 def test_beats_and_waves_of_an_ecg_without_marks(ecg: Recording) -> None:
-    pytest.importorskip("neurokit2")
     found = find_landmarks(unmarked(ecg), ECG)
     assert tuple(found) == LANDMARKS["ecg"]
     clean = synthetic.ecg(seconds=30, fs=250.0, leads=("II",), noise=0, seed=5)
@@ -68,7 +67,6 @@ def test_beats_and_waves_of_an_ecg_without_marks(ecg: Recording) -> None:
 
 
 def test_waves_of_a_pulse_without_marks(ppg: Recording) -> None:
-    pytest.importorskip("neurokit2")
     found = find_landmarks(unmarked(ppg), PPG)
     assert tuple(found) == LANDMARKS["ppg"]
     clean = synthetic.ppg(seconds=30, fs=100.0, noise=0, seed=5)
@@ -113,7 +111,6 @@ def test_without_p_tp_lasts_to_the_next_qrs() -> None:
 
 
 def test_signals_without_beats_are_refused(ecg: Recording) -> None:
-    pytest.importorskip("neurokit2")
     short = unmarked(ecg).slice(0, 2)
     for recording in (short, replace(unmarked(ecg), signal=np.zeros_like(ecg.signal))):
         with pytest.raises(ContractError, match="no beats were found in the signal") as caught:

@@ -21,7 +21,6 @@ Make = Callable[..., Checkpoint]
 def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
     make: Make, heart: Recording, task: str, span: float | None
 ) -> None:
-    pytest.importorskip("captum")
     checkpoint = make(task)
     window = cut_window(checkpoint, heart)
     target = choose_target(checkpoint, window, span=span)
@@ -36,7 +35,6 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
 def test_the_baseline_of_a_span_leaves_what_is_foretold_as_it_is(
     make: Make, heart: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("captum")
     checkpoint = make()
     window = cut_window(checkpoint, heart)
     target = choose_target(checkpoint, window, span=1.0)
