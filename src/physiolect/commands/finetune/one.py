@@ -238,8 +238,8 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
     Raises:
         ConfigError: a class does not occur, or there are more or fewer weights than classes.
     """
-    if told == "number":
-        return None
+    if told == "number" or (train.task == "beats" and asked == "none"):
+        return None  # of beats no class can be missing, and to see it costs a target of every sample
     target = torch.from_numpy(train.target)
     weights = balanced_weights(told, target)
     names = train.classes if told != "yes-or-no" else ("no", "yes") if train.task == "beats" else (
