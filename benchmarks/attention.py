@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from interleave import Contest, Run, main
 from torch import Tensor
 
-from physiolect.models.blocked_attention import attention
+from physiolect.models.kernels.blocked_attention import attention
 
 
 def library(q: Tensor, k: Tensor, v: Tensor, *, dropout: float) -> Tensor:

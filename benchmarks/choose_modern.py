@@ -16,10 +16,10 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from physiolect.models.gpt import PRESETS, GPTConfig
+from physiolect.models.gpt import GPT_PRESETS, GPTConfig
 from physiolect.training import RECIPES, Recipe
 
-PUBLISHED, MODERN = PRESETS["heartgpt-ecg"], RECIPES["modern"]
+PUBLISHED, MODERN = GPT_PRESETS["heartgpt-ecg"], RECIPES["modern"]
 UNDROPPED = replace(PUBLISHED, attention_dropout=0.0, residual_dropout=0.0)
 ROTARY = GPTConfig(n_heads=4)
 PICK = replace(ROTARY, activation="swiglu", mlp_width=170, norm="rms", bias=False)
@@ -74,7 +74,7 @@ def train(name: str, seed: int, store: str, tokens: int, batch_size: int) -> dic
     import torch
 
     from physiolect.datasets import open_store, split_rows
-    from physiolect.datasets.batches import LevelBatches
+    from physiolect.datasets.examples.batches import LevelBatches
     from physiolect.models.gpt import GPT
     from physiolect.tokenizers import LevelTokenizer
     from physiolect.training import Callbacks, Progress, Schedule, Step, choose_device, fit, next_token_loss

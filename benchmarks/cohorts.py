@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from physiolect import Recording, adapt, read_recording
-from physiolect.contract import PRESETS
-from physiolect.datasets import mitbih
+from physiolect.contract import CONTRACTS
+from physiolect.datasets.public import mitbih
 from physiolect.recording import LEADS
 
 DS1 = tuple(record for record in mitbih.DS1 if record != "201")
@@ -110,7 +110,7 @@ def windows(
     """
     found, owners = [], []
     for owner, recording, channel in pieces:
-        adapted, _ = adapt(recording, PRESETS[f"heartgpt-{kind}"], channel, window="all")
+        adapted, _ = adapt(recording, CONTRACTS[f"heartgpt-{kind}"], channel, window="all")
         x = adapted.signal[0].astype(np.float64)
         starts = np.linspace(0, len(x) - T, min(most, len(x) // T)).astype(int)
         found += [x[start : start + T] for start in starts]
@@ -232,12 +232,12 @@ def own_recordings(
     variable: str | None = None,
 ) -> tuple[Cohort, list[str]]:
     """Return up to 40 windows of each of a user's recordings, and why any was left out."""
-    from physiolect.datasets.prepare import list_files
-    from physiolect.datasets.recipe import Recipe, prepare_file
+    from physiolect.datasets.preparing.preparation import Preparation, prepare_file
+    from physiolect.datasets.preparing.prepare import list_files
 
     pieces, trouble = [], []
     for file in list_files(inputs):
-        prepared = prepare_file(file, Recipe(PRESETS[f"heartgpt-{kind}"], channel, fs, kind, variable))
+        prepared = prepare_file(file, Preparation(CONTRACTS[f"heartgpt-{kind}"], channel, fs, kind, variable))
         pieces += [(file.name, row.recording(), 0) for row in prepared.rows if row.samples.shape[1] >= T]
         trouble += map(str, prepared.rejected)
     if not pieces:

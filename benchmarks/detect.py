@@ -22,9 +22,9 @@ from plain import PlainGPT
 from torch import Tensor, nn
 
 from physiolect import Checkpoint, Recording, detect_beats, detect_rhythm, load_checkpoint, synthetic
-from physiolect.contract import PRESETS as CONTRACTS
-from physiolect.models.gpt import GPT, PRESETS
-from physiolect.models.heartgpt import to_heartgpt
+from physiolect.contract import CONTRACTS
+from physiolect.models.gpt import GPT, GPT_PRESETS
+from physiolect.models.published.heartgpt import to_heartgpt
 from physiolect.tokenizers import LevelTokenizer
 
 LENGTH, STRIDE = 500, 100
@@ -39,7 +39,7 @@ def detector(file: str, task: str) -> Checkpoint:
         return load_checkpoint(Path(folder) / "heartgpt" / "Model_files" / file)
     torch.manual_seed(0)
     modality = "ecg" if file.startswith("ECG") else "ppg"
-    config = replace(PRESETS[f"heartgpt-{modality}"], n_outputs=1)
+    config = replace(GPT_PRESETS[f"heartgpt-{modality}"], n_outputs=1)
     contract = replace(CONTRACTS[f"heartgpt-{modality}"], min_samples=LENGTH)
     tokenizer = LevelTokenizer(vocabulary_size=config.vocabulary_size)
     return Checkpoint(GPT(config).eval(), tokenizer, contract, task)  # type: ignore[arg-type]

@@ -21,11 +21,11 @@ from scipy.signal import resample_poly
 
 from physiolect import Checkpoint, Recording, detect_beats, load_checkpoint, synthetic
 from physiolect.datasets import Examples, Row, StoreWriter, make_examples, open_store
-from physiolect.datasets.labels import beat_samples
+from physiolect.datasets.examples.labels import beat_samples
 from physiolect.detection import predict_windows
 from physiolect.evaluation import make_folds
 from physiolect.evaluation.baselines import (
-    Said,
+    Predictions,
     find_pulses,
     linear_probe,
     majority,
@@ -36,8 +36,8 @@ from physiolect.evaluation.baselines import (
     window_features,
 )
 from physiolect.evaluation.beats import BeatMatch, match_beats, measure_beats
-from physiolect.evaluation.bootstrap import Draws
-from physiolect.evaluation.measures import Measured, measure_said
+from physiolect.evaluation.bootstrap import Bootstrap
+from physiolect.evaluation.measures import Measured, measure_predictions
 from physiolect.formats import read_recording
 from physiolect.recording import Annotations
 from physiolect.report.evaluation import differences_table, interval_words, measures_table
@@ -121,8 +121,8 @@ def rhythm_table(title: str, examples: Examples, models: Models, detector: str, 
     target = np.asarray(examples.target, np.float64)
     groups = np.array(examples.groups)
     folds = make_folds(examples.groups, "k-fold", k=min(5, len(set(groups))), stratify_by=target)
-    draws = Draws(examples.groups)
-    said = {name: Said(predict_windows(model, examples)) for name, model in models.items()}
+    draws = Bootstrap(examples.groups)
+    said = {name: Predictions(predict_windows(model, examples)) for name, model in models.items()}
     first = next(iter(models.values()))
     said["its features + regression"] = linear_probe(window_features(first, examples), target, folds)
     if not fast:
@@ -133,7 +133,7 @@ def rhythm_table(title: str, examples: Examples, models: Models, detector: str, 
     said["RR rule (COSEn)"] = rr_rule(beats, target, folds)
     said["prevalence"] = majority(target)
     found: dict[str, Measured] = {
-        name: measure_said("rhythm", each, target, draws) for name, each in said.items()
+        name: measure_predictions("rhythm", each, target, draws) for name, each in said.items()
     }
     both = sum(len(set(target[groups == g])) == 2 for g in set(groups))
     print(f"\n### {title}\n")
@@ -164,7 +164,7 @@ def beats_table(
                 else find_pulses(recording.signal[0], recording.fs, name) / recording.fs
             )
             found[name].append(match_beats(truth, at, duration=recording.duration))
-    draws = Draws([group for _, group in records])
+    draws = Bootstrap([group for _, group in records])
     n = sum(len(beat_samples(recording.annotations)) for recording, _ in records)
     print(f"\n### {title}\n\n{n:,} reference beats of {len(records)} recordings.\n")
     print(measures_table({name: measure_beats(each, draws) for name, each in found.items()}, BEATS), "\n")

@@ -23,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from physiolect import Checkpoint, Recording, load_checkpoint, read_recording
-from physiolect.contract import PRESETS
-from physiolect.datasets.mitbih import DS1, DS2, RECORDS, SAME_PATIENT
+from physiolect.contract import CONTRACTS
+from physiolect.datasets.public.mitbih import DS1, DS2, RECORDS, SAME_PATIENT
 from physiolect.errors import PhysiolectError
 from physiolect.evaluation import bootstrap_interval
 from physiolect.explanation import (
@@ -127,7 +127,7 @@ def finger(data: Path, n: int) -> Iterator[Case]:
 
 def probe(name: str, checkpoint: Checkpoint, cases: list[Case]) -> None:
     """Print which head responds to each wave: chosen on one half, scored on the other."""
-    contract = PRESETS[f"heartgpt-{checkpoint.contract.modality}"]
+    contract = CONTRACTS[f"heartgpt-{checkpoint.contract.modality}"]
     windows: list[Window] = []
     landmarks, kept = [], []
     for case in cases:

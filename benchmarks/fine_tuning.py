@@ -42,10 +42,10 @@ from physiolect import Recording, load_checkpoint, read_recording
 from physiolect.commands.finetune import PRESETS as CHOICES
 from physiolect.commands.finetune import Config
 from physiolect.commands.finetune.one import Base, Manner, fine_tune
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Examples, Row, Store, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
-from physiolect.evaluation import Draws, Estimate, Fold, make_folds, measure_binary
+from physiolect.evaluation import Bootstrap, Estimate, Fold, make_folds, measure_binary
 from physiolect.evaluation.baselines import (
     Detector,
     linear_probe,
@@ -110,7 +110,7 @@ def main() -> None:
 
 def write_stores(out: Path) -> None:
     for kind, pieces in (("ecg", ecg), ("ppg", ppg)):
-        with StoreWriter(out / kind, replace(PRESETS[f"heartgpt-{kind}"], min_samples=T)) as writer:
+        with StoreWriter(out / kind, replace(CONTRACTS[f"heartgpt-{kind}"], min_samples=T)) as writer:
             for source, patient, recordings, labels in pieces():
                 rows = [
                     Row.from_recording(x, source=source, patient=patient, labels=labels) for x in recordings
@@ -230,7 +230,7 @@ def train(options: argparse.Namespace) -> None:
         np.savez(options.out / f"{kind}-from-{base}.npz", score=score)
         target = made[kind].judge.target
         known = ~np.isnan(score)
-        found = measure_binary(score[known], target[known], Draws(np.arange(known.sum()), n_resamples=1))
+        found = measure_binary(score[known], target[known], Bootstrap(np.arange(known.sum()), n_resamples=1))
         print(
             f"{kind}, {name}: {known.sum()} windows, AUROC {found['auroc'].value:.4f}, "
             f"{time.perf_counter() - begun:.0f} s",
@@ -316,7 +316,7 @@ def tables(out: Path) -> None:
 
 
 def table(judge: Examples, scores: dict[str, NDArray[np.floating]]) -> str:
-    draws = Draws(judge.groups)
+    draws = Bootstrap(judge.groups)
     target = judge.target
     af = {group for group, value in zip(judge.groups, target, strict=True) if value}
     lines = [

@@ -26,7 +26,7 @@ from cohorts import COHORTS, Cohort, own_recordings
 from numpy.typing import NDArray
 
 from physiolect import Checkpoint, load_checkpoint
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.errors import PhysiolectError
 from physiolect.evaluation import (
     Autoregressive,
@@ -116,7 +116,7 @@ def chosen(options: argparse.Namespace, models: dict[str, Checkpoint]) -> Iterat
 
 def scored(cohort: Cohort, models: dict[str, Checkpoint]) -> Iterator[Score]:
     """Yield the scores of all forecasters on a cohort, baselines first."""
-    signal, rate = cohort.windows[0], PRESETS[f"heartgpt-{cohort.kind}"].fs
+    signal, rate = cohort.windows[0], CONTRACTS[f"heartgpt-{cohort.kind}"].fs
     tests = [levels(signal, scaling) for scaling in SCALINGS]
     if "PHYSIOLECT_DATA" in os.environ:
         windows = cohort.training()

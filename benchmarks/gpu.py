@@ -27,11 +27,11 @@ from plain import plain_like
 from torch import Tensor
 from weights import heartgpt, ids
 
-from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, Store, StoreWriter, open_store
-from physiolect.datasets.batches import LevelBatches, StreamedBatches
+from physiolect.datasets.examples.batches import LevelBatches, StreamedBatches
 from physiolect.generation import Sampling, decode
-from physiolect.models.gpt import GPT, PRESETS
+from physiolect.models.gpt import GPT, GPT_PRESETS
 from physiolect.recording import Recording
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training import RECIPES, NextToken, Step, next_token_loss
@@ -144,7 +144,7 @@ def training(store: Store, rounds: int) -> None:
         del plain
         largest(f"HeartGPT, {name}", model, store)
     torch.manual_seed(0)
-    modern = GPT(PRESETS["modern"]).to(DEVICE).train()
+    modern = GPT(GPT_PRESETS["modern"]).to(DEVICE).train()
     ours = steady(our_step(modern, store, 64), 30)
     print(f"| modern, 64 x {T} | | {1e3 * ours:.2f} ms | | {64 * T / ours / 1e6:.1f} M | |", flush=True)
     largest("modern", modern, store)
@@ -200,7 +200,7 @@ def shares(store: Store) -> None:
                 spent[kind] += event.self_device_time_total / 4e6
             busy = sum(spent.values())
             cells = " | ".join(f"{value / busy:.0%}" for value in spent.values())
-            c = PRESETS["heartgpt-ecg"]
+            c = GPT_PRESETS["heartgpt-ecg"]
             weights = c.n_layers * (4 * c.width**2 + 2 * c.width * c.mlp_width) + c.width * c.vocabulary_size
             flops = size * T * (6 * weights + 12 * c.n_layers * c.width * T / 2)
             print(

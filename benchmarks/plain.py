@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.models.heartgpt import to_heartgpt
+from physiolect.models.published.heartgpt import to_heartgpt
 
 
 class PlainHead(nn.Module):

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.datasets import Store, open_store, split_rows
-from physiolect.datasets.augmentation import Augmentation
-from physiolect.datasets.batches import LevelBatches
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.batches import LevelBatches
 from physiolect.evaluation import nll_of_model, paired_difference
-from physiolect.models.gpt import GPT, PRESETS, GPTConfig
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training import NextToken, Recipe, Step, choose_device, choose_form, choose_precision
 
@@ -68,8 +68,8 @@ class Windows:
     first: int = 1  # position from which they are scored
 
 
-SMALL = replace(PRESETS["modern"], band=250, context_length=430)
-WIDE = replace(PRESETS["modern"], width=128, mlp_width=340, band=500)
+SMALL = replace(GPT_PRESETS["modern"], band=250, context_length=430)
+WIDE = replace(GPT_PRESETS["modern"], width=128, mlp_width=340, band=500)
 NOISY = Augmentation(tempo=1.15, noise=0.004, wander=0.05, mix=0.5)
 PLANS = {
     # records of ten seconds, played 1.15 times faster, give windows of up to 866 samples

@@ -21,9 +21,9 @@ import numpy as np
 from cohorts import DS1, PPG_SEED, data_folder, ppg, ptbxl
 
 from physiolect import Recording, adapt, read_recording
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, Store, StoreWriter, open_store, split_rows
-from physiolect.datasets.manifest import Rejection
+from physiolect.datasets.store.manifest import Rejection
 from physiolect.errors import PhysiolectError
 
 Piece = tuple[str, str, list[Recording]]
@@ -63,7 +63,7 @@ SOURCES = {"ecg": (mitbih, ptbxl_folds_1_to_8, cinc2021), "ppg": (ppg_arrhythmia
 
 def build(kind: Literal["ecg", "ppg"], out: Path) -> Store:
     """Write one store, or go on with an unfinished one, and open it."""
-    contract = PRESETS[f"heartgpt-{kind}"]
+    contract = CONTRACTS[f"heartgpt-{kind}"]
     provenance = {
         "made_by": "benchmarks/pretraining_data.py",
         "sources": [source.__name__ for source in SOURCES[kind]],
@@ -85,7 +85,7 @@ def rows_of(
         source = name if len(recordings) == 1 else f"{name}#{k}"
         for lead, channel in enumerate(recording.channels):
             try:
-                adapted, _ = adapt(recording, PRESETS[f"heartgpt-{kind}"], lead, window="all")
+                adapted, _ = adapt(recording, CONTRACTS[f"heartgpt-{kind}"], lead, window="all")
                 rows.append(Row.from_recording(adapted, source=source, patient=patient))
             except PhysiolectError as error:
                 rejected.append(Rejection(f"{source} {channel}", str(error)))

@@ -15,7 +15,7 @@ import numpy as np
 from cohorts import ptbxl
 from numpy.typing import NDArray
 
-from physiolect.datasets.selection import select_diverse
+from physiolect.datasets.examples.selection import select_diverse
 from physiolect.signals import Percentiles, resample
 from physiolect.signals.features import ecg_features
 from physiolect.tokenizers import EcgByteTokenizer

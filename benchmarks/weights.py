@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from physiolect import load_checkpoint
-from physiolect.models.gpt import GPT, PRESETS
+from physiolect.models.gpt import GPT, GPT_PRESETS
 
 
 def heartgpt() -> GPT:
@@ -18,7 +18,7 @@ def heartgpt() -> GPT:
     if folder:
         return load_checkpoint(Path(folder) / "heartgpt" / "Model_files" / "ECGPT_560k_iters.zip").model
     torch.manual_seed(0)
-    return GPT(PRESETS["heartgpt-ecg"]).eval()
+    return GPT(GPT_PRESETS["heartgpt-ecg"]).eval()
 
 
 def ids(*shape: int) -> Tensor:

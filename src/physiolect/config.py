@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from physiolect.errors import ConfigError, closest
+from physiolect.files import replacing
 
 T = TypeVar("T")
 
@@ -105,12 +106,8 @@ def dump(obj: Any, path: str | os.PathLike[str]) -> None:
     )
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(target) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class CheckpointError(PhysiolectError):
     """A checkpoint is incomplete, altered or of another kind than asked for."""
 
 
+class WriteError(PhysiolectError):
+    """A file or folder cannot be written, or another run is writing to it."""
+
+
 class DownloadError(PhysiolectError):
     """Something on the network cannot be had, or is not what its publisher says it is."""
 

@@ -19,17 +19,16 @@ import torch
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint import export_published, load_published, load_state
-from physiolect.contract import PRESETS
-from physiolect.errors import CheckpointError, ConfigError, PhysiolectError
-from physiolect.models import heartgpt, weights_file
-from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.models.gpt import PRESETS as MODELS
+from physiolect.contract import CONTRACTS
+from physiolect.errors import CheckpointError, ConfigError, PhysiolectError, WriteError
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.models.heads import choose_trained
+from physiolect.models.published import heartgpt, weights_file
 from physiolect.tokenizers import LevelTokenizer
 
 SMALL = GPTConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
 THEIRS = replace(
-    MODELS["heartgpt-ecg"],
+    GPT_PRESETS["heartgpt-ecg"],
     context_length=24,
     width=16,
     n_layers=2,
@@ -50,7 +49,7 @@ def made(config: GPTConfig = SMALL, seed: int = 0) -> Checkpoint:
     model = GPT(config).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    return Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"], run={"command": "test"})
+    return Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"], run={"command": "test"})
 
 
 def logits(checkpoint: Checkpoint) -> torch.Tensor:
@@ -313,7 +312,7 @@ def test_a_save_that_fails_before_the_swap_changes_nothing(
 
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     monkeypatch.setattr("physiolect.checkpoint.checkpoint.save_tokenizer", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(WriteError, match="the disk is full"):
         made(seed=1).save(folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
@@ -508,7 +507,7 @@ def test_a_bomb_inside_the_published_zip_is_not_unpacked(
     import io
     import zipfile
 
-    from physiolect.models import weights_file
+    from physiolect.models.published import weights_file
 
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -521,10 +520,10 @@ def test_a_bomb_inside_the_published_zip_is_not_unpacked(
 
 
 def test_a_key_of_a_far_layer_costs_nothing() -> None:
-    from physiolect.models.gpt import GPT, PRESETS
-    from physiolect.models.heartgpt import from_heartgpt, to_heartgpt
+    from physiolect.models.gpt import GPT, GPT_PRESETS
+    from physiolect.models.published.heartgpt import from_heartgpt, to_heartgpt
 
-    state = to_heartgpt(GPT(PRESETS["heartgpt-ecg"]).state_dict(), PRESETS["heartgpt-ecg"])
+    state = to_heartgpt(GPT(GPT_PRESETS["heartgpt-ecg"]).state_dict(), GPT_PRESETS["heartgpt-ecg"])
     state["blocks.30000000.sa.heads.0.query.weight"] = torch.zeros(8, 64)
     with pytest.raises(CheckpointError, match="HeartGPT weights"):
         from_heartgpt(state)

@@ -15,7 +15,7 @@ import torch
 from physiolect import Checkpoint, generate, load_checkpoint, synthetic
 from physiolect.checkpoint import EMBEDDED
 from physiolect.checkpoint.hub import FILES
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def own(path: Path) -> Path:
     model = GPT(GPTConfig(context_length=8, width=8, n_layers=1, n_heads=2, mlp_width=8))
-    return Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(path)
+    return Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"]).save(path)
 
 
 def test_it_loads_offline_in_float32_and_proves_itself() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint.hub import FILES
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -46,7 +46,7 @@ def test_a_hub_name_is_fetched_once_without_code_or_pickles(
     here: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = GPT(GPTConfig(context_length=8, width=8, n_layers=1, n_heads=2, mlp_width=8))
-    made = Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(here / "cache" / "abc123")
+    made = Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"]).save(here / "cache" / "abc123")
     asked = []
 
     def fetch(repo: str, *, allow_patterns: list[str]) -> str:
@@ -61,7 +61,7 @@ def test_a_hub_name_is_fetched_once_without_code_or_pickles(
 
 def test_a_folder_here_comes_before_the_hub(here: Path) -> None:
     model = GPT(GPTConfig(context_length=8, width=8, n_layers=1, n_heads=2, mlp_width=8))
-    Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(here / "owner" / "name")
+    Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"]).save(here / "owner" / "name")
     assert load_checkpoint("owner/name").verify()
 
 

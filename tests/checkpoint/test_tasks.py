@@ -9,7 +9,7 @@ import torch
 
 from physiolect import Checkpoint
 from physiolect.checkpoint import for_task
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.errors import ConfigError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -18,7 +18,7 @@ CONFIG = GPTConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width
 
 
 def base(**contract: object) -> Checkpoint:
-    accepts = replace(PRESETS["heartgpt-ecg"], min_samples=10, max_samples=24, **contract)  # type: ignore[arg-type]
+    accepts = replace(CONTRACTS["heartgpt-ecg"], min_samples=10, max_samples=24, **contract)  # type: ignore[arg-type]
     return Checkpoint(GPT(CONFIG).eval(), LevelTokenizer(), accepts)
 
 

@@ -12,9 +12,8 @@ import torch
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint import export_published
 from physiolect.cli import main
-from physiolect.contract import PRESETS
-from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.models.gpt import PRESETS as MODELS
+from physiolect.contract import CONTRACTS
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.tokenizers import EcgByteTokenizer, LevelTokenizer, load_tokenizer
 
 SIZES = {
@@ -25,14 +24,14 @@ SIZES = {
     "mlp_width": 32,
     "attention_scale": 0.25,
 }
-THEIRS = replace(MODELS["heartgpt-ecg"], **SIZES)  # type: ignore[arg-type]
+THEIRS = replace(GPT_PRESETS["heartgpt-ecg"], **SIZES)  # type: ignore[arg-type]
 
 Convert = Callable[..., tuple[int, str, str]]
 
 
 def made(config: GPTConfig = THEIRS) -> Checkpoint:
     torch.manual_seed(0)
-    contract = replace(PRESETS["heartgpt-ecg"], min_samples=24, max_samples=24)
+    contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=24, max_samples=24)
     task = "forecast" if config.n_outputs is None else "beats"
     return Checkpoint(GPT(config).eval(), LevelTokenizer(), contract, task=task)
 

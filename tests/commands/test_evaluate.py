@@ -16,10 +16,10 @@ from physiolect import Checkpoint, load_checkpoint
 from physiolect.cli import main
 from physiolect.commands.evaluate import Config, figures, forecasts, judging
 from physiolect.commands.evaluate.models import titles_of
-from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
-from physiolect.evaluation import Draws, measure_binary
+from physiolect.evaluation import Bootstrap, measure_binary
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.plots import agreement_figure
 from physiolect.recording import Annotations, Recording
@@ -99,7 +99,7 @@ def test_a_rhythm_beside_all_baselines(
     store = open_store(place / "store")
     examples = make_examples(store, "rhythm", length=64)
     score = predict_windows(load_checkpoint(run), examples)
-    expected = measure_binary(score, examples.target, Draws(examples.groups, n_resamples=60))
+    expected = measure_binary(score, examples.target, Bootstrap(examples.groups, n_resamples=60))
     measures = results["measures"]
     for name, each in expected.items():
         assert measures["model"]["overall"][name] == pytest.approx(each.to_dict())
@@ -155,7 +155,7 @@ def test_a_cross_validated_run_is_judged_out_of_fold(
     assert "random weights + linear" in beside
     assert "its features + linear" not in beside  # a fold's features have seen whom other folds test
     with np.load(folds / "predictions.npz") as held:
-        area = measure_binary(held["score"], held["target"], Draws(held["group"].tolist()))["auroc"].value
+        area = measure_binary(held["score"], held["target"], Bootstrap(held["group"].tolist()))["auroc"].value
     assert results["measures"]["model"]["overall"]["auroc"]["value"] == pytest.approx(area)
     assert "model - compared" in results["differences"]
     assert all(str(single) in warning for warning in results["warnings"])  # the folds saw nobody they judge

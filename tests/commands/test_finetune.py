@@ -19,9 +19,9 @@ from physiolect.cli import main
 from physiolect.commands.finetune import PRESETS, Config
 from physiolect.commands.finetune.folds import keep_share
 from physiolect.commands.runs import tell_left_out
-from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples, open_store
-from physiolect.datasets.augmentation import Augmentation
+from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError
 from physiolect.generation import generate

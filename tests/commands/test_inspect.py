@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physiolect import cli
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.formats import write_recording
 from physiolect.recording import Annotations, Recording
 
@@ -62,7 +62,7 @@ def test_a_recording_is_told_channel_by_channel(recording, facts):
 
 def test_a_recording_is_held_against_every_preset(recording, facts):
     fits = {fit["contract"]: fit for fit in facts(recording[0])["fits"]}
-    assert set(fits) == set(PRESETS)
+    assert set(fits) == set(CONTRACTS)
     assert fits["heartgpt-ecg"]["fits"] is True
     assert any("360" in note and "100 Hz" in note for note in fits["heartgpt-ecg"]["notes"])
     assert fits["heartgpt-ppg"]["fits"] is False
@@ -107,9 +107,9 @@ def test_names_are_shown_as_they_are_and_not_as_markup(tmp_path, inspect):
 
 def test_a_store_tells_how_much_and_what_was_rejected(tmp_path, inspect, facts):
     from physiolect.datasets import Row, StoreWriter
-    from physiolect.datasets.manifest import Rejection
+    from physiolect.datasets.store.manifest import Rejection
 
-    contract = PRESETS["heartgpt-ecg"]
+    contract = CONTRACTS["heartgpt-ecg"]
     minute = Recording(np.random.default_rng(0).normal(size=6000), 100.0, ("II",), "mV", "ecg")
     with StoreWriter(tmp_path / "store", contract, provenance={"inputs": ["mitdb"]}) as writer:
         for name, patient in (("a", "p1"), ("b", "p1"), ("c", None)):
@@ -140,7 +140,7 @@ def test_a_checkpoint_tells_its_parts(tmp_path, inspect, facts):
 
     model = GPT(GPTConfig(context_length=32, width=8, n_layers=1, n_heads=2, mlp_width=16))
     run = {"command": "pretrain", "keys": [f"key {i}" for i in range(99)]}
-    Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"], run=run).save(tmp_path / "run" / "best")
+    Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"], run=run).save(tmp_path / "run" / "best")
     told = facts(tmp_path / "run")
     assert told["parameters"] == sum(p.numel() for p in model.parameters())
     assert (told["kind"], told["fingerprint"], told["model"]["width"]) == ("checkpoint", True, 8)
@@ -155,7 +155,7 @@ def test_verify_reads_a_store_through(tmp_path, inspect, facts):
     from physiolect.datasets import Row, StoreWriter
 
     minute = Recording(np.random.default_rng(0).normal(size=6000), 100.0, ("II",), "mV", "ecg")
-    with StoreWriter(tmp_path / "store", PRESETS["heartgpt-ecg"], provenance={}) as writer:
+    with StoreWriter(tmp_path / "store", CONTRACTS["heartgpt-ecg"], provenance={}) as writer:
         writer.add("a", [Row.from_recording(minute, source="a")])
     assert "SHA-256" in facts(tmp_path / "store", "--verify")["verified"]
     assert "verified" not in facts(tmp_path / "store")
@@ -177,7 +177,7 @@ def test_verify_has_a_checkpoint_prove_itself(tmp_path, inspect, facts):
     model = GPT(GPTConfig(context_length=32, width=8, n_layers=1, n_heads=2, mlp_width=16))
     for seed_folder in ("a", "b"):
         model.tokens.weight.data += 1
-        Checkpoint(model, LevelTokenizer(), PRESETS["heartgpt-ecg"]).save(tmp_path / seed_folder)
+        Checkpoint(model, LevelTokenizer(), CONTRACTS["heartgpt-ecg"]).save(tmp_path / seed_folder)
     assert facts(tmp_path / "a", "--verify")["verified"].startswith("weights identical")
     (tmp_path / "b" / "model.safetensors").replace(tmp_path / "a" / "model.safetensors")
     assert inspect(tmp_path / "a")[0] == 0

@@ -18,7 +18,7 @@ import pytest
 from physiolect.cli import main
 from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
-from physiolect.contract import PRESETS, InputContract, adapt
+from physiolect.contract import CONTRACTS, InputContract, adapt
 from physiolect.datasets import open_store
 from physiolect.errors import ConfigError
 from physiolect.formats import read_recording, write_recording
@@ -52,7 +52,7 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     assert "1 left out" in told.err
     store = open_store(tmp_path / "out")
     assert store.channels(0) == ("V5",)
-    assert store.contract == replace(PRESETS["heartgpt-ecg"], channels=("V5",))
+    assert store.contract == replace(CONTRACTS["heartgpt-ecg"], channels=("V5",))
 
 
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +95,7 @@ def test_a_channel_by_name_is_what_the_model_will_ask_for(
 
 
 def test_a_contract_that_names_its_channel_keeps_it(folder: Path, tmp_path: Path) -> None:
-    dump(replace(PRESETS["heartgpt-ecg"], channels=("II",)), tmp_path / "contract.yaml")
+    dump(replace(CONTRACTS["heartgpt-ecg"], channels=("II",)), tmp_path / "contract.yaml")
     config = Config([str(folder)], "out", contract=str(tmp_path / "contract.yaml"), channel="V5")
     assert config.input_contract().channels == ("II",)
 
@@ -236,7 +236,7 @@ def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -
     save_tokenizer(tokenizer, tmp_path / "signal_tokenizer.json")
     for given in (tmp_path, tmp_path / "signal_tokenizer.json"):
         assert Config(["a"], "out", contract=str(given)).input_contract() == tokenizer.contract()
-    contract = replace(PRESETS["heartgpt-ppg"], max_gap=0.3)
+    contract = replace(CONTRACTS["heartgpt-ppg"], max_gap=0.3)
     (tmp_path / "run").mkdir()
     dump(contract, tmp_path / "run" / "contract.yaml")
     assert Config(["a"], "out", contract=str(tmp_path / "run")).input_contract() == contract
@@ -361,14 +361,14 @@ def test_every_channel_becomes_a_row(
     assert len(store) == 3 * 2 + 19
     assert [store.channels(row) for row in range(6)] == [("II",), ("V5",)] * 3
     assert [store.channels(6 + row) for row in range(19)] == [(f"ch{k}",) for k in range(1, 21) if k != 8]
-    signal = adapt(read_recording(folder / "r1.npz"), PRESETS["heartgpt-ecg"], "V5", window="all")[0].signal
+    signal = adapt(read_recording(folder / "r1.npz"), CONTRACTS["heartgpt-ecg"], "V5", window="all")[0].signal
     assert np.abs(store.recording(3).signal - signal).max() <= store.row(3).max_error * 1.01
 
 
 def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dump(replace(PRESETS["heartgpt-ecg"], unit="mV"), tmp_path / "contract.yaml")
+    dump(replace(CONTRACTS["heartgpt-ecg"], unit="mV"), tmp_path / "contract.yaml")
     words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*words, "--contract", str(tmp_path / "contract.yaml")]) == 0
     store = open_store(tmp_path / "out")

@@ -20,10 +20,10 @@ from physiolect.checkpoint import load_state
 from physiolect.cli import main
 from physiolect.commands import prepare
 from physiolect.commands.pretrain import Config
-from physiolect.contract import PRESETS as CONTRACTS
+from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, open_store
-from physiolect.datasets.splits import row_groups
-from physiolect.models.gpt import PRESETS
+from physiolect.datasets.examples.splits import row_groups
+from physiolect.models.gpt import GPT_PRESETS
 from physiolect.recording import Recording
 from physiolect.synthetic import write_cohort
 from physiolect.training.stopping import Stop
@@ -192,7 +192,7 @@ def test_the_published_preset_trains_as_published(store: Path, tmp_path: Path) -
     words += ["--batch-size", "2", "--log-every", "1", "--validation-windows", "2", "--threads", "1"]
     assert main([*words, "--device", "cpu"]) == 0
     assert [line["learning_rate"] for line in losses(tmp_path / "run")] == [3e-4] * 3
-    assert load_checkpoint(tmp_path / "run").model.config == PRESETS["heartgpt-ecg"]
+    assert load_checkpoint(tmp_path / "run").model.config == GPT_PRESETS["heartgpt-ecg"]
 
 
 def test_the_published_scale_needs_a_thousand_samples(
@@ -231,7 +231,7 @@ def test_there_must_be_a_run_to_resume_and_none_to_start(
 def test_all_problems_are_told_at_once() -> None:
     settings = Config("store", "out", preset="old", steps=0, batch_size=0, validation=1.0, save_every=-1)
     assert len(settings.problems()) == 5
-    wide = Config("store", "out", preset="heartgpt-ecg", model=PRESETS["heartgpt-ppg"])
+    wide = Config("store", "out", preset="heartgpt-ecg", model=GPT_PRESETS["heartgpt-ppg"])
     assert "go with preset modern" in wide.problems()[0]
 
 

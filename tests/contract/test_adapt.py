@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physiolect.contract import PRESETS, AdaptationReport, adapt, split_at_gaps
+from physiolect.contract import CONTRACTS, AdaptationReport, adapt, split_at_gaps
 from physiolect.errors import ConfigError, ContractError
 from physiolect.recording import Annotations, Recording
 
-ECG = PRESETS["heartgpt-ecg"]
+ECG = CONTRACTS["heartgpt-ecg"]
 NAN = np.nan
 
 

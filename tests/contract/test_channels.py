@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physiolect.contract import PRESETS, InputContract, adapt, select_channels
+from physiolect.contract import CONTRACTS, InputContract, adapt, select_channels
 from physiolect.errors import ContractError
 from physiolect.recording import LEADS, Modality, Recording
 
-ANY = PRESETS["heartgpt-ecg"]
+ANY = CONTRACTS["heartgpt-ecg"]
 
 
 def rows(*channels: str, modality: Modality | None = None) -> Recording:
@@ -66,7 +66,7 @@ def test_any_channel_takes_the_first_that_fits() -> None:
     assert adapted.modality == "ecg"
     assert report.steps == ("kept channel V5 of PLETH, resp, V5, II",)
     assert not report.notices
-    assert taken(recording, PRESETS["heartgpt-ecg"], "II") == [3]
+    assert taken(recording, CONTRACTS["heartgpt-ecg"], "II") == [3]
     assert taken(recording, replace(ANY, modality=None)) == [0]
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from physiolect.contract import PRESETS, InputContract
+from physiolect.contract import CONTRACTS, InputContract
 from physiolect.errors import ConfigError
 
-ECG = PRESETS["heartgpt-ecg"]
+ECG = CONTRACTS["heartgpt-ecg"]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_a_passband_may_be_open(band: tuple[float | None, float | None] | None) 
 
 def test_preprocessing_is_known_and_has_no_passband_beside_it() -> None:
     with pytest.raises(ConfigError, match="preprocessing 'wild' is not one of modern, published"):
-        replace(PRESETS["ecg-byte"], preprocessing="wild")  # type: ignore[arg-type]
+        replace(CONTRACTS["ecg-byte"], preprocessing="wild")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="has a passband of its own"):
-        replace(PRESETS["ecg-byte"], passband=(0.5, 40.0))
+        replace(CONTRACTS["ecg-byte"], passband=(0.5, 40.0))

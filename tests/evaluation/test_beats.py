@@ -5,7 +5,7 @@ import pytest
 
 from physiolect.errors import PhysiolectError
 from physiolect.evaluation.beats import LEARNING, match_beats, measure_beats
-from physiolect.evaluation.bootstrap import Draws
+from physiolect.evaluation.bootstrap import Bootstrap
 
 
 def test_each_beat_is_matched_once_and_the_nearest_first() -> None:
@@ -62,7 +62,7 @@ def test_pooled_figures_add_counts_and_intervals_are_by_group() -> None:
         said = (true + rng.normal(0.01, 0.02, 49))[rng.random(49) > 0.02 * k]
         matches.append(match_beats(true, said, duration=60))
         groups.append(f"p{k // 2}")
-    draws = Draws(groups, n_resamples=400)
+    draws = Bootstrap(groups, n_resamples=400)
     found = measure_beats(matches, draws)
     right, missed = sum(m.right for m in matches), sum(m.missed for m in matches)
     assert found["sensitivity"].value == pytest.approx(right / (right + missed))
@@ -83,7 +83,7 @@ def test_no_beats_at_all_is_told_as_such() -> None:
     found = match_beats([], [], duration=10)
     assert np.isnan([found.sensitivity, found.ppv, found.f1]).all()
     assert found.to_dict()["f1"] is None
-    assert measure_beats([found], Draws(["a"]))["f1"].to_dict()["value"] is None
+    assert measure_beats([found], Bootstrap(["a"]))["f1"].to_dict()["value"] is None
 
 
 def test_what_cannot_be_judged_is_refused() -> None:
@@ -92,4 +92,4 @@ def test_what_cannot_be_judged_is_refused() -> None:
     with pytest.raises(PhysiolectError, match="finite"):
         match_beats([np.nan], [1.0], duration=100)
     with pytest.raises(PhysiolectError, match="1 records but 2 groups"):
-        measure_beats([match_beats([1.0], [1.0], duration=2)], Draws(["a", "b"]))
+        measure_beats([match_beats([1.0], [1.0], duration=2)], Bootstrap(["a", "b"]))

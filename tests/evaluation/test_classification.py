@@ -16,7 +16,7 @@ from sklearn.metrics import (
 )
 
 from physiolect.errors import PhysiolectError
-from physiolect.evaluation.bootstrap import Draws
+from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.classification import (
     measure_binary,
     measure_classes,
@@ -35,13 +35,13 @@ def windows(seed: int = 0, n: int = 300, n_groups: int = 12) -> tuple[np.ndarray
     return score, target, [f"p{k}" for k in rng.integers(0, n_groups, n) ** 2 // n_groups]
 
 
-def resampled_rows(draws: Draws, k: int) -> np.ndarray:
+def resampled_rows(draws: Bootstrap, k: int) -> np.ndarray:
     return np.repeat(np.arange(len(draws.row_group)), draws.times[k, draws.row_group])
 
 
 def test_every_measure_is_that_of_the_resampled_rows_themselves() -> None:
     score, target, groups = windows()
-    draws = Draws(groups, n_resamples=25)
+    draws = Bootstrap(groups, n_resamples=25)
     found = measure_binary(score, target, draws)
     for k in range(-1, 25):
         rows = np.arange(len(score)) if k < 0 else resampled_rows(draws, k)
@@ -65,14 +65,14 @@ def test_areas_of_many_windows_cost_seconds_not_minutes() -> None:
     rng = np.random.default_rng(0)
     target, groups = rng.integers(0, 2, 5000), rng.integers(0, 40, 5000)
     begun = time.process_time()
-    measure_binary(rng.random(5000), target, Draws(groups.tolist(), n_resamples=500))
+    measure_binary(rng.random(5000), target, Bootstrap(groups.tolist(), n_resamples=500))
     assert time.process_time() - begun < 3  # 1000 calls of scikit-learn take several times as long
 
 
 def test_resamples_of_one_class_are_left_out_and_counted() -> None:
     target = np.array([1] * 5 + [0] * 5 + [0] * 5)
     groups = ["sick"] * 5 + ["a"] * 5 + ["b"] * 5
-    draws = Draws(groups, n_resamples=500)
+    draws = Bootstrap(groups, n_resamples=500)
     area = measure_binary(np.linspace(0, 1, 15), target, draws)["auroc"]
     one_class = sum(not 0 < target[resampled_rows(draws, k)].mean() < 1 for k in range(500))
     assert area.undefined == one_class > 100
@@ -82,9 +82,9 @@ def test_resamples_of_one_class_are_left_out_and_counted() -> None:
 
 
 def test_no_interval_where_most_resamples_say_nothing_or_there_is_one_group() -> None:
-    nobody = measure_binary([0.1, 0.9, 0.2], [0, 0, 0], Draws(["a", "b", "c"]))["auroc"]
+    nobody = measure_binary([0.1, 0.9, 0.2], [0, 0, 0], Bootstrap(["a", "b", "c"]))["auroc"]
     assert nobody.to_dict() == {"value": None, "low": None, "high": None, "undefined_resamples": 2000}
-    alone = measure_binary([0.1, 0.9], [0, 1], Draws(["a", "a"]))["auroc"]
+    alone = measure_binary([0.1, 0.9], [0, 1], Bootstrap(["a", "a"]))["auroc"]
     assert alone.value == 1
     assert np.isnan(alone.low)
     assert not alone.excludes_zero
@@ -92,7 +92,7 @@ def test_no_interval_where_most_resamples_say_nothing_or_there_is_one_group() ->
 
 def test_a_paired_difference_is_narrower_than_its_parts_and_needs_the_same_draws() -> None:
     score, target, groups = windows()
-    draws = Draws(groups)
+    draws = Bootstrap(groups)
     worse = np.clip(score - 0.1 * target + np.random.default_rng(3).normal(0, 0.02, len(score)), 0, 1)
     a = measure_binary(score, target, draws)["auroc"]
     b = measure_binary(worse, target, draws)["auroc"]
@@ -101,7 +101,7 @@ def test_a_paired_difference_is_narrower_than_its_parts_and_needs_the_same_draws
     assert gain.excludes_zero
     assert gain.high - gain.low < a.high - a.low
     with pytest.raises(PhysiolectError, match="same windows and draws"):
-        a.minus(measure_binary(worse, target, Draws(groups))["auroc"])
+        a.minus(measure_binary(worse, target, Bootstrap(groups))["auroc"])
 
 
 def test_one_of_several_classes() -> None:
@@ -109,7 +109,7 @@ def test_one_of_several_classes() -> None:
     kind = rng.integers(0, 3, 200)
     score = rng.dirichlet([1, 1, 1], 200) + 0.5 * np.eye(3)[kind]
     score /= score.sum(1, keepdims=True)
-    draws = Draws(rng.integers(0, 10, 200).tolist(), n_resamples=50)
+    draws = Bootstrap(rng.integers(0, 10, 200).tolist(), n_resamples=50)
     found = measure_classes(score, np.eye(3)[kind], ("N", "S", "V"), draws)
     said = score.argmax(1)
     assert found.overall["accuracy"].value == pytest.approx((said == kind).mean())
@@ -124,7 +124,7 @@ def test_one_of_several_classes() -> None:
 def test_several_classes_at_once() -> None:
     target = np.array([[1, 1], [0, 1], [0, 0], [1, 0]])
     score = np.array([[0.9, 0.8], [0.1, 0.4], [0.2, 0.1], [0.7, 0.6]])
-    found = measure_classes(score, target, ("a", "b"), Draws([1, 2, 3, 4]), several=True)
+    found = measure_classes(score, target, ("a", "b"), Bootstrap([1, 2, 3, 4]), several=True)
     assert found.overall["accuracy"].value == 0.5  # whole windows: the first and the third
     assert found.per_class["b"]["sensitivity"].value == 0.5
     assert found.overall["macro auroc"].value == pytest.approx((1 + 0.75) / 2)
@@ -134,20 +134,20 @@ def test_numbers() -> None:
     rng = np.random.default_rng(2)
     age = rng.normal(60, 10, 80)
     said = age + rng.normal(2, 3, 80)
-    found = measure_numbers(said, age, Draws(list(range(80)), n_resamples=50))
+    found = measure_numbers(said, age, Bootstrap(list(range(80)), n_resamples=50))
     assert found["bias"].value == pytest.approx((said - age).mean())
     assert found["rmse"].value == pytest.approx(np.sqrt(((said - age) ** 2).mean()))
     assert found["r"].value == pytest.approx(np.corrcoef(said, age)[0, 1])
     assert found["mae"].low < found["mae"].value < found["mae"].high
-    assert np.isnan(measure_numbers([1.0, 2.0], [3.0, 3.0], Draws([0, 1]))["r2"].value)
-    tiny = measure_numbers(1e-7 * said, 1e-7 * age, Draws(list(range(80)), n_resamples=50))
+    assert np.isnan(measure_numbers([1.0, 2.0], [3.0, 3.0], Bootstrap([0, 1]))["r2"].value)
+    tiny = measure_numbers(1e-7 * said, 1e-7 * age, Bootstrap(list(range(80)), n_resamples=50))
     assert tiny["r"].value == pytest.approx(found["r"].value)  # whatever the unit
     assert tiny["r2"].value == pytest.approx(found["r2"].value)
 
 
 def test_curves_go_through_the_points_of_scikit_learn() -> None:
     score, target, groups = windows(4)
-    draws = Draws(groups, n_resamples=40)
+    draws = Bootstrap(groups, n_resamples=40)
     roc = roc_band(score, target, draws)
     fpr, tpr, _ = roc_curve(target, score, drop_intermediate=False)
     np.testing.assert_allclose(roc.y, np.interp(roc.x, fpr, tpr))
@@ -160,14 +160,14 @@ def test_curves_go_through_the_points_of_scikit_learn() -> None:
 
 def test_reliability_counts_every_window_once() -> None:
     score, target, groups = windows(5)
-    found = reliability(score, target, Draws(groups, n_resamples=100))
+    found = reliability(score, target, Bootstrap(groups, n_resamples=100))
     assert found.windows.sum() == len(score)
     ece = np.nansum(np.abs(found.predicted - found.observed) * found.windows) / len(score)
-    assert measure_binary(score, target, Draws(groups, n_resamples=5))["ece"].value == pytest.approx(ece)
+    assert measure_binary(score, target, Bootstrap(groups, n_resamples=5))["ece"].value == pytest.approx(ece)
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    draws = Draws(["a", "b"])
+    draws = Bootstrap(["a", "b"])
     for score, target, message in (
         ([0.5], [1], "do not match"),
         ([0.5, np.nan], [0, 1], "not finite"),
@@ -179,4 +179,4 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(PhysiolectError, match="do not fit 3 classes"):
         measure_classes(np.ones((2, 2)), np.ones((2, 2)), ("a", "b", "c"), draws)
     with pytest.raises(PhysiolectError, match="nothing to measure"):
-        Draws([])
+        Bootstrap([])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physiolect import Annotations, Recording, synthetic
-from physiolect.contract import PRESETS
+from physiolect.contract import CONTRACTS
 from physiolect.errors import ContractError, PhysiolectError
 from physiolect.explanation import (
     LANDMARKS,
@@ -20,7 +20,7 @@ from physiolect.explanation import (
 )
 from physiolect.explanation.landmarks import PHASES, phases
 
-ECG, PPG = PRESETS["heartgpt-ecg"], PRESETS["heartgpt-ppg"]
+ECG, PPG = CONTRACTS["heartgpt-ecg"], CONTRACTS["heartgpt-ppg"]
 
 
 def unmarked(recording: Recording) -> Recording:

@@ -15,7 +15,7 @@ from physiolect.errors import ConfigError
 from physiolect.models import layers
 from physiolect.models.cache import FixedCache, LayerCache
 from physiolect.models.capture import Capture
-from physiolect.models.gpt import GPT, PRESETS, GPTConfig
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.models.layers import MLP, Attention, Block, Transformer
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2, mlp_width=32)
@@ -29,7 +29,7 @@ VARIANTS = {
         attention_scale=0.2, rotary_base=500.0,
     ),
     "published": replace(
-        PRESETS["heartgpt-ecg"], vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2
+        GPT_PRESETS["heartgpt-ecg"], vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2
     ),
 }  # fmt: skip
 

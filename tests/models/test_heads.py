@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
-from physiolect.models.gpt import GPT, PRESETS, GPTConfig, with_head
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig, with_head
 from physiolect.models.heads import AttentionPool, choose_trained, n_still
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=12, width=16, n_layers=3, n_heads=2, mlp_width=32)
@@ -108,7 +108,7 @@ def test_a_head_is_decided_by_the_seed() -> None:
 
 
 def test_the_published_choice_trains_the_last_block_the_final_norm_and_the_head() -> None:
-    model = with_head(GPT(PRESETS["heartgpt-ecg"]), n_outputs=1)
+    model = with_head(GPT(GPT_PRESETS["heartgpt-ecg"]), n_outputs=1)
     trained = choose_trained(model, "last-block")
     assert {
         name.rsplit(".", 1)[0] if "blocks" not in name else "block " + name.split(".")[2] for name in trained

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from physiolect.evaluation import Draws, measure_binary, measure_numbers
+from physiolect.evaluation import Bootstrap, measure_binary, measure_numbers
 from physiolect.report.evaluation import (
     card_section,
     differences_table,
@@ -13,15 +13,15 @@ from physiolect.report.evaluation import (
 )
 
 TARGET = np.array([0, 0, 1, 1, 0, 1])
-DRAWS = Draws(["a", "a", "b", "b", "c", "c"], n_resamples=200)
+DRAWS = Bootstrap(["a", "a", "b", "b", "c", "c"], n_resamples=200)
 GOOD = measure_binary([0.1, 0.2, 0.8, 0.9, 0.1, 0.7], TARGET, DRAWS)
 BAD = measure_binary([0.9, 0.8, 0.2, 0.1, 0.9, 0.3], TARGET, DRAWS)
 
 
 def test_a_cell_tells_value_and_interval_or_that_there_is_none() -> None:
     assert in_cell(GOOD["auroc"]) == "1.000 [1.000, 1.000]"
-    assert in_cell(measure_binary([0.1, 0.9], [0, 1], Draws(["a", "a"]))["auroc"]) == "1.000"
-    assert in_cell(measure_binary([0.1, 0.9], [0, 0], Draws(["a", "b"]))["auroc"]) == "–"
+    assert in_cell(measure_binary([0.1, 0.9], [0, 1], Bootstrap(["a", "a"]))["auroc"]) == "1.000"
+    assert in_cell(measure_binary([0.1, 0.9], [0, 0], Bootstrap(["a", "b"]))["auroc"]) == "–"
     assert in_cell(None) == "–"
 
 
@@ -41,7 +41,7 @@ def test_tables_leave_out_what_nobody_has_and_bolden_what_excludes_zero() -> Non
 def test_words_say_what_intervals_are_by_and_what_they_lack() -> None:
     assert "of 3 patients" in interval_words(DRAWS, by_patient=True)
     assert "recordings (not every patient is known" in interval_words(DRAWS, by_patient=False)
-    assert interval_words(Draws(["a"]), by_patient=True).startswith("No intervals")
+    assert interval_words(Bootstrap(["a"]), by_patient=True).startswith("No intervals")
     (said,) = undefined_words({"good": GOOD})
     most = max(each.undefined for each in GOOD.values())
     assert most > 0

@@ -21,11 +21,11 @@ from physiolect.training import (
     RECIPES,
     Callbacks,
     Processes,
-    Progress,
     Recipe,
     Schedule,
     Step,
     TrainingError,
+    TrainingProgress,
     fit,
     join_processes,
     next_token_loss,
@@ -91,7 +91,7 @@ class Run:
         weights = {f"weights/{k}": self.processes.whole(v) for k, v in self.model.state_dict().items()}
         self.kept = {name: value.clone() for name, value in {**state(), **weights}.items()}
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: TrainingProgress) -> None:
         self.losses.append((progress.loss, progress.gradient_norm))
 
 

@@ -13,11 +13,11 @@ from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.training import (
     RECIPES,
     Callbacks,
-    Progress,
     Recipe,
     Schedule,
     Step,
     TrainingError,
+    TrainingProgress,
     fit,
     next_token_loss,
 )
@@ -51,7 +51,7 @@ class Witness:
     """Validation losses to answer with, in order."""
     stop_after: int | None = None
     saves: list[tuple[str, Saved]] = field(default_factory=list)
-    reports: list[Progress] = field(default_factory=list)
+    reports: list[TrainingProgress] = field(default_factory=list)
     asked: int = 0
 
     def callbacks(self) -> Callbacks:

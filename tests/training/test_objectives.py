@@ -25,7 +25,7 @@ def test_knowing_nothing_costs_the_logarithm_of_the_vocabulary() -> None:
     assert next_token_loss(model, torch.arange(50).reshape(2, 25)).item() == pytest.approx(math.log(101))
 
 
-class Said(nn.Module):
+class Predictions(nn.Module):
     """A model that says what its ids (B, T) are, times (K,), at every position or at the last."""
 
     def __init__(self, *factors: float) -> None:
@@ -42,11 +42,11 @@ IDS = torch.tensor([[5, 1], [5, -2], [5, 3], [5, 0]])
 
 def test_a_window_is_judged_by_its_last_position_and_a_sample_by_its_own() -> None:
     target = torch.tensor([1.0, 0.0, 0.0, 1.0])
-    loss = Labelled("yes-or-no")(Said(2.0), (IDS, target))
+    loss = Labelled("yes-or-no")(Predictions(2.0), (IDS, target))
     expected = [math.log1p(math.exp(-2)), math.log1p(math.exp(-4)), math.log1p(math.exp(6)), math.log(2)]
     assert loss.item() == pytest.approx(sum(expected) / 4, rel=1e-6)
     beats = torch.tensor([[1, 1], [1, 0], [1, 0], [1, 1]], dtype=torch.uint8)
-    every = Labelled("yes-or-no", every_position=True)(Said(2.0), (IDS, beats))
+    every = Labelled("yes-or-no", every_position=True)(Predictions(2.0), (IDS, beats))
     assert every.item() == pytest.approx((sum(expected) + 4 * math.log1p(math.exp(-10))) / 8, rel=1e-6)
 
 
@@ -54,17 +54,17 @@ def test_one_of_several_several_and_a_number() -> None:
     target = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     x = IDS[:, -1].double()
     outputs = torch.stack((x, -x), 1)
-    one = Labelled("one-of", weights=[1.0, 3.0])(Said(1.0, -1.0), (IDS, target)).item()
+    one = Labelled("one-of", weights=[1.0, 3.0])(Predictions(1.0, -1.0), (IDS, target)).item()
     picked = -(outputs.log_softmax(1) * target).sum(1)
     weight = torch.tensor([1.0, 3.0, 1.0, 3.0])
     assert one == pytest.approx(((picked * weight).sum() / weight.sum()).item(), rel=1e-6)
-    several = Labelled("several", weights=[2.0, 1.0])(Said(1.0, -1.0), (IDS, target)).item()
+    several = Labelled("several", weights=[2.0, 1.0])(Predictions(1.0, -1.0), (IDS, target)).item()
     each = -(
         target * torch.tensor([2.0, 1.0]) * outputs.sigmoid().log()
         + (1 - target) * (-outputs).sigmoid().log()
     )
     assert several == pytest.approx(each.mean().item(), rel=1e-6)
-    number = Labelled("number")(Said(2.0), (IDS, torch.tensor([1.0, 0.0, 6.0, 1.0]))).item()
+    number = Labelled("number")(Predictions(2.0), (IDS, torch.tensor([1.0, 0.0, 6.0, 1.0]))).item()
     assert number == pytest.approx((1 + 16 + 0 + 1) / 4)
 
 
@@ -87,5 +87,5 @@ def test_balanced_classes_count_alike(told: Told) -> None:
 def test_the_loss_of_all_is_that_of_one_batch() -> None:
     target = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     objective = Labelled("one-of", weights=[1.0, 3.0])
-    whole = objective(Said(1.0, -1.0), (IDS, target)).item()
-    assert objective.of_all(Said(1.0, -1.0), IDS.split(3), target) == pytest.approx(whole, rel=1e-6)
+    whole = objective(Predictions(1.0, -1.0), (IDS, target)).item()
+    assert objective.of_all(Predictions(1.0, -1.0), IDS.split(3), target) == pytest.approx(whole, rel=1e-6)

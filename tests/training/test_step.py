@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from physiolect.errors import ConfigError
-from physiolect.models.gpt import GPT, PRESETS, GPTConfig
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.training import RECIPES, Form, NextToken, Step, TrainingError, choose_form, next_token_loss
 from physiolect.training import step as step_module
 
@@ -128,7 +128,7 @@ def gpu_step(
 
 def made(name: str, **changes: object) -> GPT:
     torch.manual_seed(0)
-    config = replace(PRESETS[name], context_length=125, n_layers=2, **changes)  # type: ignore[arg-type]
+    config = replace(GPT_PRESETS[name], context_length=125, n_layers=2, **changes)  # type: ignore[arg-type]
     return GPT(config).to(CUDA).train()
 
 

@@ -13,14 +13,14 @@ from physiolect.checkpoint.checkpoint import (
     check_target,
     load_folder,
     load_state,
-    whole_folder,
 )
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
 from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
 from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
-from physiolect.models.weights_file import SUFFIXES
+from physiolect.files import whole_folder
+from physiolect.models.published.weights_file import SUFFIXES
 
 __all__ = [
     "EMBEDDED",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -17,6 +16,7 @@ from physiolect import config as settings
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
 from physiolect.contract import InputContract
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.files import replacing_folder, whole_folder
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.models.lora import merged
 from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
@@ -119,20 +119,18 @@ class Checkpoint:
         model = merged(self.model)
         held = self._held(model.config)
         path = Path(path).resolve()
-        fresh = path.with_name(path.name + ".partial")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_model(model, str(fresh / WEIGHTS_FILE))
-        settings.dump(held, fresh / CONFIG_FILE)
-        settings.dump(self.contract, fresh / CONTRACT_FILE)
-        save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
         self.fingerprint = take_fingerprint(model)
-        (fresh / FINGERPRINT_FILE).write_text(json.dumps(asdict(self.fingerprint)) + "\n", encoding="utf-8")
-        settings.dump(self.run, fresh / RUN_FILE)
-        if state is not None:
-            (fresh / STATE_FOLDER).mkdir()
-            save_file(dict(state), str(fresh / STATE_FOLDER / "training.safetensors"))
-        _swap(fresh, path)
+        with replacing_folder(path) as fresh:
+            save_model(model, str(fresh / WEIGHTS_FILE))
+            settings.dump(held, fresh / CONFIG_FILE)
+            settings.dump(self.contract, fresh / CONTRACT_FILE)
+            save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
+            probe = json.dumps(asdict(self.fingerprint)) + "\n"
+            (fresh / FINGERPRINT_FILE).write_text(probe, encoding="utf-8")
+            settings.dump(self.run, fresh / RUN_FILE)
+            if state is not None:
+                (fresh / STATE_FOLDER).mkdir()
+                save_file(dict(state), str(fresh / STATE_FOLDER / "training.safetensors"))
         return path
 
     def verify(self) -> Verification:
@@ -248,14 +246,6 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         ) from error
 
 
-def whole_folder(path: Path) -> Path:
-    """Return the folder to read: the older one where a save was interrupted between its two renames."""
-    if path.exists():
-        return path
-    old = path.with_name(path.name + ".old")
-    return old if old.is_dir() else path
-
-
 def _check_shapes(config: GPTConfig, file: Path) -> None:
     """Raise ValueError unless a model of these settings has the tensors of the file; this costs no memory."""
     from safetensors import safe_open
@@ -288,13 +278,3 @@ def _read_fingerprint(file: Path) -> Fingerprint | None:
         raise CheckpointError(
             f"{file} is no fingerprint ({error})", hint="the folder was altered or damaged"
         ) from error
-
-
-def _swap(fresh: Path, path: Path) -> None:
-    """Put `fresh` in the place of `path`; whenever this is interrupted, `path` or `path`.old is whole."""
-    old = path.with_name(path.name + ".old")
-    if path.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-    fresh.rename(path)
-    shutil.rmtree(old, ignore_errors=True)

@@ -10,9 +10,10 @@ from physiolect import contract
 from physiolect.checkpoint.checkpoint import Checkpoint, Task
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.errors import CheckpointError
+from physiolect.files import replacing
 from physiolect.models.gpt import GPT
-from physiolect.models.heartgpt import from_heartgpt, to_heartgpt
-from physiolect.models.weights_file import read_state
+from physiolect.models.published.heartgpt import from_heartgpt, to_heartgpt
+from physiolect.models.published.weights_file import read_state
 from physiolect.tokenizers import LevelTokenizer
 
 
@@ -74,7 +75,7 @@ def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
             f"{path} has {config.vocabulary_size} token ids: neither HeartGPT's ECG (101) nor its PPG (102) models",
             hint="only models of the authors' two vocabularies are converted",
         )
-    accepts = contract.PRESETS[f"heartgpt-{modality}"]
+    accepts = contract.CONTRACTS[f"heartgpt-{modality}"]
     longest = config.context_length
     shortest = min(accepts.min_samples, longest) if config.n_outputs is None else longest
     return Checkpoint(
@@ -104,13 +105,13 @@ def export_published(checkpoint: Checkpoint, path: Path) -> Path:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".partial")
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{path.stem}.pth", buffer.getvalue())
-    else:
-        fresh.write_bytes(buffer.getvalue())
-    return fresh.replace(path)
+    with replacing(path) as fresh:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(f"{path.stem}.pth", buffer.getvalue())
+        else:
+            fresh.write_bytes(buffer.getvalue())
+    return path
 
 
 def _task(path: Path, n_outputs: int | None, known: Published | None, asked: Task | None) -> Task:

@@ -47,7 +47,7 @@ class Config:
 def run(config: Config) -> None:
     """Convert one way or the other, and prove the result."""
     from physiolect.checkpoint import EMBEDDED
-    from physiolect.models.weights_file import SUFFIXES
+    from physiolect.models.published.weights_file import SUFFIXES
 
     source, target = Path(config.src), Path(config.dst)
     if config.percentiles is not None:

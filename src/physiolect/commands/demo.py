@@ -19,7 +19,7 @@ from physiolect import config as settings
 from physiolect.commands.terminal import say
 from physiolect.formats import list_recordings, read_recording
 from physiolect.models.gpt import GPTConfig
-from physiolect.report import Continued, Curve, Findings, Score, demo_report
+from physiolect.report import Continued, Curve, DemoResults, Score, demo_report
 from physiolect.training import Recipe
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _run(config: Config, out: Path) -> int:
     n_steps = load_checkpoint(last).run["step"]
     train, validation = _curves(out / "run" / "metrics.jsonl")
     demo_report(
-        Findings(
+        DemoResults(
             n_parameters=checkpoint.model.n_parameters(), n_steps=n_steps, n_planned=planned,
             n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=seconds,
             n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
@@ -190,13 +190,13 @@ def _pace() -> tuple[int, float]:
     import torch
 
     from physiolect.models.gpt import GPT
-    from physiolect.training import Callbacks, Progress, Schedule, Step, fit, next_token_loss
+    from physiolect.training import Callbacks, Schedule, Step, TrainingProgress, fit, next_token_loss
 
     ids = torch.randint(MODEL.vocabulary_size, (_BATCH, MODEL.context_length + 1))
     paces: dict[int, float] = {}
     for n_threads in {torch.get_num_threads(), 1}:
         torch.set_num_threads(n_threads)
-        tried: list[Progress] = []
+        tried: list[TrainingProgress] = []
         callbacks = Callbacks(save=lambda *_: None, report=tried.append)
         fit(Step(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, 8), Schedule(log_every=1), callbacks)
         paces[n_threads] = statistics.mean(each.seconds for each in tried[2:])

@@ -213,8 +213,8 @@ def _write(
 ) -> list[str]:
     """Write table, annotations, figure and summary, each whole or not at all, the summary last."""
     from physiolect.detection import RhythmResult
+    from physiolect.files import replacing
     from physiolect.formats import write_annotations
-    from physiolect.formats.boundary import replacing
 
     out.mkdir(parents=True, exist_ok=True)
     title = f"{Path(summary['input']).name} · {chosen.channels[0]}"

@@ -13,8 +13,8 @@ from physiolect.errors import ConfigError, PhysiolectError, did_you_mean
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from physiolect.datasets.download import Watch
-    from physiolect.datasets.public import PublicDataset
+    from physiolect.datasets.public.dataset import PublicDataset
+    from physiolect.datasets.public.download import Watch
 
 EXAMPLE = "physiolect download ptbxl --only records100"
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}/[0-9][0-9a-z._-]{0,30}")
@@ -62,7 +62,7 @@ class Config:
         Raises:
             ConfigError: there is no such dataset, or PhysioNet does not have it.
         """
-        from physiolect.datasets.catalogue import DATASETS
+        from physiolect.datasets.public.catalogue import DATASETS
 
         dataset = self.dataset()
         if dataset is None:
@@ -83,7 +83,7 @@ class Config:
 
     def dataset(self) -> PublicDataset | None:
         """Return what is known of the dataset; None where only its project is named."""
-        from physiolect.datasets.catalogue import DATASETS
+        from physiolect.datasets.public.catalogue import DATASETS
 
         projects = {each.physionet: each for each in DATASETS.values() if each.physionet}
         return DATASETS.get(self.name) or projects.get(self.name)
@@ -103,7 +103,7 @@ def run(config: Config) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from physiolect.datasets.download import PHYSIONET, Selection, download
+    from physiolect.datasets.public.download import PHYSIONET, Selection, download
 
     base_url = config.base_url or PHYSIONET
     dataset, project = config.dataset(), config.project()
@@ -144,7 +144,7 @@ def _bar(progress: Progress) -> Watch:
     """Return what shows on a bar how a download goes."""
     from threading import Lock
 
-    from physiolect.datasets.download import Watch
+    from physiolect.datasets.public.download import Watch
 
     class Bar(Watch):
         def __init__(self) -> None:

@@ -350,7 +350,7 @@ def _write(
     out: Path, continuation: Continuation, truth: NDArray[np.float32] | None, summary: dict[str, Any]
 ) -> list[str]:
     """Write table, arrays, figure and summary, each whole or not at all, the summary last."""
-    from physiolect.formats.boundary import replacing
+    from physiolect.files import replacing
     from physiolect.plots import continuation_figure
 
     out.mkdir(parents=True, exist_ok=True)

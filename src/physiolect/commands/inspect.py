@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from physiolect.errors import ConfigError, ContractError
-from physiolect.models.weights_file import SUFFIXES
+from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.recording import Annotations, Modality, Recording, modality_of
 
 if TYPE_CHECKING:
@@ -165,10 +165,10 @@ def _marks(annotations: Annotations) -> dict[str, int]:
 
 def _fits(recording: Recording) -> list[Facts]:
     """Say for each preset contract whether the recording fits, and what that takes or why not."""
-    from physiolect.contract import PRESETS, adapt
+    from physiolect.contract import CONTRACTS, adapt
 
     found = []
-    for preset, contract in PRESETS.items():
+    for preset, contract in CONTRACTS.items():
         try:
             report = adapt(recording, contract)[1]
             found.append({"contract": preset, "fits": True, "notes": [*report.steps, *report.notices]})
@@ -209,7 +209,7 @@ def _store(path: Path, *, verify: bool) -> Facts:
 
 
 def _tokenizer(path: Path) -> Facts:
-    from physiolect.datasets.tokens import TOKENS_FILE, TokenStore
+    from physiolect.datasets.store.tokens import TOKENS_FILE, TokenStore
     from physiolect.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(path)

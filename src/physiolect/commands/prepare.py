@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from physiolect.contract import InputContract
-    from physiolect.datasets.manifest import Manifest, Part
-    from physiolect.datasets.recipe import File, Prepared, Recipe
+    from physiolect.datasets.preparing.preparation import File, Preparation, Prepared
+    from physiolect.datasets.store.manifest import Manifest, Part
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
 _MANY = 12
@@ -88,7 +88,7 @@ class Config:
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
-        from physiolect.datasets.prepare import list_files
+        from physiolect.datasets.preparing.prepare import list_files
 
         found = []
         # a folder is gone through once, when its recordings are wanted
@@ -133,7 +133,7 @@ class Config:
         if self.dataset is None:
             named = {"--label-set": self.label_set, "--split": self.split}
             return [f"{option} needs a --dataset" for option, value in named.items() if value]
-        from physiolect.datasets.catalogue import DATASETS
+        from physiolect.datasets.public.catalogue import DATASETS
 
         found = []
         if self.patients or self.labels:
@@ -174,9 +174,9 @@ class Config:
         Raises:
             ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
         """
-        from physiolect.contract import ANY_CHANNEL, PRESETS
+        from physiolect.contract import ANY_CHANNEL, CONTRACTS
 
-        contract = PRESETS.get(self.contract) or _contract_in(Path(self.contract))
+        contract = CONTRACTS.get(self.contract) or _contract_in(Path(self.contract))
         if contract is not None:
             if self.channel is not None and len(contract.channels) > 1:
                 raise ConfigError(
@@ -188,15 +188,16 @@ class Config:
                 return replace(contract, channels=(canonical_channel(a_name),))
             return contract
         raise ConfigError(
-            f"--contract '{self.contract}' is no preset and holds no contract ({did_you_mean(self.contract, PRESETS)})",
+            f"--contract '{self.contract}' is no preset and holds no contract "
+            f"({did_you_mean(self.contract, CONTRACTS)})",
             hint="name a preset, a YAML file of a contract's settings, or the folder of a checkpoint or tokenizer",
         )
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> Preparation:
         """Return how each file is read and made to fit."""
-        from physiolect.datasets.recipe import Recipe
+        from physiolect.datasets.preparing.preparation import Preparation
 
-        return Recipe(
+        return Preparation(
             self.input_contract(),
             channel=self.channel,
             every_channel=self.every_channel,
@@ -213,8 +214,8 @@ class Config:
 
     def files(self) -> tuple[list[File], list[str]]:
         """Return the files to prepare, and remarks on what was found."""
-        from physiolect.datasets.catalogue import DATASETS, recognise
-        from physiolect.datasets.prepare import known_files, list_files, read_labels, read_patients
+        from physiolect.datasets.preparing.prepare import known_files, list_files, read_labels, read_patients
+        from physiolect.datasets.public.catalogue import DATASETS, recognise
 
         if self.dataset is None:
             files, told = known_files(
@@ -229,7 +230,7 @@ class Config:
                 for name in sorted(known)
             ]
             return files, notes + told
-        from physiolect.datasets.public_files import public_files
+        from physiolect.datasets.preparing.public_files import public_files
 
         dataset, fs = DATASETS[self.dataset], self.input_contract().fs
         files, missing = public_files(
@@ -244,7 +245,7 @@ class Config:
         """Return what the store is to tell of the dataset it was made from."""
         if self.dataset is None:
             return {}
-        from physiolect.datasets.catalogue import DATASETS
+        from physiolect.datasets.public.catalogue import DATASETS
 
         dataset = DATASETS[self.dataset]
         facts = {"origin": dataset.origin, "licence": dataset.licence, "citation": dataset.citation}
@@ -259,7 +260,7 @@ class Config:
         Raises:
             ConfigError: it is no share.
         """
-        from physiolect.datasets.manifest import Part
+        from physiolect.datasets.store.manifest import Part
 
         if self.shard is None:
             return Part()
@@ -287,7 +288,7 @@ def run(config: Config) -> int:
     """Prepare the store; 130 or 143 where the user, or the machine, stopped it."""
     from rich.console import Console
 
-    from physiolect.datasets.prepare import prepare_store
+    from physiolect.datasets.preparing.prepare import prepare_store
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     with console.status("looking for recordings"):

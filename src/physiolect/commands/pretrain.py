@@ -27,12 +27,11 @@ from physiolect.commands.runs import (
 )
 from physiolect.commands.terminal import say
 from physiolect.datasets import Store, choose_rows, open_store
-from physiolect.datasets.augmentation import Augmentation
-from physiolect.datasets.batches import LevelBatches, StreamedBatches, fits_on
-from physiolect.datasets.splits import row_groups
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.batches import LevelBatches, StreamedBatches, fits_on
+from physiolect.datasets.examples.splits import row_groups
 from physiolect.errors import ConfigError
-from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.models.gpt import PRESETS as MODELS
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training import (
     RECIPES,
@@ -114,7 +113,7 @@ class Config:
     """Updates between saves of `last`."""
     minutes: float | None = None
     """Stop after this long, as if interrupted."""
-    model: GPTConfig = field(default_factory=lambda: MODELS["modern"])
+    model: GPTConfig = field(default_factory=lambda: GPT_PRESETS["modern"])
     """The model, for preset modern."""
     recipe: Recipe = field(default_factory=lambda: RECIPES["modern"])
     """The recipe, for preset modern."""
@@ -126,7 +125,10 @@ class Config:
         found = []
         if self.preset not in PRESETS:
             found.append(f"preset '{self.preset}' is not one of {', '.join(PRESETS)}")
-        elif self.preset != "modern" and (self.model, self.recipe) != (MODELS["modern"], RECIPES["modern"]):
+        elif self.preset != "modern" and (self.model, self.recipe) != (
+            GPT_PRESETS["modern"],
+            RECIPES["modern"],
+        ):
             found.append(
                 f"preset {self.preset} is what was published: --model and --recipe go with preset modern"
             )
@@ -166,7 +168,7 @@ class Config:
         """Model and recipe with the preset applied."""
         if self.preset == "modern":
             return self.model, self.recipe
-        return MODELS[self.preset], RECIPES[PRESETS[self.preset]]
+        return GPT_PRESETS[self.preset], RECIPES[PRESETS[self.preset]]
 
 
 def run(settings: Config) -> int:

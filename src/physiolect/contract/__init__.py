@@ -2,14 +2,14 @@
 
 from physiolect.contract.adapt import adapt, split_at_gaps
 from physiolect.contract.channels import select_channels
-from physiolect.contract.contract import ANY_CHANNEL, PRESETS, InputContract
+from physiolect.contract.contract import ANY_CHANNEL, CONTRACTS, InputContract
 from physiolect.contract.leads import arrange_leads, available_leads
 from physiolect.contract.quality import Remark, quality_remarks
 from physiolect.contract.report import AdaptationReport
 
 __all__ = [
     "ANY_CHANNEL",
-    "PRESETS",
+    "CONTRACTS",
     "AdaptationReport",
     "InputContract",
     "Remark",

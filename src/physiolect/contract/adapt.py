@@ -11,7 +11,7 @@ from physiolect.contract.channels import channel_modality, choose_channels, mode
 from physiolect.contract.contract import InputContract
 from physiolect.contract.report import AdaptationReport, Findings, seconds
 from physiolect.contract.units import unit_factors
-from physiolect.contract.window import Plan, Window, gap_samples, plan_window
+from physiolect.contract.window import Plan, WindowChoice, gap_samples, plan_window
 from physiolect.errors import check_option
 from physiolect.recording import Annotations, Recording
 from physiolect.signals import bridge_gaps, filter_band, find_gaps, preprocess, resample
@@ -27,7 +27,7 @@ def adapt(
     contract: InputContract,
     channel: str | int | None = None,
     *,
-    window: Window = "last",
+    window: WindowChoice = "last",
 ) -> tuple[Recording, AdaptationReport]:
     """Make a recording into what a model accepts, and report what that took.
 

@@ -8,8 +8,7 @@ from typing import Literal
 
 from physiolect.errors import ConfigError
 from physiolect.recording import LEADS, MODALITIES, Modality, canonical_channel
-from physiolect.signals.preprocessing import PRESETS as PREPROCESSINGS
-from physiolect.signals.preprocessing import Preset
+from physiolect.signals.preprocessing import PREPROCESSINGS, Preset
 
 Normalisation = Literal["tokenizer", "zscore", "none"]
 NORMALISATIONS: tuple[Normalisation, ...] = ("tokenizer", "zscore", "none")
@@ -92,7 +91,7 @@ class InputContract:
 
 _HEARTGPT_ECG = InputContract(modality="ecg", fs=100.0, min_samples=100, max_samples=500)
 
-PRESETS: dict[str, InputContract] = {
+CONTRACTS: dict[str, InputContract] = {
     "heartgpt-ecg": _HEARTGPT_ECG,
     "heartgpt-ppg": replace(_HEARTGPT_ECG, modality="ppg", fs=50.0),
     "ecg-byte": InputContract(

@@ -15,7 +15,7 @@ from physiolect.signals import kernel_reach, rate_ratio, settling_samples
 from physiolect.signals.filters import Band
 from physiolect.signals.preprocessing import check_preprocessing, preprocessed_samples
 
-Window = Literal["last", "all"]
+WindowChoice = Literal["last", "all"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
 
 
 def plan_window(
-    recording: Recording, contract: InputContract, window: Window, findings: Findings
+    recording: Recording, contract: InputContract, window: WindowChoice, findings: Findings
 ) -> Plan | None:
     """Lay out the work; None where rate or length are refused."""
     fs = recording.fs

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from physiolect.datasets.amplitude import amplitude_percentiles
-from physiolect.datasets.catalogue import DATASETS
-from physiolect.datasets.examples import Examples, make_examples
-from physiolect.datasets.manifest import Part, is_store
-from physiolect.datasets.public import Entry, PublicDataset
-from physiolect.datasets.rows import Row
-from physiolect.datasets.selection import select_rows
-from physiolect.datasets.splits import choose_rows, named_split, published_split, row_groups, split_rows
-from physiolect.datasets.store import Store, open_store
-from physiolect.datasets.tokens import TokenRow, TokenStore, write_tokens
-from physiolect.datasets.writer import StoreWriter
+from physiolect.datasets.examples.examples import Examples, make_examples
+from physiolect.datasets.examples.selection import select_rows
+from physiolect.datasets.examples.splits import (
+    choose_rows,
+    named_split,
+    published_split,
+    row_groups,
+    split_rows,
+)
+from physiolect.datasets.public.catalogue import DATASETS
+from physiolect.datasets.public.dataset import Entry, PublicDataset
+from physiolect.datasets.store.amplitude import amplitude_percentiles
+from physiolect.datasets.store.manifest import Part, is_store
+from physiolect.datasets.store.rows import Row
+from physiolect.datasets.store.store import Store, open_store
+from physiolect.datasets.store.tokens import TokenRow, TokenStore, write_tokens
+from physiolect.datasets.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from physiolect.datasets.loader import WindowLoader
+    from physiolect.datasets.examples.loader import WindowLoader
 
 __all__ = [
     "DATASETS",
@@ -49,6 +55,6 @@ def __getattr__(name: str) -> object:
     """Import the loader at its first use: it needs torch, which a process that prepares files does not."""
     if name != "WindowLoader":
         raise AttributeError(f"module 'physiolect.datasets' has no attribute '{name}'")
-    from physiolect.datasets.loader import WindowLoader
+    from physiolect.datasets.examples.loader import WindowLoader
 
     return WindowLoader

@@ -12,7 +12,7 @@ from physiolect.checkpoint import Checkpoint
 from physiolect.contract import AdaptationReport
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.windows import (
-    Progress,
+    OnWindow,
     Reason,
     Track,
     check_task,
@@ -134,7 +134,7 @@ def detect_beats(
     channel: str | int | None = None,
     stride: float | None = None,
     batch_size: int = 64,
-    on_window: Progress | None = None,
+    on_window: OnWindow | None = None,
 ) -> BeatResult:
     """Find the beats of a recording, and say how sure each is.
 
@@ -202,7 +202,7 @@ def _trace(
     length: int,
     shortest: int,
     batch_size: int,
-    on_window: Progress | None,
+    on_window: OnWindow | None,
 ) -> tuple[NDArray[np.float32], list[tuple[int, int, Reason]], bool]:
     """Return the trace (N,), what is not judged of it for a reason known beforehand, and whether Ctrl-C came."""
     reasons: list[tuple[int, int, Reason]] = [(a, b, "gap") for a, b in track.gaps.tolist()]

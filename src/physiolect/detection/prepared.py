@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.datasets.examples import Examples
-from physiolect.detection.windows import Progress
+from physiolect.datasets.examples.examples import Examples
+from physiolect.detection.windows import OnWindow
 from physiolect.errors import CheckpointError, ConfigError
 
 
@@ -73,7 +73,7 @@ def check_windows(checkpoint: Checkpoint, examples: Examples) -> None:
 
 
 def predict_windows(
-    checkpoint: Checkpoint, examples: Examples, *, batch_size: int = 64, on_window: Progress | None = None
+    checkpoint: Checkpoint, examples: Examples, *, batch_size: int = 64, on_window: OnWindow | None = None
 ) -> NDArray[np.float32]:
     """Return what a model says of each window of some examples.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import AdaptationReport
 from physiolect.detection.windows import (
-    Progress,
+    OnWindow,
     Reason,
     check_task,
     judged_windows,
@@ -21,7 +21,7 @@ from physiolect.detection.windows import (
 )
 from physiolect.recording import Annotations, Recording
 
-Rhythm = Literal["AFIB", "N"]
+RhythmMark = Literal["AFIB", "N"]
 """Atrial fibrillation, or anything else that the model learnt as its opposite; the words of WFDB."""
 
 THRESHOLD = 0.5
@@ -36,7 +36,7 @@ class Episode:
     """In seconds of the recording."""
     stop: float
     """In seconds of the recording."""
-    rhythm: Rhythm | None
+    rhythm: RhythmMark | None
     """None where nothing was judged."""
     reason: Reason = ""
     """Why nothing was."""
@@ -85,7 +85,7 @@ class RhythmResult:
         """
         begin = np.maximum(self.start, self.time - self.stride)
         begin[:1] = self.start[:1]
-        rhythms: list[Rhythm | None] = [
+        rhythms: list[RhythmMark | None] = [
             None if reason else "AFIB" if af else "N"
             for af, reason in zip(self.is_af.tolist(), self.reasons, strict=True)
         ]
@@ -118,7 +118,7 @@ def detect_rhythm(
     channel: str | int | None = None,
     stride: float | None = None,
     batch_size: int = 64,
-    on_window: Progress | None = None,
+    on_window: OnWindow | None = None,
 ) -> RhythmResult:
     """Say of each window of a recording how likely atrial fibrillation is.
 

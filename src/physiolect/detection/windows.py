@@ -20,7 +20,7 @@ from physiolect.recording import Recording
 from physiolect.signals import find_gaps, rate_ratio
 from physiolect.tokenizers import LevelTokenizer
 
-Progress = Callable[[int, int], None]
+OnWindow = Callable[[int, int], None]
 """Called with the windows judged so far and the number of all."""
 
 Reason = Literal["", "gap", "flat", "short", "interrupted"]
@@ -219,7 +219,7 @@ def judged_windows(
     *,
     batch_size: int,
     last_only: bool,
-    on_window: Progress | None,
+    on_window: OnWindow | None,
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.bool_]]]:
     """Run windows [start, stop) through the model, batch after batch.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.errors import PhysiolectError
-from physiolect.evaluation.bootstrap import Draws, Estimate
+from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 
 TOLERANCE = 0.15
 """Seconds. Source: ANSI/AAMI EC57."""
@@ -112,7 +112,7 @@ def match_beats(
     )
 
 
-def measure_beats(matches: Sequence[BeatMatch], draws: Draws) -> dict[str, Estimate]:
+def measure_beats(matches: Sequence[BeatMatch], draws: Bootstrap) -> dict[str, Estimate]:
     """Measure all records together, with intervals by group.
 
     Args:
@@ -175,7 +175,7 @@ def _pairs(
     return found[:, 0], found[:, 1]
 
 
-def _medians(ms: Sequence[NDArray[np.float64]], draws: Draws) -> NDArray[np.float64]:
+def _medians(ms: Sequence[NDArray[np.float64]], draws: Bootstrap) -> NDArray[np.float64]:
     """Return the median absolute error of all beats, in all and in each resample."""
     errors = np.abs(np.concatenate(ms)) if ms else np.empty(0)
     if not len(errors):

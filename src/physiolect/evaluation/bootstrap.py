@@ -18,7 +18,7 @@ _ENOUGH = 0.5
 """Share of the resamples that must be defined for an interval to be given."""
 
 
-class Draws:
+class Bootstrap:
     """Groups drawn again with replacement, the same draws for whatever is measured on the same windows.
 
     Args:
@@ -104,7 +104,7 @@ class Estimate:
     """Upper end."""
     undefined: int
     """Resamples that were left out, since the measure does not exist in them."""
-    draws: Draws = field(repr=False)
+    draws: Bootstrap = field(repr=False)
     resampled: NDArray[np.float64] = field(repr=False)
     """(resamples,) what the interval is made of."""
 
@@ -161,7 +161,7 @@ def bootstrap_interval(
         raise PhysiolectError(
             f"{len(rows)} rows of values but {len(groups)} groups", hint="name the patient of every row once"
         )
-    draws = Draws(groups, n_resamples=n_resamples, level=level, seed=seed)
+    draws = Bootstrap(groups, n_resamples=n_resamples, level=level, seed=seed)
     if draws.n_groups < 2:
         raise PhysiolectError(
             f"an interval over patients needs at least two of them, got {draws.n_groups}",

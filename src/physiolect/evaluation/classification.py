@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.errors import PhysiolectError
-from physiolect.evaluation.bootstrap import Draws, Estimate
+from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 
 N_BINS = 10
 """Bins of equal width between 0 and 1 for the calibration error."""
@@ -31,7 +31,7 @@ class ClassScores(NamedTuple):
 def measure_binary(
     score: ArrayLike,
     target: ArrayLike,
-    draws: Draws,
+    draws: Bootstrap,
     *,
     threshold: float = 0.5,
     decided: ArrayLike | None = None,
@@ -73,7 +73,7 @@ def measure_binary(
 
 
 def measure_classes(
-    score: ArrayLike, target: ArrayLike, classes: Sequence[str], draws: Draws, *, several: bool = False
+    score: ArrayLike, target: ArrayLike, classes: Sequence[str], draws: Bootstrap, *, several: bool = False
 ) -> ClassScores:
     """Measure probabilities of several classes.
 
@@ -114,7 +114,7 @@ def measure_classes(
     return ClassScores(overall, per_class)
 
 
-def measure_numbers(said: ArrayLike, target: ArrayLike, draws: Draws) -> dict[str, Estimate]:
+def measure_numbers(said: ArrayLike, target: ArrayLike, draws: Bootstrap) -> dict[str, Estimate]:
     """Measure numbers that were told: "mae", "rmse", "bias" (said - true), "r2" and Pearson's "r".
 
     Args:
@@ -156,7 +156,7 @@ class Curve(NamedTuple):
     high: NDArray[np.float64]
 
 
-def roc_band(score: ArrayLike, target: ArrayLike, draws: Draws, *, most: int = 300) -> Curve:
+def roc_band(score: ArrayLike, target: ArrayLike, draws: Bootstrap, *, most: int = 300) -> Curve:
     """Return sensitivity over 1 - specificity with the band of its resamples, pointwise.
 
     Args:
@@ -168,7 +168,7 @@ def roc_band(score: ArrayLike, target: ArrayLike, draws: Draws, *, most: int = 3
     return _band(score, target, draws, most, np.linspace(0, 1, 201), _roc_at)
 
 
-def precision_band(score: ArrayLike, target: ArrayLike, draws: Draws, *, most: int = 300) -> Curve:
+def precision_band(score: ArrayLike, target: ArrayLike, draws: Bootstrap, *, most: int = 300) -> Curve:
     """Return PPV over sensitivity with the band of its resamples, pointwise; see `roc_band`."""
     return _band(score, target, draws, most, np.linspace(0.01, 1, 100), _precision_at)
 
@@ -187,7 +187,7 @@ class Reliability(NamedTuple):
     high: NDArray[np.float64]
 
 
-def reliability(score: ArrayLike, target: ArrayLike, draws: Draws) -> Reliability:
+def reliability(score: ArrayLike, target: ArrayLike, draws: Bootstrap) -> Reliability:
     """Return what the calibration error is made of, with intervals by group."""
     s, t = _checked(score, target, draws)
     sums = draws.sums(_binned(s, t)).reshape(-1, 3, N_BINS)
@@ -201,7 +201,7 @@ def reliability(score: ArrayLike, target: ArrayLike, draws: Draws) -> Reliabilit
 
 
 def _checked(
-    score: ArrayLike, target: ArrayLike, draws: Draws
+    score: ArrayLike, target: ArrayLike, draws: Bootstrap
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     s, t = _finite(score, target, draws)
     if not np.isin(t, (0, 1)).all():
@@ -210,7 +210,7 @@ def _checked(
 
 
 def _finite(
-    score: ArrayLike, target: ArrayLike, draws: Draws
+    score: ArrayLike, target: ArrayLike, draws: Bootstrap
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     s, t = np.asarray(score, np.float64), np.asarray(target, np.float64)
     if not s.shape == t.shape == draws.row_group.shape:
@@ -225,7 +225,7 @@ def _finite(
     return s, t
 
 
-def _areas(s: NDArray[np.float64], t: NDArray[np.float64], draws: Draws) -> tuple[Estimate, Estimate]:
+def _areas(s: NDArray[np.float64], t: NDArray[np.float64], draws: Bootstrap) -> tuple[Estimate, Estimate]:
     """Return AUROC (Mann and Whitney's, ties half) and average precision, from ranks that are sorted once."""
     order = np.argsort(-s, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(s[order]) != 0, True))  # last row of each distinct score
@@ -245,7 +245,7 @@ def _areas(s: NDArray[np.float64], t: NDArray[np.float64], draws: Draws) -> tupl
     return draws.estimate(np.concatenate(roc)), draws.estimate(np.concatenate(precision))
 
 
-def _rates(yes: NDArray[np.bool_], t: NDArray[np.float64], draws: Draws) -> dict[str, Estimate]:
+def _rates(yes: NDArray[np.bool_], t: NDArray[np.float64], draws: Bootstrap) -> dict[str, Estimate]:
     true = t > 0
     cells = np.stack([yes & true, yes & ~true, ~yes & true, ~yes & ~true], axis=1)
     tp, fp, fn, tn = draws.sums(cells).T
@@ -264,25 +264,25 @@ def _binned(s: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float6
     return np.concatenate([here, here * s[:, None], here * t[:, None]], axis=1)
 
 
-def _calibration(s: NDArray[np.float64], t: NDArray[np.float64], draws: Draws) -> NDArray[np.float64]:
+def _calibration(s: NDArray[np.float64], t: NDArray[np.float64], draws: Bootstrap) -> NDArray[np.float64]:
     sums = draws.sums(_binned(s, t)).reshape(-1, 3, N_BINS)
     return np.abs(sums[:, 1] - sums[:, 2]).sum(1) / sums[:, 0].sum(1)
 
 
-def _mean(values: ArrayLike, draws: Draws) -> Estimate:
+def _mean(values: ArrayLike, draws: Bootstrap) -> Estimate:
     rows = np.asarray(values, np.float64)
     total, count = draws.sums(np.stack([rows, np.ones_like(rows)], axis=1)).T
     return draws.estimate(total / count)
 
 
-def _macro(each: list[Estimate], draws: Draws) -> Estimate:
+def _macro(each: list[Estimate], draws: Bootstrap) -> Estimate:
     return draws.estimate(np.mean([np.append(one.value, one.resampled) for one in each], axis=0))
 
 
 def _band(
     score: ArrayLike,
     target: ArrayLike,
-    draws: Draws,
+    draws: Bootstrap,
     most: int,
     grid: NDArray[np.float64],
     at: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.evaluation.baselines import Said
-from physiolect.evaluation.bootstrap import Draws, Estimate
+from physiolect.evaluation.baselines import Predictions
+from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 from physiolect.evaluation.classification import measure_binary, measure_classes, measure_numbers
 
 
@@ -46,11 +46,11 @@ class Measured:
         }
 
 
-def measure_said(
+def measure_predictions(
     task: str,
-    said: Said,
+    said: Predictions,
     target: NDArray[np.floating],
-    draws: Draws,
+    draws: Bootstrap,
     *,
     classes: Sequence[str] = (),
     several: bool = False,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples
-from physiolect.evaluation.bootstrap import Draws, Estimate
+from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 from physiolect.evaluation.continuations import coverage_of_samples, crps_of_levels, crps_of_samples
 from physiolect.evaluation.forecast import Autoregressive, RepeatLastBeat, Unigram
 from physiolect.evaluation.protocol import Fold
@@ -136,12 +136,12 @@ def score_continuations(
     return {name: np.array(values) for name, values in found.items()}
 
 
-def estimates(scores: dict[str, NDArray[np.float64]], draws: Draws) -> dict[str, Estimate]:
+def estimates(scores: dict[str, NDArray[np.float64]], draws: Bootstrap) -> dict[str, Estimate]:
     """Return the means over windows with intervals by group."""
     return {name: _mean(values, draws) for name, values in scores.items()}
 
 
-def _mean(values: ArrayLike, draws: Draws) -> Estimate:
+def _mean(values: ArrayLike, draws: Bootstrap) -> Estimate:
     rows = np.asarray(values, np.float64)
     total, count = draws.sums(np.stack([rows, np.ones_like(rows)], axis=1)).T
     return draws.estimate(total / count)

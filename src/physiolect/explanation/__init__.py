@@ -15,7 +15,7 @@ from physiolect.explanation.attention import (
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
 from physiolect.explanation.landmarks import (
     LANDMARKS,
-    Episode,
+    MarkedRhythm,
     beat_times,
     episodes_without_p,
     find_landmarks,
@@ -31,10 +31,10 @@ __all__ = [
     "LANDMARKS",
     "METHODS",
     "AttentionMap",
-    "Episode",
     "Faithfulness",
     "HeadScore",
     "HeadView",
+    "MarkedRhythm",
     "Probing",
     "Similarity",
     "Target",

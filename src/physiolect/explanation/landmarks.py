@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.contract import InputContract, select_channels
-from physiolect.datasets.labels import rhythm_episodes
-from physiolect.datasets.mitbih import AAMI
+from physiolect.datasets.examples.labels import rhythm_episodes
+from physiolect.datasets.public.mitbih import AAMI
 from physiolect.errors import ContractError, require
 from physiolect.recording import Recording
 from physiolect.signals import bridge_gaps, find_gaps
@@ -43,7 +43,7 @@ _LEAST_SECONDS = 5.0
 """A shorter stretch is too little for NeuroKit2's filters."""
 
 
-class Episode(NamedTuple):
+class MarkedRhythm(NamedTuple):
     """A stretch of one rhythm."""
 
     start: float
@@ -105,7 +105,7 @@ def find_landmarks(
     return {name: first + np.unique(found[name]) / one.fs for name in LANDMARKS[modality]}
 
 
-def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[Episode]:
+def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[MarkedRhythm]:
     """Return where the recording's marks of rhythm tell of atrial fibrillation or flutter; none where it has no marks.
 
     Args:
@@ -114,13 +114,13 @@ def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[Epis
     """
     fs = recording.fs
     return [
-        Episode(first + begin / fs, first + end / fs, name)
+        MarkedRhythm(first + begin / fs, first + end / fs, name)
         for begin, end, name in rhythm_episodes(recording.annotations, recording.n_samples)
         if name in _WITHOUT_P
     ]
 
 
-def leave_out_p(landmarks: Mapping[str, Times], episodes: Sequence[Episode]) -> dict[str, Times]:
+def leave_out_p(landmarks: Mapping[str, Times], episodes: Sequence[MarkedRhythm]) -> dict[str, Times]:
     """Return landmarks less the P waves that lie in episodes without P."""
     return {
         name: times[~_inside(times, episodes)] if name == "P" else times for name, times in landmarks.items()
@@ -132,7 +132,9 @@ def beat_times(landmarks: Mapping[str, Times]) -> Times:
     return next(landmarks[name] for name in _BEAT.values() if name in landmarks)
 
 
-def phases(time: Times, beats: Times, modality: str, without_p: Sequence[Episode] = ()) -> NDArray[np.int64]:
+def phases(
+    time: Times, beats: Times, modality: str, without_p: Sequence[MarkedRhythm] = ()
+) -> NDArray[np.int64]:
     """Return which part of a beat each moment lies in, as an index into `PHASES[modality]`; -1 outside all beats.
 
     Args:
@@ -156,7 +158,7 @@ def phases(time: Times, beats: Times, modality: str, without_p: Sequence[Episode
     return np.where(inside, which, -1)
 
 
-def _inside(time: Times, episodes: Sequence[Episode]) -> NDArray[np.bool_]:
+def _inside(time: Times, episodes: Sequence[MarkedRhythm]) -> NDArray[np.bool_]:
     """Return which moments lie in any of the episodes."""
     found = np.zeros(len(time), np.bool_)
     for each in episodes:

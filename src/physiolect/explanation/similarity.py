@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ContractError
-from physiolect.explanation.landmarks import PHASES, Episode, Times, phases
+from physiolect.explanation.landmarks import PHASES, MarkedRhythm, Times, phases
 from physiolect.explanation.window import Window
 from physiolect.models.capture import Capture
 
@@ -59,7 +59,7 @@ def compare_tokens(
     window: Window,
     *,
     beats: Times | None = None,
-    without_p: Sequence[Episode] = (),
+    without_p: Sequence[MarkedRhythm] = (),
     reference: float | None = None,
     tokens: Sequence[float] | None = None,
 ) -> Similarity:

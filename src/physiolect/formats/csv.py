@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.formats.boundary import parsing, replacing
+from physiolect.files import replacing
+from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import MAX_CHANNELS, check_size, recordings_in
 from physiolect.formats.request import Request, Unit, unit_name
 from physiolect.recording import Recording

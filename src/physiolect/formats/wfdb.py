@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.formats.boundary import parsing, writing
+from physiolect.files import writing
+from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit, unit_name
 from physiolect.formats.wfdb_annotations import read_annotations

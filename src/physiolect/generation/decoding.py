@@ -12,7 +12,7 @@ from physiolect.errors import ConfigError
 from physiolect.generation.sampling import Sampling
 from physiolect.models.cache import FixedCache, LayerCache
 from physiolect.models.gpt import GPT
-from physiolect.training import capture
+from physiolect.training import capture_graph
 
 Mode = Literal["exact", "hop"]
 
@@ -132,7 +132,9 @@ class _Replayed:
     def __call__(self, x: Tensor) -> Tensor:
         if self._graph is None:
             self._x = x.clone()
-            self._graph, self._result = capture(lambda: self._function(self._x), self._changed, x.device)
+            self._graph, self._result = capture_graph(
+                lambda: self._function(self._x), self._changed, x.device
+            )
         self._x.copy_(x)
         self._graph.replay()
         return self._result

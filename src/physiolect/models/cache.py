@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from physiolect.models import ring_attention
+from physiolect.models.kernels import ring_attention
 
 Positions: TypeAlias = slice | Tensor
 """Where the tokens of a pass stand: from and to, or one by one (T,)."""

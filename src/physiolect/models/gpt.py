@@ -276,7 +276,7 @@ _HEARTGPT = GPTConfig(
     initialisation="torch",
 )
 
-PRESETS: dict[str, GPTConfig] = {
+GPT_PRESETS: dict[str, GPTConfig] = {
     "heartgpt-ecg": _HEARTGPT,
     "heartgpt-ppg": replace(_HEARTGPT, vocabulary_size=102),
     "modern": GPTConfig(activation="swiglu", mlp_width=170, norm="rms", bias=False, band=125),

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from physiolect.models import blocked_attention, fused_attention
-from physiolect.models.blocked_attention import QUERY_BLOCK
 from physiolect.models.cache import FixedCache, LayerCache, Positions
 from physiolect.models.capture import Capture
 from physiolect.models.dropout import drop
+from physiolect.models.kernels import blocked_attention, fused_attention
+from physiolect.models.kernels.blocked_attention import QUERY_BLOCK
 
 Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
 Norm = Literal["layer", "rms"]

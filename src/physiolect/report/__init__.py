@@ -1,13 +1,13 @@
 """Reports: text, tables and figures in one HTML file, and what was detected in words."""
 
-from physiolect.report.demo import Continued, Curve, Findings, Score, demo_report
+from physiolect.report.demo import Continued, Curve, DemoResults, Score, demo_report
 from physiolect.report.detection import detection_summary, detection_words
 from physiolect.report.html import Report
 
 __all__ = [
     "Continued",
     "Curve",
-    "Findings",
+    "DemoResults",
     "Report",
     "Score",
     "demo_report",

@@ -43,7 +43,7 @@ Curve = tuple[Sequence[int], Sequence[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class DemoResults:
     """What a demo found."""
 
     n_parameters: int
@@ -86,7 +86,7 @@ class Findings:
         return min(self.scores[1:], key=lambda score: score.nats)
 
 
-def demo_report(found: Findings) -> Report:
+def demo_report(found: DemoResults) -> Report:
     """Lay out what a demo found: continuations, scores, losses, data, and what to try next."""
     report = Report("A small transformer learns ECG").text(_opening(found))
     _add_continuations(report, found.continued)
@@ -111,7 +111,7 @@ def demo_report(found: Findings) -> Report:
     return report.text(f"## To try next\n\n```\n{found.next_commands}\n```")
 
 
-def _opening(found: Findings) -> str:
+def _opening(found: DemoResults) -> str:
     ours, rival = found.scores[0], found.rival
     difference, low, high = found.difference
     verdict = "better than" if low > 0 else "worse than" if high < 0 else "not clearly better or worse than"
@@ -154,7 +154,7 @@ def _add_continuations(report: Report, continued: Sequence[Continued]) -> None:
         report.figure(first, "The first of these continuations, alone.")
 
 
-def _add_embedded(report: Report, found: Findings) -> None:
+def _add_embedded(report: Report, found: DemoResults) -> None:
     report.text(
         f"## The decoder that comes with Physiolect\n\n`physiolect generate` without `--checkpoint` uses a decoder of "
         f"{found.n_embedded_parameters:,} parameters that was trained on real ECGs, of MIT-BIH, PTB-XL and CinC 2021, "
@@ -183,7 +183,7 @@ def _add_bands(report: Report, each: Continued) -> None:
     )
 
 
-def _method(found: Findings) -> str:
+def _method(found: DemoResults) -> str:
     return f"""\
 Every window holds {found.n_seen + found.n_scored} samples, cut into {found.n_levels} levels by the range of its first \
 {found.n_seen} alone, so that the scale tells nothing of what is to be forecast. The last {found.n_scored} are scored, \

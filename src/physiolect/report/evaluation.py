@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from physiolect.evaluation.bootstrap import Draws, Estimate
+from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 
 TITLES = {
     "auroc": "AUROC", "auprc": "AUPRC", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV",
@@ -80,7 +80,7 @@ def differences_table(rows: Mapping[str, Mapping[str, Estimate]], columns: Seque
     return markdown([head, ["---"] * len(head), *body])
 
 
-def interval_words(draws: Draws, *, by_patient: bool) -> str:
+def interval_words(draws: Bootstrap, *, by_patient: bool) -> str:
     """Return what intervals are made of, in a sentence."""
     of = "patients" if by_patient else "recordings (not every patient is known, and one may have several)"
     n = draws.n_groups

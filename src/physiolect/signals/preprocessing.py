@@ -16,7 +16,7 @@ from physiolect.signals.wavelets import wavelet_denoise
 from physiolect.signals.zero_phase import LANES, Section, Stage, run_zero_phase
 
 Preset = Literal["modern", "published"]
-PRESETS: tuple[Preset, ...] = ("modern", "published")
+PREPROCESSINGS: tuple[Preset, ...] = ("modern", "published")
 
 _MAINS = (50.0, 60.0)  # Hz
 _QUALITY = 30.0  # a notch's frequency over its width
@@ -70,7 +70,7 @@ def preprocess(
     Source:
         Han, Rosenberg & Zhao 2024, ECG-Byte (arXiv 2412.14373).
     """
-    check_option("preset", preset, PRESETS)
+    check_option("preset", preset, PREPROCESSINGS)
     signal = np.asarray(signal)
     if signal.ndim == 0 or signal.size == 0:
         raise ContractError(

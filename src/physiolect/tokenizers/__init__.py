@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from physiolect.config import from_dict
 from physiolect.errors import FormatError
+from physiolect.files import replacing
 from physiolect.tokenizers.ecg_byte import EcgByteTokenizer
 from physiolect.tokenizers.levels import LevelScale, LevelTokenizer
 
@@ -34,9 +34,8 @@ def save_tokenizer(tokenizer: SignalTokenizer, path: str | Path) -> None:
     """Write a tokenizer to a JSON file: a setting a line, and a merge a line."""
     (kind,) = (name for name, cls in _KINDS.items() if type(tokenizer) is cls)
     lines = [f'"{name}": {_json(value)}' for name, value in {"kind": kind, **asdict(tokenizer)}.items()]
-    temporary = Path(path).with_name(f".{Path(path).name}.tmp")
-    temporary.write_text("{\n  " + ",\n  ".join(lines) + "\n}\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(Path(path)) as temporary:
+        temporary.write_text("{\n  " + ",\n  ".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def load_tokenizer(path: str | Path) -> SignalTokenizer:

@@ -1,8 +1,8 @@
 """The training loop, its objectives and its optimiser."""
 
-from physiolect.training.capture import capture
 from physiolect.training.devices import Precision, choose_device, choose_precision
-from physiolect.training.fit import Callbacks, Outcome, Progress, Schedule, fit
+from physiolect.training.fit import Callbacks, Outcome, Schedule, TrainingProgress, fit
+from physiolect.training.graph import capture_graph
 from physiolect.training.journal import Journal
 from physiolect.training.objectives import Labelled, NextToken, Told, balanced_weights, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
@@ -27,15 +27,15 @@ __all__ = [
     "Outcome",
     "Precision",
     "Processes",
-    "Progress",
     "Recipe",
     "Schedule",
     "Step",
     "Stop",
     "Told",
     "TrainingError",
+    "TrainingProgress",
     "balanced_weights",
-    "capture",
+    "capture_graph",
     "choose_device",
     "choose_form",
     "choose_precision",

@@ -15,7 +15,7 @@ from physiolect.training.step import Step, TrainingError
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run stands."""
 
     step: int
@@ -50,7 +50,7 @@ class Callbacks:
     """
 
     save: Callable[[Literal["last", "best"], Callable[[], dict[str, Tensor]]], None]
-    report: Callable[[Progress], None]
+    report: Callable[[TrainingProgress], None]
     evaluate: Callable[[], float] | None = None
     """Validation loss; None never evaluates, and there is no best then."""
     should_stop: Callable[[], bool] = lambda: False
@@ -98,7 +98,7 @@ def fit(
             "waited": torch.tensor(waited),
         }
 
-    last = Progress(step.done, math.nan, math.nan, math.nan, 0.0)
+    last = TrainingProgress(step.done, math.nan, math.nan, math.nan, 0.0)
     total, since, clock = 0.0, step.done, time.perf_counter()
     step.model.train()
     while step.done < step.steps and waited < most:
@@ -119,7 +119,7 @@ def fit(
             total += losses
         if logging:
             now = time.perf_counter()
-            last = Progress(step.done, total / (step.done - since), step.rate, norm, now - clock)
+            last = TrainingProgress(step.done, total / (step.done - since), step.rate, norm, now - clock)
             callbacks.report(last)
             total, since, clock = 0.0, step.done, now
         if evaluating and callbacks.evaluate:

@@ -7,7 +7,8 @@ import math
 import sys
 from pathlib import Path
 
-from physiolect.training.fit import Progress
+from physiolect.files import replacing
+from physiolect.training.fit import TrainingProgress
 
 
 class Journal:
@@ -33,9 +34,8 @@ class Journal:
         file = out / "metrics.jsonl"
         kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
         kept = [line for line in kept if _step_of(line) <= resumed_at]
-        fresh = file.with_name(file.name + ".partial")
-        fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        fresh.replace(file)  # killed before this, the run keeps all that it wrote
+        with replacing(file) as fresh:  # killed before this ends, the run keeps all that it wrote
+            fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self._file = file.open("a", encoding="utf-8")
         self._board = SummaryWriter(
             str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None
@@ -60,7 +60,7 @@ class Journal:
         self._board.close()
         self._file.close()
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: TrainingProgress) -> None:
         """Write one report; a line of text only at evaluations where no progress bar is shown."""
         if progress.validation_loss is not None:
             line: dict[str, float] = {"step": progress.step, "validation_loss": progress.validation_loss}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError, PhysiolectError, check_option
-from physiolect.training.capture import capture
+from physiolect.training.graph import capture_graph
 from physiolect.training.optim import Recipe, learning_rate_at, make_optimizer
 from physiolect.training.processes import Processes
 
@@ -241,7 +241,7 @@ class Step(Generic[Batch]):
         counts = [self._failed_at, self._failed_with, self._refuse, self._total, self._norm]
         held = [*self.model.parameters(), *self.model.buffers(), *moments, *counts]
         self._begin()
-        return capture(lambda: self._update(self._at), held, self._device, warm_ups=3)[0]
+        return capture_graph(lambda: self._update(self._at), held, self._device, warm_ups=3)[0]
 
     def _make_moments(self) -> None:
         """Let AdamW make its moments, by an update of nothing that it is told to leave out."""

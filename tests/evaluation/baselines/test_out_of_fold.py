@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from physiolect.evaluation import Draws, Fold, make_folds, measure_said
+from physiolect.evaluation import Bootstrap, Fold, make_folds, measure_predictions
 from physiolect.evaluation.baselines import (
     linear_probe,
     majority,
@@ -24,7 +24,7 @@ def beats_of(target: np.ndarray) -> list[np.ndarray]:
 
 
 def area(said, target=TARGET) -> float:  # type: ignore[no-untyped-def]
-    return measure_said("rhythm", said, target, Draws(GROUPS)).overall["auroc"].value
+    return measure_predictions("rhythm", said, target, Bootstrap(GROUPS)).overall["auroc"].value
 
 
 def test_intervals_tell_an_irregular_rhythm() -> None:
@@ -35,7 +35,7 @@ def test_intervals_tell_an_irregular_rhythm() -> None:
     assert not rule.probability
     assert rule.decided is not None
     assert (rule.decided == (TARGET > 0)).mean() > 0.85
-    assert "ece" not in measure_said("rhythm", rule, TARGET, Draws(GROUPS)).overall
+    assert "ece" not in measure_predictions("rhythm", rule, TARGET, Bootstrap(GROUPS)).overall
 
 
 def test_windows_with_too_few_beats_count_as_not_and_are_told() -> None:

@@ -183,7 +183,7 @@ def _write(
     out: Path, results: dict[str, Any], text: str, card: str, figures: Mapping[str, Any]
 ) -> list[Path]:
     """Write everything, each file whole or not at all, the numbers last."""
-    from physiolect.formats.boundary import replacing
+    from physiolect.files import replacing
 
     out.mkdir(parents=True, exist_ok=True)
     files = []

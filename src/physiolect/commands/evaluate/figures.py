@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from physiolect.commands.evaluate.models import MODEL, OTHER, titles_of
 from physiolect.datasets import Examples
-from physiolect.evaluation import BeatMatch, Draws, Measured
-from physiolect.evaluation.baselines import CONSTANT, Said
+from physiolect.evaluation import BeatMatch, Bootstrap, Measured
+from physiolect.evaluation.baselines import CONSTANT, Predictions
 from physiolect.evaluation.beats import TOLERANCE
 from physiolect.evaluation.classification import precision_band, reliability, roc_band
 from physiolect.plots import (
@@ -38,8 +38,8 @@ def window_figures(
     config: Config,
     examples: Examples,
     target: NDArray[np.float64],
-    draws: Draws,
-    said: Mapping[str, Said],
+    draws: Bootstrap,
+    said: Mapping[str, Predictions],
     rows: Mapping[str, Measured],
     *,
     unit: str | None = None,
@@ -73,7 +73,12 @@ def window_figures(
 
 
 def _class_figures(
-    config: Config, examples: Examples, target: NDArray[np.float64], draws: Draws, said: Said, row: Measured
+    config: Config,
+    examples: Examples,
+    target: NDArray[np.float64],
+    draws: Bootstrap,
+    said: Predictions,
+    row: Measured,
 ) -> dict[str, Figure]:
     curves, areas = {}, {}
     n = len(examples.classes)
@@ -93,8 +98,8 @@ def _curve_figures(
     config: Config,
     examples: Examples,
     target: NDArray[np.float64],
-    draws: Draws,
-    said: Mapping[str, Said],
+    draws: Bootstrap,
+    said: Mapping[str, Predictions],
     rows: Mapping[str, Measured],
 ) -> dict[str, Figure]:
     shown = [name for name in said if name != CONSTANT][:_MOST_CURVES]
@@ -118,7 +123,7 @@ def _curve_figures(
 
 
 def _strips(
-    config: Config, examples: Examples, target: NDArray[np.float64], said: Said, title: str
+    config: Config, examples: Examples, target: NDArray[np.float64], said: Predictions, title: str
 ) -> Figure:
     groups = np.asarray(examples.groups)
     names = list(dict.fromkeys(examples.groups))

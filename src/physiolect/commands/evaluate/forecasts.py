@@ -13,10 +13,10 @@ from physiolect.commands.evaluate.models import blaming, lead_of, named_of, plac
 from physiolect.commands.evaluate.runs import leaks, untold
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store
-from physiolect.datasets.examples import channel_places
-from physiolect.datasets.splits import row_groups
+from physiolect.datasets.examples.examples import channel_places
+from physiolect.datasets.examples.splits import row_groups
 from physiolect.errors import CheckpointError, ConfigError
-from physiolect.evaluation import Draws, Measured
+from physiolect.evaluation import Bootstrap, Measured
 from physiolect.evaluation.continuations import expected_coverage
 from physiolect.evaluation.next_level import (
     BAND,
@@ -37,7 +37,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
     """Evaluate forecasts of the next level, and continuations where they are asked for."""
     lead = lead_of(config)
     windows = _plain_windows(config, store, lead)
-    draws = Draws(windows.groups, n_resamples=config.resamples, seed=config.seed)
+    draws = Bootstrap(windows.groups, n_resamples=config.resamples, seed=config.seed)
     rows: dict[str, Measured] = {}
     warnings: list[str] = []
     words = [

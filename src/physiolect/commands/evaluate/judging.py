@@ -21,8 +21,8 @@ from physiolect.commands.evaluate.runs import (
 from physiolect.commands.runs import tell_left_out
 from physiolect.commands.terminal import progress
 from physiolect.datasets import Examples, Store, make_examples
-from physiolect.datasets.labels import beat_samples
-from physiolect.datasets.splits import row_groups
+from physiolect.datasets.examples.labels import beat_samples
+from physiolect.datasets.examples.splits import row_groups
 from physiolect.detection import (
     check_task,
     check_window_task,
@@ -34,18 +34,18 @@ from physiolect.detection import (
 from physiolect.errors import ConfigError
 from physiolect.evaluation import (
     BeatMatch,
-    Draws,
+    Bootstrap,
     Fold,
     Measured,
     make_folds,
     match_beats,
     measure_beats,
-    measure_said,
+    measure_predictions,
 )
 from physiolect.evaluation.baselines import (
     CONSTANT,
     DETECTORS,
-    Said,
+    Predictions,
     check_detector,
     find_pulses,
     linear_probe,
@@ -71,7 +71,7 @@ class Evaluated:
     """The model first, then what it was compared with, then baselines."""
     columns: Sequence[str]
     """Measures in the order of the table."""
-    draws: Draws
+    draws: Bootstrap
     by_patient: bool
     n: int
     what: str
@@ -112,7 +112,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
     examples = _examples(config, store, lead)
     tell_left_out(examples, config.labels)
     target = np.asarray(examples.target, np.float64)
-    draws = Draws(examples.groups, n_resamples=config.resamples, seed=config.seed)
+    draws = Bootstrap(examples.groups, n_resamples=config.resamples, seed=config.seed)
     scores: dict[str, Callable[[], NDArray[np.floating]]] = {}
     warnings: list[str] = []
     words: list[str] = []
@@ -123,15 +123,15 @@ def _windows(config: Config, store: Store) -> Evaluated:
             words += untold(path)
     folds, protocol = folds_of(config, examples)
     detector = _detector(config, lead) if folds and config.task == "rhythm" else None
-    said = {name: Said(np.asarray(judge(), np.float64)) for name, judge in scores.items()}
+    said = {name: Predictions(np.asarray(judge(), np.float64)) for name, judge in scores.items()}
     if folds:
         said |= _window_baselines(config, lead, examples, target, folds, detector)
         words, protocol = [*words, *_fold_words(said)], _who_trained(said, protocol)
     for name in (MODEL, OTHER):
         if name in said and config.task == "rhythm" and config.threshold != 0.5:
-            said[name] = Said(said[name].score, decided=said[name].score >= config.threshold)
+            said[name] = Predictions(said[name].score, decided=said[name].score >= config.threshold)
     rows = {
-        name: measure_said(
+        name: measure_predictions(
             config.task, each, target, draws, classes=examples.classes, several=examples.several
         )
         for name, each in said.items()
@@ -154,15 +154,15 @@ def _windows(config: Config, store: Store) -> Evaluated:
     )  # fmt: skip
 
 
-def _learnt(said: Mapping[str, Said]) -> bool:
+def _learnt(said: Mapping[str, Predictions]) -> bool:
     return any(name not in (MODEL, OTHER, CONSTANT) for name in said)
 
 
-def _fold_words(said: Mapping[str, Said]) -> list[str]:
+def _fold_words(said: Mapping[str, Predictions]) -> list[str]:
     return ["Baselines' folds are pooled."] if _learnt(said) else []
 
 
-def _who_trained(said: Mapping[str, Said], protocol: str) -> str:
+def _who_trained(said: Mapping[str, Predictions], protocol: str) -> str:
     if not _learnt(said):
         return f"'{CONSTANT}' alone, the mean of the judged windows themselves"
     return f"{protocol}; but '{CONSTANT}' is the mean of the judged windows themselves"
@@ -175,11 +175,11 @@ def _window_baselines(
     target: NDArray[np.float64],
     folds: list[Fold],
     detector: str | None,
-) -> dict[str, Said]:
+) -> dict[str, Predictions]:
     kind = "binary"
     if config.task != "rhythm":
         kind = "number" if config.task == "regress" else "several" if examples.several else "one-of"
-    said: dict[str, Said] = {}
+    said: dict[str, Predictions] = {}
     if config.baselines == "all":
         probed = {"random weights + linear": random_weights(lead, seed=config.seed)}
         if not is_cross_validated(config.checkpoint):  # a fold's features have seen whom other folds test
@@ -219,7 +219,7 @@ def _beats(config: Config, store: Store) -> Evaluated:
             for name, find in finders.items():
                 found[name].append(match_beats(truth, find(row), duration=seconds, skip=config.skip))
             tell(done + 1, len(rows))
-    draws = Draws([groups[row] for row in rows], n_resamples=config.resamples, seed=config.seed)
+    draws = Bootstrap([groups[row] for row in rows], n_resamples=config.resamples, seed=config.seed)
     measured = {name: Measured(measure_beats(each, draws)) for name, each in found.items()}
     by_patient = all(patients[row] is not None for row in rows)
     names = [f"{store.sources[row]}" for row in rows]
@@ -364,7 +364,7 @@ def _pulses(store: Store, row: int, channel: str | None, detector: str) -> NDArr
     return find_pulses(signal, store.contract.fs, detector) / store.contract.fs
 
 
-def _each_group(said: Said, target: NDArray[np.float64], examples: Examples) -> dict[str, Any]:
+def _each_group(said: Predictions, target: NDArray[np.float64], examples: Examples) -> dict[str, Any]:
     """Return how many windows of each group there are, and what was said of them."""
     groups = np.asarray(examples.groups)
     found = {}

@@ -214,7 +214,7 @@ def _with_rhythm(recording: Recording, earlier: Recording) -> Recording:
     """Return the recording with the rhythm that holds where it begins marked there, if it began before."""
     import numpy as np
 
-    from physiolect.datasets.marks import marks_within
+    from physiolect.datasets.store.marks import marks_within
 
     earlier_marks, marks = earlier.annotations, recording.annotations
     joined = Annotations(
@@ -259,7 +259,7 @@ def _write(out: Path, config: Config, shown: Shown, summary: dict[str, Any]) -> 
     """Write figure, numbers and summary, each whole or not at all, the summary last."""
     import numpy as np
 
-    from physiolect.formats.boundary import replacing
+    from physiolect.files import replacing
 
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f"{config.view}.{config.format}", out / f"{config.view}.{config.numbers}"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physiolect.commands.terminal import say
-from physiolect.explanation import Episode, Faithfulness, Window, episodes_without_p
+from physiolect.explanation import Faithfulness, MarkedRhythm, Window, episodes_without_p
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,13 +42,13 @@ def highest(band: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
 
 def told_without_p(
     checkpoint: Checkpoint, recording: Recording, windows: Sequence[Window], *, first: float
-) -> list[Episode]:
+) -> list[MarkedRhythm]:
     """Return the episodes without P waves that reach into what is looked at, and say so on the terminal."""
     if checkpoint.contract.modality == "ppg":
         return []
     begin, end = float(windows[0].time[0]), float(windows[-1].time[-1])
     found = [
-        Episode(max(each.start, begin), min(each.stop, end), each.rhythm)
+        MarkedRhythm(max(each.start, begin), min(each.stop, end), each.rhythm)
         for each in episodes_without_p(recording, first=first)
         if each.start <= end and each.stop > begin
     ]
@@ -58,7 +58,7 @@ def told_without_p(
     return found
 
 
-def no_p_line(episodes: list[Episode]) -> str:
+def no_p_line(episodes: list[MarkedRhythm]) -> str:
     """Return what a figure says of them, "" where there are none."""
     names = " or ".join(dict.fromkeys(each.rhythm for each in episodes))
     return f"\nno P waves in {names}, as the recording's rhythm is marked" if episodes else ""

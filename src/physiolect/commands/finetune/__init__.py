@@ -25,9 +25,9 @@ from physiolect.commands.runs import (
 )
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
-from physiolect.datasets.augmentation import Augmentation
-from physiolect.datasets.example_batches import Draws
-from physiolect.datasets.examples import ExampleTask
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.example_batches import Draws
+from physiolect.datasets.examples.examples import ExampleTask
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
 from physiolect.evaluation.protocol import Protocol

@@ -17,9 +17,10 @@ from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
-from physiolect.evaluation import Draws, Fold, make_folds, measure_said
-from physiolect.evaluation.baselines import Said
+from physiolect.evaluation import Bootstrap, Fold, make_folds, measure_predictions
+from physiolect.evaluation.baselines import Predictions
 from physiolect.evaluation.protocol import Protocol
+from physiolect.files import replacing
 from physiolect.training import Stop, stop_signals
 
 Measures: TypeAlias = dict[str, dict[str, Any]]
@@ -171,10 +172,8 @@ def _one(each: dict[str, Any]) -> str:
 
 def _write(path: Path, **columns: NDArray[np.generic]) -> None:
     """Write an NPZ file that is whole or not there."""
-    fresh = path.with_name(path.name + ".partial")
-    with fresh.open("wb") as file:
+    with replacing(path) as fresh, fresh.open("wb") as file:
         np.savez_compressed(file, **columns)  # type: ignore[arg-type]
-    fresh.replace(path)
 
 
 def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
@@ -210,11 +209,13 @@ def measure(examples: Examples, said: NDArray[np.float32]) -> Measures:
         area = float(roc_auc_score(truth, said.ravel())) if 0 < truth.mean() < 1 else None
         return {"auroc": {"value": area, "low": None, "high": None}}
     score = said.astype(np.float64)
-    found = measure_said(
+    found = measure_predictions(
         examples.task,
-        Said(score if examples.task == "regress" else score.clip(0, 1)),  # rounding may end a hair above 1
+        Predictions(
+            score if examples.task == "regress" else score.clip(0, 1)
+        ),  # rounding may end a hair above 1
         examples.target.astype(np.float64),
-        Draws(examples.groups),
+        Bootstrap(examples.groups),
         classes=examples.classes,
         several=examples.several,
     )

@@ -16,8 +16,8 @@ from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run, whom_seen
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
-from physiolect.datasets.augmentation import Augmentation
-from physiolect.datasets.example_batches import Draws, ExampleBatches
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.example_batches import Draws, ExampleBatches
 from physiolect.detection import check_examples
 from physiolect.errors import ConfigError
 from physiolect.models.heads import Pooling, Trained, choose_trained, n_still

@@ -114,7 +114,7 @@ def _measured(path: str, tokenizer: EcgByteTokenizer, most: int) -> tuple[TokenU
 def _draw(
     out: Path, tokenizer: EcgByteTokenizer, use: TokenUse | None, seconds: NDArray[np.float64] | None
 ) -> None:
-    from physiolect.formats.boundary import replacing
+    from physiolect.files import replacing
     from physiolect.plots import token_shapes_figure, token_use_figure
 
     out.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def run(config: Config) -> None:
     from physiolect.commands.terminal import say
     from physiolect.commands.tokenize.reading import ecg_byte, read_for
     from physiolect.errors import ConfigError
-    from physiolect.formats.boundary import replacing
+    from physiolect.files import replacing
     from physiolect.plots import token_track_figure
 
     tokenizer = ecg_byte(config.tokenizer)

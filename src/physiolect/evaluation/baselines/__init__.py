@@ -1,7 +1,13 @@
 """What a model has to beat: intervals of beats, features nobody trained, and always saying the same."""
 
 from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, check_detector, find_pulses
-from physiolect.evaluation.baselines.out_of_fold import CONSTANT, Said, majority, rr_regression, rr_rule
+from physiolect.evaluation.baselines.out_of_fold import (
+    CONSTANT,
+    Predictions,
+    majority,
+    rr_regression,
+    rr_rule,
+)
 from physiolect.evaluation.baselines.probe import linear_probe, random_weights, window_features
 from physiolect.evaluation.baselines.rr import FEATURES, cosen, rr_features, window_beats
 
@@ -10,7 +16,7 @@ __all__ = [
     "DETECTORS",
     "FEATURES",
     "Detector",
-    "Said",
+    "Predictions",
     "check_detector",
     "cosen",
     "find_pulses",

@@ -17,7 +17,7 @@ CONSTANT = "always the same"
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class Predictions:
     """What somebody said of windows."""
 
     score: NDArray[np.float64]
@@ -30,7 +30,7 @@ class Said:
     """What has to be known of it."""
 
 
-def majority(target: ArrayLike) -> Said:
+def majority(target: ArrayLike) -> Predictions:
     """Say of every window how common each class is (or the mean), so always the same.
 
     It is that of all windows, the judged ones themselves: those of other folds alone are fewer the more a fold has, and
@@ -44,10 +44,10 @@ def majority(target: ArrayLike) -> Said:
         "the same of every window, the mean of the judged ones themselves; a difference from it is from a constant "
         "that knows the answer's mean"
     )
-    return Said(np.broadcast_to(t.mean(0), t.shape).copy(), note=note)
+    return Predictions(np.broadcast_to(t.mean(0), t.shape).copy(), note=note)
 
 
-def rr_rule(beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequence[Fold]) -> Said:
+def rr_rule(beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequence[Fold]) -> Predictions:
     """Judge a rhythm by the coefficient of sample entropy of its intervals alone.
 
     The rule learns one number: the threshold that is best (Youden's index) on the folds that train. A window with too
@@ -70,10 +70,12 @@ def rr_rule(beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequ
         decided[fold.test] = value[fold.test] >= _youden(value[fold.train], t[fold.train])
         score[fold.test] = value[fold.test]
     note = f"threshold out of fold; {int(lost.sum())} of {len(t)} windows have too few beats and count as not"
-    return Said(score, probability=False, decided=decided, note=note)
+    return Predictions(score, probability=False, decided=decided, note=note)
 
 
-def rr_regression(beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequence[Fold]) -> Said:
+def rr_regression(
+    beats: Sequence[NDArray[np.float64]], target: ArrayLike, folds: Sequence[Fold]
+) -> Predictions:
     """Judge a rhythm by a logistic regression on `FEATURES` of its intervals, classes weighed alike.
 
     Args:
@@ -91,7 +93,7 @@ def fit_out_of_fold(
     *,
     note: str,
     kind: str = "binary",
-) -> Said:
+) -> Predictions:
     """Fit a linear model on each fold's training windows and let it judge the others.
 
     Args:
@@ -105,7 +107,7 @@ def fit_out_of_fold(
     score = np.full(t.shape, np.nan)
     for fold in folds:
         score[fold.test] = _fit_and_say(x[fold.train], t[fold.train], x[fold.test], kind)
-    return Said(score, note=note)
+    return Predictions(score, note=note)
 
 
 def _fit_and_say(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples
-from physiolect.evaluation.baselines.out_of_fold import Said, fit_out_of_fold
+from physiolect.evaluation.baselines.out_of_fold import Predictions, fit_out_of_fold
 from physiolect.evaluation.protocol import Fold
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def window_features(
 
 def linear_probe(
     features: NDArray[np.float32], target: ArrayLike, folds: Sequence[Fold], *, kind: str = "binary"
-) -> Said:
+) -> Predictions:
     """Fit a linear model on features, out of fold; see `fit_out_of_fold`."""
     return fit_out_of_fold(
         features, target, folds, note="linear model on features, trained out of fold", kind=kind

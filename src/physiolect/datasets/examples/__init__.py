@@ -1,0 +1,1 @@
+"""Windows of a store with their labels: splits, folds and batches."""

@@ -1,0 +1,137 @@
+"""Batches of examples: token ids and targets, on the device that trains."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.examples import Examples
+from physiolect.tokenizers import LevelTokenizer
+
+Draws = Literal["epochs", "balanced"]
+"""Each window once an epoch, or by chance: classes alike, and within a class each patient by the square root of how
+many windows are theirs, so that those of long recordings do not outvote all others."""
+
+_AT_ONCE = 1024  # windows that are cut into levels together
+
+
+class ExampleBatches:
+    """Examples in an order that is a function of (seed, step) alone; flat windows are level 0.
+
+    All ids and targets live on the device, a byte for each sample where the vocabulary allows.
+
+    Args:
+        examples: to learn from.
+        tokenizer: cuts windows into levels.
+        size: windows a batch.
+        parts: batches a step.
+        seed: another seed makes another order.
+        device: where ids are kept.
+        mean: taken from a number that is to be told.
+        sd: what it is divided by after that.
+        draws: which windows a step sees.
+        augmentation: how levels are varied before they are cut into levels anew; not in tempo, nor mixed with other
+            leads, for which more than the window would be needed.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        tokenizer: LevelTokenizer,
+        *,
+        size: int,
+        parts: int = 1,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        mean: float = 0.0,
+        sd: float = 1.0,
+        draws: Draws = "epochs",
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.size, self.parts, self.seed = size, parts, seed
+        self.tokenizer, self.augmentation = tokenizer, augmentation or Augmentation()
+        assert self.augmentation.tempo == 1
+        assert not self.augmentation.mix
+        kind = torch.uint8 if tokenizer.vocabulary_size <= 256 else torch.int32
+        self._inputs = torch.empty((len(examples), examples.length), dtype=kind, device=device)
+        for first in range(0, len(examples), _AT_ONCE):
+            index = np.arange(first, min(first + _AT_ONCE, len(examples)))
+            x = torch.from_numpy(examples.windows(index)).to(device)  # what a store holds is finite
+            self._inputs[first : first + len(index)] = tokenizer.cut(x, x)[0]
+        target = examples.target
+        self.target = torch.from_numpy((target - mean) / sd if examples.task == "regress" else target).to(
+            device
+        )
+        """Of all examples, scaled, (n, …)."""
+        self._index, self._bits = (
+            torch.zeros(size * parts, dtype=torch.int64, device=device) for _ in range(2)
+        )
+        self._up_to = balanced_shares(examples).cumsum() if draws == "balanced" else None  # (n,)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def ids(self, index: ArrayLike) -> Tensor:
+        """Return the ids (b, T) of some examples."""
+        return self._inputs[torch.as_tensor(np.asarray(index), device=self._inputs.device)].long()
+
+    def hold(self, features: Tensor) -> None:
+        """Give features (n, T, E) of all examples in their order from now on, in the place of ids."""
+        assert self.augmentation == Augmentation()
+        self._inputs = features
+
+    def stage(self, step: int) -> None:
+        """Choose the examples of this step."""
+        n = len(self._index)
+        rng = np.random.default_rng([self.seed, step, n])
+        if self._up_to is None:
+            epochs, at = np.divmod(np.arange(step * n, (step + 1) * n), len(self))
+            chosen = np.concatenate(
+                [self._shuffled(epoch)[at[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
+            )
+        else:
+            chosen = np.searchsorted(self._up_to, self._up_to[-1] * rng.random(n), side="right")
+        self._index.copy_(torch.from_numpy(chosen))
+        if self.augmentation != Augmentation():
+            self._bits.copy_(torch.from_numpy(rng.integers(2**63, size=n)))
+
+    def batch(self, step: int | Tensor, part: int) -> tuple[Tensor, Tensor]:
+        """Return ids (size, T), or the features held, and targets of a part of the step last staged."""
+        mine = slice(part * self.size, (part + 1) * self.size)
+        index = self._index[mine]
+        inputs = _whole(self._inputs[index])
+        if self.augmentation != Augmentation():
+            varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1])
+            inputs, _ = self.tokenizer.cut(varied, varied)
+        return inputs, self.target[index]
+
+    def in_order(self, size: int) -> list[Tensor]:
+        """Return the ids of all examples, or the features held, in their order, as many as `size` at once."""
+        return [_whole(inputs) for inputs in self._inputs.split(size)]
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self)))
+        return self._order[1]
+
+
+def _whole(inputs: Tensor) -> Tensor:
+    """Return ids as int64, and features as they are."""
+    return inputs if inputs.is_floating_point() else inputs.long()
+
+
+def balanced_shares(examples: Examples) -> NDArray[np.float64]:
+    """Return how likely each window is in balanced draws, (n,), 1 in all; see Draws."""
+    classes = examples.strata
+    classes = np.zeros(len(examples), np.int64) if classes is None else classes
+    _, owners = np.unique(np.array(examples.groups), return_inverse=True)
+    _, cells, counts = np.unique(np.stack([classes, owners]), axis=1, return_inverse=True, return_counts=True)
+    shares = counts[cells.ravel()] ** -0.5  # sqrt(n) of a patient's n windows
+    shares /= np.bincount(classes, shares)[classes]
+    return shares / shares.sum()

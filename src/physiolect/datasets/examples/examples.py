@@ -1,0 +1,293 @@
+"""Examples: windows of a store, each with what it shows, to learn from and to be judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from physiolect.datasets.examples.labels import Span, beat_samples, label_spans
+from physiolect.datasets.examples.splits import row_groups
+from physiolect.datasets.store.store import Store
+from physiolect.errors import ConfigError, check_option
+
+ExampleTask = Literal["rhythm", "beats", "classify", "regress"]
+
+BEAT_WIDTH = 0.02
+"""Seconds to each side of a beat's mark that count as the beat."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Windows of single channels of a store, and what each shows; `len(examples)` is their number n."""
+
+    store: Store
+    """Where the samples are."""
+    task: ExampleTask
+    """What is asked of a window."""
+    rows: NDArray[np.int64]
+    """Row of each window, (n,)."""
+    channels: NDArray[np.int64]
+    """Channel within the row, (n,)."""
+    starts: NDArray[np.int64]
+    """First sample within the row, (n,)."""
+    length: int
+    """Samples in a window."""
+    classes: tuple[str, ...]
+    """What the columns of a classification's target mean; for a rhythm, the name of what is asked for."""
+    several: bool
+    """Whether a window may be of several classes."""
+    groups: tuple[str, ...]
+    """Whose each window is (n names): the patient's, or the recording's where no patient is known."""
+    sources: tuple[str, ...]
+    """Recording of each window (n names)."""
+    by_patient: bool
+    """Whether the patient of every window is known."""
+    values: NDArray[np.float32] | None
+    """What is told of whole windows, (n,) or (n, classes); None for beats, which are marks of the store."""
+    beat_width: int = 0
+    """Samples to each side of a beat that count as the beat."""
+    column: str | None = None
+    """Of the table that tells; None where there is none."""
+    unit: str | None = None
+    """Of a number that is to be told."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        of = "patients" if self.by_patient else "recordings"
+        return f"<Examples {self.task}: {len(self)} windows of {len(set(self.groups))} {of}>"
+
+    @property
+    def target(self) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """What each window shows.
+
+        Rhythm (n,) 0 or 1 at its last sample; classify (n, classes) 0 or 1; regress (n,); beats (n, T) uint8, 1 within
+        `beat_width` of a beat, made anew at every call.
+        """
+        return self.targets(np.arange(len(self)))
+
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """Class of each window (n,), by which parts and draws are kept alike; None where there is no such thing."""
+        if self.values is None or self.task == "regress" or self.several:
+            return None
+        return self.values.astype(np.int64) if self.task == "rhythm" else self.values.argmax(1)
+
+    def targets(self, index: ArrayLike) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """Return the target of some windows."""
+        index = np.asarray(index, np.int64)
+        if self.values is not None:
+            return self.values[index]
+        found = np.zeros((len(index), self.length), np.uint8)
+        width = self.beat_width
+        offsets = np.arange(-width, width + 1)
+        for at, row, start in zip(found, self.rows[index].tolist(), self.starts[index].tolist(), strict=True):
+            beats = self._beats[row]  # of hours, all but a few are far from a window
+            first, end = np.searchsorted(beats, (start - width, start + self.length + width))
+            near = (beats[first:end, None] - start + offsets).ravel()
+            at[near[(near >= 0) & (near < self.length)]] = 1
+        return found
+
+    def windows(self, index: ArrayLike) -> NDArray[np.float32]:
+        """Return the signal of some windows in its physical unit, (b, T)."""
+        index = np.asarray(index, np.int64)
+        steps = self.store.windows(self.rows[index], self.channels[index], self.starts[index], self.length)
+        scale, offset = self._scales[:, index]
+        return (steps * scale[:, None] + offset[:, None]).astype(np.float32)
+
+    def channel_name(self, number: int) -> str:
+        """Return the name of the channel that a window shows."""
+        return self.store.channels(int(self.rows[number]))[int(self.channels[number])]
+
+    def take(self, index: ArrayLike) -> Examples:
+        """Return some of the windows, by number or by a mask (n,)."""
+        index = np.asarray(index)
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        chosen = index.tolist()
+        return replace(
+            self,
+            rows=self.rows[index],
+            channels=self.channels[index],
+            starts=self.starts[index],
+            groups=tuple(self.groups[i] for i in chosen),
+            sources=tuple(self.sources[i] for i in chosen),
+            values=None if self.values is None else self.values[index],
+        )
+
+    @cached_property
+    def _scales(self) -> NDArray[np.float64]:
+        """Size of a step and value of sample 0 of each window, (2, n)."""
+        rows, place = np.unique(self.rows, return_inverse=True)
+        width = int(self.store.n_channels[rows].max(initial=1))
+        table = np.zeros((2, len(rows), width))
+        for at, row in enumerate(rows.tolist()):
+            n = int(self.store.n_channels[row])
+            table[:, at, :n] = self.store.scale(row), self.store.offset(row)
+        return table[:, place, self.channels]
+
+    @cached_property
+    def _beats(self) -> dict[int, NDArray[np.int64]]:
+        """Samples of the beats of each row, in order."""
+        return {
+            row: np.sort(beat_samples(self.store.annotations(row))) for row in np.unique(self.rows).tolist()
+        }
+
+
+def make_examples(
+    store: Store,
+    task: ExampleTask,
+    *,
+    length: int,
+    stride: int | None = None,
+    positive: Collection[str] | None = None,
+    negative: Collection[str] | None = None,
+    labels: str | None = None,
+    column: str | None = None,
+    classes: Collection[str] | None = None,
+    several: bool = False,
+    max_per_episode: int | None = None,
+    beat_width: float = BEAT_WIDTH,
+    channel: str | int | None = None,
+    unit: str | None = None,
+    seed: int = 0,
+) -> Examples:
+    """Lay windows over everything in a store that is labelled.
+
+    A rhythm comes from the store's marks of rhythm, of which each window lies within one episode, or where those know
+    none of the names, from its rows' labels; or from a table. Beats are the store's marks of beats. Classes are the
+    rows' labels, or a table's column; numbers are a table's column. What is not labelled is left out.
+
+    Args:
+        store: where signals and marks are.
+        task: what is asked of a window.
+        length: samples in a window.
+        stride: samples from one window to the next of an episode or row; None lays them one after another.
+        positive: for a rhythm, the names of what is asked for; None is atrial fibrillation, as WFDB ("AFIB") or people
+            ("AF") write it.
+        negative: for a rhythm, the names of its opposite; None is sinus rhythm ("N", "sinus").
+        labels: a `.csv` or `.parquet` file whose column "recording" names the store's recordings.
+        column: its column to take; several classes in one cell are a list, or stand with semicolons between. An empty
+            list says that a recording is of none, which with `several` is learnt; null or an empty text says nothing.
+        classes: for classify, their names in order; None takes all that occur.
+        several: a window may be of several classes at once, or of none of those named.
+        max_per_episode: most windows of an episode of the negative rhythm, or of a row for other tasks, drawn evenly
+            over its length.
+        beat_width: seconds to each side of a beat that count as the beat.
+        channel: by name, or by its place in each row; None where rows have only one.
+        unit: of the numbers of a regression, to be kept with the model.
+        seed: decides which windows `max_per_episode` draws.
+
+    Raises:
+        ConfigError: nothing is labelled, or long enough; a label, a column or a channel is not there; a row is of two
+            classes where one is meant.
+    """
+    _check(task, length, stride, max_per_episode, labels, column)
+    spans = label_spans(
+        store, task, positive=positive, negative=negative, labels=labels, column=column, classes=classes,
+        several=several,
+    )  # fmt: skip
+    rng = np.random.default_rng(seed)
+    step = stride or length
+    laid = [_lay(span, length, step, max_per_episode, rng) for span in spans.spans]
+    counts = [len(each) for each in laid]
+    if not sum(counts):
+        raise ConfigError(
+            f"no labelled stretch of {store.path} is as long as a window of {length} samples",
+            hint="prepare longer recordings, or take a model with a shorter context",
+        )
+    rows = np.repeat([span.row for span in spans.spans], counts).astype(np.int64)
+    told = np.array([span.value for span in spans.spans], np.float32)
+    groups, sources, patients = row_groups(store), store.sources, store.patients
+    chosen = rows.tolist()
+    return Examples(
+        store=store,
+        task=task,
+        rows=rows,
+        channels=channel_places(store, rows, channel),
+        starts=np.concatenate(laid),
+        length=length,
+        classes=spans.classes,
+        several=several,
+        groups=tuple(groups[row] for row in chosen),
+        sources=tuple(sources[row] for row in chosen),
+        by_patient=all(patients[row] is not None for row in set(chosen)),
+        values=None if task == "beats" else np.repeat(told, counts, axis=0),
+        beat_width=round(beat_width * store.contract.fs),
+        column=column,
+        unit=unit,
+    )
+
+
+def _check(
+    task: str,
+    length: int,
+    stride: int | None,
+    max_per_episode: int | None,
+    labels: str | None,
+    column: str | None,
+) -> None:
+    check_option("task", task, get_args(ExampleTask))
+    for name, value in (("length", length), ("stride", stride), ("max_per_episode", max_per_episode)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}, but must be at least 1", hint="leave it out for the usual")
+    if (labels is None) != (column is None):
+        raise ConfigError(
+            "a table of labels and the column to take go together",
+            hint="give both labels and column, or neither",
+        )
+    if labels is not None and task == "beats":
+        raise ConfigError(
+            "beats are marks of moments, which a table of recordings cannot tell",
+            hint="prepare recordings that have beat annotations",
+        )
+    if labels is None and task == "regress":
+        raise ConfigError(
+            "a number for each recording must come from a table",
+            hint="give labels (.csv, .parquet) and column",
+        )
+
+
+def _lay(span: Span, length: int, step: int, most: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return where the windows of a stretch begin; of a thinned one, one from each of `most` equal parts."""
+    starts = np.arange(span.begin, span.end - length + 1, step, dtype=np.int64)
+    if most is None or not span.thinned or len(starts) <= most:
+        return starts
+    edges = np.linspace(0, len(starts), most + 1).astype(np.int64)
+    return starts[rng.integers(edges[:-1], edges[1:])]
+
+
+def channel_places(store: Store, rows: NDArray[np.int64], channel: str | int | None) -> NDArray[np.int64]:
+    """Return the place of a channel in the row of each window, (n,).
+
+    Raises:
+        ConfigError: a row has no such channel, or several and none is named.
+    """
+    used = np.unique(rows)
+    place: Mapping[int, int] = {}
+    if channel is None or isinstance(channel, int):
+        least, most = int(store.n_channels[used].min()), int(store.n_channels[used].max())
+        if channel is None and most > 1:
+            raise ConfigError(
+                f"rows of {store.path} have {most} channels, and a window shows one",
+                hint=f"name one of {', '.join(store.channels(int(used[0])))}",
+            )
+        if channel is not None and not 0 <= channel < least:
+            raise ConfigError(
+                f"there is no channel {channel} in every row: one has {least}", hint="count channels from 0"
+            )
+        return np.full(len(rows), channel or 0, np.int64)
+    names = {row: store.channels(row) for row in used.tolist()}
+    without = next((row for row, held in names.items() if channel not in held), None)
+    if without is not None:
+        raise ConfigError(
+            f"{store.sources[without]} has no channel '{channel}'",
+            hint=f"it has {', '.join(names[without])}",
+        )
+    place = {row: held.index(channel) for row, held in names.items()}
+    return np.array([place[row] for row in rows.tolist()], np.int64)

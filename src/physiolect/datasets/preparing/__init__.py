@@ -1,0 +1,1 @@
+"""From files and folders to a store: in parallel, in order, on one machine or a cluster."""

@@ -1,0 +1,1 @@
+"""The public datasets, one file each, and downloading them."""

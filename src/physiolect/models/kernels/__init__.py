@@ -1,0 +1,1 @@
+"""Attention kernels: blocked on a CPU, fused and ring on a GPU."""

@@ -1,0 +1,1 @@
+"""Published weights: reading their files safely, and the map of their keys."""
