@@ -8,14 +8,13 @@ from physiolect.checkpoint.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Checkpoint,
-    CheckpointConfig,
-    Task,
     check_target,
     load_folder,
     load_state,
 )
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
+from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
 from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
@@ -26,9 +25,8 @@ __all__ = [
     "EMBEDDED",
     "PUBLISHED",
     "Checkpoint",
-    "CheckpointConfig",
     "Fingerprint",
-    "Task",
+    "Outputs",
     "Verification",
     "check_target",
     "export_published",

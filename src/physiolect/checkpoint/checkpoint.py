@@ -5,97 +5,115 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from physiolect import config as settings
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
+from physiolect.checkpoint.outputs import Outputs
 from physiolect.contract import InputContract
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import replacing_folder, whole_folder
-from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.models.families import MODELS
 from physiolect.models.lora import merged
+from physiolect.models.model import Model
+from physiolect.tasks import TASKS, Task
 from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
 from physiolect.tokenizers import LevelTokenizer, load_tokenizer, save_tokenizer
-
-Task = Literal["forecast", "rhythm", "beats", "classify", "regress"]
 
 WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
 FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
 
-_TOLD = ("task", "classes", "several", "target", "target_unit", "target_mean", "target_sd")
-"""What `config.yaml` says of the outputs."""
-
-
-@dataclass(frozen=True)
-class CheckpointConfig:
-    """What `config.yaml` holds."""
-
-    model: GPTConfig
-    """Settings the model is rebuilt from."""
-    task: Task = "forecast"
-    """What its outputs mean: the next level; a rhythm's logit, the classes' or a number, one a window; or a beat's
-    logit at every position."""
-    classes: tuple[str, ...] = ()
-    """Names of the outputs, in their order; always there for classify."""
-    several: bool = False
-    """A window may be of several classes at once (sigmoid), or is of exactly one (softmax)."""
-    target: str | None = None
-    """What a number is that is told by regression: "age"."""
-    target_unit: str | None = None
-    """Its unit."""
-    target_mean: float = 0.0
-    """The number is output * target_sd + target_mean."""
-    target_sd: float = 1.0
-    """See target_mean."""
-
-    def __post_init__(self) -> None:
-        problems = self.problems()
-        if problems:
-            raise ConfigError("; ".join(problems), hint="name one class an output, or take another task")
-
-    def problems(self) -> list[str]:
-        """List what does not fit together."""
-        found = []
-        n_outputs = self.model.n_outputs
-        if self.classes and (len(self.classes) != n_outputs or len(set(self.classes)) < len(self.classes)):
-            found.append(f"{n_outputs} outputs, but the classes are {', '.join(self.classes)}")
-        if self.task == "classify" and len(self.classes) < (1 if self.several else 2):
-            found.append(f"{len(self.classes)} classes are nothing to choose from")
-        if self.task in ("rhythm", "beats", "regress") and n_outputs not in (None, 1):
-            found.append(f"{n_outputs} outputs, but {self.task} is told by one")
-        if not (self.target_sd > 0 and isfinite(self.target_mean + self.target_sd)):
-            found.append(f"target_sd is {self.target_sd}, but must be above 0")
-        return found
+_OLD_OUTPUTS = {
+    "task": "task",
+    "classes": "classes",
+    "several": "several",
+    "target": "target",
+    "target_unit": "unit",
+    "target_mean": "mean",
+    "target_sd": "sd",
+}
+"""Keys of `config.yaml` before it had `outputs:`, and their fields of Outputs."""
 
 
 @dataclass
 class Checkpoint:
     """A model with everything needed to use it on a recording."""
 
-    model: GPT
-    """A torch module: `model(ids) -> logits (B, T, V)`, in eval mode after loading."""
-    tokenizer: LevelTokenizer
-    """Signal to ids and back."""
+    model: Any
+    """A `physiolect.models.model.Model` of any family, in eval mode after loading: `model(encode(windows)[0])` gives
+    outputs (B, T, K)."""
+    tokenizer: LevelTokenizer | None
+    """Signal to ids and back; None where the model reads real numbers."""
     contract: InputContract
     """What recordings it accepts."""
-    task: Task = "forecast"
-    """See CheckpointConfig."""
-    classes: tuple[str, ...] = ()
-    """Names of the outputs; see CheckpointConfig, as for what follows."""
-    several: bool = False
-    target: str | None = None
-    target_unit: str | None = None
-    target_mean: float = 0.0
-    target_sd: float = 1.0
+    outputs: Outputs = field(default_factory=Outputs)
+    """What its outputs mean; a task's name stands for that task's without classes."""
     run: dict[str, Any] = field(default_factory=dict)
     """What made it: command, settings, data, and for converted weights every key's way."""
     fingerprint: Fingerprint | None = None
     """Taken when it was saved; None for a model that has not been."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outputs, str):
+            self.outputs = Outputs(self.outputs)
+
+    @property
+    def task(self) -> Task:
+        """What the model was trained to answer."""
+        return TASKS[self.outputs.task]
+
+    @property
+    def levels(self) -> LevelTokenizer:
+        """The tokenizer of a model that reads levels.
+
+        Raises:
+            CheckpointError: the model reads real numbers.
+        """
+        if self.tokenizer is None:
+            raise CheckpointError(
+                "the checkpoint's model reads real numbers, but one that reads levels is needed",
+                hint="use a decoder, such as ecg",
+            )
+        return self.tokenizer
+
+    def encode(self, windows: ArrayLike) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Return what the model takes, for windows in the contract's unit, and which windows are flat.
+
+        Args:
+            windows: (B, T), or (B, C, T) of several channels; finite.
+
+        Returns:
+            ids of levels (B, T), of a flat window level 0 throughout; or, without a tokenizer, real numbers (B, C, T)
+            float32. And (B,) True where every channel has one value only.
+
+        Raises:
+            ConfigError: the windows have another number of channels than the model takes.
+        """
+        x = np.asarray(windows)
+        x = x[:, np.newaxis] if x.ndim == 2 else x  # (B, C, T)
+        if x.shape[1] != self.model.n_channels:
+            raise ConfigError(
+                f"the windows have {x.shape[1]} channels, but the model takes {self.model.n_channels}",
+                hint="choose the channels that the checkpoint's contract names",
+            )
+        if self.tokenizer is None:
+            x = np.ascontiguousarray(x, np.float32)
+            return torch.from_numpy(x), (np.ptp(x, axis=-1) == 0).all(-1)
+        ids, scale = self.tokenizer.encode(x[:, 0], flat="level")
+        return torch.from_numpy(ids), (scale.high <= scale.low)[:, 0]
+
+    @torch.inference_mode()
+    def predict(self, inputs: Tensor) -> NDArray[np.float32]:
+        """Return what a user gets for encoded windows; see `Outputs.read` for shapes. Runs where the model is."""
+        model = self.model.eval()
+        logits = model(inputs.to(model.device), last_only=self.outputs.scope == "window")
+        return self.outputs.read(logits).cpu().numpy()
 
     def save(self, path: str | Path, *, state: Mapping[str, Tensor] | None = None) -> Path:
         """Write the folder; an older one of that name is replaced only once the new one is whole.
@@ -117,14 +135,15 @@ class Checkpoint:
 
         check_target(path)
         model = merged(self.model)
-        held = self._held(model.config)
+        held = self._settings(model)
         path = Path(path).resolve()
         self.fingerprint = take_fingerprint(model)
         with replacing_folder(path) as fresh:
             save_model(model, str(fresh / WEIGHTS_FILE))
             settings.dump(held, fresh / CONFIG_FILE)
             settings.dump(self.contract, fresh / CONTRACT_FILE)
-            save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
+            if self.tokenizer is not None:
+                save_tokenizer(self.tokenizer, fresh / TOKENIZER_FILE)
             probe = json.dumps(asdict(self.fingerprint)) + "\n"
             (fresh / FINGERPRINT_FILE).write_text(probe, encoding="utf-8")
             settings.dump(self.run, fresh / RUN_FILE)
@@ -146,10 +165,16 @@ class Checkpoint:
             )
         return check_fingerprint(merged(self.model), self.fingerprint)
 
-    def _held(self, model: GPTConfig) -> CheckpointConfig:
-        """Return what `config.yaml` holds."""
-        told = {name: getattr(self, name) for name in _TOLD}
-        return CheckpointConfig(model=model, **told)
+    def _settings(self, model: Model) -> dict[str, Any]:
+        """Return what `config.yaml` holds.
+
+        Raises:
+            ConfigError: the outputs do not fit the model.
+        """
+        kind = next((name for name, family in MODELS.items() if type(model) is family), None)
+        assert kind, f"{type(model).__name__} is missing in MODELS"
+        _check_outputs(self.outputs, model.n_outputs)
+        return {"kind": kind, "model": model.config, "outputs": self.outputs}
 
     def __repr__(self) -> str:
         c = self.contract
@@ -175,10 +200,10 @@ def load_folder(path: Path) -> Checkpoint:
             f"{path} is no checkpoint: {', '.join(missing)} missing",
             hint="pass a folder made by pretrain, finetune or convert",
         )
-    config = settings.load(CheckpointConfig, path / CONFIG_FILE)
+    family, config, outputs = _read_config(path / CONFIG_FILE)
     try:
-        _check_shapes(config.model, path / WEIGHTS_FILE)
-        model = GPT(config.model).eval()
+        _check_shapes(family, config, path / WEIGHTS_FILE)
+        model = family(config).eval()
         load_model(model, str(path / WEIGHTS_FILE), strict=True)
     except Exception as error:  # safetensors and torch raise their own, and all mean the same to a user
         reason = " ".join(str(error).split())[:200]
@@ -186,26 +211,77 @@ def load_folder(path: Path) -> Checkpoint:
             f"{path / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {reason}",
             hint="the two come from different models",
         ) from error
+    check_finite(model.state_dict(), path / WEIGHTS_FILE)
+    return Checkpoint(
+        model=model,
+        tokenizer=_read_tokenizer(path, model) if model.takes == "levels" else None,
+        contract=settings.load(InputContract, path / CONTRACT_FILE),
+        outputs=outputs,
+        run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
+        fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
+    )
+
+
+def _read_config(file: Path) -> tuple[type[Model], Any, Outputs]:
+    """Return family, settings of the model and meaning of its outputs.
+
+    Raises:
+        CheckpointError: the family is unknown to this version.
+        ConfigError: a setting is unknown or out of range.
+    """
+    held = settings.read_yaml(file)
+    kind = held.pop("kind", "gpt")
+    if kind not in MODELS:
+        raise CheckpointError(
+            f"{file}: the kind of model '{kind}' is unknown to this version",
+            hint=f"install a newer physiolect; this one knows {', '.join(MODELS)}",
+        )
+    if "outputs" not in held:
+        held["outputs"] = {new: held.pop(old) for old, new in _OLD_OUTPUTS.items() if old in held}
+    unknown = sorted(set(held) - {"model", "outputs"})
+    if unknown or "model" not in held:
+        settings.refuse([f"unknown setting '{name}'" for name in unknown] or ["model is missing"], str(file))
+    family = MODELS[kind]
+    config: Any = settings.from_dict(family.Config, held["model"], f"{file}, model")
+    outputs = settings.from_dict(Outputs, held["outputs"], f"{file}, outputs")
+    _check_outputs(outputs, config.n_outputs)
+    return family, config, outputs
+
+
+def _check_outputs(outputs: Outputs, n_outputs: int | None) -> None:
+    problems = outputs.problems(n_outputs)
+    if problems:
+        raise ConfigError("; ".join(problems), hint="name one class for each output, or choose another task")
+
+
+def _read_tokenizer(path: Path, model: Model) -> LevelTokenizer:
     tokenizer = load_tokenizer(path / TOKENIZER_FILE)
     if not isinstance(tokenizer, LevelTokenizer):
         raise CheckpointError(
             f"{path / TOKENIZER_FILE} holds an {type(tokenizer).__name__}, but the model of {CONFIG_FILE} reads levels",
             hint="the two come from different models",
         )
-    if tokenizer.vocabulary_size != config.model.vocabulary_size:
+    if tokenizer.vocabulary_size != model.config.vocabulary_size:
         raise CheckpointError(
             f"{path / TOKENIZER_FILE} has {tokenizer.vocabulary_size} token ids, "
-            f"but the model of {CONFIG_FILE} has {config.model.vocabulary_size}",
+            f"but the model of {CONFIG_FILE} has {model.config.vocabulary_size}",
             hint="the two come from different models",
         )
-    return Checkpoint(
-        model=model,
-        tokenizer=tokenizer,
-        contract=settings.load(InputContract, path / CONTRACT_FILE),
-        **{name: getattr(config, name) for name in _TOLD},
-        run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
-        fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
-    )
+    return tokenizer
+
+
+def check_finite(state: Mapping[str, Tensor], file: Path) -> None:
+    """Refuse weights that are not finite: nothing such a model computes means anything.
+
+    Raises:
+        CheckpointError: a weight is NaN or infinite.
+    """
+    bad = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise CheckpointError(
+            f"{file} holds weights that are no finite numbers: {', '.join(bad[:3])}{' …' if len(bad) > 3 else ''}",
+            hint="the training diverged or the file is damaged: use an earlier checkpoint, or fetch it again",
+        )
 
 
 def check_target(path: str | Path) -> None:
@@ -246,16 +322,17 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _check_shapes(config: GPTConfig, file: Path) -> None:
+def _check_shapes(family: type[Model], config: Any, file: Path) -> None:
     """Raise ValueError unless a model of these settings has the tensors of the file; this costs no memory."""
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as weights:
         held = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
-    if config.n_layers > len(held):
-        raise ValueError(f"{len(held)} tensors are too few for {config.n_layers} layers")
+    n_layers = getattr(config, "n_layers", 0)
+    if n_layers > len(held):
+        raise ValueError(f"{len(held)} tensors are too few for {n_layers} layers")
     with torch.device("meta"):
-        parameters = list(GPT(config).named_parameters(remove_duplicate=False))
+        parameters = list(family(config).named_parameters(remove_duplicate=False))
     shared = {id(parameter): held[name] for name, parameter in parameters if name in held}
     for name, parameter in parameters:
         shape = held.get(name, shared.get(id(parameter)))  # a tied table is stored under one name
@@ -264,7 +341,7 @@ def _check_shapes(config: GPTConfig, file: Path) -> None:
 
 
 def _missing(folder: Path) -> list[str]:
-    needed = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE)
+    needed = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE)
     return [name for name in needed if not (folder / name).is_file()]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from physiolect.errors import CheckpointError
-from physiolect.models.gpt import GPT
+from physiolect.models.model import Model
 
 TOLERANCE = 1e-3
 """Largest difference of a logit between machines; 4e-5 was seen between kernels, weights set apart by 1e-2 and more."""
@@ -19,7 +19,7 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What the weights gave for `probe_ids` on the machine that wrote them."""
+    """What the weights gave for the model's probe on the machine that wrote them."""
 
     weights_sha256: str
     """Digest of the weights, see `weights_digest`."""
@@ -41,13 +41,14 @@ class Verification:
         return f"weights identical; outputs within {self.deviation:.1e} of the fingerprint (allowed {self.tolerance:g})"
 
 
-def take_fingerprint(model: GPT) -> Fingerprint:
+def take_fingerprint(model: Model) -> Fingerprint:
     """Run the probe through a model, on a CPU wherever the model is: a GPU may have been told to multiply in TF32."""
-    if model.tokens.weight.device.type != "cpu":
+    if model.device.type != "cpu":
         model = deepcopy(model).cpu()
-    T = model.config.context_length
+    outputs = _probe_logits(model)  # (T, outputs)
+    T = len(outputs)
     positions = tuple(sorted({0, T // 2, T - 1}))
-    logits = _probe_logits(model)[list(positions)]
+    logits = outputs[list(positions)]
     return Fingerprint(
         weights_digest(model.state_dict()),
         positions,
@@ -55,7 +56,7 @@ def take_fingerprint(model: GPT) -> Fingerprint:
     )
 
 
-def check_fingerprint(model: GPT, fingerprint: Fingerprint) -> Verification:
+def check_fingerprint(model: Model, fingerprint: Fingerprint) -> Verification:
     """Compare a model with the fingerprint taken when it was saved.
 
     Raises:
@@ -87,19 +88,16 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _probe_logits(model: GPT) -> Tensor:
-    """Return logits (T, outputs) in float32 for a fixed wandering sequence of ids.
+def _probe_logits(model: Model) -> Tensor:
+    """Return logits (T, outputs) in float32 for the model's own probe.
 
     They are computed in float32 whatever the model is in, since that is how it will be loaded.
     """
-    c = model.config
-    if model.tokens.weight.dtype != torch.float32:
+    if model.dtype != torch.float32:
         model = deepcopy(model).float()
-    step = torch.arange(c.context_length, device=model.tokens.weight.device)
-    ids = (step * step * 7 + step * 3) % min(c.vocabulary_size, 101)
     training = model.training
     try:
         with torch.inference_mode():
-            return model.eval()(ids.unsqueeze(0))[0].float().cpu()
+            return model.eval()(model.probe())[0].float().cpu()
     finally:
         model.train(training)

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 from physiolect import contract
-from physiolect.checkpoint.checkpoint import Checkpoint, Task
+from physiolect.checkpoint.checkpoint import Checkpoint, check_finite
 from physiolect.checkpoint.fingerprint import weights_digest
+from physiolect.checkpoint.outputs import Outputs
 from physiolect.errors import CheckpointError
 from physiolect.files import replacing
 from physiolect.models.gpt import GPT
 from physiolect.models.published.heartgpt import from_heartgpt, to_heartgpt
 from physiolect.models.published.weights_file import read_state
+from physiolect.tasks import TaskName
 from physiolect.tokenizers import LevelTokenizer
 
 
@@ -23,7 +25,7 @@ class Published:
 
     name: str
     modality: Literal["ecg", "ppg"]
-    task: Task
+    task: TaskName
 
 
 PUBLISHED = {
@@ -48,7 +50,7 @@ PUBLISHED = {
 _VOCABULARY_OF = {101: "ecg", 102: "ppg"}
 
 
-def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
+def load_published(path: Path, *, task: TaskName | None = None) -> Checkpoint:
     """Make a checkpoint of a HeartGPT `.pth`, or of the `.zip` it is published in.
 
     Args:
@@ -68,6 +70,7 @@ def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
         raise CheckpointError(
             f"the tensors of {path} do not fit together: {reason}", hint="the file is incomplete or altered"
         ) from error
+    check_finite(state, path)
     known = PUBLISHED.get(weights_digest(state))
     modality = known.modality if known else _VOCABULARY_OF.get(config.vocabulary_size)
     if modality is None:
@@ -82,7 +85,7 @@ def load_published(path: Path, *, task: Task | None = None) -> Checkpoint:
         model=model,
         tokenizer=LevelTokenizer(n_levels=101, vocabulary_size=config.vocabulary_size),
         contract=replace(accepts, min_samples=shortest, max_samples=longest),
-        task=_task(path, config.n_outputs, known, task),
+        outputs=Outputs(_task(path, config.n_outputs, known, task)),
         run={"converted_from": path.name, "published_as": known.name if known else None, "keys": moves},
     )
 
@@ -114,13 +117,13 @@ def export_published(checkpoint: Checkpoint, path: Path) -> Path:
     return path
 
 
-def _task(path: Path, n_outputs: int | None, known: Published | None, asked: Task | None) -> Task:
-    told: Task | None = known.task if known else ("forecast" if n_outputs is None else None)
-    if told is None and asked is None:
+def _task(path: Path, n_outputs: int | None, known: Published | None, asked: TaskName | None) -> TaskName:
+    known_task = known.task if known else ("forecast" if n_outputs is None else None)
+    if known_task is None and asked is None:
         raise CheckpointError(
-            f"{path} has a detection head, and nothing tells what it detects",
+            f"{path} has a detection head, but does not say what it detects",
             hint="pass --task rhythm or --task beats",
         )
-    if told is not None and asked not in (None, told):
-        raise CheckpointError(f"{path} is a {told} model, not {asked}", hint="leave --task out")
-    return told or asked or "forecast"
+    if known_task is not None and asked not in (None, known_task):
+        raise CheckpointError(f"{path} is a {known_task} model, not {asked}", hint="leave --task out")
+    return known_task or asked or "forecast"

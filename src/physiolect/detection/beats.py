@@ -23,6 +23,7 @@ from physiolect.detection.windows import (
 from physiolect.errors import ConfigError
 from physiolect.recording import Annotations, Recording
 from physiolect.signals import find_gaps
+from physiolect.tasks import TASKS
 
 Confidence = Literal["low", "medium", "high"]
 
@@ -159,7 +160,7 @@ def detect_beats(
 
     Source: Davies et al. 2024, arXiv:2407.20775, and the authors' program for long signals.
     """
-    check_task(checkpoint, "beats")
+    check_task(checkpoint, TASKS["beats"])
     contract = checkpoint.contract
     length = contract.max_samples
     step = beat_stride(stride, contract.fs, length)

@@ -1,15 +1,16 @@
-"""What a model says of windows that lie prepared in a store."""
+"""A model's predictions for windows of a store."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
+from physiolect.contract import ANY_CHANNEL, InputContract, canonical_channel
 from physiolect.datasets.examples.examples import Examples
 from physiolect.detection.windows import OnWindow
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.tasks import Task
 
 
 def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
@@ -26,6 +27,7 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
     if accepts.modality and offered.modality and accepts.modality != offered.modality:
         wrong.append(f"holds {offered.modality}, but the model takes {accepts.modality}")
         hint = f"take a model for {offered.modality}, or recordings of {accepts.modality}"
+    wrong += _wrong_channels(accepts, examples)
     if len(accepts.channels) > 1:
         wrong.append(f"gives one channel a window, but the model takes {len(accepts.channels)}")
     for name in ("passband", "preprocessing"):
@@ -40,7 +42,16 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
         raise CheckpointError(f"the store {examples.store.path} {'; it '.join(wrong)}", hint=hint)
 
 
-def check_window_task(checkpoint: Checkpoint, task: str) -> None:
+def _wrong_channels(accepts: InputContract, examples: Examples) -> list[str]:
+    """Return what is wrong where the windows show another channel than the one that the model names."""
+    if accepts.channels == (ANY_CHANNEL,) or len(accepts.channels) != 1 or not len(examples):
+        return []
+    shown = {examples.channel_name(i) for i in range(0, len(examples), max(1, len(examples) // 1000))}
+    other = sorted(name for name in shown if canonical_channel(name) != canonical_channel(accepts.channels[0]))
+    return [f"shows {', '.join(other[:5])}, but the model takes {accepts.channels[0]}"] if other else []
+
+
+def check_window_task(checkpoint: Checkpoint, task: Task) -> None:
     """Refuse a checkpoint that is for another task than windows are labelled for.
 
     Raises:
@@ -60,12 +71,11 @@ def check_windows(checkpoint: Checkpoint, examples: Examples) -> None:
         CheckpointError: the checkpoint is for another task, other classes or another contract.
     """
     check_window_task(checkpoint, examples.task)
-    if examples.task == "classify" and (checkpoint.classes, checkpoint.several) != (
-        examples.classes,
-        examples.several,
-    ):
+    outputs = checkpoint.outputs
+    named = outputs.kind in ("one-of", "several") or examples.several
+    if named and (outputs.classes, outputs.several) != (examples.classes, examples.several):
         raise CheckpointError(
-            f"the checkpoint tells {', '.join(checkpoint.classes)}, but the windows are labelled "
+            f"the checkpoint's classes are {', '.join(outputs.classes)}, but the windows are labelled "
             f"{', '.join(examples.classes)}",
             hint="name the checkpoint's classes, in its order",
         )
@@ -75,9 +85,9 @@ def check_windows(checkpoint: Checkpoint, examples: Examples) -> None:
 def predict_windows(
     checkpoint: Checkpoint, examples: Examples, *, batch_size: int = 64, on_window: OnWindow | None = None
 ) -> NDArray[np.float32]:
-    """Return what a model says of each window of some examples.
+    """Return a model's prediction for each window of some examples.
 
-    A window is cut into levels by itself; of a flat one, which has none, the model sees level 0 alone.
+    A window is encoded by itself; a flat one has level 0 throughout.
 
     Args:
         checkpoint: a model of the examples' task. It runs where its weights are, and in their type.
@@ -86,8 +96,8 @@ def predict_windows(
         on_window: called with the windows judged so far and the number of all.
 
     Returns:
-        rhythm: probability (n,); classify: probabilities (n, classes), which are one in all unless a window may be of
-        several; regress: (n,) in the target's unit; beats: probability of every sample (n, T).
+        what `Outputs.read` gives for each: a rhythm's probability (n,); probabilities of classes (n, classes); a number
+        (n,) in its unit; probabilities of a beat at every sample (n, T).
 
     Raises:
         CheckpointError: the checkpoint is for another task, other classes or another contract.
@@ -99,24 +109,8 @@ def predict_windows(
     found = []
     for first in range(0, len(examples), batch_size):
         index = np.arange(first, min(first + batch_size, len(examples)))
-        ids, _ = checkpoint.tokenizer.encode(examples.windows(index), flat="level")
-        found.append(_say(checkpoint, ids))
+        inputs, _ = checkpoint.encode(examples.windows(index))
+        found.append(checkpoint.predict(inputs))
         if on_window is not None:
             on_window(int(index[-1]) + 1, len(examples))
     return np.concatenate(found)
-
-
-@torch.inference_mode()
-def _say(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    model = checkpoint.model.eval()
-    device = model.tokens.weight.device
-    outputs = model(torch.from_numpy(ids).to(device), last_only=checkpoint.task != "beats").float()
-    if checkpoint.task == "classify":
-        scores = outputs[:, 0]  # (B, classes)
-        said = torch.sigmoid(scores) if checkpoint.several else torch.softmax(scores, -1)
-    elif checkpoint.task == "regress":
-        said = outputs[:, 0, 0] * checkpoint.target_sd + checkpoint.target_mean
-    else:
-        said = torch.sigmoid(outputs[..., 0])  # (B, T or 1)
-        said = said[:, 0] if checkpoint.task == "rhythm" else said
-    return said.cpu().numpy()

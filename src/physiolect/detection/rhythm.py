@@ -20,6 +20,7 @@ from physiolect.detection.windows import (
     stride_samples,
 )
 from physiolect.recording import Annotations, Recording
+from physiolect.tasks import TASKS
 
 RhythmMark = Literal["AFIB", "N"]
 """Atrial fibrillation, or anything else that the model learnt as its opposite; the words of WFDB."""
@@ -142,7 +143,7 @@ def detect_rhythm(
 
     Source: Davies et al. 2024, arXiv:2407.20775: sigmoid of the fine-tuned head at the last position.
     """
-    check_task(checkpoint, "rhythm")
+    check_task(checkpoint, TASKS["rhythm"])
     contract = checkpoint.contract
     step = stride_samples(stride, contract.fs, contract.max_samples)
     track = lay_out(recording, contract, channel)
@@ -157,8 +158,9 @@ def detect_rhythm(
             checkpoint, track.signal, start[rows], start[rows] + length, length,
             batch_size=batch_size, last_only=True, on_window=on_window,
         ):  # fmt: skip
-            probability[rows[batch]] = np.where(flat, np.nan, said[:, -1])
-            reasons[rows[batch]] = np.where(flat, "flat", "")
+            last = np.where(flat, np.nan, said[:, -1])
+            probability[rows[batch]] = last
+            reasons[rows[batch]] = np.where(flat, "flat", np.where(np.isnan(last), "no number", ""))
     except KeyboardInterrupt:
         interrupted = True
     return RhythmResult(

@@ -16,6 +16,7 @@ from physiolect.detection.rhythm import THRESHOLD
 from physiolect.detection.windows import Reason, check_task, probabilities, stride_samples, window_ids
 from physiolect.errors import ConfigError
 from physiolect.signals import find_gaps
+from physiolect.tasks import TASKS
 
 SETTLE = 0.5
 """Seconds of trace that must follow a peak before it is told: no later one can then take its place."""
@@ -79,7 +80,7 @@ class RhythmStream:
     """
 
     def __init__(self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None) -> None:
-        check_task(checkpoint, "rhythm")
+        check_task(checkpoint, TASKS["rhythm"])
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
         self._feed = Feed(self._contract, fs)
         self._length = self._contract.max_samples
@@ -130,7 +131,7 @@ class RhythmStream:
             return np.nan, "gap"
         window = self._signal[start - self._first : stop - self._first]
         ids, flat = window_ids(
-            self._checkpoint.tokenizer, window, np.array([0]), np.array([self._length]), self._length
+            self._checkpoint.levels, window, np.array([0]), np.array([self._length]), self._length
         )
         if flat[0]:
             return np.nan, "flat"
@@ -160,7 +161,7 @@ class BeatStream:
     def __init__(
         self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None, latency: float | None = None
     ) -> None:
-        check_task(checkpoint, "beats")
+        check_task(checkpoint, TASKS["beats"])
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
         self._feed = Feed(self._contract, fs)
         rate, self._length = self._contract.fs, self._contract.max_samples
@@ -240,7 +241,7 @@ class BeatStream:
     def _add(self, start: int, stop: int) -> None:
         window = self._signal[start - self._first : stop - self._first]
         ids, flat = window_ids(
-            self._checkpoint.tokenizer, window, np.array([0]), np.array([len(window)]), self._length
+            self._checkpoint.levels, window, np.array([0]), np.array([len(window)]), self._length
         )
         fixed = self._history.stop
         more = max(0, stop - fixed - len(self._total))

@@ -13,26 +13,21 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from physiolect.checkpoint import PUBLISHED, Checkpoint, Task
+from physiolect.checkpoint import PUBLISHED, Checkpoint
 from physiolect.contract import AdaptationReport, InputContract, adapt, select_channels
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps, rate_ratio
+from physiolect.tasks import Task
 from physiolect.tokenizers import LevelTokenizer
 
 OnWindow = Callable[[int, int], None]
 """Called with the windows judged so far and the number of all."""
 
-Reason = Literal["", "gap", "flat", "short", "interrupted"]
-"""Why something was not judged: samples are missing, have one value, or are too few between two gaps; or Ctrl-C."""
+Reason = Literal["", "gap", "flat", "short", "no number", "interrupted"]
+"""Why something was not judged: samples are missing, have one value, or are too few between two gaps; the model's
+output is not a number; or Ctrl-C."""
 
-_VERBS: dict[str, str] = {
-    "rhythm": "tells rhythms",
-    "beats": "finds beats",
-    "forecast": "continues signals",
-    "classify": "sorts windows into classes",
-    "regress": "tells a number of a window",
-}
 _TOLERANCE = 1 + 1e-9
 """A gap of 0.1 s at 100 Hz is 10 samples, whatever floats make of it."""
 
@@ -83,11 +78,10 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
     """
     if checkpoint.task != task:
         raise CheckpointError(
-            f"the checkpoint {_VERBS.get(checkpoint.task, f'is for {checkpoint.task}')}, "
-            f"but one that {_VERBS[task]} is needed",
+            f"the checkpoint {checkpoint.task.does}, but one that {task.does} is needed",
             hint=f"use {name_detectors(checkpoint.contract.modality, task)}",
         )
-    n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.config.n_outputs
+    n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.n_outputs
     if n_channels > 1 or n_outputs != 1:
         what = f"takes {n_channels} channels" if n_channels > 1 else "has more than one output"
         raise CheckpointError(
@@ -98,12 +92,13 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
 
 def name_detectors(modality: str | None, *tasks: Task) -> str:
     """Return in words which models do a task, or one of several: those published for a modality, and one's own."""
+    names = [task.name for task in tasks]
     published = [
         f"{each.name}.zip"
         for each in PUBLISHED.values()
-        if each.task in tasks and modality in (None, each.modality)
+        if each.task in names and modality in (None, each.modality)
     ]
-    return " or ".join([*published, f"a run of finetune --task {' or '.join(tasks)}"])
+    return " or ".join([*published, f"a run of finetune --task {' or '.join(names)}"])
 
 
 def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
@@ -205,8 +200,7 @@ def window_ids(
 def probabilities(checkpoint: Checkpoint, ids: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
     """Return what the model says of windows (B, T): a probability at every position (B, T), or at the last (B, 1)."""
     model = checkpoint.model.eval()
-    device = model.tokens.weight.device
-    logits = model(torch.from_numpy(ids).to(device), last_only=last_only)[..., 0]
+    logits = model(torch.from_numpy(ids).to(model.device), last_only=last_only)[..., 0]
     return torch.sigmoid(logits.float()).cpu().numpy()
 
 
@@ -234,7 +228,7 @@ def judged_windows(
         raise ConfigError(f"batch_size is {batch_size}, but must be at least 1", hint="64 is usual")
     for first in range(0, len(start), batch_size):
         batch = slice(first, min(first + batch_size, len(start)))
-        ids, flat = window_ids(checkpoint.tokenizer, signal, start[batch], stop[batch], length)
+        ids, flat = window_ids(checkpoint.levels, signal, start[batch], stop[batch], length)
         yield batch, probabilities(checkpoint, ids, last_only=last_only), flat
         if on_window is not None:
             on_window(batch.stop, len(start))

@@ -38,7 +38,7 @@ def score_next_level(
     import torch
 
     model = checkpoint.model.eval()
-    device = model.tokens.weight.device
+    device = model.device
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ("nats", "crps", "coverage", "width")}
     for first in range(0, len(ids), batch_size):
         batch = ids[first : first + batch_size]

@@ -119,7 +119,7 @@ def cut_windows(
     track = lay_out(recording, contract, channel)
     length = min(contract.max_samples, len(track.signal))
     starts = np.arange(len(track.signal) - length, -1, -length)[:limit][::-1].copy()  # (windows,)
-    ids, flat = window_ids(checkpoint.tokenizer, track.signal, starts, starts + length, length)
+    ids, flat = window_ids(checkpoint.levels, track.signal, starts, starts + length, length)
     good = ~flat & ~track.touches_gap(starts, length)
     return [_window(track, ids[i], int(starts[i]), name, first) for i in np.flatnonzero(good)]
 

@@ -90,9 +90,9 @@ def generate(
         CheckpointError: the checkpoint is no decoder, or takes several channels.
         ConfigError: a setting is out of range.
     """
-    if checkpoint.task != "forecast":
+    if checkpoint.outputs.kind != "token":
         raise CheckpointError(
-            f"the checkpoint is a {checkpoint.task} detector and cannot continue a signal",
+            f"the checkpoint {checkpoint.task.does} and cannot continue a signal",
             hint="use a base model, such as ECGPT or PPGPT",
         )
     for name, value in (("n_tokens", n_tokens), ("n_samples", n_samples)):
@@ -104,8 +104,8 @@ def generate(
             hint="use a model whose contract names one channel, or any (*)",
         )
     context, report = adapt(recording, checkpoint.contract, channel)
-    ids, scale = checkpoint.tokenizer.encode(context.signal[0])
-    device = checkpoint.model.tokens.weight.device
+    ids, scale = checkpoint.levels.encode(context.signal[0])
+    device = checkpoint.model.device
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     steps = decode(
         checkpoint.model.eval(),
@@ -129,7 +129,7 @@ def generate(
     new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
     return Continuation(
         ids=new,
-        signal=report.restore(checkpoint.tokenizer.decode(new, scale)[:, np.newaxis])[:, 0].astype(
+        signal=report.restore(checkpoint.levels.decode(new, scale)[:, np.newaxis])[:, 0].astype(
             np.float32
         ),
         fs=context.fs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from physiolect.models.layers import (
     Rotary,
     Transformer,
 )
+from physiolect.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,12 @@ class GPTConfig:
         return found
 
 
-class GPT(nn.Module):
+class GPT(Model):
     """Predicts the next token id at every position, or with `n_outputs` what its head has learnt."""
+
+    Config = GPTConfig
+    takes = "levels"
+    config: GPTConfig
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -166,16 +171,31 @@ class GPT(nn.Module):
         """
         if cache is not None:
             self._refuse_looking_ahead()
-        x = self.tokens(ids)  # (B, T, E)
+        return self.from_embedded(self.embed(ids), cache=cache, capture=capture, last_only=last_only)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the token table's rows for ids (B, T), (B, T, E), without positions."""
+        return self.tokens(x)
+
+    def from_embedded(
+        self,
+        x: Tensor,
+        *,
+        cache: list[LayerCache] | None = None,
+        capture: Capture | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Return what `forward` does, given what `embed` returned."""
         if self.positions is not None:
+            T = x.shape[1]
             start = cache[0].seen if cache else 0
-            stop = start + ids.shape[1]
+            stop = start + T
             if stop > self.config.context_length:
                 raise ConfigError(
                     f"{stop} positions, but the model's learned positions end at {self.config.context_length}",
                     hint="pass the last tokens only, or use a model with rotary positions",
                 )
-            x = x + self.positions.weight[cache[0].places(ids.shape[1]) if cache else slice(stop)]
+            x = x + self.positions.weight[cache[0].places(T) if cache else slice(stop)]
         alone = last_only and self.pool is None
         x = self.trunk(x, cache=cache, capture=capture, last_only=alone)  # (B, T or 1, E)
         return self._read(x, last_only)
@@ -202,9 +222,72 @@ class GPT(nn.Module):
         capacity = self.config.band or self.config.context_length
         return [LayerCache(capacity) for _ in range(self.config.n_layers)]
 
-    def n_parameters(self) -> int:
-        """Count the trained numbers, a shared table once."""
-        return sum(p.numel() for p in self.parameters())
+    @property
+    def causal(self) -> bool:
+        """Whether no output depends on later positions."""
+        return not self.config.unmask_last
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The transformer blocks in their order."""
+        return list(self.trunk.blocks)
+
+    @property
+    def input_parts(self) -> list[nn.Module]:
+        """The token table, and the table of learned positions."""
+        return [part for part in (self.tokens, self.positions) if part is not None]
+
+    @property
+    def output_parts(self) -> list[nn.Module]:
+        """Head, pooling and final norm."""
+        return [part for part in (self.head, self.pool, self.trunk.norm) if part is not None]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last norm makes of ids (B, T), (B, T, E); without a gradient."""
+        return self.trunk.norm(self.begin(x, self.config.n_layers))
+
+    def probe(self) -> Tensor:
+        """Return a fixed wandering sequence of ids (1, T)."""
+        step = torch.arange(self.config.context_length, device=self.device)
+        return ((step * step * 7 + step * 3) % min(self.config.vocabulary_size, 101)).unsqueeze(0)
+
+    def with_head(
+        self,
+        *,
+        n_outputs: int,
+        pooling: Pooling = "last",
+        unmask_last: bool = False,
+        dropout: float | None = None,
+    ) -> Self:  # type: ignore[override]
+        """Return a model with this trunk, copied, and a new head, initialised by PyTorch's random numbers.
+
+        Args:
+            n_outputs: of the head.
+            pooling: whose features speak for a window.
+            unmask_last: let the last block look ahead.
+            dropout: of attention weights and of branches; None leaves the model's.
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        config = replace(
+            self.config,
+            n_outputs=n_outputs,
+            pooling=pooling,
+            unmask_last=unmask_last,
+            tied=False,
+            head_bias=True,
+        )
+        if dropout is not None:
+            config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
+        fresh = type(self)(config).to(self.tokens.weight)
+        own, kept = fresh.state_dict(), self.state_dict()
+        head = ("head.", "pool.")
+        fresh.load_state_dict(
+            {name: value for name, value in own.items() if name.startswith(head)}
+            | {name: value for name, value in kept.items() if not name.startswith(head)}
+        )
+        return fresh
 
     def _read(self, x: Tensor, last_only: bool) -> Tensor:
         """Map the trunk's features (B, T or 1, E) to outputs."""
@@ -225,45 +308,6 @@ class GPT(nn.Module):
                 nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def with_head(
-    model: GPT,
-    *,
-    n_outputs: int,
-    pooling: Pooling = "last",
-    unmask_last: bool = False,
-    dropout: float | None = None,
-) -> GPT:
-    """Return a model with the trunk of another, copied, and a new head, which PyTorch's random numbers decide.
-
-    Args:
-        model: left as it is.
-        n_outputs: of the head.
-        pooling: whose features speak for a window.
-        unmask_last: let the last block look ahead.
-        dropout: of attention weights and of branches; None leaves the model's.
-
-    Raises:
-        ConfigError: a setting is out of range.
-    """
-    config = replace(
-        model.config,
-        n_outputs=n_outputs,
-        pooling=pooling,
-        unmask_last=unmask_last,
-        tied=False,
-        head_bias=True,
-    )
-    if dropout is not None:
-        config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
-    fresh = GPT(config).to(model.tokens.weight)
-    kept = {
-        name: value for name, value in model.state_dict().items() if not name.startswith(("head.", "pool."))
-    }
-    own = {name: value for name, value in fresh.state_dict().items() if name.startswith(("head.", "pool."))}
-    fresh.load_state_dict({**own, **kept})
-    return fresh
 
 
 _HEARTGPT = GPTConfig(

@@ -4,7 +4,7 @@ from physiolect.training.devices import Precision, choose_device, choose_precisi
 from physiolect.training.fit import Callbacks, Outcome, Schedule, TrainingProgress, fit
 from physiolect.training.graph import capture_graph
 from physiolect.training.journal import Journal
-from physiolect.training.objectives import Labelled, NextToken, Told, balanced_weights, next_token_loss
+from physiolect.training.objectives import Labelled, NextToken, balanced_weights, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
 from physiolect.training.processes import (
     LostProcessError,
@@ -31,7 +31,6 @@ __all__ = [
     "Schedule",
     "Step",
     "Stop",
-    "Told",
     "TrainingError",
     "TrainingProgress",
     "balanced_weights",

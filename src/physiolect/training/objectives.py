@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from physiolect.tasks import Kind, Scope
 
 
 def next_token_loss(model: nn.Module, ids: Tensor) -> Tensor:
@@ -40,18 +41,13 @@ class _CrossEntropy(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten())
 
 
-Told = Literal["yes-or-no", "one-of", "several", "number"]
-"""What is told of a window, or of each of its samples: a probability, one class of several, any of several classes,
-or a number."""
-
-
 class Labelled(nn.Module):
     """Loss of windows whose labels are known; a batch is (ids (B, T), target).
 
     Args:
-        told: "yes-or-no" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K); "number" for (B,),
-            of which the squared error is taken.
-        every_position: whether the target is one of each position, or of the window as a whole.
+        kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K); "number" for (B,), of
+            which the squared error is taken.
+        scope: whether a target is of a window as a whole, or of each position.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
         n_begun: of the model's blocks, those that were applied to what a batch holds, so that it is no ids but features
@@ -61,16 +57,16 @@ class Labelled(nn.Module):
 
     def __init__(
         self,
-        told: Told,
+        kind: Kind,
         *,
-        every_position: bool = False,
+        scope: Scope = "window",
         weights: Sequence[float] | None = None,
         n_begun: int = 0,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.every_position, self.n_begun, self.precision = every_position, n_begun, precision
-        self.score = _Score(told, weights)
+        self.scope, self.n_begun, self.precision = scope, n_begun, precision
+        self.score = _Score(kind, weights)
         """A module of its own, which `Step` may compile."""
 
     def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -87,7 +83,7 @@ class Labelled(nn.Module):
 
     def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
         """Return what a model says of windows, (B, T or 1, K)."""
-        last_only = not self.every_position
+        last_only = self.scope == "window"
         if self.n_begun:
             finish: Callable[..., Tensor] = model.finish  # type: ignore[assignment]
             return finish(x, self.n_begun, last_only=last_only)
@@ -97,43 +93,54 @@ class Labelled(nn.Module):
 class _Score(nn.Module):
     weights: Tensor | None
 
-    def __init__(self, told: Told, weights: Sequence[float] | None) -> None:
+    def __init__(self, kind: Kind, weights: Sequence[float] | None) -> None:
         super().__init__()
-        self.told = told
+        self.loss = _LOSSES[kind]
         self.register_buffer(
             "weights", None if weights is None else torch.tensor(weights, dtype=torch.float32)
         )
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
-        outputs, target = outputs.float(), target.float()
-        if self.told in ("one-of", "several"):
-            outputs = outputs[:, 0]  # (B, K)
-            if self.told == "one-of":
-                return F.cross_entropy(outputs, target.argmax(-1), self.weights)
-            return F.binary_cross_entropy_with_logits(outputs, target, pos_weight=self.weights)
-        outputs = outputs[..., 0]  # (B, T or 1)
-        target = target.view_as(outputs)
-        if self.told == "number":
-            return F.mse_loss(outputs, target)
-        weight = (
-            None if self.weights is None else self.weights[0] + (self.weights[1] - self.weights[0]) * target
-        )
-        return F.binary_cross_entropy_with_logits(outputs, target, weight)
+        return self.loss(outputs.float(), target.float(), self.weights)
 
 
-def balanced_weights(told: Told, target: Tensor) -> list[float]:
+def _binary_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    outputs = outputs[..., 0]  # (B, T or 1)
+    target = target.view_as(outputs)
+    weight = None if weights is None else weights[0] + (weights[1] - weights[0]) * target
+    return F.binary_cross_entropy_with_logits(outputs, target, weight)
+
+
+def _number_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    outputs = outputs[..., 0]  # (B, T or 1)
+    return F.mse_loss(outputs, target.view_as(outputs))
+
+
+_LOSSES: dict[Kind, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
+    "binary": _binary_loss,
+    "one-of": lambda outputs, target, weights: F.cross_entropy(
+        outputs.view(-1, outputs.shape[-1]), target.view(-1, outputs.shape[-1]).argmax(-1), weights
+    ),
+    "several": lambda outputs, target, weights: F.binary_cross_entropy_with_logits(
+        outputs.view_as(target), target, pos_weight=weights
+    ),
+    "number": _number_loss,
+}
+
+
+def balanced_weights(kind: Kind, target: Tensor) -> list[float]:
     """Return class weights with which every class counts as much in the loss, however rare it is.
 
     Args:
-        told: any but "number".
+        kind: "binary", "one-of" or "several".
         target: of all that trains, as `Labelled` takes it; a class that never occurs weighs nothing.
     """
-    flat = target.double().flatten() if told == "yes-or-no" else target.double()
+    flat = target.double().flatten() if kind == "binary" else target.double()
     n = len(flat)
-    if told == "yes-or-no":
+    if kind == "binary":
         positive = float(flat.sum())
         return [n / (2 * count) if count else 0.0 for count in (n - positive, positive)]
     counts = flat.sum(0)  # (K,)
-    if told == "several":
+    if kind == "several":
         return [max(n - count, 1) / count if count else 0.0 for count in counts.tolist()]
     return [n / (len(counts) * count) if count else 0.0 for count in counts.tolist()]

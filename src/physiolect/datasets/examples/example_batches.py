@@ -64,7 +64,7 @@ class ExampleBatches:
             x = torch.from_numpy(examples.windows(index)).to(device)  # what a store holds is finite
             self._inputs[first : first + len(index)] = tokenizer.cut(x, x)[0]
         target = examples.target
-        self.target = torch.from_numpy((target - mean) / sd if examples.task == "regress" else target).to(
+        self.target = torch.from_numpy((target - mean) / sd if examples.kind == "number" else target).to(
             device
         )
         """Of all examples, scaled, (n, …)."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.datasets.examples.labels import Span, beat_samples, label_spans
+from physiolect.datasets.examples.labels import LABELS, Span, beat_samples, label_spans
 from physiolect.datasets.examples.splits import row_groups
 from physiolect.datasets.store.store import Store
-from physiolect.errors import ConfigError, check_option
-
-ExampleTask = Literal["rhythm", "beats", "classify", "regress"]
+from physiolect.errors import ConfigError
+from physiolect.tasks import TASKS, Kind, Task, find_task
 
 BEAT_WIDTH = 0.02
 """Seconds to each side of a beat's mark that count as the beat."""
@@ -27,7 +25,7 @@ class Examples:
 
     store: Store
     """Where the samples are."""
-    task: ExampleTask
+    task: Task
     """What is asked of a window."""
     rows: NDArray[np.int64]
     """Row of each window, (n,)."""
@@ -64,6 +62,11 @@ class Examples:
         return f"<Examples {self.task}: {len(self)} windows of {len(set(self.groups))} {of}>"
 
     @property
+    def kind(self) -> Kind:
+        """What an answer is."""
+        return "several" if self.several else self.task.kind
+
+    @property
     def target(self) -> NDArray[np.float32] | NDArray[np.uint8]:
         """What each window shows.
 
@@ -75,9 +78,9 @@ class Examples:
     @property
     def strata(self) -> NDArray[np.int64] | None:
         """Class of each window (n,), by which parts and draws are kept alike; None where there is no such thing."""
-        if self.values is None or self.task == "regress" or self.several:
+        if self.values is None or self.kind not in ("binary", "one-of"):
             return None
-        return self.values.astype(np.int64) if self.task == "rhythm" else self.values.argmax(1)
+        return self.values.astype(np.int64) if self.kind == "binary" else self.values.argmax(1)
 
     def targets(self, index: ArrayLike) -> NDArray[np.float32] | NDArray[np.uint8]:
         """Return the target of some windows."""
@@ -141,7 +144,7 @@ class Examples:
 
 def make_examples(
     store: Store,
-    task: ExampleTask,
+    task: str | Task,
     *,
     length: int,
     stride: int | None = None,
@@ -187,6 +190,7 @@ def make_examples(
         ConfigError: nothing is labelled, or long enough; a label, a column or a channel is not there; a row is of two
             classes where one is meant.
     """
+    task = find_task(task)
     _check(task, length, stride, max_per_episode, labels, column)
     spans = label_spans(
         store, task, positive=positive, negative=negative, labels=labels, column=column, classes=classes,
@@ -217,7 +221,7 @@ def make_examples(
         groups=tuple(groups[row] for row in chosen),
         sources=tuple(sources[row] for row in chosen),
         by_patient=all(patients[row] is not None for row in set(chosen)),
-        values=None if task == "beats" else np.repeat(told, counts, axis=0),
+        values=None if task.labels == "beats" else np.repeat(told, counts, axis=0),
         beat_width=round(beat_width * store.contract.fs),
         column=column,
         unit=unit,
@@ -225,14 +229,18 @@ def make_examples(
 
 
 def _check(
-    task: str,
+    task: Task,
     length: int,
     stride: int | None,
     max_per_episode: int | None,
     labels: str | None,
     column: str | None,
 ) -> None:
-    check_option("task", task, get_args(ExampleTask))
+    if task.labels not in LABELS:
+        raise ConfigError(
+            f"the task {task} learns from the signal itself, not from labels",
+            hint=f"take one of {', '.join(name for name, each in TASKS.items() if each.labels in LABELS)}",
+        )
     for name, value in (("length", length), ("stride", stride), ("max_per_episode", max_per_episode)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}, but must be at least 1", hint="leave it out for the usual")
@@ -241,12 +249,12 @@ def _check(
             "a table of labels and the column to take go together",
             hint="give both labels and column, or neither",
         )
-    if labels is not None and task == "beats":
+    if labels is not None and task.labels == "beats":
         raise ConfigError(
             "beats are marks of moments, which a table of recordings cannot tell",
             hint="prepare recordings that have beat annotations",
         )
-    if labels is None and task == "regress":
+    if labels is None and task.labels == "numbers":
         raise ConfigError(
             "a number for each recording must come from a table",
             hint="give labels (.csv, .parquet) and column",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from physiolect.datasets.store.marks import RHYTHM
 from physiolect.datasets.store.store import Store
 from physiolect.errors import ConfigError
 from physiolect.recording import Annotations
+from physiolect.tasks import LabelSource, Task
 
 BEATS = frozenset(AAMI) | frozenset("Bnr?")
 """Symbols of marks that are beats: AAMI's, and WFDB's other ones."""
@@ -45,9 +46,21 @@ class Spans(NamedTuple):
     classes: tuple[str, ...]
 
 
+class Asked(NamedTuple):
+    """Which labels are asked for, and where they are; see `make_examples`."""
+
+    positive: Collection[str] | None
+    negative: Collection[str] | None
+    classes: Collection[str] | None
+    several: bool
+    column: str | None
+    cells: dict[str, Any] | None
+    """Recording -> its cell of the table's column; None where there is no table."""
+
+
 def label_spans(
     store: Store,
-    task: str,
+    task: Task,
     *,
     positive: Collection[str] | None,
     negative: Collection[str] | None,
@@ -61,20 +74,15 @@ def label_spans(
     Raises:
         ConfigError: nothing is labelled, or not with the names given.
     """
-    told = read_column(labels, column, set(store.sources)) if labels and column else None
-    if task == "beats":
-        return _beats(store)
-    if task == "regress":
-        assert told is not None
-        return _numbers(store, told, str(column))
-    rows: list[tuple[str, ...] | None]
-    if told:
-        rows = [_words(told.get(source)) for source in store.sources]
-    else:
-        rows = [labels or None for labels in store.labels]
-    if task == "classify":
-        return _classes(store, rows, classes, several)
-    return _rhythms(store, rows, positive, negative, marked=told is None)
+    cells = read_column(labels, column, set(store.sources)) if labels and column else None
+    return LABELS[task.labels](store, Asked(positive, negative, classes, several, column, cells))
+
+
+def _row_labels(store: Store, cells: dict[str, Any] | None) -> list[tuple[str, ...] | None]:
+    """Return the labels of each row, out of the table or the store itself."""
+    if cells:
+        return [_words(cells.get(source)) for source in store.sources]
+    return [labels or None for labels in store.labels]
 
 
 def beat_samples(marks: Annotations) -> NDArray[np.int64]:
@@ -94,7 +102,7 @@ def rhythm_episodes(marks: Annotations, length: int) -> list[tuple[int, int, str
     return [(begin, end, name) for (begin, name), end in zip(changes, ends, strict=True) if end > begin]
 
 
-def _beats(store: Store) -> Spans:
+def _beats(store: Store, asked: Asked) -> Spans:
     spans = [
         Span(row, 0, int(store.lengths[row]), 1.0, True)
         for row in range(len(store))
@@ -108,9 +116,10 @@ def _beats(store: Store) -> Spans:
     return Spans(spans, ())
 
 
-def _numbers(store: Store, told: dict[str, Any], column: str) -> Spans:
+def _numbers(store: Store, asked: Asked) -> Spans:
     numbers: dict[str, float] = {}
-    for source, value in told.items():
+    column = asked.column
+    for source, value in (asked.cells or {}).items():
         try:
             numbers[source] = float(value)
         except (TypeError, ValueError) as error:
@@ -131,9 +140,8 @@ def _numbers(store: Store, told: dict[str, Any], column: str) -> Spans:
     return Spans(spans, ())
 
 
-def _classes(
-    store: Store, rows: Sequence[tuple[str, ...] | None], classes: Collection[str] | None, several: bool
-) -> Spans:
+def _classes(store: Store, asked: Asked) -> Spans:
+    rows, classes, several = _row_labels(store, asked.cells), asked.classes, asked.several
     counts = Counter(name for names in rows for name in names or ())
     if not counts:
         raise _nothing_labelled(store)
@@ -162,14 +170,9 @@ def _classes(
     return Spans(spans, names)
 
 
-def _rhythms(
-    store: Store,
-    rows: Sequence[tuple[str, ...] | None],
-    positive: Collection[str] | None,
-    negative: Collection[str] | None,
-    *,
-    marked: bool,
-) -> Spans:
+def _rhythms(store: Store, asked: Asked) -> Spans:
+    rows, positive, negative = _row_labels(store, asked.cells), asked.positive, asked.negative
+    marked = asked.cells is None
     yes, no = ({name.casefold() for name in side} for side in (positive or POSITIVE, negative or NEGATIVE))
     if both := yes & no:
         raise ConfigError(
@@ -244,3 +247,12 @@ def _nothing_labelled(store: Store) -> ConfigError:
         f"no row of {store.path} is labelled",
         hint="prepare recordings with annotations or --dataset, or give a table: labels and column",
     )
+
+
+LABELS: dict[LabelSource, Callable[[Store, Asked], Spans]] = {
+    "rhythms": _rhythms,
+    "beats": _beats,
+    "classes": _classes,
+    "numbers": _numbers,
+}
+"""What finds the labelled stretches, by where labels come from."""

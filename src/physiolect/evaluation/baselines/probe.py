@@ -15,19 +15,20 @@ from physiolect.evaluation.baselines.out_of_fold import Predictions, fit_out_of_
 from physiolect.evaluation.protocol import Fold
 
 if TYPE_CHECKING:
-    from physiolect.models.gpt import GPT
+    from torch import Tensor
+
+    from physiolect.models.model import Model
 
 
 def random_weights(checkpoint: Checkpoint, *, seed: int = 0) -> Checkpoint:
     """Return a checkpoint of the same shape whose model never trained."""
     import torch
 
-    from physiolect.models.gpt import GPT
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = GPT(checkpoint.model.config).eval()
-    return replace(checkpoint, model=model.to(checkpoint.model.tokens.weight), run={}, fingerprint=None)
+        model = type(checkpoint.model)(checkpoint.model.config).eval()
+    placed = model.to(checkpoint.model.device, checkpoint.model.dtype)
+    return replace(checkpoint, model=placed, run={}, fingerprint=None)
 
 
 def window_features(
@@ -51,8 +52,8 @@ def window_features(
     found = []
     for first in range(0, len(examples), batch_size):
         index = np.arange(first, min(first + batch_size, len(examples)))
-        ids, _ = checkpoint.tokenizer.encode(examples.windows(index), flat="level")
-        found.append(_features(checkpoint.model.eval(), ids))
+        inputs, _ = checkpoint.encode(examples.windows(index))
+        found.append(_features(checkpoint.model.eval(), inputs))
         if on_window is not None:
             on_window(int(index[-1]) + 1, len(examples))
     return np.concatenate(found)
@@ -67,10 +68,9 @@ def linear_probe(
     )
 
 
-def _features(model: GPT, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+def _features(model: Model, inputs: Tensor) -> NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():
-        tokens = torch.from_numpy(ids).to(model.tokens.weight.device)
-        x = model.trunk.norm(model.begin(tokens, model.config.n_layers)).float()  # (B, T, E)
+        x = model.features(inputs.to(model.device)).float()  # (B, T, E)
         return torch.cat([x.mean(1), x[:, -1]], 1).cpu().numpy()

@@ -1,0 +1,88 @@
+"""What the numbers of a model's head mean, and what a user gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+
+import torch
+from torch import Tensor
+
+from physiolect.errors import ConfigError
+from physiolect.tasks import TASKS, Kind, Scope
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The task of a model, and what its outputs are."""
+
+    task: str = "forecast"
+    """Name of one of `physiolect.tasks.TASKS`: what the model was trained to answer."""
+    classes: tuple[str, ...] = ()
+    """Names of the outputs, in their order; for a rhythm, the name of what is asked for."""
+    several: bool = False
+    """A window may be of several classes at once (sigmoid), or is of exactly one (softmax)."""
+    target: str | None = None
+    """What a number is: "age"."""
+    unit: str | None = None
+    """Unit of the number."""
+    mean: float = 0.0
+    """The number is output * sd + mean."""
+    sd: float = 1.0
+    """See `mean`."""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ConfigError(
+                f"the task '{self.task}' is unknown to this version",
+                hint=f"install a newer physiolect; this one knows {', '.join(TASKS)}",
+            )
+
+    @property
+    def kind(self) -> Kind:
+        """What an answer is."""
+        return "several" if self.several else TASKS[self.task].kind
+
+    @property
+    def scope(self) -> Scope:
+        """What an answer is about."""
+        return TASKS[self.task].scope
+
+    def problems(self, n_outputs: int | None) -> list[str]:
+        """List what does not fit a head of this many outputs; None is one a token id."""
+        found = []
+        if self.classes and (len(self.classes) != n_outputs or len(set(self.classes)) < len(self.classes)):
+            found.append(f"{n_outputs} outputs, but the classes are {', '.join(self.classes)}")
+        least = {"one-of": 2, "several": 1}.get(self.kind, 0)
+        if len(self.classes) < least:
+            found.append(f"{len(self.classes)} classes, but at least {least} are needed")
+        if self.several and TASKS[self.task].kind != "one-of":
+            found.append(f"several classes at once are not for the task {self.task}")
+        if self.kind in ("binary", "number") and n_outputs not in (None, 1):
+            found.append(f"{n_outputs} outputs, but {self.task} has one")
+        if not (self.sd > 0 and isfinite(self.mean + self.sd)):
+            found.append(f"sd is {self.sd}, but must be above 0")
+        return found
+
+    def read(self, logits: Tensor) -> Tensor:
+        """Return what a user gets of a model's outputs.
+
+        Args:
+            logits: (B, T or 1, K), as models return them.
+
+        Returns:
+            float32; of a window without T. binary: probabilities (B, T); one-of, several: probabilities of the classes
+            (B, T, K); number: in its unit, (B, T); token: probabilities of the ids (B, T, K).
+        """
+        found = _READ[self.kind](logits.float(), self)
+        return found[:, -1] if self.scope == "window" else found
+
+
+_READ: dict[Kind, Callable[[Tensor, Outputs], Tensor]] = {
+    "token": lambda logits, _: torch.softmax(logits, -1),
+    "binary": lambda logits, _: torch.sigmoid(logits[..., 0]),
+    "one-of": lambda logits, _: torch.softmax(logits, -1),
+    "several": lambda logits, _: torch.sigmoid(logits),
+    "number": lambda logits, outputs: logits[..., 0] * outputs.sd + outputs.mean,
+}

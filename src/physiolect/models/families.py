@@ -1,0 +1,9 @@
+"""Every family of models, by the word that `kind:` has in a checkpoint's config.yaml."""
+
+from __future__ import annotations
+
+from physiolect.models.gpt import GPT
+from physiolect.models.model import Model
+
+MODELS: dict[str, type[Model]] = {"gpt": GPT}
+"""Family by name; a checkpoint without `kind:` is a gpt."""

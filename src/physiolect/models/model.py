@@ -1,0 +1,109 @@
+"""What every family of models offers to the rooms above."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from physiolect.models.capture import Capture
+
+Takes = Literal["levels", "signal"]
+"""What a model reads: ids of levels (B, T), or real numbers (B, C, T)."""
+
+
+class Model(nn.Module):
+    """A family's class derives from it; `MODELS` lists the families.
+
+    Its `forward(x, *, last_only=False, capture=None)` returns outputs (B, T, K), or with `last_only` (B, 1, K) for the
+    window as a whole.
+    """
+
+    Config: ClassVar[type]
+    """Frozen settings that decide the shape and the maths; has `problems()`, `context_length` and `n_outputs`."""
+    takes: ClassVar[Takes]
+    """What `forward` reads."""
+    config: Any
+
+    def forward(self, x: Tensor, *, last_only: bool = False, capture: Capture | None = None) -> Tensor:
+        """Return outputs (B, T, K), or with `last_only` (B, 1, K)."""
+        raise NotImplementedError
+
+    @property
+    def context_length(self) -> int:
+        """Most positions seen at once."""
+        return int(self.config.context_length)
+
+    @property
+    def n_outputs(self) -> int | None:
+        """Outputs a position; None is one a token id."""
+        n: int | None = self.config.n_outputs
+        return n
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of a window."""
+        return int(getattr(self.config, "n_channels", 1))
+
+    @property
+    def causal(self) -> bool:
+        """Whether no output depends on later positions."""
+        return True
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks in their order, each compiled and sharded by itself."""
+        return []
+
+    @property
+    def input_parts(self) -> list[nn.Module]:
+        """What comes before the blocks: embeddings and positions."""
+        return []
+
+    @property
+    def output_parts(self) -> list[nn.Module]:
+        """What comes after the blocks: final norm, pooling and head."""
+        return []
+
+    def n_parameters(self) -> int:
+        """Count the trained numbers, a shared table once."""
+        return sum(p.numel() for p in self.parameters())
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the first features of an input, (B, T, E), on which attributions are taken."""
+        raise NotImplementedError
+
+    def from_embedded(self, x: Tensor, *, last_only: bool = False) -> Tensor:
+        """Return what `forward` does, given what `embed` returned."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features that the head reads, (B, T, E), without a gradient."""
+        raise NotImplementedError
+
+    def begin(self, x: Tensor, n_blocks: int) -> Tensor:
+        """Return the output of the first blocks (B, T, E), from which `finish` continues; without a gradient."""
+        raise NotImplementedError
+
+    def finish(self, x: Tensor, n_blocks: int, *, last_only: bool = False) -> Tensor:
+        """Return what `forward` does, given the output of the first blocks (B, T, E)."""
+        raise NotImplementedError
+
+    def probe(self) -> Tensor:
+        """Return a fixed input of one window, whose outputs identify the weights."""
+        raise NotImplementedError
+
+    def with_head(self, *, n_outputs: int, **settings: Any) -> Self:
+        """Return a model with this trunk, copied, and a new head, initialised by PyTorch's random numbers."""
+        raise NotImplementedError(f"{type(self).__name__} has no other heads")
