@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from physiolect import Checkpoint, load_checkpoint
-from physiolect.checkpoint import export_published, load_published, load_state
+from physiolect.checkpoint import Outputs, export_published, load_published, load_state
 from physiolect.contract import CONTRACTS
 from physiolect.errors import CheckpointError, ConfigError, PhysiolectError, WriteError
 from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
@@ -75,13 +75,13 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_what_is_saved_is_loaded_and_proves_itself(config: GPTConfig, tmp_path: Path) -> None:
     checkpoint = made(config)
-    checkpoint.task = "rhythm" if config.n_outputs else "forecast"
+    checkpoint.outputs = Outputs("rhythm" if config.n_outputs else "forecast")
     folder = checkpoint.save(tmp_path / "here" / "checkpoint")
     loaded = load_checkpoint(shutil.move(folder, tmp_path / "elsewhere"))
     torch.testing.assert_close(logits(loaded), logits(checkpoint), rtol=0, atol=0)
     assert loaded.model.config == config
-    assert (loaded.task, loaded.contract, loaded.tokenizer) == (
-        checkpoint.task,
+    assert (loaded.task.name, loaded.contract, loaded.tokenizer) == (
+        checkpoint.task.name,
         checkpoint.contract,
         checkpoint.tokenizer,
     )
@@ -93,39 +93,38 @@ def test_what_is_saved_is_loaded_and_proves_itself(config: GPTConfig, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "outputs",
     [
         {"task": "classify", "classes": ("N", "S", "V")},
         {"task": "classify", "classes": ("a", "b", "c"), "several": True},
-        {"task": "regress", "target": "age", "target_unit": "years", "target_mean": 50.0, "target_sd": 12.5},
+        {"task": "regress", "target": "age", "unit": "years", "mean": 50.0, "sd": 12.5},
         {"task": "rhythm", "classes": ("AFIB",)},
     ],
 )
-def test_what_outputs_mean_is_kept(told: dict[str, Any], tmp_path: Path) -> None:
-    n_outputs = 3 if told["task"] == "classify" else 1
-    checkpoint = replace(
-        made(replace(SMALL, n_outputs=n_outputs, pooling="attention", unmask_last=True)), **told
-    )
+def test_what_outputs_mean_is_kept(outputs: dict[str, Any], tmp_path: Path) -> None:
+    n_outputs = 3 if outputs["task"] == "classify" else 1
+    model = replace(SMALL, n_outputs=n_outputs, pooling="attention", unmask_last=True)
+    checkpoint = replace(made(model), outputs=Outputs(**outputs))
     loaded = load_checkpoint(checkpoint.save(tmp_path / "x"))
-    assert {name: getattr(loaded, name) for name in told} == told
+    assert loaded.outputs == Outputs(**outputs)
     assert loaded.verify().deviation < 1e-5
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("outputs", "said"),
     [
         ({"task": "classify", "classes": ("a", "b")}, "3 outputs, but the classes are a, b"),
         ({"task": "classify", "classes": ("a", "b", "b")}, "the classes are a, b, b"),
-        ({"task": "classify"}, "0 classes are nothing"),
+        ({"task": "classify"}, "0 classes, but at least 2 are needed"),
         ({"task": "regress"}, "3 outputs, but regress"),
-        ({"target_sd": 0.0}, "target_sd is 0"),
+        ({"sd": 0.0}, "sd is 0"),
     ],
 )
 def test_classes_that_do_not_fit_the_outputs_are_not_saved(
-    told: dict[str, Any], said: str, tmp_path: Path
+    outputs: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
-        replace(made(replace(SMALL, n_outputs=3)), **told).save(tmp_path / "x")
+        replace(made(replace(SMALL, n_outputs=3)), outputs=Outputs(**outputs)).save(tmp_path / "x")
     assert caught.value.hint
     assert not (tmp_path / "x").exists()
 
@@ -140,7 +139,7 @@ def test_a_folder_from_before_there_were_classes_is_read(folder: Path) -> None:
 
 def test_low_rank_additions_are_added_up_when_saved(tmp_path: Path) -> None:
     checkpoint = made(replace(SMALL, n_outputs=1))
-    checkpoint.task = "rhythm"
+    checkpoint.outputs = Outputs("rhythm")
     for name in choose_trained(checkpoint.model, "lora", rank=2):
         torch.nn.init.normal_(checkpoint.model.get_parameter(name), std=0.3)
     loaded = load_checkpoint(checkpoint.save(tmp_path / "x"))
@@ -463,11 +462,11 @@ def test_only_what_heartgpt_can_run_is_exported(tmp_path: Path) -> None:
 
 def test_an_unknown_detector_must_say_what_it_detects(tmp_path: Path) -> None:
     checkpoint = made(replace(THEIRS, n_outputs=1))
-    checkpoint.task = "beats"
+    checkpoint.outputs = Outputs("beats")
     file = export_published(checkpoint, tmp_path / "mine.pth")
-    with pytest.raises(CheckpointError, match="nothing tells what it detects"):
+    with pytest.raises(CheckpointError, match="does not say what it detects"):
         load_published(file)
-    assert load_published(file, task="beats").task == "beats"
+    assert load_published(file, task="beats").task.name == "beats"
 
 
 @pytest.mark.parametrize("name", ALL_FIVE)

@@ -47,7 +47,7 @@ def test_it_loads_offline_in_float32_and_proves_itself() -> None:
     assert checkpoint.verify().deviation < 1e-3
     assert {p.dtype for p in checkpoint.model.parameters()} == {torch.float32}
     assert checkpoint.model.n_parameters() == 1_596_901
-    assert (checkpoint.task, checkpoint.contract.modality, checkpoint.contract.fs) == (
+    assert (checkpoint.task.name, checkpoint.contract.modality, checkpoint.contract.fs) == (
         "forecast",
         "ecg",
         100.0,

@@ -109,7 +109,7 @@ def test_ten_training_steps(weights: Path, golden: Path) -> None:
 )
 def test_rhythm_probability(weights: Path, golden: Path, examples: Path, name: str, example: str) -> None:
     checkpoint = load_checkpoint(weights / f"{name}.zip")
-    assert checkpoint.task == "rhythm"
+    assert checkpoint.task.name == "rhythm"
     raw = np.loadtxt(examples / f"{example.split('__')[1]}.csv", delimiter=",").ravel()
     ids, _ = checkpoint.tokenizer.encode(raw[-500:])
     with torch.inference_mode():
@@ -121,7 +121,7 @@ def test_rhythm_probability(weights: Path, golden: Path, examples: Path, name: s
 
 def test_beat_probabilities(weights: Path, golden: Path) -> None:
     checkpoint = load_checkpoint(weights / "PPGPT_beat_5k_iters.zip")
-    assert checkpoint.task == "beats"
+    assert checkpoint.task.name == "beats"
     expected = np.load(golden / "beat_ppg__example_context_PPG_beat_detect_long_input.npz")
     with torch.inference_mode():
         logits = checkpoint.model(torch.from_numpy(expected["windows"].astype(np.int64)))[:, :, 0]

@@ -33,7 +33,7 @@ def made(config: GPTConfig = THEIRS) -> Checkpoint:
     torch.manual_seed(0)
     contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=24, max_samples=24)
     task = "forecast" if config.n_outputs is None else "beats"
-    return Checkpoint(GPT(config).eval(), LevelTokenizer(), contract, task=task)
+    return Checkpoint(GPT(config).eval(), LevelTokenizer(), contract, task)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_detector_is_what_it_is_said_to_be(convert: Convert) -> None:
     code, _, err = convert("detector.zip", "new")
     assert (code, "--task rhythm or --task beats" in err) == (1, True)
     assert convert("detector.zip", "new", "--task", "beats")[0] == 0
-    assert load_checkpoint("new").task == "beats"
+    assert load_checkpoint("new").task.name == "beats"
     assert convert("new", "again.pth")[0] == 0
 
 

@@ -191,8 +191,8 @@ def test_in_words(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("forecast", (), "continues signals, and detects nothing"),
         ("forecast", ("--task", "beats"), "one that finds beats is needed"),
-        ("rhythm", ("--task", "beats"), "tells rhythms, but one that finds beats is needed"),
-        ("beats", ("--task", "rhythm"), "one that tells rhythms is needed"),
+        ("rhythm", ("--task", "beats"), "detects a rhythm, but one that finds beats is needed"),
+        ("beats", ("--task", "rhythm"), "one that detects a rhythm is needed"),
         ("rhythm", ("--channel", "II"), "no channel named 'II'"),
         ("rhythm", ("--modality", "ecg", "--channel", "0"), "is ecg, but the model reads ppg"),
         ("rhythm", ("--stop", "1"), "needs at least 2 s"),
@@ -291,7 +291,7 @@ def test_a_stream_that_is_none_is_a_sentence_and_a_hint(stream: Run, text: str, 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--latency", "1"), "--latency is for beats, and the checkpoint tells rhythms"),
+        (("--latency", "1"), "--latency is for beats, but the checkpoint detects a rhythm"),
         (("--modality", "ecg"), "the numbers are ecg, but the model reads ppg"),
         (("--task", "beats"), "one that finds beats is needed"),
     ],

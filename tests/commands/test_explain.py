@@ -301,7 +301,7 @@ def test_faithfulness(
         ("forecast", "attention", ("--layer", "3"), "there is no layer 3: the model has 2, counted from 1"),
         ("forecast", "heads", ("--head", "5"), "there is no head 5: the model has 2, counted from 1"),
         ("forecast", "similarity", ("--tokens", "99"), "99 s lies outside the window"),
-        ("rhythm", "faithfulness", ("--query", "11"), "rhythm is told of the whole window, not at 11 s"),
+        ("rhythm", "faithfulness", ("--query", "11"), "rhythm has one output for the whole window"),
         (
             "rhythm",
             "faithfulness",

@@ -121,7 +121,7 @@ def test_a_rhythm_is_learnt_and_detected(tune: Tune, store: Path, capsys: pytest
     assert "patients to learn from" in told.err
     checkpoint = load_checkpoint(run)
     assert checkpoint.verify()
-    assert (checkpoint.task, checkpoint.classes) == ("rhythm", ("AFIB",))
+    assert (checkpoint.task.name, checkpoint.outputs.classes) == ("rhythm", ("AFIB",))
     assert (checkpoint.contract.min_samples, checkpoint.contract.max_samples) == (64, 64)
     validated, trained = (set(checkpoint.run[name]) for name in ("validated_on", "trained_on"))
     assert validated
@@ -240,7 +240,7 @@ def test_a_run_ends_early_and_keeps_its_best(tune: Tune) -> None:
     [
         ("classify", [], {"classes": ("even", "odd"), "several": False}),
         ("classify", ["--column", "kinds", "--several"], {"classes": ("a", "b"), "several": True}),
-        ("regress", ["--column", "age", "--unit", "years"], {"target_unit": "years", "target": "age"}),
+        ("regress", ["--column", "age", "--unit", "years"], {"unit": "years", "target": "age"}),
         ("beats", [], {"classes": ()}),
     ],
 )
@@ -254,7 +254,7 @@ def test_every_task_trains_and_predicts(
     assert code == 0
     assert "windows to validate" in capsys.readouterr().out
     checkpoint = load_checkpoint(run)
-    assert {name: getattr(checkpoint, name) for name in expected} == expected
+    assert {name: getattr(checkpoint.outputs, name) for name in expected} == expected
     column = words[words.index("--column") + 1] if table else None
     examples = make_examples(
         open_store(store), task, length=64, labels=table[1] if table else None, column=column,
@@ -425,8 +425,8 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--class-weights", "heavy"], "--class-weights is 'heavy'"),
         (["--class-weights", "1,-1"], "--class-weights is '1,-1'"),
         (["--validation", "0.6"], "--validation is 0.6"),
-        (["--classes", "a", "b"], "--classes is for classify, but the task is rhythm"),
-        (["--unit", "years"], "--unit is for regress"),
+        (["--classes", "a", "b"], "--classes is for tasks learned from classes"),
+        (["--unit", "years"], "--unit is for tasks learned from numbers"),
         (["--alpha", "2"], "go with --trained lora"),
         (["--dropout", "1"], "--dropout is 1"),
         (["--rank", "0"], "--rank is 0"),
@@ -438,7 +438,7 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--positive", "VT"], "labelled VT"),
         (["--train-on", "r1", "--leave-out", "p1"], "left to learn from"),
         (["--resume"], "holds no run to resume"),
-        (["--task", "beats", "--pooling", "mean"], "beats have one a sample"),
+        (["--task", "beats", "--pooling", "mean"], "beats has one a sample"),
     ],
 )
 def test_settings_without_sense_are_refused(

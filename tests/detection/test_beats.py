@@ -152,6 +152,6 @@ def test_refusals(make: Make) -> None:
         detect_beats(checkpoint, recording.slice(0, 1.6))
     with pytest.raises(ConfigError, match="beats between two would be missed"):
         detect_beats(checkpoint, recording, stride=2.1)
-    with pytest.raises(CheckpointError, match="tells rhythms, but one that finds beats is needed") as told:
+    with pytest.raises(CheckpointError, match="detects a rhythm, but one that finds beats is needed") as told:
         detect_beats(make("rhythm"), recording)
     assert "PPGPT_beat" in told.value.hint

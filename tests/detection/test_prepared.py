@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from physiolect import Checkpoint, InputContract, detect_rhythm
+from physiolect.checkpoint import Outputs
 from physiolect.datasets import Examples, Row, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError, ConfigError
-from physiolect.models.gpt import with_head
 from physiolect.recording import Annotations, Recording
 
 CONTRACT = InputContract(fs=50.0, min_samples=100, max_samples=100, modality="ppg")
@@ -42,10 +42,10 @@ def examples(tmp_path: Path) -> Callable[..., Examples]:
     return make
 
 
-def headed(make: Make, task: str, n_outputs: int, **told: object) -> Checkpoint:
+def headed(make: Make, task: str, n_outputs: int, **outputs: object) -> Checkpoint:
     base = make(task)
-    model = with_head(base.model, n_outputs=n_outputs, pooling="mean").eval()
-    return replace(base, model=model, **told)  # type: ignore[arg-type]
+    model = base.model.with_head(n_outputs=n_outputs, pooling="mean").eval()
+    return replace(base, model=model, outputs=Outputs(task, **outputs))  # type: ignore[arg-type]
 
 
 def test_a_rhythm_is_that_of_the_whole_recording(make: Make, examples: Callable[..., Examples]) -> None:
@@ -86,7 +86,7 @@ def test_numbers_come_in_the_targets_unit(
     (tmp_path / "age.csv").write_text("recording,age\nAF,70\nsinus,30\n")
     windows = examples("regress", labels=str(tmp_path / "age.csv"), column="age")
     plain, scaled = (
-        predict_windows(headed(make, "regress", 1, target_mean=mean, target_sd=sd), windows)
+        predict_windows(headed(make, "regress", 1, mean=mean, sd=sd), windows)
         for mean, sd in ((0.0, 1.0), (50.0, 10.0))
     )
     np.testing.assert_allclose(scaled, plain * 10 + 50, rtol=1e-5)
@@ -121,5 +121,5 @@ def test_refusals(make: Make, examples: Callable[..., Examples]) -> None:
             assert caught.value.hint.endswith("physiolect prepare … --contract CHECKPOINT")
     with pytest.raises(ConfigError, match="batch_size is 0"):
         predict_windows(make("rhythm"), windows, batch_size=0)
-    with pytest.raises(CheckpointError, match="tells a, b"):
+    with pytest.raises(CheckpointError, match="classes are a, b"):
         predict_windows(headed(make, "classify", 2, classes=("a", "b")), examples("classify"))

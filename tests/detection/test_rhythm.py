@@ -133,7 +133,7 @@ def test_refusals(make: Make) -> None:
     with pytest.raises(ConfigError, match="batch_size is 0"):
         detect_rhythm(checkpoint, recording, batch_size=0)
     with pytest.raises(
-        CheckpointError, match=r"continues signals, but one that tells rhythms is needed"
+        CheckpointError, match=r"continues signals, but one that detects a rhythm is needed"
     ) as told:
         detect_rhythm(make("forecast", None), recording)
     assert "PPGPT_AF_1k_iters.zip" in told.value.hint

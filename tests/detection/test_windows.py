@@ -6,9 +6,9 @@ from fractions import Fraction
 import pytest
 
 from physiolect import Checkpoint
-from physiolect.checkpoint import Task
 from physiolect.detection.windows import check_task, made_up
 from physiolect.errors import CheckpointError
+from physiolect.tasks import TASKS
 
 Make = Callable[..., Checkpoint]
 
@@ -43,8 +43,8 @@ def test_what_lies_between_the_neighbours_of_a_gap_is_made_up(
     ],
 )  # fmt: skip
 def test_a_model_for_another_task_is_refused_with_one_that_would_do(
-    make: Make, made: str, task: Task, modality: str | None, hint: str
+    make: Make, made: str, task: str, modality: str | None, hint: str
 ) -> None:
     with pytest.raises(CheckpointError, match="is needed") as caught:
-        check_task(make(made, modality=modality), task)
+        check_task(make(made, modality=modality), TASKS[task])
     assert caught.value.hint == hint

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from physiolect import Checkpoint, InputContract, Recording, synthetic
+from physiolect.checkpoint import Outputs
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
 
@@ -32,14 +33,14 @@ def make() -> Make:
     """Return what makes a model of windows of three seconds at 100 Hz, with changes to its settings."""
 
     def make(
-        task: str = "forecast", *, told: dict[str, object] | None = None, **settings: object
+        task: str = "forecast", *, outputs: dict[str, object] | None = None, **settings: object
     ) -> Checkpoint:
         torch.manual_seed(4)
-        outputs = None if task == "forecast" else 1
-        model = GPT(replace(MODEL, **{"n_outputs": outputs, **settings})).eval()  # type: ignore[arg-type]
+        n_outputs = None if task == "forecast" else 1
+        model = GPT(replace(MODEL, **{"n_outputs": n_outputs, **settings})).eval()  # type: ignore[arg-type]
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
-        return Checkpoint(model, LevelTokenizer(), CONTRACT, task, **(told or {}))  # type: ignore[arg-type]
+        return Checkpoint(model, LevelTokenizer(), CONTRACT, Outputs(task, **(outputs or {})))  # type: ignore[arg-type]
 
     return make
 

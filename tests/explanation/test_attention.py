@@ -25,6 +25,7 @@ from physiolect.explanation import (
 )
 from physiolect.explanation.attention import even_attention
 from physiolect.models.capture import Capture
+from physiolect.models.model import Model
 
 Make = Callable[..., Checkpoint]
 
@@ -165,6 +166,6 @@ def test_a_base_of_another_shape_is_refused(make: Make, heart: Recording) -> Non
 
 
 def test_a_model_without_attention_is_refused(make: Make) -> None:
-    checkpoint = replace(make(), model=nn.Linear(2, 2))  # type: ignore[arg-type]
+    checkpoint = replace(make(), model=Model())  # type: ignore[arg-type]
     with pytest.raises(CheckpointError, match="the model has no attention to show"):
         n_layers(checkpoint)

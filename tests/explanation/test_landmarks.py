@@ -12,7 +12,7 @@ from physiolect.contract import CONTRACTS
 from physiolect.errors import ContractError, PhysiolectError
 from physiolect.explanation import (
     LANDMARKS,
-    Episode,
+    MarkedRhythm,
     beat_times,
     episodes_without_p,
     find_landmarks,
@@ -96,7 +96,7 @@ def test_p_waves_are_left_out_where_marks_say_fibrillation_or_flutter(ecg: Recor
     notes = ("(N", "(AFIB\0", "(N", "(AFL", "(VT")
     marks = Annotations(np.array([0, 500, 1000, 2000, 3000]), ("+",) * 5, notes)
     found = episodes_without_p(replace(ecg, annotations=marks), first=100.0)
-    assert found == [Episode(102.0, 104.0, "AFIB"), Episode(108.0, 112.0, "AFL")]
+    assert found == [MarkedRhythm(102.0, 104.0, "AFIB"), MarkedRhythm(108.0, 112.0, "AFL")]
     every = {name: np.arange(100.0, 116.0) for name in LANDMARKS["ecg"]}
     kept = leave_out_p(every, found)
     assert kept["P"].tolist() == [100, 101, 104, 105, 106, 107, 112, 113, 114, 115]
@@ -106,7 +106,7 @@ def test_p_waves_are_left_out_where_marks_say_fibrillation_or_flutter(ecg: Recor
 
 def test_without_p_tp_lasts_to_the_next_qrs() -> None:
     beats, time = np.array([1.0, 2.0, 3.0]), np.array([1.5, 1.8, 1.97, 2.5, 2.8])
-    found = phases(time, beats, "ecg", [Episode(0.0, 2.0, "AFIB")])
+    found = phases(time, beats, "ecg", [MarkedRhythm(0.0, 2.0, "AFIB")])
     assert [PHASES["ecg"][k] for k in found] == ["TP", "TP", "QRS", "TP", "P"]
 
 

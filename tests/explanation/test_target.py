@@ -59,16 +59,16 @@ def test_a_rhythm_and_beats_say_their_log_odds(make: Make, heart: Recording) -> 
 
 def test_classes_and_numbers(make: Make, heart: Recording) -> None:
     classes = {"classes": ("A", "B", "C")}
-    one = make("classify", told=classes, n_outputs=3, pooling="mean")
+    one = make("classify", outputs=classes, n_outputs=3, pooling="mean")
     window = cut_window(one, heart)
     with torch.no_grad():
         said = one.model(window.tensor(one), last_only=True)[0, -1]
     target = choose_target(one, window)
     assert target.words == f"log-probability of {'ABC'[int(said.argmax())]}"
     assert value(one, heart) == pytest.approx(float(said.log_softmax(-1).max()), abs=1e-4)
-    several = make("classify", told={**classes, "several": True}, n_outputs=3)
+    several = make("classify", outputs={**classes, "several": True}, n_outputs=3)
     assert choose_target(several, window).words.startswith("log odds of ")
-    age = make("regress", told={"target": "age", "target_unit": "years", "target_sd": 20.0})
+    age = make("regress", outputs={"target": "age", "unit": "years", "sd": 20.0})
     target = choose_target(age, window)
     assert (target.unit, target.words.split()[0]) == ("years", "age")
     assert value(age, heart) == pytest.approx(20 * abs(float(logits(age, heart)[-1, 0])), rel=1e-4)
@@ -88,7 +88,7 @@ def test_embeddings_in_place_of_the_table_say_the_same(make: Make, heart: Record
 def test_what_cannot_be_explained_is_refused(make: Make, heart: Recording) -> None:
     checkpoint, rhythm = make(), make("rhythm")
     window = cut_window(checkpoint, heart)
-    with pytest.raises(ConfigError, match="rhythm is told of the whole window, not at 6 s"):
+    with pytest.raises(ConfigError, match="rhythm has one output for the whole window, not one at 6 s"):
         choose_target(rhythm, window, query=6.0)
     with pytest.raises(ConfigError, match=r"a span of 1 s was given, but the checkpoint is for rhythm"):
         choose_target(rhythm, window, span=1.0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from physiolect import Checkpoint, InputContract, Recording, generate
+from physiolect.checkpoint import Outputs
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.generation import Sampling, decode
 from physiolect.models.gpt import GPT, GPTConfig
@@ -180,6 +181,6 @@ def test_refusals() -> None:
     with pytest.raises(CheckpointError, match="takes 2 channels"):
         generate(several, replace(recording(), channels=("II",)), n_tokens=1)
     detector = checkpoint(n_outputs=1)
-    detector.task = "rhythm"
-    with pytest.raises(CheckpointError, match="rhythm detector"):
+    detector.outputs = Outputs("rhythm")
+    with pytest.raises(CheckpointError, match="detects a rhythm and cannot"):
         generate(detector, recording(), n_tokens=1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
-from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig, with_head
+from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.models.heads import AttentionPool, choose_trained, n_still
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=12, width=16, n_layers=3, n_heads=2, mlp_width=32)
@@ -83,7 +83,7 @@ def test_what_a_forecast_cannot_have_is_refused(change: dict[str, object]) -> No
 def test_a_new_head_keeps_the_trunk_and_leaves_the_old_model_alone(tied: bool) -> None:
     old = made(replace(SMALL, tied=tied, head_bias=not tied))
     before = {name: value.clone() for name, value in old.state_dict().items()}
-    fresh = with_head(old, n_outputs=4, pooling="attention", unmask_last=False, dropout=0.1)
+    fresh = old.with_head(n_outputs=4, pooling="attention", unmask_last=False, dropout=0.1)
     assert fresh.config == replace(
         SMALL, n_outputs=4, pooling="attention", attention_dropout=0.1, residual_dropout=0.1
     )
@@ -102,13 +102,13 @@ def test_a_head_is_decided_by_the_seed() -> None:
     old, heads = made(), []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        heads.append(with_head(old, n_outputs=1).head.weight)
+        heads.append(old.with_head(n_outputs=1).head.weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
 
 def test_the_published_choice_trains_the_last_block_the_final_norm_and_the_head() -> None:
-    model = with_head(GPT(GPT_PRESETS["heartgpt-ecg"]), n_outputs=1)
+    model = GPT(GPT_PRESETS["heartgpt-ecg"]).with_head(n_outputs=1)
     trained = choose_trained(model, "last-block")
     assert {
         name.rsplit(".", 1)[0] if "blocks" not in name else "block " + name.split(".")[2] for name in trained

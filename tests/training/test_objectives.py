@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from physiolect.training import Labelled, Told, balanced_weights, next_token_loss
+from physiolect.tasks import Kind
+from physiolect.training import Labelled, balanced_weights, next_token_loss
 
 
 def test_the_loss_is_that_of_the_next_id() -> None:
@@ -42,11 +43,11 @@ IDS = torch.tensor([[5, 1], [5, -2], [5, 3], [5, 0]])
 
 def test_a_window_is_judged_by_its_last_position_and_a_sample_by_its_own() -> None:
     target = torch.tensor([1.0, 0.0, 0.0, 1.0])
-    loss = Labelled("yes-or-no")(Predictions(2.0), (IDS, target))
+    loss = Labelled("binary")(Predictions(2.0), (IDS, target))
     expected = [math.log1p(math.exp(-2)), math.log1p(math.exp(-4)), math.log1p(math.exp(6)), math.log(2)]
     assert loss.item() == pytest.approx(sum(expected) / 4, rel=1e-6)
     beats = torch.tensor([[1, 1], [1, 0], [1, 0], [1, 1]], dtype=torch.uint8)
-    every = Labelled("yes-or-no", every_position=True)(Predictions(2.0), (IDS, beats))
+    every = Labelled("binary", scope="position")(Predictions(2.0), (IDS, beats))
     assert every.item() == pytest.approx((sum(expected) + 4 * math.log1p(math.exp(-10))) / 8, rel=1e-6)
 
 
@@ -68,20 +69,20 @@ def test_one_of_several_several_and_a_number() -> None:
     assert number == pytest.approx((1 + 16 + 0 + 1) / 4)
 
 
-@pytest.mark.parametrize("told", ["yes-or-no", "several", "one-of"])
-def test_balanced_classes_count_alike(told: Told) -> None:
+@pytest.mark.parametrize("kind", ["binary", "several", "one-of"])
+def test_balanced_classes_count_alike(kind: Kind) -> None:
     target = torch.tensor([0.0] * 9 + [1.0])
-    if told != "yes-or-no":
+    if kind != "binary":
         target = torch.stack((target, 1 - target), 1)
-    weights = balanced_weights(told, target)
-    if told == "yes-or-no":
+    weights = balanced_weights(kind, target)
+    if kind == "binary":
         assert weights == pytest.approx([10 / 18, 5])
-    elif told == "one-of":
+    elif kind == "one-of":
         assert weights == pytest.approx([5, 10 / 18])
     else:
         assert weights == pytest.approx([9, 1 / 9])
     assert balanced_weights("several", torch.ones(4, 1)) == [0.25]  # what is always there still teaches
-    assert balanced_weights(told, torch.zeros_like(target))[-1] == 0
+    assert balanced_weights(kind, torch.zeros_like(target))[-1] == 0
 
 
 def test_the_loss_of_all_is_that_of_one_batch() -> None:

@@ -196,10 +196,7 @@ def load_folder(path: Path) -> Checkpoint:
     path = whole_folder(path)
     missing = _missing(path)
     if missing:
-        raise CheckpointError(
-            f"{path} is no checkpoint: {', '.join(missing)} missing",
-            hint="pass a folder made by pretrain, finetune or convert",
-        )
+        raise _no_checkpoint(path, missing)
     family, config, outputs = _read_config(path / CONFIG_FILE)
     try:
         _check_shapes(family, config, path / WEIGHTS_FILE)
@@ -231,7 +228,7 @@ def _read_config(file: Path) -> tuple[type[Model], Any, Outputs]:
     """
     held = settings.read_yaml(file)
     kind = held.pop("kind", "gpt")
-    if kind not in MODELS:
+    if not isinstance(kind, str) or kind not in MODELS:
         raise CheckpointError(
             f"{file}: the kind of model '{kind}' is unknown to this version",
             hint=f"install a newer physiolect; this one knows {', '.join(MODELS)}",
@@ -240,7 +237,10 @@ def _read_config(file: Path) -> tuple[type[Model], Any, Outputs]:
         held["outputs"] = {new: held.pop(old) for old, new in _OLD_OUTPUTS.items() if old in held}
     unknown = sorted(set(held) - {"model", "outputs"})
     if unknown or "model" not in held:
-        settings.refuse([f"unknown setting '{name}'" for name in unknown] or ["model is missing"], str(file))
+        problems = [f"unknown setting '{name}'" for name in unknown] or ["model is missing"]
+        settings.refuse(
+            problems, str(file), hint="the folder was altered or damaged: fetch or convert it again"
+        )
     family = MODELS[kind]
     config: Any = settings.from_dict(family.Config, held["model"], f"{file}, model")
     outputs = settings.from_dict(Outputs, held["outputs"], f"{file}, outputs")
@@ -255,6 +255,8 @@ def _check_outputs(outputs: Outputs, n_outputs: int | None) -> None:
 
 
 def _read_tokenizer(path: Path, model: Model) -> LevelTokenizer:
+    if not (path / TOKENIZER_FILE).is_file():
+        raise _no_checkpoint(path, [TOKENIZER_FILE])
     tokenizer = load_tokenizer(path / TOKENIZER_FILE)
     if not isinstance(tokenizer, LevelTokenizer):
         raise CheckpointError(
@@ -338,6 +340,13 @@ def _check_shapes(family: type[Model], config: Any, file: Path) -> None:
         shape = held.get(name, shared.get(id(parameter)))  # a tied table is stored under one name
         if shape != tuple(parameter.shape):
             raise ValueError(f"{name} is {shape or 'missing'}, but the model's is {tuple(parameter.shape)}")
+
+
+def _no_checkpoint(path: Path, missing: list[str]) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is no checkpoint: {', '.join(missing)} missing",
+        hint="pass a folder made by pretrain, finetune or convert",
+    )
 
 
 def _missing(folder: Path) -> list[str]:

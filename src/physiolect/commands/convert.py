@@ -119,7 +119,7 @@ def _export(source: str, target: Path) -> None:
     checkpoint = load_checkpoint(source)
     checkpoint.verify()
     export_published(checkpoint, target)
-    written = load_published(target, task=None if checkpoint.task == "forecast" else checkpoint.task)
+    written = load_published(target, task=checkpoint.task.name)
     say(f"{target}, read back:")
     for line in written.run["keys"]:
         say(f"  {line}")

@@ -127,7 +127,7 @@ def _run(config: Config, out: Path) -> int:
             n_parameters=checkpoint.model.n_parameters(), n_steps=n_steps, n_planned=planned,
             n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=seconds,
             n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
-            n_levels=checkpoint.tokenizer.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
+            n_levels=checkpoint.levels.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
             also_continued=also_continued, n_embedded_parameters=embedded.model.n_parameters(),
             scores=scores, difference=difference, train=train, validation=validation,
             example=read_recording(out / "recordings" / "ecg_0000.hea", stop=8.0).select(("I", "II", "V1", "V5")),
@@ -244,7 +244,7 @@ def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[Score], t
     store, held_out = open_store(out / "store"), open_store(out / "held-out-store")
     train, _ = _windows(checkpoint, store, split_rows(store, _VALIDATION, seed)[0])
     ids, patients = _windows(checkpoint, held_out, np.arange(len(held_out)))
-    n_levels, fs = checkpoint.tokenizer.n_levels, checkpoint.contract.fs
+    n_levels, fs = checkpoint.levels.n_levels, checkpoint.contract.fs
     nats = {_OURS: evaluation.nll_of_model(checkpoint.model, ids)}
     for baseline in (
         evaluation.Unigram(n_levels),
@@ -268,7 +268,7 @@ def _windows(
     from physiolect.datasets import WindowLoader
 
     loader = WindowLoader(store, rows, length=_SEEN + _SCORED, seed=0)
-    ids, _ = checkpoint.tokenizer.encode(
+    ids, _ = checkpoint.levels.encode(
         loader.windows(_WINDOWS), scale="context", context_length=_SEEN, flat="level"
     )
     return ids, [store.sources[row] for row in loader.spread(_WINDOWS).rows]

@@ -116,18 +116,19 @@ def run(config: Config) -> int:
 
     from physiolect.checkpoint import load_checkpoint
     from physiolect.detection import check_task, name_detectors
+    from physiolect.tasks import TASKS
     from physiolect.training import choose_device
 
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
-    if config.task is None and checkpoint.task not in ("rhythm", "beats"):
-        does = "continues signals" if checkpoint.task == "forecast" else f"is for {checkpoint.task}"
+    if config.task is None and checkpoint.outputs.kind != "binary":
+        detectors = [task for task in TASKS.values() if task.kind == "binary"]
         raise CheckpointError(
-            f"{config.checkpoint} {does}, and detects nothing in a recording",
-            hint=f"use {name_detectors(checkpoint.contract.modality, 'rhythm', 'beats')}",
+            f"{config.checkpoint} {checkpoint.task.does}, and detects nothing in a recording",
+            hint=f"use {name_detectors(checkpoint.contract.modality, *detectors)}",
         )
-    check_task(checkpoint, config.task or checkpoint.task)
+    check_task(checkpoint, TASKS[config.task] if config.task else checkpoint.task)
     checkpoint.model.to(device)
     return _stream(config, checkpoint) if config.stream else _judge(config, checkpoint)
 
@@ -141,7 +142,7 @@ def _judge(config: Config, checkpoint: Checkpoint) -> int:
     recording = _read(config)
     chosen = select_channels(recording, checkpoint.contract, config.channel)
     with progress(f"windows of {config.input}, {chosen.channels[0]}") as on_window:
-        found = (detect_rhythm if checkpoint.task == "rhythm" else detect_beats)(
+        found = (detect_rhythm if checkpoint.outputs.scope == "window" else detect_beats)(
             checkpoint,
             recording,
             channel=config.channel,
@@ -193,7 +194,7 @@ def _summary(
         "input": config.input,
         "checkpoint": config.checkpoint,
         "published_as": checkpoint.run.get("published_as"),
-        "task": checkpoint.task,
+        "task": checkpoint.task.name,
         "read": {"start": first, "stop": first + chosen.duration},
         "channel": chosen.channels[0],
         "fs": chosen.fs,
@@ -296,17 +297,17 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
             f"the numbers are {config.modality}, but the model reads {checkpoint.contract.modality}",
             hint=f"give a checkpoint for {config.modality}",
         )
-    if config.latency is not None and checkpoint.task != "beats":
+    if config.latency is not None and checkpoint.outputs.scope == "window":
         raise ConfigError(
-            "--latency is for beats, and the checkpoint tells rhythms",
+            f"--latency is for beats, but the checkpoint {checkpoint.task.does}",
             hint="leave --latency out; --stride sets how often",
         )
     stream: RhythmStream | BeatStream
-    if checkpoint.task == "rhythm":
+    if checkpoint.outputs.scope == "window":
         stream = RhythmStream(checkpoint, fs=config.fs, stride=config.stride)
     else:
         stream = BeatStream(checkpoint, fs=config.fs, stride=config.stride, latency=config.latency)
-    what = "window's end" if checkpoint.task == "rhythm" else "beat"
+    what = "window's end" if checkpoint.outputs.scope == "window" else "beat"
     say(
         f"reading one number a line at {config.fs:g} Hz; a {what} is told at most {stream.delay:.2f} s after it, "
         "and the time of computing"

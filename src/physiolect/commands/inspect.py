@@ -237,17 +237,28 @@ def _checkpoint(path: Path, *, verify: bool) -> Facts:
     return {
         "kind": "checkpoint",
         "name": str(path),
-        "task": checkpoint.task,
-        **({"classes": ", ".join(checkpoint.classes)} if checkpoint.classes else {}),
-        **({"target": f"{checkpoint.target} ({checkpoint.target_unit})"} if checkpoint.target else {}),
+        "task": checkpoint.task.name,
+        **({"classes": ", ".join(checkpoint.outputs.classes)} if checkpoint.outputs.classes else {}),
+        **(
+            {"target": f"{checkpoint.outputs.target} ({checkpoint.outputs.unit})"}
+            if checkpoint.outputs.target
+            else {}
+        ),
         "parameters": checkpoint.model.n_parameters(),
         "fingerprint": checkpoint.fingerprint is not None,
         **({"verified": str(checkpoint.verify())} if verify else {}),
         "model": to_dict(checkpoint.model.config),
         "contract": to_dict(checkpoint.contract),
-        "tokenizer": {"class": type(checkpoint.tokenizer).__name__, **asdict(checkpoint.tokenizer)},
+        **_tokenizer_facts(checkpoint),
         "run": checkpoint.run,
     }
+
+
+def _tokenizer_facts(checkpoint: Checkpoint) -> Facts:
+    tokenizer = checkpoint.tokenizer
+    return (
+        {} if tokenizer is None else {"tokenizer": {"class": type(tokenizer).__name__, **asdict(tokenizer)}}
+    )
 
 
 def _show(facts: Facts) -> None:

@@ -218,7 +218,7 @@ def _train(settings: Config, processes: Processes) -> int:
         accumulate=settings.accumulate,
         stage=stage,
         form=form,
-        regions=[*checkpoint.model.trunk.blocks, objective.score],
+        regions=[*checkpoint.model.blocks, objective.score],
         processes=processes,
     )
     tokens_per_step = settings.batch_size * settings.accumulate * model_config.context_length

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.contract import ANY_CHANNEL, InputContract, canonical_channel
+from physiolect.contract import ANY_CHANNEL, InputContract
 from physiolect.datasets.examples.examples import Examples
 from physiolect.detection.windows import OnWindow
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.recording import canonical_channel
 from physiolect.tasks import Task
 
 
@@ -47,7 +48,9 @@ def _wrong_channels(accepts: InputContract, examples: Examples) -> list[str]:
     if accepts.channels == (ANY_CHANNEL,) or len(accepts.channels) != 1 or not len(examples):
         return []
     shown = {examples.channel_name(i) for i in range(0, len(examples), max(1, len(examples) // 1000))}
-    other = sorted(name for name in shown if canonical_channel(name) != canonical_channel(accepts.channels[0]))
+    other = sorted(
+        name for name in shown if canonical_channel(name) != canonical_channel(accepts.channels[0])
+    )
     return [f"shows {', '.join(other[:5])}, but the model takes {accepts.channels[0]}"] if other else []
 
 

@@ -286,8 +286,7 @@ def trunk_attentions(checkpoint: Checkpoint) -> list[Attention]:
     Raises:
         CheckpointError: the model has no trunk of attention.
     """
-    blocks = checkpoint.model.trunk.blocks if hasattr(checkpoint.model, "trunk") else ()
-    found = [block.attention for block in blocks if isinstance(block, Block)]
+    found = [block.attention for block in checkpoint.model.blocks if isinstance(block, Block)]
     if not found:
         raise CheckpointError(
             "the model has no attention to show", hint="use one with transformer blocks, such as ECGPT"

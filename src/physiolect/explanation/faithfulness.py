@@ -130,7 +130,7 @@ def measure_faithfulness(
             rows.append(_leave_out(window, target, order[:count], replacement))
             rows.append(_leave_out(window, target, order[count:], replacement))
     shown, place = np.unique(np.stack(rows), axis=0, return_inverse=True)  # all orders begin and end alike
-    device = checkpoint.model.tokens.weight.device
+    device = checkpoint.model.device
     said = target.of_ids(checkpoint, torch.from_numpy(shown).to(device)).double().cpu().numpy()
     curves = said[place].reshape(len(orders), len(counts), 2)
     by_chance = curves[len(maps) :]
@@ -189,7 +189,7 @@ def cascade(
 
 def stage_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the stages of a cascade in order: head, layers from the last to 1, embeddings."""
-    return ("head", *(f"layer {i}" for i in range(len(checkpoint.model.trunk.blocks), 0, -1)), "embeddings")
+    return ("head", *(f"layer {i}" for i in range(len(checkpoint.model.blocks), 0, -1)), "embeddings")
 
 
 def _randomised(checkpoint: Checkpoint, seed: int) -> Iterator[tuple[str, Checkpoint]]:
@@ -199,11 +199,11 @@ def _randomised(checkpoint: Checkpoint, seed: int) -> Iterator[tuple[str, Checkp
     generator = torch.Generator().manual_seed(seed)
     for stage in stage_names(checkpoint):
         if stage == "head":
-            parts = [each for each in (model.head, model.pool, model.trunk.norm) if each is not None]
+            parts = model.output_parts
         elif stage == "embeddings":
-            parts = [each for each in (model.tokens, model.positions) if each is not None]
+            parts = model.input_parts
         else:
-            parts = [model.trunk.blocks[int(stage.split()[1]) - 1]]
+            parts = [model.blocks[int(stage.split()[1]) - 1]]
         with torch.no_grad():
             for part in parts:
                 for weights in part.parameters():

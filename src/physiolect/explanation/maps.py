@@ -28,7 +28,7 @@ def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map
     Where a model pools over all positions, it is the mean over all queries.
     """
     last = [n_layers(checkpoint)]
-    if checkpoint.model.config.pooling == "last":
+    if getattr(checkpoint.model.config, "pooling", "last") == "last":
         found = attend(checkpoint, window, layers=last, queries=[float(window.time[target.query])])
     else:
         found = mean_attention(checkpoint, window, layers=last)
@@ -65,7 +65,7 @@ def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, st
     x = _embeddings(checkpoint, window, target)
     level = median_level(window, target)
     baseline = x.clone()
-    baseline[:, : target.n_context] = checkpoint.model.tokens.weight[level].detach()
+    baseline[:, : target.n_context] = _embedded(checkpoint, torch.tensor([[level]]))[0, 0]
     method = attribution.IntegratedGradients(lambda each: target.of_embeddings(checkpoint, each))
     with torch.enable_grad():
         counts: Tensor = method.attribute(x, baseline, n_steps=steps, internal_batch_size=16)
@@ -86,7 +86,11 @@ def median_level(window: Window, target: Target) -> int:
 
 def _embeddings(checkpoint: Checkpoint, window: Window, target: Target) -> Tensor:
     """Return what the token table makes of the window, (1, n_shown, E)."""
-    return checkpoint.model.tokens.weight[window.tensor(checkpoint)[:, : target.n_shown]].detach()
+    return _embedded(checkpoint, window.tensor(checkpoint)[:, : target.n_shown])
+
+
+def _embedded(checkpoint: Checkpoint, ids: Tensor) -> Tensor:
+    return checkpoint.model.embed(ids.to(checkpoint.model.device)).detach()
 
 
 def _of_samples(counts: Tensor, target: Target) -> Map:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ConfigError
-from physiolect.explanation.attention import trunk_attentions
 from physiolect.explanation.window import Window
+from physiolect.tasks import Kind, Scope
 
 _ROWS = 64
 """Windows that go through the model at once."""
@@ -50,12 +50,7 @@ class Target:
     def of_embeddings(self, checkpoint: Checkpoint, embeddings: Tensor) -> Tensor:
         """Return the number for embeddings (B, n_shown, E) in place of the token table's, (B,), with gradients."""
         model = checkpoint.model.eval()
-        hook = model.tokens.register_forward_hook(lambda *_: embeddings)
-        try:
-            ids = torch.zeros(embeddings.shape[:2], dtype=torch.int64, device=embeddings.device)
-            return self.of_logits(model(ids, last_only=self.last_only).float())
-        finally:
-            hook.remove()
+        return self.of_logits(model.from_embedded(embeddings, last_only=self.last_only).float())
 
 
 def choose_target(
@@ -79,17 +74,19 @@ def choose_target(
         ConfigError: the query lies outside the window, the span leaves nothing before it or is not for this model, or
             what is said of a whole window is asked for at another sample than the last.
     """
-    if span is not None and (checkpoint.task != "forecast" or query is not None):
+    outputs = checkpoint.outputs
+    if span is not None and (outputs.kind != "token" or query is not None):
+        other = "a query too" if outputs.kind == "token" else f"the checkpoint is for {checkpoint.task}"
         raise ConfigError(
-            f"a span of {span:g} s was given, but "
-            + (
-                "a query too" if checkpoint.task == "forecast" else f"the checkpoint is for {checkpoint.task}"
-            ),
+            f"a span of {span:g} s was given, but {other}",
             hint="give a span for a model that continues signals, and no query beside it",
         )
-    if checkpoint.task == "forecast":
-        return _forecast(checkpoint, window, query, span)
-    return (_beats if checkpoint.task == "beats" else _whole)(checkpoint, window, query)
+    if (outputs.kind, outputs.scope) not in _TARGETS:
+        raise ConfigError(
+            f"no explanation exists for a model that {checkpoint.task.does}",
+            hint="use a checkpoint of another task",
+        )
+    return _TARGETS[outputs.kind, outputs.scope](checkpoint, window, query, span)
 
 
 def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span: float | None) -> Target:
@@ -120,38 +117,73 @@ def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span:
     return Target(words, last + n, last + 1, last, of_logits, n == 1)
 
 
-def _whole(checkpoint: Checkpoint, window: Window, query: float | None) -> Target:
-    """Return what is told once a window: a rhythm, classes or a number."""
-    T = len(window.ids)
-    if window.sample(query) != T - 1:
+def _window_logits(checkpoint: Checkpoint, window: Window, query: float | None) -> Tensor:
+    """Return the outputs (K,) for the window as a whole.
+
+    Raises:
+        ConfigError: another moment than the window's last is asked for.
+    """
+    if window.sample(query) != len(window.ids) - 1:
         raise ConfigError(
-            f"{checkpoint.task} is told of the whole window, not at {query:g} s",
+            f"{checkpoint.task} has one output for the whole window, not one at {query:g} s",
             hint="leave the query out, or end the window there",
         )
     with torch.inference_mode():
-        said = checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1].float()
-    top = int(said.argmax()) if checkpoint.task == "classify" else 0
-    if checkpoint.task == "classify" and not checkpoint.several:
-        words = f"log-probability of {checkpoint.classes[top]}"
-        return Target(words, T, T, T - 1, lambda logits: logits[:, -1].log_softmax(-1)[:, top], True)
-    sign = 1.0 if float(said[top]) >= 0 else -1.0
-    if checkpoint.task == "regress":
-        sd = checkpoint.target_sd
-        words = f"{checkpoint.target or 'the number'} {'above' if sign > 0 else 'below'} the mean"
-        unit = checkpoint.target_unit or "unit unknown"
-        return Target(words, T, T, T - 1, lambda logits: sign * sd * logits[:, -1, 0], True, unit)
-    what = checkpoint.classes[top] if checkpoint.task == "classify" else "atrial fibrillation"
-    words = f"log odds of {'' if sign > 0 else 'no '}{what}"
+        return checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1].float()
+
+
+def _binary(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    logit, T = float(_window_logits(checkpoint, window, query)[0]), len(window.ids)
+    sign = 1.0 if logit >= 0 else -1.0
+    words = f"log odds of {'' if sign > 0 else 'no '}{_positive(checkpoint)}"
+    return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, 0], True)
+
+
+def _one_of(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    top, T = int(_window_logits(checkpoint, window, query).argmax()), len(window.ids)
+    words = f"log-probability of {checkpoint.outputs.classes[top]}"
+    return Target(words, T, T, T - 1, lambda logits: logits[:, -1].log_softmax(-1)[:, top], True)
+
+
+def _several(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    logits, T = _window_logits(checkpoint, window, query), len(window.ids)
+    top = int(logits.argmax())
+    sign = 1.0 if float(logits[top]) >= 0 else -1.0
+    words = f"log odds of {'' if sign > 0 else 'no '}{checkpoint.outputs.classes[top]}"
     return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, top], True)
 
 
-def _beats(checkpoint: Checkpoint, window: Window, query: float | None) -> Target:
+def _number(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    outputs, T = checkpoint.outputs, len(window.ids)
+    sign = 1.0 if float(_window_logits(checkpoint, window, query)[0]) >= 0 else -1.0
+    words = f"{outputs.target or 'the number'} {'above' if sign > 0 else 'below'} the mean"
+    unit = outputs.unit or "unit unknown"
+    return Target(words, T, T, T - 1, lambda logits: sign * outputs.sd * logits[:, -1, 0], True, unit)
+
+
+def _binary_at(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
     T = len(window.ids)
     with torch.inference_mode():
         logits = checkpoint.model.eval()(window.tensor(checkpoint))[0, :, 0]
     at = int(logits.argmax()) if query is None else window.sample(query)
     sign = 1.0 if float(logits[at]) >= 0 else -1.0
     words = f"log odds of {'a' if sign > 0 else 'no'} beat at {window.time[at]:.2f} s"
-    if all(attention.causal for attention in trunk_attentions(checkpoint)):
+    if checkpoint.model.causal:
         return Target(words, at + 1, at + 1, at, lambda logits: sign * logits[:, -1, 0], True)
     return Target(words, T, T, at, lambda logits: sign * logits[:, at, 0], False)
+
+
+def _positive(checkpoint: Checkpoint) -> str:
+    """Return the name of what a yes means."""
+    name = next(iter(checkpoint.outputs.classes), "AFIB")
+    return "atrial fibrillation" if name in ("AFIB", "AF") else name
+
+
+_TARGETS: dict[tuple[Kind, Scope], Callable[[Checkpoint, Window, float | None, float | None], Target]] = {
+    ("token", "position"): _forecast,
+    ("binary", "window"): _binary,
+    ("one-of", "window"): _one_of,
+    ("several", "window"): _several,
+    ("number", "window"): _number,
+    ("binary", "position"): _binary_at,
+}

@@ -59,7 +59,7 @@ class Window:
 
     def tensor(self, checkpoint: Checkpoint) -> Tensor:
         """Return the ids as a batch of one, (1, T), where the model is."""
-        return torch.from_numpy(self.ids)[None].to(checkpoint.model.tokens.weight.device)
+        return torch.from_numpy(self.ids)[None].to(checkpoint.model.device)
 
 
 def cut_window(

@@ -129,9 +129,7 @@ def generate(
     new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
     return Continuation(
         ids=new,
-        signal=report.restore(checkpoint.levels.decode(new, scale)[:, np.newaxis])[:, 0].astype(
-            np.float32
-        ),
+        signal=report.restore(checkpoint.levels.decode(new, scale)[:, np.newaxis])[:, 0].astype(np.float32),
         fs=context.fs,
         context=context,
         report=report,

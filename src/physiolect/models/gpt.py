@@ -238,9 +238,14 @@ class GPT(Model):
         return [part for part in (self.tokens, self.positions) if part is not None]
 
     @property
+    def head_parts(self) -> list[nn.Module]:
+        """The head, and the pooling before it."""
+        return [part for part in (self.head, self.pool) if part is not None]
+
+    @property
     def output_parts(self) -> list[nn.Module]:
         """Head, pooling and final norm."""
-        return [part for part in (self.head, self.pool, self.trunk.norm) if part is not None]
+        return [*self.head_parts, self.trunk.norm]
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last norm makes of ids (B, T), (B, T, E); without a gradient."""
@@ -251,14 +256,14 @@ class GPT(Model):
         step = torch.arange(self.config.context_length, device=self.device)
         return ((step * step * 7 + step * 3) % min(self.config.vocabulary_size, 101)).unsqueeze(0)
 
-    def with_head(
+    def with_head(  # type: ignore[override]
         self,
         *,
         n_outputs: int,
         pooling: Pooling = "last",
         unmask_last: bool = False,
         dropout: float | None = None,
-    ) -> Self:  # type: ignore[override]
+    ) -> Self:
         """Return a model with this trunk, copied, and a new head, initialised by PyTorch's random numbers.
 
         Args:

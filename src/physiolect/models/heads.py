@@ -12,7 +12,7 @@ from physiolect.models.layers import Block
 from physiolect.models.lora import add_lora
 
 if TYPE_CHECKING:
-    from physiolect.models.gpt import GPT
+    from physiolect.models.model import Model
 
 Pooling = Literal["last", "mean", "attention"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "attention")
@@ -52,7 +52,7 @@ def make_pool(kind: Pooling, width: int) -> nn.Module | None:
     return MeanPool() if kind == "mean" else None
 
 
-def choose_trained(model: GPT, what: Trained, *, rank: int = 8, alpha: float = 16.0) -> list[str]:
+def choose_trained(model: Model, what: Trained, *, rank: int = 8, alpha: float = 16.0) -> list[str]:
     """Let the chosen weights of a model train and freeze all others, whose backward pass then costs nothing.
 
     Args:
@@ -72,31 +72,30 @@ def choose_trained(model: GPT, what: Trained, *, rank: int = 8, alpha: float = 1
     """
     check_option("what trains", what, TRAINED)
     model.requires_grad_(what == "all")
-    own = [model.head, *([model.pool] if model.pool is not None else [])]
-    if what == "last-block":
-        own += [model.trunk.blocks[-1], model.trunk.norm]
+    own = [*model.blocks[-1:], *model.output_parts] if what == "last-block" else model.head_parts
     for part in own:
         part.requires_grad_()
     if what == "lora":
-        add_lora(model.trunk, rank=rank, alpha=alpha)
+        add_lora(nn.ModuleList(model.blocks), rank=rank, alpha=alpha)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def n_still(model: GPT, *, quiet: bool) -> int:
-    """Return how many blocks from the first on always say the same of a window: frozen, and without dropout.
+def n_still(model: Model, *, quiet: bool) -> int:
+    """Return how many blocks, from the first on, always give the same output for a window: frozen, without dropout.
 
     Args:
         model: after `choose_trained`.
         quiet: switch the dropout of frozen blocks off first.
     """
-    if any(p.requires_grad for part in (model.tokens, model.positions) if part for p in part.parameters()):
+    if any(p.requires_grad for part in model.input_parts for p in part.parameters()):
         return 0
-    for n, block in enumerate(model.trunk.blocks):
-        assert isinstance(block, Block)
+    for n, block in enumerate(model.blocks):
+        if not isinstance(block, Block):
+            return n
         if any(parameter.requires_grad for parameter in block.parameters()):
             return n
         if quiet:
             block.dropout = block.attention.dropout = 0.0
         if block.dropout or block.attention.dropout:
             return n
-    return len(model.trunk.blocks)
+    return len(model.blocks)

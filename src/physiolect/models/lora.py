@@ -49,6 +49,10 @@ def add_lora(
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.rpartition(".")[2] in layers
     ]
+    if not chosen:
+        raise ConfigError(
+            "the model has no blocks for low-rank additions", hint="train all weights, or the head"
+        )
     most = min(min(layer.weight.shape) for layer in chosen)
     if not 1 <= rank <= most:
         raise ConfigError(

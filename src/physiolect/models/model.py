@@ -72,9 +72,14 @@ class Model(nn.Module):
         return []
 
     @property
-    def output_parts(self) -> list[nn.Module]:
-        """What comes after the blocks: final norm, pooling and head."""
+    def head_parts(self) -> list[nn.Module]:
+        """The head, and the pooling before it."""
         return []
+
+    @property
+    def output_parts(self) -> list[nn.Module]:
+        """What comes after the blocks: head, pooling and final norm."""
+        return self.head_parts
 
     def n_parameters(self) -> int:
         """Count the trained numbers, a shared table once."""

@@ -51,7 +51,7 @@ def judge_forecasts(config: Config, store: Store) -> Evaluated:
             warnings += leaks(path, windows.groups, store.digest)
             words += untold(path)
     folds, protocol = folds_of(config, windows)
-    ids, _ = lead.tokenizer.encode(windows.windows(np.arange(len(windows))), flat="level")
+    ids, _ = lead.levels.encode(windows.windows(np.arange(len(windows))), flat="level")
     for name, model in models.items():
         with progress(f"windows of {name}") as tell:
             scores = score_next_level(
@@ -98,16 +98,16 @@ def _forecaster(path: str, lead: Checkpoint, windows: Examples) -> Checkpoint:
     from physiolect.detection import check_examples
 
     checkpoint = load_checkpoint(path)
-    if checkpoint.task != "forecast":
+    if checkpoint.outputs.kind != "token":
         raise CheckpointError(
             f"the checkpoint is for {checkpoint.task}, and forecasts nothing",
             hint="use one that continues signals, such as ECGPT, or another task",
         )
     check_examples(checkpoint, windows)
-    if checkpoint.tokenizer.n_levels != lead.tokenizer.n_levels:
+    if checkpoint.levels.n_levels != lead.levels.n_levels:
         raise CheckpointError(
-            f"{path} cuts signals into {checkpoint.tokenizer.n_levels} levels, but the checkpoint into "
-            f"{lead.tokenizer.n_levels}: their nats are of different things",
+            f"{path} cuts signals into {checkpoint.levels.n_levels} levels, but the checkpoint into "
+            f"{lead.levels.n_levels}: their nats are of different things",
             hint="compare decoders of the same levels",
         )
     return checkpoint
@@ -130,7 +130,7 @@ def _plain_windows(config: Config, store: Store, lead: Checkpoint) -> Examples:
         )
     rows = np.array([row for row, _ in laid], np.int64)
     return Examples(
-        store=store, task="rhythm", rows=rows, channels=channel_places(store, rows, channel_of(config)),
+        store=store, task=lead.task, rows=rows, channels=channel_places(store, rows, channel_of(config)),
         starts=np.array([start for _, start in laid], np.int64), length=length, classes=(), several=False,
         groups=tuple(groups[row] for row in rows.tolist()), sources=tuple(store.sources[row] for row in rows.tolist()),
         by_patient=all(store.patients[row] is not None for row in set(rows.tolist())), values=None,

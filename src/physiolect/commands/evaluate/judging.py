@@ -56,6 +56,7 @@ from physiolect.evaluation.baselines import (
     window_beats,
     window_features,
 )
+from physiolect.tasks import TASKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +109,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
 
     lead = lead_of(config)
     with blaming(config, MODEL):  # what is labelled for it depends on its classes
-        check_window_task(lead, config.task)
+        check_window_task(lead, TASKS[config.task])
     examples = _examples(config, store, lead)
     tell_left_out(examples, config.labels)
     target = np.asarray(examples.target, np.float64)
@@ -150,7 +151,7 @@ def _windows(config: Config, store: Store) -> Evaluated:
         rows, columns, draws, examples.by_patient, len(examples), "windows",
         f"{len(examples):,} windows{positive} of {draws.n_groups} {of} in {config.store}", protocol, warnings,
         words, _each_group(said[MODEL], target, examples),
-        window_figures(config, examples, target, draws, said, rows, unit=lead.target_unit),
+        window_figures(config, examples, target, draws, said, rows, unit=lead.outputs.unit),
     )  # fmt: skip
 
 
@@ -275,7 +276,7 @@ def _finders(
 def _check_rows(config: Config, models: Mapping[int, Checkpoint], store: Store) -> None:
     """Refuse a model that finds no beats, or rows that are not as it wants them, before the first is searched."""
     for row, model in models.items():
-        check_task(model, "beats")
+        check_task(model, TASKS["beats"])
         lay_out(store.recording(row), model.contract, config.channel)
 
 
@@ -301,14 +302,14 @@ def _examples(config: Config, store: Store, lead: Checkpoint) -> Examples:
     return make_examples(
         store,
         config.task,
-        length=min(lead.contract.max_samples, lead.model.config.context_length),
+        length=min(lead.contract.max_samples, lead.model.context_length),
         stride=config.stride,
         positive=config.positive or None,
         negative=config.negative or None,
         labels=config.labels,
         column=config.column,
-        classes=lead.classes if config.task == "classify" else None,
-        several=lead.several,
+        classes=lead.outputs.classes if config.task == "classify" else None,
+        several=lead.outputs.several,
         max_per_episode=config.max_per_episode,
         channel=channel_of(config),
         seed=config.seed,

@@ -145,7 +145,7 @@ def _change(config: Config, checkpoint: Checkpoint, recording: Recording) -> Sho
 
     assert config.base is not None
     base = load_checkpoint(config.base)
-    base.model.to(checkpoint.model.tokens.weight.device)
+    base.model.to(checkpoint.model.device)
     window = _window(config, checkpoint, recording)
     layer = n_layers(checkpoint) if config.layers is None else config.layers[0]
     change = attention_change(
@@ -350,8 +350,8 @@ def _score(
     """Return how faithful a map is to what the model says, at the query where it says something there, or None."""
     if config.no_score:
         return None
-    says_everywhere = checkpoint.task in ("forecast", "beats")
-    target = choose_target(checkpoint, window, query=query if says_everywhere else None)
+    at_positions = checkpoint.outputs.scope == "position"
+    target = choose_target(checkpoint, window, query=query if at_positions else None)
     maps = {"shown": importance.astype(np.float64)}
     return measure_faithfulness(checkpoint, window, target, maps, seed=config.seed)["shown"]
 

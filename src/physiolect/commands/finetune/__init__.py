@@ -27,11 +27,11 @@ from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split, open_store
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import Draws
-from physiolect.datasets.examples.examples import ExampleTask
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
 from physiolect.evaluation.protocol import Protocol
 from physiolect.models.heads import Pooling, Trained
+from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
 from physiolect.training import (
     RECIPES,
     Form,
@@ -83,14 +83,14 @@ PRESETS: dict[str, Choice] = {
 }
 """How a checkpoint is fine-tuned, by name. Source of "published": Davies et al. 2024, arXiv:2407.20775."""
 
-_ONLY_FOR = {
-    "positive": "rhythm",
-    "negative": "rhythm",
-    "classes": "classify",
-    "several": "classify",
-    "unit": "regress",
+_ONLY_FOR: dict[str, LabelSource] = {
+    "positive": "rhythms",
+    "negative": "rhythms",
+    "classes": "classes",
+    "several": "classes",
+    "unit": "numbers",
 }
-"""Setting -> the one task that it is for."""
+"""Setting -> the labels that it is for."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Config:
     """Folder made by `prepare` with the checkpoint's contract."""
     checkpoint: str
     """What to begin with: a folder, a published HeartGPT file, ecg, or owner/name."""
-    task: ExampleTask
+    task: LabelledTaskName
     """A rhythm or not, beats at every sample, classes, or a number."""
     out: str
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
@@ -192,6 +192,7 @@ class Config:
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
+        asked = TASKS[self.task]
         counts = ("steps", "batch_size", "accumulate", "rank", "stride", "max_per_episode", "k", "threads")
         more = ("log_every", "evaluate_every", "save_every")
         found = run_problems(self, (*counts, *more), saved=self._saved())
@@ -208,9 +209,9 @@ class Config:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             found.append(f"--dropout is {self.dropout}, but must be from 0 to below 1")
         found += [
-            f"--{name} is for {task}, but the task is {self.task}"
-            for name, task in _ONLY_FOR.items()
-            if getattr(self, name) and self.task != task
+            f"--{name} is for tasks learned from {source}, but {self.task} is learned from {asked.labels}"
+            for name, source in _ONLY_FOR.items()
+            if getattr(self, name) and asked.labels != source
         ]
         if (self.rank, self.alpha) != (None, None) and self.trained != "lora":
             found.append("--rank and --alpha are of low-rank additions: they go with --trained lora")
@@ -222,8 +223,8 @@ class Config:
             found.append(
                 f"--class-weights is '{self.class_weights}', but must be balanced, none, or numbers above 0: 1,5"
             )
-        if self.task == "beats" and self.pooling not in (None, "last"):
-            found.append("--pooling is for one label a window, but beats have one a sample")
+        if asked.scope == "position" and self.pooling not in (None, "last"):
+            found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
         if self.protocol and (self.train_on or self.validate_on):
             found.append("--protocol says who trains: leave --train-on and --validate-on out")
         if n_launched() > 1:
@@ -239,7 +240,7 @@ class Config:
     def chosen(self) -> Choice:
         """All choices, with the preset's where nothing was said."""
         preset = PRESETS[self.preset]
-        if self.task == "beats":
+        if TASKS[self.task].scope == "position":
             # what is read is the height of a peak, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
         if self.preset == "modern":
@@ -312,7 +313,7 @@ def _examples(store: Store, settings: Config, base: Checkpoint) -> Examples:
     return make_examples(
         store,
         settings.task,
-        length=min(base.contract.max_samples, base.model.config.context_length),
+        length=min(base.contract.max_samples, base.model.context_length),
         stride=settings.stride,
         positive=settings.positive or None,
         negative=settings.negative or None,

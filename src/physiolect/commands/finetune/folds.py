@@ -202,7 +202,7 @@ def keep_share(examples: Examples, share: float, seed: int) -> tuple[Examples, E
 
 def measure(examples: Examples, said: NDArray[np.float32]) -> Measures:
     """Return a few measures of what a model said of examples, with intervals by patient where there are several."""
-    if examples.task == "beats":
+    if examples.task.scope == "position":
         from sklearn.metrics import roc_auc_score
 
         truth = examples.target.ravel()
@@ -210,9 +210,9 @@ def measure(examples: Examples, said: NDArray[np.float32]) -> Measures:
         return {"auroc": {"value": area, "low": None, "high": None}}
     score = said.astype(np.float64)
     found = measure_predictions(
-        examples.task,
+        examples.task.name,
         Predictions(
-            score if examples.task == "regress" else score.clip(0, 1)
+            score if examples.kind == "number" else score.clip(0, 1)
         ),  # rounding may end a hair above 1
         examples.target.astype(np.float64),
         Bootstrap(examples.groups),

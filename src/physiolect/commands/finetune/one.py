@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint, for_task
+from physiolect.checkpoint import Checkpoint, Outputs, for_task
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run, whom_seen
 from physiolect.commands.terminal import progress, say
@@ -32,7 +32,6 @@ from physiolect.training import (
     Schedule,
     Step,
     Stop,
-    Told,
     balanced_weights,
     choose_form,
     choose_precision,
@@ -126,7 +125,7 @@ def fine_tune(
             the classes, or `out` was begun with other examples.
     """
     torch.manual_seed(settings.seed)
-    weights = _class_weights(choice.class_weights, told_of(train), train)
+    weights = _class_weights(choice.class_weights, train)
     learnt = _digest(train)
     checkpoint, state = (
         _going_on(out, train, learnt) if is_saved(out) else (_fresh(base, choice, train), None)
@@ -145,7 +144,7 @@ def fine_tune(
         choice.steps,
         choice.batch_size * choice.accumulate * train.length,
         resumed_at=int(state["step"]) if state else 0,
-        unit="squared" if train.task == "regress" else "nats",
+        unit="squared" if train.kind == "number" else "nats",
     )
     more = {
         "examples_sha256": learnt,
@@ -182,13 +181,6 @@ def _digest(examples: Examples) -> str:
     return found.hexdigest()
 
 
-def told_of(examples: Examples) -> Told:
-    """Return what a model tells of such examples."""
-    if examples.task == "classify":
-        return "several" if examples.several else "one-of"
-    return "number" if examples.task == "regress" else "yes-or-no"
-
-
 def of_whom(examples: Examples) -> str:
     """Return how many patients examples are of, or patients or recordings where not every patient is known."""
     n = len(set(examples.groups))
@@ -200,9 +192,7 @@ def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
     rows = train.store.contract
     checkpoint = for_task(
         base.checkpoint,
-        train.task,
-        classes=train.classes,
-        several=train.several,
+        _outputs_of(train),
         pooling=choice.pooling,
         unmask_last=choice.unmask_last,
         dropout=choice.dropout,
@@ -210,17 +200,22 @@ def _fresh(base: Base, choice: Choice, train: Examples) -> Checkpoint:
         modality=rows.modality,
     )
     check_examples(checkpoint, train)
-    if train.task == "regress":
-        assert train.values is not None
-        if not train.values.std() > 0:
-            raise ConfigError(
-                f"all windows that are left to learn from have one {train.column}: {train.values[0]:g}",
-                hint="keep fewer patients for validation, or choose other parts",
-            )
-        checkpoint.target, checkpoint.target_unit = train.column, train.unit
-        checkpoint.target_mean, checkpoint.target_sd = float(train.values.mean()), float(train.values.std())
     checkpoint.run = {}
     return checkpoint
+
+
+def _outputs_of(train: Examples) -> Outputs:
+    """Return what the head's numbers will mean."""
+    if train.kind != "number":
+        return Outputs(train.task.name, train.classes, train.several)
+    assert train.values is not None
+    mean, sd = float(train.values.mean()), float(train.values.std())
+    if not sd > 0:
+        raise ConfigError(
+            f"all windows that are left to learn from have one {train.column}: {train.values[0]:g}",
+            hint="keep fewer patients for validation, or choose other parts",
+        )
+    return Outputs(train.task.name, target=train.column, unit=train.unit, mean=mean, sd=sd)
 
 
 def _let_train(checkpoint: Checkpoint, choice: Choice, state: dict[str, Tensor] | None) -> int:
@@ -232,19 +227,19 @@ def _let_train(checkpoint: Checkpoint, choice: Choice, state: dict[str, Tensor] 
     return sum(checkpoint.model.get_parameter(name).numel() for name in names)
 
 
-def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[float] | None:
+def _class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
     """Return the weights of the classes in the loss.
 
     Raises:
         ConfigError: a class does not occur, or there are more or fewer weights than classes.
     """
-    if told == "number" or (train.task == "beats" and asked == "none"):
-        return None  # of beats no class can be missing, and to see it costs a target of every sample
-    target = torch.from_numpy(train.target)
-    weights = balanced_weights(told, target)
-    names = train.classes if told != "yes-or-no" else ("no", "yes") if train.task == "beats" else (
-        f"not {train.classes[0]}", train.classes[0],
-    )  # fmt: skip
+    binary, at_positions = train.kind == "binary", train.task.scope == "position"
+    if train.kind == "number" or (at_positions and asked == "none"):
+        return None  # at positions no class can be missing, and to check it costs a target for every sample
+    weights = balanced_weights(train.kind, torch.from_numpy(train.target))
+    names = train.classes
+    if binary:
+        names = ("no", "yes") if at_positions else (f"not {train.classes[0]}", train.classes[0])
     missing = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
     if missing:
         raise ConfigError(
@@ -259,7 +254,7 @@ def _class_weights(asked: ClassWeights, told: Told, train: Examples) -> list[flo
         there = ", ".join(f"'{name}'" for name in names)
         raise ConfigError(
             f"{len(asked)} class weights are given, but the classes are "
-            + (f"'no', 'yes' ({there})" if train.task == "rhythm" else there),
+            + (f"'no', 'yes' ({there})" if binary and not at_positions else there),
             hint="give one number a class, or balanced, or none",
         )
     return list(asked)
@@ -280,8 +275,8 @@ def _make_step(
     varied = choice.augmentation != Augmentation()
     still = 0 if varied else n_still(model, quiet=choice.dropout is not None)
     model.to(device)
-    scaled: dict[str, Any] = {"mean": checkpoint.target_mean, "sd": checkpoint.target_sd, "device": device}
-    tokenizer = checkpoint.tokenizer
+    scaled: dict[str, Any] = {"mean": checkpoint.outputs.mean, "sd": checkpoint.outputs.sd, "device": device}
+    tokenizer = checkpoint.levels
     batches = ExampleBatches(
         train, tokenizer, size=size, parts=choice.accumulate, seed=seed, draws=choice.draws,
         augmentation=choice.augmentation, **scaled,
@@ -291,8 +286,8 @@ def _make_step(
     if held is not None and validation is not None:
         of.append((held, validation))
     objective = Labelled(
-        told_of(train),
-        every_position=train.task == "beats",
+        train.kind,
+        scope=train.task.scope,
         weights=weights,
         n_begun=_begin(checkpoint, still, of, size, begun),
         precision=choose_precision(manner.precision, device),
@@ -300,7 +295,7 @@ def _make_step(
     step = Step(
         model, objective, batches.batch, choice.recipe, choice.steps,
         accumulate=choice.accumulate, stage=batches.stage, form=choose_form(manner.form, device),
-        regions=[*model.trunk.blocks, objective.score],
+        regions=[*model.blocks, objective.score],
     )  # fmt: skip
     if held is None:
         return step, None
