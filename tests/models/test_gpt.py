@@ -13,10 +13,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from physiolect.errors import ConfigError
 from physiolect.models import layers
+from physiolect.models.attention import Attention
 from physiolect.models.cache import FixedCache, LayerCache
 from physiolect.models.capture import Capture
 from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
-from physiolect.models.layers import MLP, Attention, Block, Transformer
+from physiolect.models.layers import MLP, Block, Transformer
 
 SMALL = GPTConfig(vocabulary_size=11, context_length=24, width=16, n_layers=3, n_heads=2, mlp_width=32)
 VARIANTS = {

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import CheckpointError, ConfigError, check_option
 from physiolect.explanation.window import Window
+from physiolect.models.attention import Attention
 from physiolect.models.capture import Capture
-from physiolect.models.layers import Attention, Block
+from physiolect.models.layers import Block
 
 Combine = Literal["sum", "mean"]
 

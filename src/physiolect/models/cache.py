@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -12,6 +13,25 @@ from physiolect.models.kernels import ring_attention
 
 Positions: TypeAlias = slice | Tensor
 """Where the tokens of a pass stand: from and to, or one by one (T,)."""
+
+
+@dataclass
+class SourceCache:
+    """Keys and values of a source, computed once, which one cross-attention reads in every pass."""
+
+    keys: Tensor
+    """(B, H, S, D)."""
+    values: Tensor
+    """(B, H, S, D)."""
+    attention_mask: Tensor | None = None
+    """(B, S), True where the source is real; None is everywhere."""
+
+    def repeat(self, n: int) -> None:
+        """Make `n` copies along the batch, so that samples share one source."""
+        self.keys = self.keys.repeat_interleave(n, 0)
+        self.values = self.values.repeat_interleave(n, 0)
+        if self.attention_mask is not None:
+            self.attention_mask = self.attention_mask.repeat_interleave(n, 0)
 
 
 class LayerCache:

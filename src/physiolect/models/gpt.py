@@ -10,18 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
+from physiolect.models.attention import Attention, Rotary
 from physiolect.models.cache import LayerCache
+from physiolect.models.capture import Capture
 from physiolect.models.heads import POOLINGS, Pooling, make_pool
-from physiolect.models.layers import (
-    MLP,
-    Activation,
-    Attention,
-    Block,
-    Capture,
-    Norm,
-    Rotary,
-    Transformer,
-)
+from physiolect.models.layers import MLP, Activation, Block, Norm, Transformer
 from physiolect.models.model import Model
 
 

@@ -27,9 +27,12 @@ additions to the trunk."""
 class MeanPool(nn.Module):
     """The mean over positions."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, T, E) to (B, 1, E)."""
-        return x.mean(1, keepdim=True)
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Map x (B, T, E) to (B, 1, E), over the real positions of a mask (B, T)."""
+        if attention_mask is None:
+            return x.mean(1, keepdim=True)
+        real = attention_mask.to(x.dtype).unsqueeze(1)  # (B, 1, T)
+        return real @ x / real.sum(-1, keepdim=True).clamp_min(1)
 
 
 class AttentionPool(nn.Module):
@@ -39,9 +42,12 @@ class AttentionPool(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, T, E) to (B, 1, E)."""
-        weights = (x @ self.query).float().softmax(1).to(x.dtype)  # (B, T)
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Map x (B, T, E) to (B, 1, E), over the real positions of a mask (B, T)."""
+        scores = (x @ self.query).float()  # (B, T)
+        if attention_mask is not None:  # a finite score, since a row may be padding only
+            scores = scores.masked_fill(~attention_mask.bool(), torch.finfo(scores.dtype).min)
+        weights = scores.softmax(1).to(x.dtype)
         return weights.unsqueeze(1) @ x
 
 

@@ -18,7 +18,7 @@ from physiolect.errors import ConfigError
 
 M = TypeVar("M", bound=nn.Module)
 
-LAYERS = ("qkv", "projection", "up", "down")
+LAYERS = ("qkv", "q", "kv", "projection", "up", "down")
 """The linear layers of a block, by name."""
 
 

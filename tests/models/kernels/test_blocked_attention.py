@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from physiolect.models.attention import causal_mask
 from physiolect.models.kernels.blocked_attention import attention, wins
-from physiolect.models.layers import causal_mask
 
 
 def qkv(T: int, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:

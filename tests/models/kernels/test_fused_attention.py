@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from physiolect.models.attention import causal_mask
 from physiolect.models.kernels import fused_attention
-from physiolect.models.layers import causal_mask
 
 pytestmark = [
     pytest.mark.gpu,
