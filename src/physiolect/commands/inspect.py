@@ -254,7 +254,7 @@ def _checkpoint(path: Path, *, verify: bool) -> Facts:
     }
 
 
-def _tokenizer_facts(checkpoint: Checkpoint) -> Facts:
+def _tokenizer_facts(checkpoint: Any) -> Facts:
     tokenizer = checkpoint.tokenizer
     return (
         {} if tokenizer is None else {"tokenizer": {"class": type(tokenizer).__name__, **asdict(tokenizer)}}
