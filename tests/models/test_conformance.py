@@ -1,0 +1,139 @@
+"""What every model of every family must do; a new family adds its variants here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from physiolect import Checkpoint, load_checkpoint
+from physiolect.checkpoint import Outputs
+from physiolect.contract import CONTRACTS
+from physiolect.models import MODELS
+from physiolect.models.gpt import GPT_PRESETS, GPTConfig
+from physiolect.models.heads import choose_trained
+from physiolect.models.model import Model
+from physiolect.tokenizers import LevelTokenizer
+
+_GPT = GPTConfig(vocabulary_size=101, context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "gpt": {
+        "rotary": _GPT,
+        "learned": replace(_GPT, positions="learned"),
+        "modern": replace(
+            GPT_PRESETS["modern"], context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32, band=7
+        ),
+        "detector": replace(_GPT, n_outputs=1, pooling="mean"),
+        "looking ahead": replace(_GPT, n_outputs=3, pooling="attention", unmask_last=True),
+    },
+}
+"""Small models of every family: family -> name -> settings."""
+
+EVERY = [(family, name) for family in MODELS for name in VARIANTS.get(family, {"missing": None})]
+
+
+@pytest.fixture(params=EVERY, ids=lambda each: f"{each[0]}-{each[1]}")
+def model(request: pytest.FixtureRequest) -> Model:
+    family, name = request.param
+    torch.manual_seed(0)
+    model = MODELS[family](VARIANTS[family][name]).eval()
+    for parameter in model.parameters():  # away from the symmetric start
+        nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def as_checkpoint(model: Model) -> Checkpoint:
+    n = model.n_outputs
+    tokenizer = LevelTokenizer() if model.takes == "levels" else None
+    outputs = Outputs("forecast") if n is None else Outputs("rhythm")
+    if n is not None and n > 1:
+        outputs = Outputs("classify", tuple("abcdefgh"[:n]))
+    T = model.context_length
+    contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=1, max_samples=T)
+    return Checkpoint(model, tokenizer, contract, outputs)
+
+
+def test_outputs_of_every_position_and_of_the_window(model: Model) -> None:
+    full = model(model.probe())
+    assert full.shape[:2] == (1, model.context_length)
+    assert model.n_outputs in (None, full.shape[2])
+    assert model(model.probe(), last_only=True).shape == (1, 1, full.shape[2])
+    assert torch.isfinite(full).all()
+
+
+def test_every_weight_gets_a_finite_gradient_and_lies_in_one_part(model: Model) -> None:
+    (model(model.probe()).square().sum() + model(model.probe(), last_only=True).square().sum()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    parts = [*model.input_parts, *model.blocks, *model.output_parts]
+    held = {id(p) for part in parts for p in part.parameters()}
+    assert held == {id(p) for p in model.parameters()}
+
+
+def test_it_is_causal_or_not_as_it_declares(model: Model) -> None:
+    x = model.embed(model.probe()).detach().requires_grad_()
+    T = model.context_length
+    (gradient,) = torch.autograd.grad(model.from_embedded(x)[:, T // 2].sum(), x)
+    later = gradient[:, T // 2 + 1 :].abs().max()
+    assert gradient[:, : T // 2 + 1].abs().max() > 0
+    assert (later == 0) == model.causal
+
+
+def test_embedding_first_changes_nothing(model: Model) -> None:
+    x = model.probe()
+    torch.testing.assert_close(model.from_embedded(model.embed(x)), model(x))
+
+
+def test_from_the_middle_on_it_is_the_same(model: Model) -> None:
+    for n in range(len(model.blocks) + 1):
+        held = model.begin(model.probe(), n)
+        torch.testing.assert_close(model.finish(held, n), model(model.probe()))
+        whole = model(model.probe(), last_only=True)
+        torch.testing.assert_close(model.finish(held, n, last_only=True), whole)
+
+
+def test_a_checkpoint_rebuilds_it_and_verifies(model: Model, tmp_path: Path) -> None:
+    made = as_checkpoint(model)
+    loaded = load_checkpoint(made.save(tmp_path / "x"))
+    assert type(loaded.model) is type(model)
+    assert loaded.model.config == model.config
+    assert loaded.outputs == made.outputs
+    assert loaded.verify().deviation < 1e-5
+    torch.testing.assert_close(loaded.model(model.probe()), model(model.probe()), rtol=0, atol=0)
+
+
+def test_encoded_windows_go_in_and_predictions_come_out(model: Model) -> None:
+    rng = np.random.default_rng(0)
+    windows = rng.standard_normal((3, model.n_channels, model.context_length)).astype(np.float32)
+    windows[1] = 2.0
+    checkpoint = as_checkpoint(model)
+    inputs, flat = checkpoint.encode(windows)
+    assert flat.tolist() == [False, True, False]
+    found = checkpoint.predict(inputs)
+    assert len(found) == 3
+    assert np.isfinite(found).all()
+
+
+def test_another_head_keeps_the_trunk(model: Model) -> None:
+    other = model.with_head(n_outputs=4)
+    assert other.n_outputs == 4
+    assert other(model.probe(), last_only=True).shape == (1, 1, 4)
+    heads = {id(p) for part in other.head_parts for p in part.parameters()}
+    own = dict(model.named_parameters())
+    for name, parameter in other.named_parameters():
+        if id(parameter) not in heads:
+            assert torch.equal(parameter, own[name]), name
+
+
+def test_the_head_alone_can_train(model: Model) -> None:
+    names = choose_trained(model, "head")
+    assert names
+    heads = {id(p) for part in model.head_parts for p in part.parameters()}
+    assert {id(model.get_parameter(name)) for name in names} == heads

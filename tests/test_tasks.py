@@ -1,0 +1,55 @@
+"""Every task is known by every room that dispatches on its kind, its scope or its labels."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from physiolect.checkpoint import Outputs
+from physiolect.checkpoint.outputs import _READ
+from physiolect.datasets.examples.labels import LABELS
+from physiolect.errors import ConfigError
+from physiolect.explanation.target import _TARGETS
+from physiolect.tasks import TASKS, LabelledTaskName, Task, TaskName, find_task
+from physiolect.training.objectives import _LOSSES, Labelled
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+def test_every_room_knows_a_task(task: Task) -> None:
+    assert TASKS[task.name] is task
+    assert task.labels == "signal" or task.labels in LABELS
+    assert task.kind in _READ
+    assert task.kind == "token" or task.kind in _LOSSES
+    assert (task.kind, task.scope) in _TARGETS
+    assert task.name in get_args(TaskName)
+    assert (task.name in get_args(LabelledTaskName)) == (task.labels != "signal")
+    assert find_task(task.name) is find_task(task) is task
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS.values() if task.labels != "signal"], ids=str)
+def test_a_task_is_learned_and_read(task: Task) -> None:
+    """A loss falls along its gradient, and outputs are read in the shape of the task's scope."""
+    classes = ("a", "b", "c") if task.kind == "one-of" else ()
+    outputs = Outputs(task.name, classes)
+    K, T = max(1, len(classes)), 6 if task.scope == "position" else 1
+    logits = torch.randn(4, T, K, requires_grad=True)
+    target = torch.zeros(4, T, K)
+    target[..., 0] = 1
+    score = Labelled(outputs.kind, scope=outputs.scope).score
+    loss = score(logits, target if T > 1 and K > 1 else target.squeeze(-1) if K == 1 else target[:, 0])
+    (gradient,) = torch.autograd.grad(loss, logits)
+    with torch.no_grad():
+        lower = score(logits - 0.1 * gradient, target.squeeze(-1) if K == 1 else target[:, 0])
+    assert lower < loss
+    read = outputs.read(logits.detach())
+    assert read.shape == (4, *((T,) if task.scope == "position" else ()), *((K,) if K > 1 else ()))
+
+
+def test_an_unknown_task_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="task is 'rythm'") as caught:
+        find_task("rythm")
+    assert "rhythm" in (caught.value.hint or "")
+    with pytest.raises(ConfigError, match="unknown to this version"):
+        Outputs("rythm")
