@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from physiolect.errors import ConfigError
 from physiolect.generation.sampling import Sampling
-from physiolect.models.cache import FixedCache, LayerCache
+from physiolect.generation.steps import is_captured, make_steps
 from physiolect.models.gpt import GPT
-from physiolect.training import capture_graph
+from physiolect.training import capturing
 
 Mode = Literal["exact", "hop"]
 
@@ -35,6 +36,9 @@ def decode(
     With rotary positions the cache is a ring of the model's band and never ends; without a band, old ids
     slide out of the context as with learned positions.
 
+    On a GPU the passes are replayed as graphs. They are kept for the next call on the same model and shapes, also when
+    its weights change in place, and captured anew when the weights have moved; `release_graphs` frees them.
+
     Args:
         model: a decoder in eval mode.
         context: ids (T,), at least one.
@@ -53,91 +57,34 @@ def decode(
         )
     endless = _is_endless(model)
     ids = (context if endless else context[-limit:]).unsqueeze(0)  # (1, T)
-    cache = model.new_cache()
-    logits = model(ids, cache=cache, last_only=True)[:, -1].expand(n_samples, -1)  # (S, V)
-    for layer in cache:
-        layer.repeat(n_samples)
-    ids = ids.expand(n_samples, -1)
-    step, whole = _Steps(model, cache), _whole(model)
-    while True:
-        new = sampling.draw(logits, generator)  # (S, 1)
-        yield new
-        if endless:
-            logits = step(new)
-            continue
-        ids = torch.cat((ids, new), 1)
-        if ids.shape[1] <= limit:
-            logits = step(new)
-        elif mode == "exact":
-            ids = ids[:, -limit:]
-            logits = whole(ids)
-        else:
-            ids = ids[:, ids.shape[1] - limit - 1 + hop :]
+    steps = make_steps(model)
+    turn = capturing if is_captured(model) else nullcontext()  # a capture borrows the generator that draws
+    try:
+        with turn:
             cache = model.new_cache()
-            logits = model(ids, cache=cache, last_only=True)[:, -1]
-            step.restart(cache)
-
-
-class _Steps:
-    """Maps the newest ids (S, 1) to the logits (S, V) of the next, remembering them; on a GPU as a captured graph."""
-
-    def __init__(self, model: GPT, cache: list[LayerCache]) -> None:
-        self._model, self._cache = model, cache
-        self._captured = _is_captured(model)
-        if self._captured:
-            self._place = torch.tensor([cache[0].seen], device=model.tokens.weight.device)
-            self._fixed = [FixedCache(layer, self._place) for layer in cache]
-            held = [each for layer in self._fixed for each in (layer.keys, layer.values)]
-            self._replayed = _Replayed(self._next, [self._place, *held])
-
-    def __call__(self, new: Tensor) -> Tensor:
-        if self._captured:
-            return self._replayed(new)
-        return self._model(new, cache=self._cache, last_only=True)[:, -1]
-
-    def restart(self, cache: list[LayerCache]) -> None:
-        """Go on from another cache of the same shape."""
-        self._cache = cache
-        if self._captured:
-            self._place.fill_(cache[0].seen)
-            for fixed, layer in zip(self._fixed, cache, strict=True):
-                fixed.refill(layer)
-
-    def _next(self, new: Tensor) -> Tensor:
-        logits = self._model(new, cache=self._fixed, last_only=True)[:, -1]
-        self._place.add_(1)
-        return logits
-
-
-def _whole(model: GPT) -> Callable[[Tensor], Tensor]:
-    """Return what maps a whole context (S, T) to the logits (S, V) of the next ids."""
-
-    def logits(ids: Tensor) -> Tensor:
-        return model(ids, last_only=True)[:, -1]
-
-    return _Replayed(logits, []) if _is_captured(model) else logits
-
-
-def _is_captured(model: GPT) -> bool:
-    return model.tokens.weight.device.type == "cuda"
-
-
-class _Replayed:
-    """A function of one tensor on a GPU, captured as a graph when it is first called."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor], changed: list[Tensor]) -> None:
-        self._function, self._changed = function, changed
-        self._graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if self._graph is None:
-            self._x = x.clone()
-            self._graph, self._result = capture_graph(
-                lambda: self._function(self._x), self._changed, x.device
-            )
-        self._x.copy_(x)
-        self._graph.replay()
-        return self._result
+            logits = model(ids, cache=cache, last_only=True)[:, -1].expand(n_samples, -1)  # (S, V)
+            for layer in cache:
+                layer.repeat(n_samples)
+            steps.start(cache)
+        ids = ids.expand(n_samples, -1)
+        while True:
+            with turn:
+                new = sampling.draw(logits, generator)  # (S, 1)
+            yield new
+            with turn:
+                ids = ids if endless else torch.cat((ids, new), 1)
+                if endless or ids.shape[1] <= limit:
+                    logits = steps.step(new)
+                elif mode == "exact":
+                    ids = ids[:, -limit:]
+                    logits = steps.whole(ids)
+                else:
+                    ids = ids[:, ids.shape[1] - limit - 1 + hop :]
+                    cache = model.new_cache()
+                    logits = model(ids, cache=cache, last_only=True)[:, -1]
+                    steps.start(cache)
+    finally:
+        steps.close()
 
 
 def outgrows_cache(model: GPT, n_context: int, n_tokens: int) -> bool:

@@ -2,7 +2,7 @@
 
 from physiolect.training.devices import Precision, choose_device, choose_precision
 from physiolect.training.fit import Callbacks, Outcome, Schedule, TrainingProgress, fit
-from physiolect.training.graph import capture_graph
+from physiolect.training.graph import capture_graph, capturing
 from physiolect.training.journal import Journal
 from physiolect.training.objectives import Labelled, NextToken, balanced_weights, next_token_loss
 from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_optimizer
@@ -35,6 +35,7 @@ __all__ = [
     "TrainingProgress",
     "balanced_weights",
     "capture_graph",
+    "capturing",
     "choose_device",
     "choose_form",
     "choose_precision",
