@@ -324,6 +324,8 @@ def test_what_does_not_fit_is_refused() -> None:
         cross(x, source, attention_mask=real("right", (9, 4)))
     with pytest.raises(ConfigError, match="rotary"):
         Attention(width=E, n_heads=H, source_width=W, rotary=Rotary(head_size=8))
+    with torch.no_grad(), pytest.raises(ConfigError, match=r"\(2, 12\), but the keys are \(600, 12\)"):
+        trunk()(randn(600, T, E), attention_mask=real("right", (9, 4)))  # a batch that a CPU takes in parts
     with pytest.raises(ConfigError, match="no cross-attention"):
         trunk()(x, source=source)
     with pytest.raises(ConfigError, match="given no source"):

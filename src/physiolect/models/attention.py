@@ -195,10 +195,7 @@ class Attention(nn.Module):
             return self._output(cache.attend(q, k, v, self.scale)), None
         oldest = 0
         if cache is not None:
-            first_fill = cache.seen == 0
-            held = cache.extend(k, v)
-            k, v = (k, v) if first_fill else held
-            oldest = cache.seen % cache.capacity if cache.seen > cache.capacity and not first_fill else 0
+            k, v, oldest = _extended(cache, k, v)
         weights = None
         if capture is not None:
             in_time = k.roll(-oldest, -2) if oldest else k
@@ -351,6 +348,15 @@ class Attention(nn.Module):
     def _needs_mask(self, q: Tensor, k: Tensor) -> bool:
         """A lone last query may see everything that is held, unless the band is shorter than that."""
         return self.causal and (q.shape[-2] > 1 or (self.band is not None and k.shape[-2] > self.band))
+
+
+def _extended(cache: LayerCache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Add keys and values to a cache; return those that the pass sees, and where the oldest of them stands."""
+    first_fill = cache.seen == 0
+    held = cache.extend(k, v)
+    if first_fill:
+        return k, v, 0
+    return *held, cache.seen % cache.capacity if cache.seen > cache.capacity else 0
 
 
 def _checked(attention_mask: Tensor, keys: Tensor, cache: LayerCache | None = None) -> Tensor:

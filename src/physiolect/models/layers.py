@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import repeat
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -151,29 +150,13 @@ class Transformer(nn.Module):
         Raises:
             ConfigError: a source is missing or not expected, a mask has the wrong shape, or it comes with a cache.
         """
-        if (source is None) == self.is_cross:
-            raise ConfigError(
-                "the trunk's cross-attention was given no source"
-                if self.is_cross
-                else "the trunk has no cross-attention",
-                hint="pass source, (B, S, E)"
-                if self.is_cross
-                else "leave source out, or build blocks with cross=",
-            )
-        rows = max(1, CPU_TOKENS // x.shape[1])
+        self._check_source(source)
         alone = cache is None and capture is None and not torch.is_grad_enabled()
-        if alone and x.device.type == "cpu" and x.shape[0] > rows and not isinstance(source, list):
-            extra = (
-                repeat(None) if each is None else each.split(rows)
-                for each in (attention_mask, source, source_mask)
-            )
-            parts = [
-                self.forward(
-                    part, attention_mask=mask, source=read, source_mask=read_mask, last_only=last_only
-                )
-                for part, mask, read, read_mask in zip(x.split(rows), *extra, strict=False)
-            ]
-            return torch.cat(parts)
+        if alone and x.device.type == "cpu" and x.shape[0] > max(1, CPU_TOKENS // x.shape[1]):
+            beside = (attention_mask, source, source_mask)
+            # what is read already stays whole, and what has other rows is refused by attention
+            if all(each is None or (isinstance(each, Tensor) and len(each) == len(x)) for each in beside):
+                return self._in_parts(x, *beside, last_only=last_only)
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)
@@ -196,6 +179,36 @@ class Transformer(nn.Module):
             if capture.hidden:
                 capture.hidden_states.append(x)
         return self.norm(x)
+
+    def _check_source(self, source: Tensor | list[SourceCache | None] | None) -> None:
+        if source is None and self.is_cross:
+            raise ConfigError(
+                "the trunk's cross-attention was given no source",
+                hint="pass source, (B, S, E_source), or what read_source() returns",
+            )
+        if source is not None and not self.is_cross:
+            raise ConfigError(
+                "the trunk was given a source, but has no cross-attention",
+                hint="leave source out, or build its blocks with cross=",
+            )
+
+    def _in_parts(self, x: Tensor, *beside: Any, last_only: bool) -> Tensor:
+        """Return what `forward` does, a few rows at a time."""
+        rows = max(1, CPU_TOKENS // x.shape[1])
+        parts = []
+        for first in range(0, len(x), rows):
+            part = slice(first, first + rows)
+            mask, source, source_mask = (None if each is None else each[part] for each in beside)
+            parts.append(
+                self.forward(
+                    x[part],
+                    attention_mask=mask,
+                    source=source,
+                    source_mask=source_mask,
+                    last_only=last_only,
+                )
+            )
+        return torch.cat(parts)
 
     def read_source(self, source: Tensor, source_mask: Tensor | None = None) -> list[SourceCache | None]:
         """Return the keys and values of a source (B, S, E_source) for each block, which many passes can then read.
