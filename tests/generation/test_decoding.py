@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from physiolect.generation import Sampling, decode, decoding
+from physiolect.generation import steps as stepping
+from physiolect.generation.shelf import Shelf
 from physiolect.models.gpt import GPT, GPTConfig
 
 MODELS = {
@@ -26,7 +28,7 @@ WAYS: list[dict[str, Any]] = [{}, {"mode": "hop"}, {"mode": "hop", "hop": 1}, {"
 def tokens(model: GPT, n_context: int, n: int, **way: Any) -> Tensor:
     context = torch.randint(0, 101, (n_context,), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        steps = decode(model, context.to(model.tokens.weight.device), **way)
+        steps = decode(model, context.to(model.device), **way)
         return torch.cat(list(islice(steps, n)), 1).cpu()
 
 
@@ -50,12 +52,75 @@ def test_steps_of_fixed_shape_give_the_same_tokens(
 
     wanted = drawn()
 
-    def replayed(function: Callable[[Tensor], Tensor], _: list[Tensor]) -> Callable[[Tensor], Tensor]:
-        return function
-
-    monkeypatch.setattr(decoding, "_is_captured", lambda _: True)
-    monkeypatch.setattr(decoding, "_Replayed", replayed)
+    captured_without_a_gpu(monkeypatch)
     assert torch.equal(drawn(), wanted)
+
+
+class Replayed:
+    """Does its work anew at each replay, into the same tensor, as a graph on a GPU does."""
+
+    def __init__(self, work: Callable[[], Tensor], result: Tensor) -> None:
+        self.work, self.result = work, result
+
+    def replay(self) -> None:
+        self.result.copy_(self.work())
+
+
+def captured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[Replayed]:
+    """Let passes be captured on a CPU; return what was captured so far."""
+    made: list[Replayed] = []
+
+    def capture(work: Callable[[], Tensor], changed: list[Tensor], _: object) -> tuple[Replayed, Tensor]:
+        before = [each.clone() for each in changed]
+        result = work().clone()
+        for each, value in zip(changed, before, strict=True):
+            each.copy_(value)
+        made.append(Replayed(work, result))
+        return made[-1], result
+
+    monkeypatch.setattr(stepping, "is_captured", lambda _: True)
+    monkeypatch.setattr(decoding, "is_captured", lambda _: True)
+    monkeypatch.setattr(stepping, "capture_graph", capture)
+    monkeypatch.setattr(stepping, "_pool_size", lambda _: 1000)
+    monkeypatch.setattr(stepping, "SHELF", Shelf(most=4, most_bytes=10**9))
+    return made
+
+
+def test_a_later_call_finds_the_graphs_of_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made("learned")
+    greedy = {"sampling": Sampling(greedy=True)}
+    wanted = tokens(model, 8, 30, **greedy)
+    captured = captured_without_a_gpu(monkeypatch)
+    for _ in range(3):
+        assert torch.equal(tokens(model, 8, 30, **greedy), wanted)
+    assert len(captured) == 2  # a step inside the context, and a whole context past it
+    tokens(model, 8, 30, n_samples=3, **greedy)
+    assert len(captured) == 4  # other shapes
+    with torch.no_grad():
+        model.head.weight.mul_(2)
+    changed = tokens(model, 8, 30, **greedy)
+    assert len(captured) == 4  # weights changed in place are read where they are
+    model.head.weight = torch.nn.Parameter(model.head.weight / 2)
+    assert torch.equal(tokens(model, 8, 30, **greedy), wanted)
+    assert len(captured) == 6  # weights that moved need new graphs
+    assert changed.shape == wanted.shape
+
+
+def test_a_shelf_lends_to_one_at_a_time_and_keeps_no_owner_alive() -> None:
+    shelf: Shelf[str] = Shelf(most=2, most_bytes=100)
+    owner = made("learned")
+    shelf.put(owner, "here", "a", "thing", 10)
+    assert shelf.take(owner, "here", "b") is None
+    assert shelf.take(owner, "here", "a") == "thing"
+    assert shelf.take(owner, "here", "a") is None
+    for key, size in (("a", 60), ("b", 30), ("c", 5), ("too large", 101)):
+        shelf.put(owner, "here", key, key, size)
+    assert (len(shelf), shelf.size) == (2, 35)  # the longest unused went
+    assert shelf.take(owner, "moved", "b") is None
+    assert len(shelf) == 0  # of another state
+    shelf.put(owner, "here", "a", "thing", 10)
+    del owner
+    assert len(shelf) == 0
 
 
 @pytest.mark.gpu

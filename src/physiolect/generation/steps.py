@@ -1,4 +1,4 @@
-"""From ids to the logits of the next: passes of the model as they are, or replayed as graphs that later calls find again."""
+"""From ids to the logits of the next: passes as they are, or replayed as graphs that later calls find again."""
 
 from __future__ import annotations
 
@@ -59,6 +59,9 @@ class CapturedSteps:
         self._model, self._state = model, _state(model)
         self._settings = _settings(model)
         self._used: dict[Hashable, _Graph] = {}
+        self._last: dict[
+            str, _Graph
+        ] = {}  # of each kind: found without a look at the settings for every token
         self._begun: list[LayerCache] | None = None
 
     def start(self, cache: list[LayerCache]) -> None:
@@ -66,6 +69,8 @@ class CapturedSteps:
 
     def step(self, new: Tensor) -> Tensor:
         cache = self._begun
+        if cache is None and "step" in self._last:
+            return self._last["step"](new)
         graph = self._graph("step", new, lambda: _StepGraph(self._model, cache or [], new))
         if cache is not None:
             graph.restart(cache)
@@ -73,10 +78,11 @@ class CapturedSteps:
         return graph(new)
 
     def whole(self, ids: Tensor) -> Tensor:
-        return self._graph("whole", ids, lambda: _WholeGraph(self._model, ids))(ids)
+        graph = self._last.get("whole") or self._graph("whole", ids, lambda: _WholeGraph(self._model, ids))
+        return graph(ids)
 
     def close(self) -> None:
-        used, self._used = self._used, {}
+        used, self._used, self._last = self._used, {}, {}
         for key, graph in used.items():
             graph.leave()
             SHELF.put(self._model, self._state, key, graph, graph.size)
@@ -91,6 +97,7 @@ class CapturedSteps:
             else:
                 graph.enter()
             self._used[key] = graph
+        self._last[kind] = graph
         return graph
 
 
@@ -172,7 +179,7 @@ def is_captured(model: GPT) -> bool:
 
 
 def _state(model: GPT) -> Hashable:
-    """Return where the weights lie and what they are. A graph reads these places, so changed numbers there are no matter."""
+    """Return where the weights lie and what they are: a graph reads these places, whatever numbers are there."""
     tensors = (*model.parameters(), *model.buffers())
     return tuple((x.data_ptr(), x.dtype, x.device, x.shape) for x in tensors)
 

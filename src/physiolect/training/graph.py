@@ -14,7 +14,7 @@ from torch import Tensor
 Result = TypeVar("Result")
 
 capturing = threading.RLock()
-"""Held during a capture. A thread that draws from a GPU's own generator takes it too: a capture borrows that generator."""
+"""Held during a capture, which borrows the GPU's own generator: a thread that draws from that takes it too."""
 
 
 def capture_graph(
