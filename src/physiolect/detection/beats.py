@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import AdaptationReport
 from physiolect.detection.intervals import Intervals, summarise_intervals
+from physiolect.detection.timing import pulse_times, trace_times
 from physiolect.detection.windows import (
     OnWindow,
     Reason,
@@ -74,6 +75,11 @@ class BeatResult:
     """How the recording was adapted."""
     interrupted: bool = False
     """Ctrl-C came first; what was judged by then is here."""
+    peak_times: NDArray[np.float64] | None = None
+    """(beats,) when each beat peaks, in seconds of the recording, finer than a sample; `intervals` uses these times.
+
+    It is the top of a parabola fitted to the pulse near the mark, or, for a model of another modality, to the trace.
+    """
 
     @property
     def found(self) -> bool:
@@ -102,8 +108,9 @@ class BeatResult:
 
     @property
     def intervals(self) -> Intervals:
-        """Rate and variability of the beats; no interval counts across what was not judged."""
-        return summarise_intervals(self.times, [each.start for each in self.unjudged])
+        """Rate and variability, from `peak_times`; no interval counts across a stretch that was not judged."""
+        times = self.times if self.peak_times is None else self.peak_times
+        return summarise_intervals(times, [each.start for each in self.unjudged])
 
     def annotations(self) -> Annotations:
         """Return marks at the recording's own rate: "N" for each beat, with its confidence in a word as the note."""
@@ -178,6 +185,11 @@ def detect_beats(
         unjudged=tuple(_unjudged(trace, reasons, track)),
         report=track.report,
         interrupted=interrupted,
+        peak_times=(
+            pulse_times(track.signal, np.isfinite(trace), peaks, track.fs)
+            if contract.modality == "ppg"
+            else trace_times(trace, peaks, track.fs)
+        ),
     )
 
 

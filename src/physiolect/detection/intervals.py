@@ -40,8 +40,8 @@ class Intervals:
 def summarise_intervals(times: ArrayLike, breaks: Sequence[float] = ()) -> Intervals:
     """Return rate and variability of beats.
 
-    They are over all intervals: ectopic beats, missed ones and false ones are not taken out, as the standard's "NN"
-    asks for, and times on a grid of 1 / fs spread an even rhythm by up to that much.
+    All intervals count: ectopic, missed and false beats are not taken out, although the standard's "NN" asks for it.
+    Times on a grid of 1 / fs spread an even rhythm by up to that much; `BeatResult.peak_times` are finer.
 
     Args:
         times: of the beats in seconds, in order, (n,).
