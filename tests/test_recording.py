@@ -136,3 +136,16 @@ def test_annotations_need_columns_of_one_length() -> None:
 
 def test_annotations_move_with_the_rate() -> None:
     assert make().annotations.at_rate(0.5).sample.tolist() == [0, 2, 10]
+
+
+def test_more_channels_than_samples_are_refused_with_the_way_out() -> None:
+    with pytest.raises(FormatError, match="3000 channels of 2 samples") as caught:
+        Recording(np.zeros((3000, 2)), 375)
+    assert "transpose" in (caught.value.hint or "")
+    assert len(Recording(np.zeros((12, 1)), 500).channels) == 12
+
+
+def test_one_name_is_one_channel() -> None:
+    assert Recording(np.zeros(9), 250, channels="II").channels == ("II",)  # type: ignore[arg-type]
+    with pytest.raises(FormatError, match="1 channel names for 2 channels"):
+        Recording(np.zeros((2, 9)), 250, channels="II")  # type: ignore[arg-type]

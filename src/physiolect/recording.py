@@ -98,6 +98,10 @@ class Annotations:
         return replace(self, sample=np.round(self.sample * ratio).astype(np.int64))
 
 
+_MOST_CHANNELS = 512
+"""Arrays of more rows than this, and than columns, are taken for (time, channels)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """A stretch of one or more signals with everything needed to interpret it.
@@ -125,6 +129,11 @@ class Recording:
         if signal.dtype != np.float32:
             signal = signal.astype(np.float32)
         signal = signal[np.newaxis] if signal.ndim == 1 else signal
+        if signal.ndim == 2 and signal.shape[0] > max(signal.shape[1], _MOST_CHANNELS):
+            raise FormatError(
+                f"the signal has {signal.shape[0]} channels of {signal.shape[1]} samples: more channels than samples",
+                hint="a signal is (channels, time): transpose it, Recording(array.T, fs)",
+            )
         if signal.ndim != 2 or signal.shape[0] == 0:
             raise FormatError(
                 f"a signal is (channels, time), got shape {np.shape(self.signal)}",
@@ -135,7 +144,8 @@ class Recording:
             raise FormatError(
                 f"the sampling rate is {self.fs}, but it must be above 0 Hz", hint="give fs, the rate in Hz"
             )
-        channels = tuple(self.channels) or tuple(f"ch{i + 1}" for i in range(signal.shape[0]))
+        names = (self.channels,) if isinstance(self.channels, str) else tuple(self.channels)
+        channels = names or tuple(f"ch{i + 1}" for i in range(signal.shape[0]))
         if len(channels) != signal.shape[0]:
             raise FormatError(
                 f"{len(channels)} channel names for {signal.shape[0]} channels",

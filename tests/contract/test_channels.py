@@ -123,3 +123,14 @@ def test_selecting_alone_keeps_the_recording_as_it_is() -> None:
         select_channels(recording, replace(ANY, channels=("II", "V6")))
     with pytest.raises(ContractError, match="is ppg, but the model reads ecg"):
         select_channels(rows("PLETH", "II"), ANY, "PLETH")
+
+
+def test_of_twelve_leads_any_channel_is_lead_ii_and_of_fewer_the_first() -> None:
+    from physiolect.recording import LEADS
+
+    contract = InputContract(fs=100.0, min_samples=1, max_samples=50, modality="ecg")
+    twelve = Recording(
+        np.random.default_rng(0).standard_normal((12, 100)), 100.0, LEADS, "mV", modality="ecg"
+    )
+    assert select_channels(twelve, contract).channels == ("II",)
+    assert select_channels(twelve.select([6, 1, 0]), contract).channels == (LEADS[6],)

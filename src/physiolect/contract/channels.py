@@ -5,7 +5,7 @@ from __future__ import annotations
 from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
 from physiolect.errors import FormatError
-from physiolect.recording import Modality, Recording, canonical_channel, modality_of
+from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of
 
 
 def select_channels(
@@ -98,14 +98,21 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
         return [0]
     told = [channel_modality(recording, row) for row in range(len(recording.channels))]
     for modality in (wanted, None):  # a channel that says it fits comes before one that says nothing
-        if modality in told:
-            return [told.index(modality)]
+        fitting = [row for row, each in enumerate(told) if each == modality]
+        if fitting:
+            return [_usual_lead(recording, fitting)]
     findings.refuse(
         f"the model reads {wanted}, but the recording holds "
         + ", ".join(f"{name} ({modality})" for name, modality in zip(recording.channels, told, strict=True)),
         f"give a recording with {wanted}, or a checkpoint for what this one holds",
     )
     return []
+
+
+def _usual_lead(recording: Recording, rows: list[int]) -> int:
+    """Return which of several channels that fit is taken: of twelve-lead ECGs lead II, else the first."""
+    names = {canonical_channel(recording.channels[row]): row for row in reversed(rows)}
+    return names["II"] if all(lead in names for lead in LEADS) else rows[0]
 
 
 def _named(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:

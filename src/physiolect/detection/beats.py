@@ -237,6 +237,11 @@ def _trace(
         ):  # fmt: skip
             for i in np.flatnonzero(~flat):
                 a, b = start[batch][i], stop[batch][i]
+                if not np.isfinite(said[i, : b - a]).all():
+                    if reasons and reasons[-1][2] == "no number" and a <= reasons[-1][1]:
+                        a = reasons.pop()[0]  # windows overlap: one stretch
+                    reasons.append((int(a), int(b), "no number"))
+                    continue
                 total[a:b] += said[i, : b - a]
                 n_windows[a:b] += 1
             begun = int(batch.stop)

@@ -135,7 +135,8 @@ class RhythmStream:
         )
         if flat[0]:
             return np.nan, "flat"
-        return float(probabilities(self._checkpoint, ids, last_only=True)[0, -1]), ""
+        probability = float(probabilities(self._checkpoint, ids, last_only=True)[0, -1])
+        return probability, "no number" if np.isnan(probability) else ""
 
 
 class BeatStream:
@@ -181,6 +182,7 @@ class BeatStream:
         self._gaps: list[tuple[int, int]] = []
         self._begin = self._next = 0  # of the stretch between gaps, and of the next window
         self._total, self._n_windows = np.empty(0), np.empty(0, np.int64)  # from `_history.stop` on
+        self._no_number_up_to = 0
         self._history = _History(rate)
         self._feed.wait_for(self._length)
         # what loads at first use is loaded, so that the first decision is no later than any other
@@ -249,6 +251,9 @@ class BeatStream:
         self._n_windows = np.pad(self._n_windows, (0, more))
         if not flat[0]:
             said = probabilities(self._checkpoint, ids, last_only=False)[0]
+            if not np.isfinite(said[: stop - start]).all():
+                self._no_number_up_to = stop
+                return
             late = max(0, fixed - start)  # what is fixed already stays as it is
             self._total[start + late - fixed : stop - fixed] += said[late : stop - start]
             self._n_windows[start + late - fixed : stop - fixed] += 1
@@ -258,7 +263,7 @@ class BeatStream:
         with np.errstate(invalid="ignore"):
             piece = (self._total[:n] / self._n_windows[:n]).astype(np.float32)
         self._total, self._n_windows = self._total[n:], self._n_windows[n:]
-        self._history.append(piece, "flat")
+        self._history.append(piece, "no number" if self._history.stop < self._no_number_up_to else "flat")
 
     def _told(self, peaks: list[tuple[int, float]], begun: float) -> Iterator[BeatDecision]:
         compute = time.perf_counter() - begun
