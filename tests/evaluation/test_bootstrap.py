@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from physiolect.errors import PhysiolectError
-from physiolect.evaluation import bootstrap_interval, paired_difference
+from physiolect.evaluation import (
+    Bootstrap,
+    Estimate,
+    bootstrap_interval,
+    measure_binary,
+    measure_classes,
+    measure_numbers,
+    paired_difference,
+)
+from physiolect.evaluation.baselines import majority
 
 
 def patients(rng: np.random.Generator, n_patients: int = 25) -> tuple[np.ndarray, np.ndarray]:
@@ -52,3 +61,26 @@ def test_one_patient_or_a_wrong_count_is_refused() -> None:
         bootstrap_interval(np.zeros((3, 2)), ["a", "b"])
     with pytest.raises(PhysiolectError, match="same windows"):
         paired_difference(np.zeros((3, 2)), np.zeros((3, 3)), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_measure_lies_in_its_interval(seed: int) -> None:
+    """Also that of a constant, whose calibration error and R² are 0 in all and never in a resample."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(12), 9)
+    draws = Bootstrap(groups, n_resamples=300, seed=seed)
+    target = (rng.uniform(size=len(groups)) < rng.uniform(0.1, 0.9, 12)[groups]).astype(float)
+    age = rng.normal(60, 12, 12)[groups] + rng.normal(0, 2, len(groups))
+    perfect = np.clip(target + rng.normal(0, 0.01, len(groups)), 0, 1)
+    measured: list[Estimate] = []
+    for said in (majority(target).score, perfect, rng.uniform(size=len(groups))):
+        measured += measure_binary(said, target, draws).values()
+        classes = measure_classes(
+            np.stack([said, 1 - said], 1), np.stack([target, 1 - target], 1), "ab", draws
+        )
+        measured += classes.overall.values()
+    for said in (majority(age).score, age + 1e-9, rng.normal(60, 20, len(groups))):
+        measured += measure_numbers(said, age, draws).values()
+    known = [each for each in measured if np.isfinite(each.low)]
+    assert len(known) > 50
+    assert all(each.low <= each.value <= each.high for each in known)

@@ -24,7 +24,7 @@ class Bootstrap:
     Args:
         groups: the patient (or recording) of every row, (n,).
         n_resamples: how many times the groups are drawn.
-        level: share of the resampled values that lie inside an interval.
+        level: least share of the resampled values that lie inside an interval.
         seed: of the draw.
 
     Raises:
@@ -82,6 +82,11 @@ class Bootstrap:
     def estimate(self, values: NDArray[np.float64]) -> Estimate:
         """Return a measure with its interval, of its values (1 + resamples,): in all, and in each resample.
 
+        The interval reaches from percentile to percentile, and to the value itself where that lies beyond. This matters
+        for measures that resampling biases. A constant that equals the targets' mean has a calibration error of 0 and
+        an R² of 0 on all rows. In each resample the mean differs a little: every resampled error is above 0, and every
+        resampled R² is below 0. The percentiles alone would exclude the measured value.
+
         A value that is not finite (a resample of one class alone has no AUROC) is left out, and counted.
         """
         resampled = values[1:]
@@ -89,6 +94,7 @@ class Bootstrap:
         low = high = float("nan")
         if self.n_groups > 1 and len(defined) > _ENOUGH * len(resampled) and isfinite(values[0]):
             low, high = np.quantile(defined, [(1 - self.level) / 2, (1 + self.level) / 2]).tolist()
+            low, high = min(low, float(values[0])), max(high, float(values[0]))
         return Estimate(float(values[0]), low, high, len(resampled) - len(defined), self, resampled)
 
 
