@@ -63,7 +63,7 @@ def windows() -> tuple[NDArray[np.int64], NDArray[np.str_]]:
 
 def nats_table(model: GPT, ids: NDArray[np.int64], owners: NDArray[np.str_]) -> str:
     """Compare ring and sliding window on windows (n, 2 SEEN)."""
-    tokens = torch.from_numpy(ids).to(model.tokens.weight.device)
+    tokens = torch.from_numpy(ids).to(model.device)
     at = torch.arange(SEEN, 2 * SEEN, EVERY)  # positions foretold
     ring = []
     for batch in tokens.split(8):
@@ -92,7 +92,7 @@ def nats(logits: torch.Tensor, ids: torch.Tensor) -> NDArray[np.float64]:
 
 def drift_table(model: GPT, ids: NDArray[np.int64]) -> str:
     """Compare continuations of 30 s with what was recorded, ten seconds after ten seconds."""
-    device = model.tokens.weight.device
+    device = model.device
     generator, cache, sampling = torch.Generator(device).manual_seed(0), model.new_cache(), Sampling()
     new, continued = torch.from_numpy(ids[:, :SEEN]).to(device), []
     while len(continued) < AHEAD:  # as `decode` does, but many windows at a time

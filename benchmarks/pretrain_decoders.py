@@ -112,7 +112,7 @@ def train(plan: Plan, store: Store, rows: NDArray[np.int64], seed: int) -> Train
     model, objective = GPT(plan.model).to(device).train(), NextToken(choose_precision("auto", device))
     step = Step(
         model, objective, lambda at, _: batches.batch(at, plan.batch_size), plan.recipe, plan.steps,
-        form=choose_form("auto", device), regions=[*model.trunk.blocks, objective.score],
+        form=choose_form("auto", device), regions=[*model.blocks, objective.score],
     )  # fmt: skip
     step()
     step.read()  # waits for the device
