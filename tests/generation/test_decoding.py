@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -106,21 +109,72 @@ def test_a_later_call_finds_the_graphs_of_an_earlier_one(monkeypatch: pytest.Mon
     assert changed.shape == wanted.shape
 
 
-def test_a_shelf_lends_to_one_at_a_time_and_keeps_no_owner_alive() -> None:
-    shelf: Shelf[str] = Shelf(most=2, most_bytes=100)
-    owner = made("learned")
-    shelf.put(owner, "here", "a", "thing", 10)
-    assert shelf.take(owner, "here", "b") is None
-    assert shelf.take(owner, "here", "a") == "thing"
-    assert shelf.take(owner, "here", "a") is None
-    for key, size in (("a", 60), ("b", 30), ("c", 5), ("too large", 101)):
-        shelf.put(owner, "here", key, key, size)
-    assert (len(shelf), shelf.size) == (2, 35)  # the longest unused went
-    assert shelf.take(owner, "moved", "b") is None
-    assert len(shelf) == 0  # of another state
-    shelf.put(owner, "here", "a", "thing", 10)
-    del owner
-    assert len(shelf) == 0
+def test_graphs_are_captured_anew_when_the_type_or_the_mode_of_the_model_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, captured = made("endless"), captured_without_a_gpu(monkeypatch)
+
+    def n_captured() -> int:
+        before = len(captured)
+        tokens(model, 8, 5)
+        return len(captured) - before
+
+    assert [n_captured(), n_captured()] == [1, 0]
+    model.double()
+    assert [n_captured(), n_captured()] == [1, 0]
+    model.train()
+    assert n_captured() == 1
+    model.eval()
+    assert n_captured() == 0
+    with monkeypatch.context() as later:
+        later.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+        assert n_captured() == 1
+    stepping.release_graphs()
+    assert n_captured() == 1
+
+
+def test_continuations_under_way_at_once_do_not_share_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made("learned")
+    captured_without_a_gpu(monkeypatch)
+
+    def begun(first: int) -> Iterator[Tensor]:
+        return decode(model, torch.arange(first, 20), sampling=Sampling(greedy=True))
+
+    with torch.inference_mode():
+        wanted = [torch.cat(list(islice(begun(first), 40))) for first in (0, 7)]
+        both = list(islice(zip(begun(0), begun(7), strict=True), 40))
+    for i in (0, 1):
+        assert torch.equal(torch.cat([pair[i] for pair in both]), wanted[i])
+
+
+def test_threads_continue_at_once_as_each_would_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made("learned")
+    captured_without_a_gpu(monkeypatch)
+    together(model, repeats=3)
+
+
+def test_a_model_is_freed_with_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made("learned")
+    captured = captured_without_a_gpu(monkeypatch)
+    tokens(model, 20, 30)
+    for each in captured:
+        del each.work  # a graph on a GPU holds no work
+    assert len(stepping.SHELF) == 2
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+    assert len(stepping.SHELF) == 0
+
+
+def together(model: GPT, repeats: int) -> None:
+    """Compare continuations of several threads with the same ones alone."""
+    ways = [{"n_samples": n, "sampling": Sampling(greedy=True)} for n in (1, 1, 2, 3)]
+    wanted = [tokens(model, 20, 30, **way) for way in ways]
+    stepping.release_graphs()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda way: tokens(model, 20, 30, **way), ways * repeats))
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted * repeats, strict=True))
 
 
 @pytest.mark.gpu
@@ -136,3 +190,43 @@ def test_graphs_give_the_tokens_of_a_cpu(name: str, way: dict[str, Any], n_conte
         greedy = {"sampling": Sampling(greedy=True), "n_samples": n_samples, **way}
         wanted = tokens(made(name), n_context, 60, **greedy)
         assert torch.equal(tokens(made(name).to(device), n_context, 60, **greedy), wanted)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", MODELS)
+def test_a_kept_graph_follows_weights_that_change_or_move(name: str) -> None:
+    model, greedy = made(name).to("cuda"), {"sampling": Sampling(greedy=True)}
+
+    @torch.no_grad()
+    def change_in_place() -> None:
+        for parameter in model.parameters():
+            parameter.mul_(-0.7)
+
+    changes: list[Callable[[], object]] = [
+        lambda: None, change_in_place, lambda: model.cpu().cuda(), model.double, model.bfloat16
+    ]  # fmt: skip
+    for change in changes:
+        change()
+        tokens(model, 20, 30, **greedy)
+        kept = tokens(model, 20, 30, **greedy)
+        stepping.release_graphs()
+        assert torch.equal(kept, tokens(model, 20, 30, **greedy))
+    drawn = []
+    for release in (True, False):  # the default generator goes on as if nothing had been captured
+        if release:
+            stepping.release_graphs()
+        torch.manual_seed(3)
+        drawn.append(tokens(model, 20, 30))
+    assert torch.equal(*drawn)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_threads_draw_from_the_default_generator_while_others_capture() -> None:
+    model = made("learned").cuda()
+    for _ in range(3):
+        stepping.release_graphs()
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda n: tokens(model, 20, 30, n_samples=n), [1, 2, 3, 4] * 2))
+        assert not torch.equal(found[3], found[7])

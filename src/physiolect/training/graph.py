@@ -23,7 +23,7 @@ def capture_graph(
     """Return the graph of some work, and its result, which each replay writes anew in place.
 
     The work is run first and then undone: everything is left as it was, random numbers included. One thread captures
-    at a time. Other threads may go on using the GPU meanwhile, and may free older graphs.
+    at a time.
 
     Args:
         work: waits for nothing, and finds and leaves its tensors in the same places each time.
