@@ -122,7 +122,7 @@ class Estimate:
         """
         if self.draws is not other.draws:
             raise PhysiolectError(
-                "a paired difference needs the same windows and draws", hint="measure both with one Draws"
+                "a paired difference needs the same windows and draws", hint="measure both with one Bootstrap"
             )
         values = np.concatenate([[self.value - other.value], self.resampled - other.resampled])
         return self.draws.estimate(values)
