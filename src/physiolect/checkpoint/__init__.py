@@ -16,6 +16,7 @@ from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
+from physiolect.checkpoint.run import Run
 from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
 from physiolect.files import whole_folder
@@ -27,6 +28,7 @@ __all__ = [
     "Checkpoint",
     "Fingerprint",
     "Outputs",
+    "Run",
     "Verification",
     "check_target",
     "export_published",

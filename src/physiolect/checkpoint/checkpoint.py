@@ -16,6 +16,7 @@ from torch import Tensor
 from physiolect import config as settings
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
 from physiolect.checkpoint.outputs import Outputs
+from physiolect.checkpoint.run import read_run
 from physiolect.contract import InputContract
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import replacing_folder, whole_folder
@@ -214,7 +215,7 @@ def load_folder(path: Path) -> Checkpoint:
         tokenizer=_read_tokenizer(path, model) if model.takes == "levels" else None,
         contract=settings.load(InputContract, path / CONTRACT_FILE),
         outputs=outputs,
-        run=settings.read_yaml(path / RUN_FILE) if (path / RUN_FILE).is_file() else {},
+        run=read_run(path / RUN_FILE),
         fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
     )
 
