@@ -213,6 +213,30 @@ def test_the_best_is_saved_on_improvement_only() -> None:
     assert [r.step for r in evaluations] == [2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.parametrize("at", ["a save", "a stop"])
+def test_the_first_loss_of_a_resumed_run_is_of_as_many_updates(at: str) -> None:
+    schedule = Schedule(log_every=4, save_every=3)
+
+    def train(model: GPT, stop_after: int | None, resume: dict[str, Tensor] | None = None) -> Witness:
+        witness = Witness(model, stop_after=stop_after)
+        fit(Step(model, next_token_loss, ids, LEVEL, 12), schedule, witness.callbacks(), resume=resume)
+        return witness
+
+    whole = train(make(), None)
+    first = train(make(), stop_after=7)
+    saved = first.saves[1 if at == "a save" else -1][1]
+    assert saved.step == (6 if at == "a save" else 7)
+    fresh = make(seed=77)
+    fresh.load_state_dict(saved.weights)
+    second = train(fresh, None, saved.state)
+    assert [report.step for report in second.reports] == [8, 12]
+    for one, other in zip(second.reports, whole.reports[1:], strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-12)
+    older = {name: value for name, value in saved.state.items() if not name.startswith("loss_")}
+    fresh.load_state_dict(saved.weights)
+    assert train(fresh, None, older).reports[-1].loss == pytest.approx(whole.reports[-1].loss, rel=1e-12)
+
+
 def test_a_resumed_run_remembers_its_best() -> None:
     model = make()
     first = Witness(model, [1.0], stop_after=3)

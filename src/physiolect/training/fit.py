@@ -86,9 +86,11 @@ def fit(
         TrainingError: the loss or its gradient is not finite; the weights before that update are saved.
     """
     best, waited = math.inf, 0  # evaluations since the best
+    total, since = 0.0, step.done  # sum of the losses after update `since`, the last one reported
     if resume is not None:
         step.restore(resume)
         best, waited = float(resume.get("best", best)), int(resume.get("waited", 0))
+        total, since = float(resume.get("loss_sum", 0.0)), int(resume.get("loss_since", step.done))
     most = math.inf if schedule.patience is None else schedule.patience
 
     def state() -> dict[str, Tensor]:
@@ -96,10 +98,12 @@ def fit(
             **step.state(),
             "best": torch.tensor(best, dtype=torch.float64),
             "waited": torch.tensor(waited),
+            "loss_sum": torch.tensor(total, dtype=torch.float64),
+            "loss_since": torch.tensor(since),
         }
 
     last = TrainingProgress(step.done, math.nan, math.nan, math.nan, 0.0)
-    total, since, clock = 0.0, step.done, time.perf_counter()
+    clock = time.perf_counter()
     step.model.train()
     while step.done < step.steps and waited < most:
         step()
@@ -114,6 +118,7 @@ def fit(
             try:
                 losses, norm = step.read()
             except TrainingError:
+                total, since = 0.0, step.done
                 callbacks.save("last", state)
                 raise
             total += losses
@@ -121,7 +126,11 @@ def fit(
             now = time.perf_counter()
             last = TrainingProgress(step.done, total / (step.done - since), step.rate, norm, now - clock)
             callbacks.report(last)
-            total, since, clock = 0.0, step.done, now
+            clock = now
+            if (
+                step.done % schedule.log_every == 0
+            ):  # the line of a stop leaves the resumed run's next one as it is
+                total, since = 0.0, step.done
         if evaluating and callbacks.evaluate:
             paused = time.perf_counter()
             step.model.eval()
