@@ -24,6 +24,7 @@ from physiolect.datasets import Row, StoreWriter, make_examples, open_store
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError
+from physiolect.files import lock_folder
 from physiolect.generation import generate
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.recording import Annotations, Recording
@@ -404,6 +405,17 @@ def test_a_store_of_another_rate_is_refused(
     told = capsys.readouterr().err
     assert "at 50 Hz, but the model takes 100 Hz" in told
     assert "hint:" in told
+
+
+@pytest.mark.parametrize("words", [(), ("--protocol", "k-fold", "--k", "3")])
+def test_a_folder_that_another_run_writes_to_is_left_alone(
+    tune: Tune, tmp_path: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lock_folder(tmp_path / "run"):
+        code, run = tune("--steps", "1", *words)
+    assert code == 1
+    assert f"another run is writing {run}" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from physiolect.commands.pretrain import Config
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, open_store
 from physiolect.datasets.examples.splits import row_groups
+from physiolect.files import lock_folder
 from physiolect.models.gpt import GPT_PRESETS
 from physiolect.recording import Recording
 from physiolect.synthetic import write_cohort
@@ -226,6 +227,32 @@ def test_there_must_be_a_run_to_resume_and_none_to_start(
     assert "holds no run to resume" in capsys.readouterr().err
     assert main(["pretrain", str(store), "--out", str(whole)]) == 2
     assert "holds a run already: give --resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_another_run_writes_to_is_left_alone(
+    store: Path, small: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], resume: bool
+) -> None:
+    out = whole if resume else tmp_path / "run"
+    words = ["--resume"] if resume else ["--config", str(small)]
+    before = (whole / "metrics.jsonl").read_bytes()
+    with lock_folder(out):
+        assert main(["pretrain", str(store), "--out", str(out), *words]) == 1
+    told = capsys.readouterr().err
+    assert f"another run is writing {out}" in told
+    assert "hint: wait for it" in told
+    assert (whole / "metrics.jsonl").read_bytes() == before
+    assert resume or not out.exists()
+
+
+def test_a_run_that_ended_while_this_one_started_is_kept(
+    store: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Config, "problems", lambda self: [])
+    before = (whole / "metrics.jsonl").read_bytes()
+    assert main(["pretrain", str(store), "--out", str(whole)]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (whole / "metrics.jsonl").read_bytes() == before
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -19,6 +19,7 @@ from physiolect.commands.runs import (
     how_to_go_on,
     in_names,
     is_saved,
+    locked_run,
     run_problems,
     save_run,
     saved_run,
@@ -180,7 +181,10 @@ def run(settings: Config) -> int:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     try:
-        with join_processes(settings.device) as processes:
+        with (
+            join_processes(settings.device) as processes,
+            locked_run(settings, lambda: is_saved(settings.out)) if processes.main else nullcontext(),
+        ):
             return _train(settings, processes)
     except LostProcessError as error:
         raise LostProcessError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,6 +16,7 @@ from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
 from physiolect.commands.terminal import say
 from physiolect.datasets import Examples, Store
 from physiolect.errors import ConfigError, PhysiolectError
+from physiolect.files import lock_folder
 
 SETTINGS_FILE = "settings.yaml"
 FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
@@ -42,6 +44,26 @@ class Settings(Protocol):
 def is_saved(out: str | Path) -> bool:
     """Say whether a folder holds a run from which one can go on."""
     return any((Path(out) / name).exists() for name in ("last", "last.old"))
+
+
+@contextmanager
+def locked_run(settings: Settings, saved: Callable[[], bool]) -> Iterator[None]:
+    """Keep other runs out of the folder of this one.
+
+    Args:
+        settings: of the verb.
+        saved: whether the folder holds a run; asked again once it is locked, since another run may just have ended.
+
+    Raises:
+        WriteError: another run is writing there.
+        ConfigError: a run has appeared there since the settings were checked.
+    """
+    with lock_folder(Path(settings.out)):
+        if saved() and not settings.resume:
+            raise ConfigError(
+                f"{settings.out} holds a run already", hint="give --resume to continue it, or another --out"
+            )
+        yield
 
 
 def run_problems(settings: Settings, counts: Collection[str], *, saved: bool) -> list[str]:

@@ -18,6 +18,7 @@ from physiolect.commands.finetune.one import Base, Choice, ClassWeights, Manner,
 from physiolect.commands.runs import (
     SETTINGS_FILE,
     is_saved,
+    locked_run,
     run_problems,
     tell_left_out,
     tell_stop,
@@ -270,7 +271,12 @@ class Config:
 
 
 def run(settings: Config) -> int:
-    """Fine-tune, or go on; returns 130 or 143 if a signal ended it."""
+    """Fine-tune, or resume; returns 130 or 143 if a signal ended it."""
+    with locked_run(settings, settings._saved):
+        return _run(settings)
+
+
+def _run(settings: Config) -> int:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     out, choice = Path(settings.out), settings.chosen
