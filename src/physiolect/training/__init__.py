@@ -15,7 +15,6 @@ from physiolect.training.processes import (
 )
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
-from physiolect.training.threads import using_threads
 
 __all__ = [
     "RECIPES",
@@ -48,5 +47,4 @@ __all__ = [
     "next_token_loss",
     "noticing_loss",
     "stop_signals",
-    "using_threads",
 ]
