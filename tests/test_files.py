@@ -105,3 +105,11 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         folder.mkdir()
     files.lock_folder(folder).release()
     assert os.listdir(tmp_path / "runs") == ["af"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    files.check_writable(tmp_path / "new" / "deep")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot be written"):
+        files.check_writable(tmp_path / "file" / "out")

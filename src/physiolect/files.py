@@ -133,14 +133,14 @@ def temporary_name(path: Path) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder, and refuse one in which nothing can be written, before any long work.
+    """Refuse a folder that cannot be written to, or made, before any long work; nothing is left behind.
 
     Raises:
         WriteError: it cannot be made or written to.
     """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     with writing(folder, hint=_FOLDER_HINT):
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = temporary_name(folder / "probe")
+        probe = temporary_name(there / "probe")
         probe.touch()
         probe.unlink()
 

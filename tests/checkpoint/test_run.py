@@ -43,7 +43,7 @@ def test_a_run_that_records_nothing_is_one() -> None:
 
 
 def test_too_many_patients_are_not_named() -> None:
-    assert named_patients(["b", "a", "a"], []) == {"trained_on": ("a", "b"), "validated_on": ()}
+    assert named_patients(["b", "a", "a"], []) == {"trained_on": ["a", "b"], "validated_on": []}
     assert named_patients(map(str, range(MOST_NAMED + 1)), []) == {}
 
 

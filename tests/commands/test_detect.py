@@ -278,6 +278,7 @@ def test_a_stream_tells_rhythm_as_the_recording_has_it(stream: Run, finger: Path
         ),
         ("nan\n" * 600, "every sample of the signal was missing"),
         ("1\n2\n\nbeat\n", "line 4 of stdin is 'beat', which is no number"),
+        ("1_000\n", "line 1 of stdin is '1_000', which is no number"),
         ("1,2,3\n", "line 1 of stdin is '1,2,3', which is no number"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from physiolect.errors import CheckpointError
 from physiolect.generation import Sampling, decode, decoding
 from physiolect.generation import steps as stepping
 from physiolect.generation.shelf import Shelf
@@ -230,3 +231,18 @@ def test_threads_draw_from_the_default_generator_while_others_capture() -> None:
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda n: tokens(model, 20, 30, n_samples=n), [1, 2, 3, 4] * 2))
         assert not torch.equal(found[3], found[7])
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize("since", [0, 5])
+def test_outputs_that_are_no_numbers_continue_nothing(greedy: bool, since: int) -> None:
+    model, calls = made("endless"), []
+
+    def spoil(_: object, __: object, logits: Tensor) -> Tensor:
+        calls.append(1)
+        return logits * torch.nan if len(calls) > since else logits
+
+    model.head.register_forward_hook(spoil)
+    with pytest.raises(CheckpointError, match="outputs are not numbers"):
+        tokens(model, 8, 10, sampling=Sampling(greedy=greedy))
+    assert len(calls) == since + 1

@@ -16,7 +16,7 @@ from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
-from physiolect.checkpoint.run import Run
+from physiolect.checkpoint.run import Run, named_patients
 from physiolect.checkpoint.tasks import for_task
 from physiolect.errors import CheckpointError
 from physiolect.files import whole_folder
@@ -36,6 +36,7 @@ __all__ = [
     "load_checkpoint",
     "load_published",
     "load_state",
+    "named_patients",
 ]
 
 

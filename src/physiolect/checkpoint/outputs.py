@@ -50,7 +50,7 @@ class Outputs:
         return TASKS[self.task].scope
 
     def problems(self, n_outputs: int | None) -> list[str]:
-        """List what does not fit a head of this many outputs; None is one a token id."""
+        """List what does not fit a head of this many outputs; None means one a token id."""
         found = []
         if self.classes and (len(self.classes) != n_outputs or len(set(self.classes)) < len(self.classes)):
             found.append(f"{n_outputs} outputs, but the classes are {', '.join(self.classes)}")

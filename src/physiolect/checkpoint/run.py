@@ -99,9 +99,9 @@ class Run:
         return held
 
 
-def named_patients(train: Iterable[str], validation: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the fields of a `Run` that name patients; nothing where there are too many names."""
-    named = {"trained_on": tuple(sorted(set(train))), "validated_on": tuple(sorted(set(validation)))}
+def named_patients(train: Iterable[str], validation: Iterable[str]) -> dict[str, list[str]]:
+    """Return the keys of run.yaml that name patients; nothing where there are too many names."""
+    named = {"trained_on": sorted(set(train)), "validated_on": sorted(set(validation))}
     return named if sum(map(len, named.values())) <= MOST_NAMED else {}
 
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from physiolect.commands.stretch import stretch_problems
 from physiolect.commands.terminal import progress, say
 from physiolect.errors import CheckpointError, ConfigError, ContractError, FormatError
+from physiolect.files import check_writable
 from physiolect.recording import Modality, Recording
 
 if TYPE_CHECKING:
@@ -82,11 +84,7 @@ class Config:
             for name, value in (("batch-size", self.batch_size), ("threads", self.threads))
             if value < 1
         ]
-        if not 0 <= (self.start or 0.0) < (inf if self.stop is None else self.stop):
-            found.append(
-                f"--start {self.start or 0:g} and --stop {'the end' if self.stop is None else format(self.stop, 'g')} "
-                "enclose nothing: they count seconds from 0, and start comes first"
-            )
+        found += stretch_problems(self.input or "the recording", self.start, self.stop)
         if self.out is not None and Path(self.out).exists() and not Path(self.out).is_dir():
             found.append(f"--out '{self.out}' is a file, but a folder is needed")
         return found + (self._stream_problems() if self.stream else self._file_problems())
@@ -119,6 +117,8 @@ def run(config: Config) -> int:
     from physiolect.tasks import TASKS
     from physiolect.training import choose_device
 
+    if config.out is not None:
+        check_writable(Path(config.out))
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)
@@ -339,6 +339,8 @@ def _numbers() -> Iterator[float]:
     for number, line in enumerate(sys.stdin, 1):
         text = line.strip()
         try:
+            if "_" in text:  # Python reads 1_000 as a number
+                raise ValueError(text)
             if text:
                 yield float(text)
         except ValueError:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.commands.stretch import stretch_problems
 from physiolect.commands.terminal import say
 from physiolect.errors import ConfigError, ContractError, FormatError
+from physiolect.files import check_writable
 from physiolect.recording import Modality, Recording, modality_of
 
 if TYPE_CHECKING:
@@ -114,11 +116,7 @@ class Config:
             found.append(f"--top-p is {self.top_p:g}, but must be above 0 and at most 1")
         if not 0 <= self.seed < 2**63:
             found.append(f"--seed is {self.seed}, but must be from 0 to {2**63 - 1}")
-        if not 0 <= (self.start or 0.0) < (inf if self.stop is None else self.stop):
-            found.append(
-                f"--start {self.start or 0:g} and --stop {'the end' if self.stop is None else format(self.stop, 'g')} "
-                "enclose nothing: they count seconds from 0, and start comes first"
-            )
+        found += stretch_problems(self.input, self.start, self.stop)
         if self.seconds is not None and self.tokens is not None:
             found.append("--seconds and --tokens both give the length: leave one out")
         if self.greedy and (self.samples or 1) > 1:
@@ -146,6 +144,8 @@ def run(config: Config) -> int:
     from physiolect.generation import generate
     from physiolect.training import choose_device, choose_precision
 
+    if config.out is not None:
+        check_writable(Path(config.out))
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)

@@ -13,11 +13,10 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from physiolect import config
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, named_patients
 from physiolect.commands.runs import (
     SETTINGS_FILE,
     how_to_go_on,
-    in_names,
     is_saved,
     locked_run,
     run_problems,
@@ -290,7 +289,7 @@ def _windows(
         f"{len(validation_rows)} to validate ({len(held_out)} windows)"
     )
     groups = row_groups(store)
-    named = in_names(*([groups[row] for row in side.tolist()] for side in (rows, validation_rows)))
+    named = named_patients(*([groups[row] for row in side.tolist()] for side in (rows, validation_rows)))
     return train, held_out, words, named
 
 

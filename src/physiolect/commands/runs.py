@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -22,8 +22,6 @@ SETTINGS_FILE = "settings.yaml"
 FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
 """Settings that a resumed run may change: they decide no number but by rounding."""
 _MOST = 10**9
-_MOST_NAMED = 20_000
-"""Patients that a checkpoint names; more would make it slow to load."""
 
 
 class Settings(Protocol):
@@ -160,19 +158,6 @@ def save_run(
         "settings": config.to_dict(settings),
     }
     checkpoint.save(out / kind, state=state if kind == "last" else None)
-
-
-def in_names(train: Iterable[str], validation: Iterable[str]) -> dict[str, list[str]]:
-    """Return whom a run learns from and whom it is chosen by, for `save_run` to keep; nothing if they are too many."""
-    named = {"trained_on": sorted(set(train)), "validated_on": sorted(set(validation))}
-    return named if sum(map(len, named.values())) <= _MOST_NAMED else {}
-
-
-def whom_seen(run: Mapping[str, Any]) -> tuple[set[str], set[str], set[str]]:
-    """Return whom a checkpoint was trained on, whom it was chosen by, and whom what it began with had seen."""
-    base = run.get("base")
-    before = base.get("trained_on") if isinstance(base, dict) else None
-    return set(run.get("trained_on") or ()), set(run.get("validated_on") or ()), set(before or ())
 
 
 def tell_left_out(examples: Examples, labels: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from physiolect.errors import ConfigError
+from physiolect.errors import CheckpointError, ConfigError
 from physiolect.generation.sampling import Sampling
 from physiolect.generation.steps import is_captured, make_steps
 from physiolect.models.gpt import GPT
@@ -44,9 +44,13 @@ def decode(
         context: ids (T,), at least one.
         n_samples: continuations.
         sampling: how a token is drawn.
-        generator: source of randomness; None is torch's own.
+        generator: source of randomness; None means torch's own.
         mode: "exact", or "hop" past the context.
         hop: ids dropped at once in mode "hop"; a fifth of the context if None.
+
+    Raises:
+        ConfigError: the hop is out of range.
+        CheckpointError: an output is not a number; on a GPU only those for the first token are checked.
     """
     sampling = sampling or Sampling()
     limit = model.config.context_length
@@ -58,17 +62,21 @@ def decode(
     endless = _is_endless(model)
     ids = (context if endless else context[-limit:]).unsqueeze(0)  # (1, T)
     steps = make_steps(model)
-    turn = capturing if is_captured(model) else nullcontext()  # a capture borrows the generator that draws
+    captured = is_captured(model)
+    turn = capturing if captured else nullcontext()  # a capture borrows the generator that draws
     try:
         with turn:
             cache = model.new_cache()
             logits = model(ids, cache=cache, last_only=True)[:, -1].expand(n_samples, -1)  # (S, V)
+            _check_finite(logits)
             for layer in cache:
                 layer.repeat(n_samples)
             steps.start(cache)
         ids = ids.expand(n_samples, -1)
         while True:
             with turn:
+                if not captured:  # on a GPU the look would wait for the device at every token
+                    _check_finite(logits)
                 new = sampling.draw(logits, generator)  # (S, 1)
             yield new
             with turn:
@@ -85,6 +93,14 @@ def decode(
                     steps.start(cache)
     finally:
         steps.close()
+
+
+def _check_finite(logits: Tensor) -> None:
+    if not torch.isfinite(logits).all():
+        raise CheckpointError(
+            "the model's outputs are not numbers, so it cannot continue the signal",
+            hint="use another checkpoint: the training of this one diverged",
+        )
 
 
 def outgrows_cache(model: GPT, n_context: int, n_tokens: int) -> bool:

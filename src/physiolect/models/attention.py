@@ -59,7 +59,7 @@ def causal_mask(
 ) -> Tensor:
     """Return the mask (queries, keys), True where a query may look; the last of both are one position.
 
-    `queries` names some of the queries, from 0; None is all.
+    `queries` names some of the queries, from 0; None means all.
     """
     query = torch.arange(n_keys - n_queries, n_keys, device=device).unsqueeze(1)
     return _seen_from(query if queries is None else query[queries], n_keys, band)
@@ -94,9 +94,9 @@ class Attention(nn.Module):
         width: features E of queries and output; a multiple of `n_heads`.
         n_heads: heads H; each sees width / n_heads features D.
         source_width: features of the source that keys and values are made from, which makes this cross-attention;
-            None is self-attention.
-        scale: factor on q k^T before the softmax; None is D^-0.5.
-        causal: no query sees a later key; None is True for self-attention and False for cross-attention. Where a
+            None means self-attention.
+        scale: factor on q k^T before the softmax; None means D^-0.5.
+        causal: no query sees a later key; None means True for self-attention and False for cross-attention. Where a
             causal cross-attention has T queries and S keys, the last of both are one position.
         band: with `causal`, a query sees its own and the `band - 1` positions before.
         bias: of the q, k, v projections.
@@ -163,7 +163,7 @@ class Attention(nn.Module):
             x: queries' input.
             source: in cross-attention keys' and values' input (B, S, source_width), or what `read_source` made of it.
             cache: in self-attention keys and values of earlier positions, extended by this call.
-            attention_mask: (B, S), True or 1 at real keys, False or 0 at padding; None is all real. The mask of a
+            attention_mask: (B, S), True or 1 at real keys, False or 0 at padding; None means all real. The mask of a
                 `SourceCache` is inside it.
             angles: of the keys' rotary positions; None computes them.
             last_only: compute the last query alone; in self-attention with a mask, each row's last real one.
@@ -207,7 +207,7 @@ class Attention(nn.Module):
 
         Args:
             source: their input.
-            attention_mask: (B, S), True or 1 where the source is real; None is everywhere.
+            attention_mask: (B, S), True or 1 where the source is real; None means everywhere.
 
         Raises:
             ConfigError: this is self-attention, or the mask has the wrong shape.

@@ -24,7 +24,7 @@ class SourceCache:
     values: Tensor
     """(B, H, S, D)."""
     attention_mask: Tensor | None = None
-    """(B, S), True where the source is real; None is everywhere."""
+    """(B, S), True where the source is real; None means everywhere."""
 
     def repeat(self, n: int) -> None:
         """Make `n` copies along the batch, so that samples share one source."""

@@ -140,7 +140,7 @@ class Transformer(nn.Module):
         Args:
             x: input of the first block.
             cache: for each block, keys and values of earlier positions.
-            attention_mask: (B, T), True or 1 at real positions, False or 0 at padding; None is all real. With
+            attention_mask: (B, T), True or 1 at real positions, False or 0 at padding; None means all real. With
                 `last_only` the last position is each row's last real one.
             source: what cross-attention reads: (B, S, E_source), or what `read_source` returned.
             source_mask: (B, S), the same of the source; it is inside what `read_source` returned.
@@ -215,7 +215,7 @@ class Transformer(nn.Module):
 
         Args:
             source: what cross-attention reads.
-            source_mask: (B, S), True or 1 where it is real; None is everywhere.
+            source_mask: (B, S), True or 1 where it is real; None means everywhere.
         """
         crosses = [block.cross for block in self.blocks if isinstance(block, Block)]
         return [None if cross is None else cross.read_source(source, source_mask) for cross in crosses]

@@ -37,7 +37,7 @@ class Model(nn.Module):
 
     @property
     def n_outputs(self) -> int | None:
-        """Outputs a position; None is one a token id."""
+        """Outputs a position; None means one a token id."""
         n: int | None = self.config.n_outputs
         return n
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from physiolect.commands.terminal import say
+from physiolect.files import check_writable
 
 EXAMPLE = "physiolect evaluate store --checkpoint runs/af --task rhythm --out evaluated"
 
@@ -109,6 +110,7 @@ def run(config: Config) -> int:
     from physiolect.commands.evaluate.judging import judge
     from physiolect.datasets import open_store
 
+    check_writable(Path(config.out))
     torch.set_num_threads(config.threads)
     store = open_store(config.store, verify=True)
     evaluated = judge(config, store)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.commands.runs import whom_seen
+from physiolect.checkpoint import Checkpoint, Run, load_checkpoint
 from physiolect.datasets import Examples
 from physiolect.errors import CheckpointError
 
@@ -78,28 +77,28 @@ def leaks(path: str, groups: Collection[str], digest: str) -> list[str]:
     if is_cross_validated(path):
         found = []
         for fold in _folds(path):
-            seen, chosen, before = whom_seen(load_checkpoint(Path(path) / fold["checkpoint"]).run)
+            run = Run.of(load_checkpoint(Path(path) / fold["checkpoint"]).run)
             tested = set(fold["tested_on"])
-            for whom, what in (((seen | chosen) & tested, "trained on"), (before & tested, _BEGUN)):
+            used = {*run.trained_on, *run.validated_on}
+            for whom, what in ((used & tested, "trained on"), (tested & {*run.base_trained_on}, _BEGUN)):
                 if whom:
                     found.append(f"fold {fold['name']} of {path} was {what} whom it tests: {_some(whom)}")
         return found
-    run = load_checkpoint(path).run
-    seen, chosen, before = whom_seen(run)
+    run = Run.of(load_checkpoint(path).run)
     judged = set(groups)
     found = []
     for whom, what, of in (
-        (seen & judged, "trained on", run),
-        (chosen & judged, "chosen by", run),
-        (before & judged, _BEGUN, run.get("base") or {}),
+        (judged & {*run.trained_on}, "trained on", run),
+        (judged & {*run.validated_on}, "chosen by", run),
+        (judged & {*run.base_trained_on}, _BEGUN, run.base),
     ):
         if whom:
-            same = "" if of.get("store_sha256") == digest else ", by the names of another store"
+            same = "" if of and of.store_sha256 == digest else ", by the names of another store"
             found.append(
                 f"leakage: {path} was {what} {len(whom)} of the {len(judged)} patients or recordings it judges here"
                 f"{same} ({_some(whom)}): the figures say little about new patients"
             )
-    if not found and run.get("store_sha256") == digest and not seen:
+    if not found and run.store_sha256 == digest and not run.records_patients:
         found.append(f"leakage: {path} was trained on this very store, and does not tell on whom")
     return found
 
@@ -109,7 +108,7 @@ def untold(path: str) -> list[str]:
     paths = [path]
     if is_cross_validated(path):
         paths = [str(Path(path) / fold["checkpoint"]) for fold in _folds(path)]
-    if all(whom_seen(load_checkpoint(each).run)[0] for each in paths):
+    if all(Run.of(load_checkpoint(each).run).records_patients for each in paths):
         return []
     return [f"Nothing is recorded of whom {path} was trained on: leakage cannot be checked."]
 

@@ -9,8 +9,10 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from physiolect.commands.stretch import stretch_problems
 from physiolect.commands.terminal import say
 from physiolect.errors import FormatError
+from physiolect.files import check_writable
 from physiolect.recording import Annotations, Modality, Recording
 
 if TYPE_CHECKING:
@@ -119,11 +121,7 @@ class Config:
             found.append(f"--query is '{self.query}', but must be a moment in seconds, or last")
         if self.layer == "all" and self.view in ("heads", "change"):
             found.append(f"--layer is all, but --view {self.view} is of one layer")
-        if not 0 <= (self.start or 0.0) < (inf if self.stop is None else self.stop):
-            found.append(
-                f"--start {self.start or 0:g} and --stop {'the end' if self.stop is None else format(self.stop, 'g')} "
-                "enclose nothing: they count seconds from 0, and start comes first"
-            )
+        found += stretch_problems(self.input, self.start, self.stop)
         if not 0 <= self.seed < 2**63:
             found.append(f"--seed is {self.seed}, but must be from 0 to {2**63 - 1}")
         if self.view == "change" and self.base is None:
@@ -163,6 +161,7 @@ def run(config: Config) -> None:
     from physiolect.commands.explain.views import VIEWS
     from physiolect.training import choose_device
 
+    check_writable(Path(config.out))
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     checkpoint = load_checkpoint(config.checkpoint)

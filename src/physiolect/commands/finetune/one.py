@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint, Outputs, for_task
+from physiolect.checkpoint import Checkpoint, Outputs, Run, for_task, named_patients
 from physiolect.checkpoint.fingerprint import weights_digest
-from physiolect.commands.runs import Settings, in_names, is_saved, save_run, saved_run, whom_seen
+from physiolect.commands.runs import Settings, is_saved, save_run, saved_run
 from physiolect.commands.terminal import progress, say
 from physiolect.datasets import Examples
 from physiolect.datasets.examples.augmentation import Augmentation
@@ -90,7 +90,7 @@ class Base(NamedTuple):
         """What is kept of it with what is made of it."""
         run = self.checkpoint.run
         own = {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
-        named = sorted(set().union(*whom_seen(run)))
+        named = sorted(Run.of(run).used)
         return {**own, "store_sha256": run.get("store_sha256"), "trained_on": named} if named else own
 
 
@@ -149,7 +149,7 @@ def fine_tune(
     more = {
         "examples_sha256": learnt,
         "base": checkpoint.run.get("base") or base.known_by,
-        **in_names(train.groups, validation.groups if validation is not None else ()),
+        **named_patients(train.groups, validation.groups if validation is not None else ()),
     }
     with journal:
         callbacks = Callbacks(

@@ -171,9 +171,9 @@ def make_examples(
         task: what is asked of a window.
         length: samples in a window.
         stride: samples from one window to the next of an episode or row; None lays them one after another.
-        positive: for a rhythm, the names of what is asked for; None is atrial fibrillation, as WFDB ("AFIB") or people
-            ("AF") write it.
-        negative: for a rhythm, the names of its opposite; None is sinus rhythm ("N", "sinus").
+        positive: for a rhythm, the names of what is asked for; None means atrial fibrillation, as WFDB ("AFIB") or
+            people ("AF") write it.
+        negative: for a rhythm, the names of its opposite; None means sinus rhythm ("N", "sinus").
         labels: a `.csv` or `.parquet` file whose column "recording" names the store's recordings.
         column: its column to take; several classes in one cell are a list, or stand with semicolons between. An empty
             list says that a recording is of none, which with `several` is learnt; null or an empty text says nothing.
