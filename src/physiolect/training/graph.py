@@ -40,7 +40,7 @@ def capture_graph(
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # "thread_local": what other threads allocate or free does not end the capture
+        # "thread_local": by its documentation other threads may allocate meanwhile; we have not proved it
         with _without_collection(), torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             result = work()
         with torch.no_grad():
