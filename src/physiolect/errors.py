@@ -8,6 +8,10 @@ from importlib import import_module
 from typing import Any
 
 
+_PIP_NAMES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "pywt": "PyWavelets"}
+"""Module -> the name that pip knows it by, where that differs."""
+
+
 class PhysiolectError(Exception):
     """A mistake the user can mend: `str(error)` says what is wrong, `error.hint` what to do.
 
@@ -45,6 +49,10 @@ class DownloadError(PhysiolectError):
     """Something on the network cannot be had, or is not what its publisher says it is."""
 
 
+class Cancelled(PhysiolectError):  # noqa: N818 (nothing went wrong)
+    """The caller's listener asked the work to stop."""
+
+
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """Return the allowed name that `name` is likely a slip of, or None."""
     names = sorted(allowed)
@@ -72,13 +80,18 @@ def check_option(name: str, value: str, allowed: Iterable[str]) -> None:
 def require(module: str, *, extra: str) -> Any:
     """Return a module of an optional dependency.
 
+    Args:
+        module: as it is imported.
+        extra: the extra of Physiolect that installs it.
+
     Raises:
         PhysiolectError: it is not installed.
     """
+    package = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         raise PhysiolectError(
-            f"this needs the package {module}, which is not installed",
+            f"this needs the package {_PIP_NAMES.get(package, package)}, which is not installed",
             hint=f"pip install 'physiolect[{extra}]'",
         ) from error

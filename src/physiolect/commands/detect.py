@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from physiolect.commands.stretch import stretch_problems
+from physiolect.commands.settings import stretch_problems
 from physiolect.commands.terminal import progress, say
 from physiolect.errors import CheckpointError, ConfigError, ContractError, FormatError
 from physiolect.files import check_writable

@@ -1,49 +1,92 @@
-"""What every verb tells the user beside its data: lines on stderr, and how far long work is."""
+"""The terminal as a listener: sentences on stderr, and how far long work is."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from physiolect.events import Event, Message, Metrics, Progress, Tell
 
-class Tell(Protocol):
-    """Tells how much is done, and of how much where that was not known before."""
-
-    def __call__(self, done: int, total: int | None = None, /) -> None: ...
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 
 def say(line: str) -> None:
-    """Tell the user, beside the data on stdout."""
+    """Write a line to stderr, beside the data on stdout."""
     print(line, file=sys.stderr)
 
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Tell]:
-    """Yield what tells how much is done; it shows on a terminal, from the first time on."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """Yield a function that shows how much is done; the bar appears on a terminal at the first call."""
+    with listening() as terminal:
 
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    text = TextColumn("{task.description}", markup=False)
-    bar = Progress(text, *columns, console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task(what, total=total)
+        def tell(done: int, now: int | None = None, /) -> None:
+            terminal(Progress(what, done, total if now is None else now))
 
-    def tell(done: int, total: int | None = None, /) -> None:
-        bar.start()  # not before: what is read first has a bar of its own, and there can be one at a time
-        bar.update(task, completed=done, total=total)
-
-    try:
         yield tell
+
+
+@contextmanager
+def listening() -> Iterator[Terminal]:
+    """Yield a listener that writes messages to stderr and shows progress on a terminal."""
+    terminal = Terminal()
+    try:
+        yield terminal
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        terminal.clear()
+
+
+class Terminal:
+    """Shows events: a message as a line, progress as one bar at a time, metrics as a bar or, now and then, a line."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._what = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Message):
+            self._print(event.text)
+        elif isinstance(event, Progress):
+            self._show(event.what, event.done, event.total)
+        else:
+            self._train(event)
+
+    def clear(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _print(self, text: str) -> None:
+        if self._bar is not None and self._bar.live.is_started:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
+
+    def _show(self, what: str, done: int, total: int | None, description: str = "") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+        from rich.progress import TimeRemainingColumn
+
+        if self._bar is None or what != self._what:
+            self.clear()
+            console = Console(stderr=True)
+            columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+            text = TextColumn("{task.description}", markup=False)
+            self._bar = Bar(text, *columns, console=console, transient=True, disable=not console.is_terminal)
+            self._what = what
+            self._bar.add_task(description or what, total=total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=description or what)
+
+    def _train(self, event: Metrics) -> None:
+        """Show metrics: on a terminal as a bar; elsewhere, validation losses alone as lines."""
+        if sys.stderr.isatty():
+            self._show("updates", event.step, event.steps, event.text)
+        elif "validation_loss" in event.values:
+            say(f"step {event.step}: {event.text}")

@@ -9,7 +9,7 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from physiolect.commands.stretch import stretch_problems
+from physiolect.commands.settings import stretch_problems
 from physiolect.commands.terminal import say
 from physiolect.errors import FormatError
 from physiolect.files import check_writable

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from physiolect.commands.stretch import stretch_problems
+from physiolect.commands.settings import stretch_problems
 
 
 @pytest.mark.parametrize(("start", "stop"), [(None, None), (0.0, 1.0), (2.5, None), (None, 3.0)])

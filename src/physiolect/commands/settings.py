@@ -1,0 +1,111 @@
+"""Settings that several verbs share: how a recording is read, where results go, and what computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, isinf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from physiolect.errors import FormatError
+from physiolect.recording import Modality
+
+if TYPE_CHECKING:
+    from physiolect.recording import Recording
+
+
+def above_zero(values: Mapping[str, float | None]) -> list[str]:
+    """List the settings that are given and are not a number above 0."""
+    return [
+        f"--{name.replace('_', '-')} is {value:g}, but must be above 0"
+        for name, value in values.items()
+        if value is not None and not 0 < value < inf
+    ]
+
+
+def at_least_one(values: Mapping[str, int | None]) -> list[str]:
+    """List the settings that are given and are below 1."""
+    return [
+        f"--{name.replace('_', '-')} is {value}, but must be at least 1"
+        for name, value in values.items()
+        if value is not None and value < 1
+    ]
+
+
+def folder_problems(out: str | None) -> list[str]:
+    """List what is wrong with the name of a folder to write to."""
+    if out is None or not Path(out).exists() or Path(out).is_dir():
+        return []
+    return [f"--out '{out}' is a file, but a folder is needed"]
+
+
+def stretch_problems(source: str, start: float | None, stop: float | None) -> list[str]:
+    """List what is wrong with a stretch in seconds; None means the recording's beginning, or its end."""
+    if isinf(start or 0.0) or isinf(stop or 0.0):
+        return [f"the stretch does not lie in {source}: --start and --stop are seconds, not inf"]
+    if 0 <= (start or 0.0) < (inf if stop is None else stop):
+        return []
+    end = "the end" if stop is None else format(stop, "g")
+    return [
+        f"--start {start or 0:g} and --stop {end} enclose nothing: they count seconds from 0, and start comes first"
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one channel of a recording is read."""
+
+    fs: float | None = None
+    """Sampling rate in Hz, for a file that states none."""
+    channel: str | None = None
+    """The channel to use, by name, alias or number from 0 (default: chosen by the contract)."""
+    modality: Modality | None = None
+    """What was measured, for a file that does not state it."""
+    variable: str | None = None
+    """Variable of a MAT or NPZ file that holds the signal."""
+    start: float | None = None
+    """Use nothing before this moment of the recording, in seconds."""
+    stop: float | None = None
+    """Use nothing after this moment of the recording, in seconds."""
+
+    def reading_problems(self, source: str) -> list[str]:
+        """List what is wrong with these settings."""
+        return above_zero({"fs": self.fs}) + stretch_problems(source, self.start, self.stop)
+
+    def read(self, path: str | Path, **changed: Any) -> Recording:
+        """Read a recording: all its channels or, where their rates differ, the one that is named.
+
+        Args:
+            path: of the recording.
+            **changed: keywords of `read_recording` that replace these settings.
+
+        Raises:
+            FormatError: the file cannot be read.
+        """
+        from physiolect.formats import read_recording
+
+        asked: dict[str, Any] = {
+            "fs": self.fs, "modality": self.modality, "variable": self.variable,
+            "start": self.start, "stop": self.stop, **changed,
+        }  # fmt: skip
+        try:
+            return read_recording(path, **asked)
+        except FormatError:
+            if self.channel is None or self.channel.isdigit():
+                raise
+            return read_recording(path, channels=[self.channel], **asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing:
+    """What computes."""
+
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda …"""
+    threads: int = 1
+    """Processor threads; more than one hardly speeds up small models, and slows them down on a busy machine."""
+
+    def computing_problems(self) -> list[str]:
+        """List what is wrong with these settings."""
+        return at_least_one({"threads": self.threads})
