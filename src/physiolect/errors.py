@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-
 _PIP_NAMES = {"sklearn": "scikit-learn", "yaml": "PyYAML", "pywt": "PyWavelets"}
 """Module -> the name that pip knows it by, where that differs."""
 
