@@ -15,6 +15,7 @@ from physiolect.training.processes import (
 )
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
+from physiolect.training.threads import using_threads
 
 __all__ = [
     "RECIPES",
@@ -47,4 +48,5 @@ __all__ = [
     "next_token_loss",
     "noticing_loss",
     "stop_signals",
+    "using_threads",
 ]

@@ -1,18 +1,19 @@
-"""What a run tells while it goes on: metrics.jsonl, TensorBoard, a line of progress."""
+"""The metrics of a run: metrics.jsonl, TensorBoard, and events for the caller."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from physiolect.events import Metrics
 from physiolect.files import replacing
 from physiolect.training.fit import TrainingProgress
 
 
 class Journal:
-    """Writes every report of a run three times over.
+    """Writes every report of a run to two files, and passes it on as an event.
 
     Args:
         out: the run's folder; gets `metrics.jsonl` and `tensorboard/`.
@@ -20,17 +21,23 @@ class Journal:
         tokens_per_step: tokens an update learns from.
         resumed_at: update the run goes on from; what was written past it is dropped.
         unit: of the loss.
+        on_event: called with the metrics of each report.
     """
 
     def __init__(
-        self, out: Path, steps: int, tokens_per_step: int, *, resumed_at: int = 0, unit: str = "nats/token"
+        self,
+        out: Path,
+        steps: int,
+        tokens_per_step: int,
+        *,
+        resumed_at: int = 0,
+        unit: str = "nats/token",
+        on_event: Callable[[Metrics], object] = lambda _: None,
     ) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
         from tensorboardX import SummaryWriter
 
-        self._tokens_per_step, self._step, self._unit = tokens_per_step, resumed_at, unit
+        self._steps, self._tokens_per_step, self._step, self._unit = steps, tokens_per_step, resumed_at, unit
+        self._on_event = on_event
         file = out / "metrics.jsonl"
         kept = file.read_text(encoding="utf-8").splitlines() if resumed_at and file.is_file() else []
         kept = [line for line in kept if _step_of(line) <= resumed_at]
@@ -40,36 +47,24 @@ class Journal:
         self._board = SummaryWriter(
             str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None
         )
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.completed}/{task.total}"),
-            BarColumn(),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=steps, completed=resumed_at)
         self._validation = ""
 
     def __enter__(self) -> Journal:
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
         self._board.close()
         self._file.close()
 
     def report(self, progress: TrainingProgress) -> None:
-        """Write one report; a line of text only at evaluations where no progress bar is shown."""
+        """Write one report."""
         if progress.validation_loss is not None:
             line: dict[str, float] = {"step": progress.step, "validation_loss": progress.validation_loss}
             self._validation = f", validation {progress.validation_loss:.3f}"
-            if self._bar.disable:
-                loss = (
-                    "" if math.isnan(progress.loss) else f" loss {progress.loss:.3f},"
-                )  # none was reported yet
-                sys.stderr.write(f"step {progress.step}:{loss} {self._validation.removeprefix(', ')}\n")
+            loss = (
+                "" if math.isnan(progress.loss) else f"loss {progress.loss:.3f}"
+            )  # NaN before the first report
+            text = (loss + self._validation).removeprefix(", ")
         else:
             rate = (progress.step - self._step) * self._tokens_per_step / max(progress.seconds, 1e-9)
             self._step = progress.step
@@ -81,12 +76,12 @@ class Journal:
                 "tokens_per_second": round(rate),
             }
             text = f"loss {progress.loss:.3f}{self._validation} {self._unit}, {rate:,.0f} tokens/s"
-            self._bar.update(self._task, completed=progress.step, description=text)
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in line.items():
             if name != "step":
                 self._board.add_scalar(name, value, progress.step)
+        self._on_event(Metrics(progress.step, self._steps, text, line))
 
 
 def _step_of(line: str) -> float:

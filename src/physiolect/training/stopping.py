@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from physiolect.training.processes import LostProcessError
@@ -24,14 +23,14 @@ class Stop:
 
 
 @contextmanager
-def stop_signals(minutes: float | None, *, aloud: bool = True) -> Iterator[Stop]:
+def stop_signals(minutes: float | None, *, on_signal: Callable[[], object] | None = None) -> Iterator[Stop]:
     """Let Ctrl-C and SIGTERM end the run after the update under way; a second one ends it at once.
 
     Outside the main thread, where signals do not arrive, only the clock ends it.
 
     Args:
         minutes: end the run after so long, too.
-        aloud: say on stderr that a signal was heard.
+        on_signal: called when the first signal arrives.
     """
     stop = Stop(minutes)
 
@@ -39,8 +38,8 @@ def stop_signals(minutes: float | None, *, aloud: bool = True) -> Iterator[Stop]
         if stop.signal is not None:
             raise KeyboardInterrupt
         stop.signal = number
-        if aloud:
-            sys.stderr.write("\nstopping after this update …\n")
+        if on_signal is not None:
+            on_signal()
 
     heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, note) for number in heard}
