@@ -39,9 +39,6 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from physiolect import Recording, load_checkpoint, read_recording
-from physiolect.commands.finetune import PRESETS as CHOICES
-from physiolect.commands.finetune import Config
-from physiolect.commands.finetune.one import Base, Manner, fine_tune
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import Examples, Row, Store, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
@@ -54,6 +51,8 @@ from physiolect.evaluation.baselines import (
     window_beats,
     window_features,
 )
+from physiolect.learning import TUNINGS, FinetuneSettings
+from physiolect.learning.job import Base, Job, Runtime
 from physiolect.recording import LEADS, Annotations
 from physiolect.training import Schedule, Stop, choose_device
 
@@ -242,12 +241,12 @@ def train_beats(options: argparse.Namespace, device: torch.device) -> None:
     """Teach our decoder the beats of MIT-BIH and CPSC 2021, all patients and leads, for recordings of other sets."""
     beats = make_examples(open_store(options.out / "ecg"), "beats", length=T)
     start = Base("ecg", load_checkpoint("ecg"))
-    choice = replace(CHOICES["modern"], validation=0.0, patience=None, steps=2 * options.steps)
+    tuning = replace(TUNINGS["modern"], validation=0.0, patience=None, steps=2 * options.steps)
     out = options.out / "beats"
     out.mkdir(exist_ok=True)
-    settings = Config(str(beats.store.path), "ecg", "beats", str(out))
+    settings = FinetuneSettings(str(beats.store.path), "ecg", "beats", str(out))
     begun = time.perf_counter()
-    fine_tune(settings, start, choice, manner_on(device), beats, None, out, Stop(None), {})
+    Job(settings, start, tuning, runtime_on(device), Stop(None)).run(out, beats, None)
     print(f"beats: {len(beats)} windows, {time.perf_counter() - begun:.0f} s", flush=True)
 
 
@@ -255,8 +254,8 @@ def folds_of(judge: Examples) -> list[Fold]:
     return make_folds(judge.groups, "k-fold", k=K, stratify_by=judge.strata)
 
 
-def manner_on(device: torch.device) -> Manner:
-    return Manner(device, "auto", "auto", Schedule(100, 10**9, 10**9))
+def runtime_on(device: torch.device) -> Runtime:
+    return Runtime(device, "auto", "auto", Schedule(100, 10**9, 10**9))
 
 
 def file_of(base: str, options: argparse.Namespace) -> str:
@@ -268,12 +267,11 @@ def cross_validated(
 ) -> NDArray[np.float32]:
     """Return what each window to judge was given by a model that had not seen its patient, (n,)."""
     flip = 0.2 if kind == "ecg" else 0.0  # swapped electrodes; a pulse has no such thing
-    modern = CHOICES["modern"]
-    choice = replace(
+    modern = TUNINGS["modern"]
+    tuning = replace(
         modern, validation=0.0, patience=None, steps=options.steps, batch_size=128,
         augmentation=replace(modern.augmentation, flip=flip),
     )  # fmt: skip
-    manner = manner_on(device)
     judge, start = both.judge, Base(base, load_checkpoint(base))
     folds = folds_of(judge)
     score = np.full(len(judge), np.nan, np.float32)
@@ -281,8 +279,8 @@ def cross_validated(
         tested = {judge.groups[i] for i in fold.test.tolist()}
         learn = both.learn.take(np.array([group not in tested for group in both.learn.groups]))
         with tempfile.TemporaryDirectory() as folder:
-            settings = Config(str(learn.store.path), base, "rhythm", folder)
-            fine_tune(settings, start, choice, manner, learn, None, Path(folder), Stop(None), {})
+            settings = FinetuneSettings(str(learn.store.path), base, "rhythm", folder)
+            Job(settings, start, tuning, runtime_on(device), Stop(None)).run(Path(folder), learn, None)
             tuned = load_checkpoint(Path(folder) / "last")
         tuned.model.to(device)
         score[fold.test] = predict_windows(tuned, judge.take(fold.test), batch_size=512)

@@ -10,9 +10,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint, load_checkpoint
     from physiolect.contract import InputContract, adapt
+    from physiolect.datasets import open_store
     from physiolect.detection import BeatResult, RhythmResult, detect_beats, detect_rhythm
     from physiolect.formats import read_recording, read_recordings
     from physiolect.generation import Continuation, generate
+    from physiolect.learning import cross_validate, finetune, pretrain
     from physiolect.recording import Annotations, Recording
 
 _HOME = {
@@ -24,10 +26,14 @@ _HOME = {
     "Recording": "recording",
     "RhythmResult": "detection",
     "adapt": "contract",
+    "cross_validate": "learning",
     "detect_beats": "detection",
     "detect_rhythm": "detection",
+    "finetune": "learning",
     "generate": "generation",
     "load_checkpoint": "checkpoint",
+    "open_store": "datasets",
+    "pretrain": "learning",
     "read_recording": "formats",
     "read_recordings": "formats",
 }
@@ -39,8 +45,12 @@ __all__ = [  # noqa: RUF022 (the order a user meets them in)
     "Annotations",
     "InputContract",
     "adapt",
+    "open_store",
     "load_checkpoint",
     "Checkpoint",
+    "pretrain",
+    "finetune",
+    "cross_validate",
     "generate",
     "Continuation",
     "detect_rhythm",

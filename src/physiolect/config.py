@@ -30,7 +30,7 @@ _WORDS = {
 
 def to_dict(obj: Any) -> dict[str, Any]:
     """Return a dataclass as nested mappings, lists and scalars, in the order of its fields."""
-    return {f.name: _plain(getattr(obj, f.name)) for f in dataclasses.fields(obj) if f.init}
+    return {f.name: plain(getattr(obj, f.name)) for f in dataclasses.fields(obj) if f.init}
 
 
 def from_dict(
@@ -97,7 +97,7 @@ def dump(obj: Any, path: str | os.PathLike[str]) -> None:
     Dumper.add_representer(str, Dumper.represent_str)
 
     text = yaml.dump(
-        _plain(obj),
+        plain(obj),
         Dumper=Dumper,
         sort_keys=False,
         default_flow_style=False,
@@ -168,13 +168,14 @@ def dataclass_in(kind: Any) -> type | None:
     return next((k for k in variants(kind) if isinstance(k, type) and dataclasses.is_dataclass(k)), None)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as nested mappings, lists and scalars, as YAML holds it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_dict(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return value
 
 

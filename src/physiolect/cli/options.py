@@ -237,9 +237,9 @@ def _of_text(members: Sequence[Any], text: str) -> Any:
 
 
 def _settings(cls: type, prefix: str = "", group: str = "", instance: Any = None) -> Iterator[_Setting]:
-    """Yield the settings of a dataclass and of those inside it; mappings are for the YAML file alone."""
+    """Yield the settings of a dataclass and of those inside it, inherited ones last; mappings are for YAML alone."""
     hints, docs = get_type_hints(cls), _attribute_docstrings(cls)
-    for field in dataclasses.fields(cls):
+    for field in _own_first(cls):
         if not field.init or any(get_origin(kind) is dict for kind in variants(hints[field.name])):
             continue
         default: Any = field.default if field.default_factory is _MISSING else field.default_factory()
@@ -255,6 +255,14 @@ def _settings(cls: type, prefix: str = "", group: str = "", instance: Any = None
                 yield dataclasses.replace(setting, default=None) if optional else setting
         else:
             yield _Setting(prefix + field.name, hints[field.name], default, docs.get(field.name, ""), group)
+
+
+def _own_first(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the fields of a dataclass in order, those that it inherits last."""
+    homes = [vars(base).get("__annotations__", {}) for base in cls.__mro__]
+    return sorted(
+        dataclasses.fields(cls), key=lambda field: [field.name in home for home in homes].index(True)
+    )
 
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from physiolect.datasets.examples.examples import Examples, make_examples
+from physiolect.datasets.examples.examples import Examples, make_examples, skipped_recordings
 from physiolect.datasets.examples.selection import select_rows
 from physiolect.datasets.examples.splits import (
     choose_rows,
@@ -46,6 +46,7 @@ __all__ = [
     "published_split",
     "row_groups",
     "select_rows",
+    "skipped_recordings",
     "split_rows",
     "write_tokens",
 ]

@@ -19,13 +19,16 @@ def loss_figure(
     train: tuple[ArrayLike, ArrayLike],
     validation: tuple[ArrayLike, ArrayLike],
     baselines: Mapping[str, float] | None = None,
+    *,
+    unit: str = "nats per token",
 ) -> Figure:
     """Draw training and validation loss over steps, and what baselines reach without training.
 
     Args:
-        train: steps and losses in nats per token, (n,) each.
+        train: steps and losses, (n,) each.
         validation: the same, (m,) each; may be empty.
-        baselines: nats per token by name, one dashed line each.
+        baselines: losses by name, one dashed line each.
+        unit: of the losses, for the axis.
     """
     baselines = baselines or {}
     figure = new_figure(3.2)
@@ -45,7 +48,7 @@ def loss_figure(
     at, held_out = (np.asarray(part, float) for part in validation)
     if held_out.size:
         axes.plot(at, held_out, color=ORANGE, linewidth=1.5, marker="o", markersize=3.2, label="validation")
-    dress(axes, title="Loss while training", x="step", y="nats per token", grid="y")
+    dress(axes, title="Loss while training", x="step", y=unit, grid="y")
     # The first steps of an untrained model would flatten all that matters.
     shown = np.concatenate([losses[len(losses) // 50 :], held_out, list(baselines.values())])
     span = np.ptp(shown) or 1.0

@@ -9,6 +9,7 @@ from physiolect.training.optim import RECIPES, Recipe, learning_rate_at, make_op
 from physiolect.training.processes import (
     LostProcessError,
     Processes,
+    is_first_process,
     join_processes,
     n_launched,
     noticing_loss,
@@ -41,6 +42,7 @@ __all__ = [
     "choose_form",
     "choose_precision",
     "fit",
+    "is_first_process",
     "join_processes",
     "learning_rate_at",
     "make_optimizer",

@@ -50,8 +50,8 @@ class Labelled(nn.Module):
         scope: whether a target is of a window as a whole, or of each position.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
-        n_begun: of the model's blocks, those that were applied to what a batch holds, so that it is no ids but features
-            (B, T, E), from which the model's `finish` goes on.
+        n_frozen: blocks that the batch has passed already: it then holds features (B, T, E), from which the model's
+            `finish` continues.
         precision: of products and attention; the loss is computed in float32.
     """
 
@@ -61,11 +61,11 @@ class Labelled(nn.Module):
         *,
         scope: Scope = "window",
         weights: Sequence[float] | None = None,
-        n_begun: int = 0,
+        n_frozen: int = 0,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.scope, self.n_begun, self.precision = scope, n_begun, precision
+        self.scope, self.n_frozen, self.precision = scope, n_frozen, precision
         self.score = _Score(kind, weights)
         """A module of its own, which `Step` may compile."""
 
@@ -84,9 +84,9 @@ class Labelled(nn.Module):
     def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
         """Return what a model says of windows, (B, T or 1, K)."""
         last_only = self.scope == "window"
-        if self.n_begun:
+        if self.n_frozen:
             finish: Callable[..., Tensor] = model.finish  # type: ignore[assignment]
-            return finish(x, self.n_begun, last_only=last_only)
+            return finish(x, self.n_frozen, last_only=last_only)
         return model(x, last_only=last_only)
 
 

@@ -186,6 +186,11 @@ def n_launched() -> int:
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
+def is_first_process() -> bool:
+    """Say whether this is the launched process that writes and reports, or alone."""
+    return int(os.environ.get("RANK") or 0) == 0
+
+
 @contextmanager
 def join_processes(device: str = "auto") -> Iterator[Processes]:
     """Meet the processes that `accelerate launch` or `torchrun` started, or be alone without them.

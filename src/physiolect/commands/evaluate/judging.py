@@ -18,9 +18,8 @@ from physiolect.commands.evaluate.runs import (
     models_of_rows,
     untold,
 )
-from physiolect.commands.runs import tell_left_out
-from physiolect.commands.terminal import progress
-from physiolect.datasets import Examples, Store, make_examples
+from physiolect.commands.terminal import progress, say
+from physiolect.datasets import Examples, Store, make_examples, skipped_recordings
 from physiolect.datasets.examples.labels import beat_samples
 from physiolect.datasets.examples.splits import row_groups
 from physiolect.detection import (
@@ -111,7 +110,8 @@ def _windows(config: Config, store: Store) -> Evaluated:
     with blaming(config, MODEL):  # what is labelled for it depends on its classes
         check_window_task(lead, TASKS[config.task])
     examples = _examples(config, store, lead)
-    tell_left_out(examples, config.labels)
+    if skipped := skipped_recordings(examples, config.labels):
+        say(skipped)
     target = np.asarray(examples.target, np.float64)
     draws = Bootstrap(examples.groups, n_resamples=config.resamples, seed=config.seed)
     scores: dict[str, Callable[[], NDArray[np.floating]]] = {}

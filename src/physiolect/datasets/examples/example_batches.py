@@ -1,8 +1,9 @@
-"""Batches of examples: token ids and targets, on the device that trains."""
+"""Batches of examples: a model's inputs and targets, on the device that trains."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,34 +18,39 @@ Draws = Literal["epochs", "balanced"]
 """Each window once an epoch, or by chance: classes alike, and within a class each patient by the square root of how
 many windows are theirs, so that those of long recordings do not outvote all others."""
 
-_AT_ONCE = 1024  # windows that are cut into levels together
+Encode: TypeAlias = Callable[[NDArray[np.float32]], tuple[Tensor, NDArray[np.bool_]]]
+"""Windows (b, T) or (b, C, T) -> what a model takes, ids (b, T) or real numbers (b, C, T), and which are flat."""
+
+_AT_ONCE = 1024  # windows that are encoded together
 
 
 class ExampleBatches:
-    """Examples in an order that is a function of (seed, step) alone; flat windows are level 0.
+    """Examples in an order that is a function of (seed, step) alone.
 
-    All ids and targets live on the device, a byte for each sample where the vocabulary allows.
+    All inputs and targets live on the device; ids take a byte a sample where the vocabulary allows.
 
     Args:
-        examples: to learn from.
-        tokenizer: cuts windows into levels.
+        examples: windows and their labels.
+        encode: turns windows into what the model takes, as `Checkpoint.encode`.
         size: windows a batch.
+        levels: tokenizer of a model that reads levels; None for one that reads real numbers.
         parts: batches a step.
-        seed: another seed makes another order.
-        device: where ids are kept.
-        mean: taken from a number that is to be told.
+        seed: another seed gives another order.
+        device: where inputs are kept.
+        mean: subtracted from the target of a regression.
         sd: what it is divided by after that.
-        draws: which windows a step sees.
-        augmentation: how levels are varied before they are cut into levels anew; not in tempo, nor mixed with other
-            leads, for which more than the window would be needed.
+        draws: which windows a step takes.
+        augmentation: how levels are varied before they are cut into levels again; without tempo and mixing, which need
+            more than the window.
     """
 
     def __init__(
         self,
         examples: Examples,
-        tokenizer: LevelTokenizer,
+        encode: Encode,
         *,
         size: int,
+        levels: LevelTokenizer | None = None,
         parts: int = 1,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -54,19 +60,14 @@ class ExampleBatches:
         augmentation: Augmentation | None = None,
     ) -> None:
         self.size, self.parts, self.seed = size, parts, seed
-        self.tokenizer, self.augmentation = tokenizer, augmentation or Augmentation()
+        self.levels, self.augmentation = levels, augmentation or Augmentation()
         assert self.augmentation.tempo == 1
         assert not self.augmentation.mix
-        kind = torch.uint8 if tokenizer.vocabulary_size <= 256 else torch.int32
-        self._inputs = torch.empty((len(examples), examples.length), dtype=kind, device=device)
-        for first in range(0, len(examples), _AT_ONCE):
-            index = np.arange(first, min(first + _AT_ONCE, len(examples)))
-            x = torch.from_numpy(examples.windows(index)).to(device)  # what a store holds is finite
-            self._inputs[first : first + len(index)] = tokenizer.cut(x, x)[0]
+        assert levels or self.augmentation == Augmentation()
+        self._inputs = _encoded(examples, encode, levels, device)
         target = examples.target
-        self.target = torch.from_numpy((target - mean) / sd if examples.kind == "number" else target).to(
-            device
-        )
+        scaled = (target - mean) / sd if examples.kind == "number" else target
+        self.target = torch.from_numpy(scaled).to(device)
         """Of all examples, scaled, (n, …)."""
         self._index, self._bits = (
             torch.zeros(size * parts, dtype=torch.int64, device=device) for _ in range(2)
@@ -77,12 +78,12 @@ class ExampleBatches:
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def ids(self, index: ArrayLike) -> Tensor:
-        """Return the ids (b, T) of some examples."""
-        return self._inputs[torch.as_tensor(np.asarray(index), device=self._inputs.device)].long()
+    def inputs(self, index: ArrayLike) -> Tensor:
+        """Return the inputs of some examples: ids (b, T) or real numbers (b, C, T)."""
+        return _whole(self._inputs[torch.as_tensor(np.asarray(index), device=self._inputs.device)])
 
     def hold(self, features: Tensor) -> None:
-        """Give features (n, T, E) of all examples in their order from now on, in the place of ids."""
+        """Give features (n, T, E) of all examples in their order from now on, in place of inputs."""
         assert self.augmentation == Augmentation()
         self._inputs = features
 
@@ -102,23 +103,41 @@ class ExampleBatches:
             self._bits.copy_(torch.from_numpy(rng.integers(2**63, size=n)))
 
     def batch(self, step: int | Tensor, part: int) -> tuple[Tensor, Tensor]:
-        """Return ids (size, T), or the features held, and targets of a part of the step last staged."""
+        """Return inputs, or the features held, (size, …), and targets of a part of the step last staged."""
         mine = slice(part * self.size, (part + 1) * self.size)
         index = self._index[mine]
         inputs = _whole(self._inputs[index])
         if self.augmentation != Augmentation():
+            assert self.levels is not None
             varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1])
-            inputs, _ = self.tokenizer.cut(varied, varied)
+            inputs, _ = self.levels.cut(varied, varied)
         return inputs, self.target[index]
 
     def in_order(self, size: int) -> list[Tensor]:
-        """Return the ids of all examples, or the features held, in their order, as many as `size` at once."""
+        """Return the inputs of all examples, or the features held, in their order, at most `size` at once."""
         return [_whole(inputs) for inputs in self._inputs.split(size)]
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         if self._order[0] != epoch:
             self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self)))
         return self._order[1]
+
+
+def _encoded(
+    examples: Examples, encode: Encode, levels: LevelTokenizer | None, device: torch.device | str
+) -> Tensor:
+    """Return the inputs of all examples, (n, T) or (n, C, T)."""
+    found = None
+    for first in range(0, len(examples), _AT_ONCE):
+        index = np.arange(first, min(first + _AT_ONCE, len(examples)))
+        inputs, _ = encode(examples.windows(index))
+        if found is None:
+            small = levels is not None and levels.vocabulary_size <= 256
+            kind = inputs.dtype if inputs.is_floating_point() else torch.uint8 if small else torch.int32
+            found = torch.empty((len(examples), *inputs.shape[1:]), dtype=kind, device=device)
+        found[first : first + len(index)] = inputs.to(device)
+    assert found is not None
+    return found
 
 
 def _whole(inputs: Tensor) -> Tensor:

@@ -104,6 +104,12 @@ class Examples:
         scale, offset = self._scales[:, index]
         return (steps * scale[:, None] + offset[:, None]).astype(np.float32)
 
+    @property
+    def places(self) -> list[tuple[int, int, int]]:
+        """Row, channel and first sample of each window, n tuples."""
+        columns = (self.rows, self.channels, self.starts)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     def channel_name(self, number: int) -> str:
         """Return the name of the channel that a window shows."""
         return self.store.channels(int(self.rows[number]))[int(self.channels[number])]
@@ -226,6 +232,24 @@ def make_examples(
         column=column,
         unit=unit,
     )
+
+
+def skipped_recordings(examples: Examples, labels: str | None) -> str:
+    """Return how many recordings of the store a table of labels leaves out, in a sentence; "" where it leaves out none.
+
+    Args:
+        examples: all that were made.
+        labels: the table; None where labels are the store's.
+    """
+    store = examples.store
+    every = set(store.sources)
+    long = {store.sources[row] for row in (store.lengths >= examples.length).nonzero()[0].tolist()}
+    unlabelled, short = len(long - set(examples.sources)), len(every - long)
+    parts = [f"{unlabelled} without a label in {labels}"] if unlabelled else []
+    parts += [f"{short} shorter than a window"] if short else []
+    if not (labels and parts):
+        return ""
+    return f"skipped of the store's {len(every):,} recordings: {', '.join(parts)}"
 
 
 def _check(

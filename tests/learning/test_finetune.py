@@ -16,16 +16,16 @@ import torch
 from physiolect import Checkpoint, config, detect_beats, detect_rhythm, load_checkpoint
 from physiolect.checkpoint import load_state
 from physiolect.cli import main
-from physiolect.commands.finetune import PRESETS, Config
-from physiolect.commands.finetune.folds import keep_share
-from physiolect.commands.runs import tell_left_out
+from physiolect.commands.finetune import Config
 from physiolect.contract import CONTRACTS
-from physiolect.datasets import Row, StoreWriter, make_examples, open_store
+from physiolect.datasets import Row, StoreWriter, make_examples, open_store, skipped_recordings
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError
 from physiolect.files import lock_folder
 from physiolect.generation import generate
+from physiolect.learning import TUNINGS
+from physiolect.learning.labelled_windows import keep_share
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.recording import Annotations, Recording
 from physiolect.tokenizers import LevelTokenizer
@@ -119,7 +119,7 @@ def test_a_rhythm_is_learnt_and_detected(tune: Tune, store: Path, capsys: pytest
     code, run = tune("--steps", "80", "--recipe.learning-rate", "0.01", "--evaluate-every", "20", *UNVARIED)
     assert code == 0
     told = capsys.readouterr()
-    assert "patients to learn from" in told.err
+    assert "training windows of" in told.err
     checkpoint = load_checkpoint(run)
     assert checkpoint.verify()
     assert (checkpoint.task.name, checkpoint.outputs.classes) == ("rhythm", ("AFIB",))
@@ -151,7 +151,7 @@ def test_beats_are_learnt_and_detected(tune: Tune) -> None:
 
 
 def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> None:
-    chosen = Config("store", str(base), "rhythm", "out", preset="published").chosen
+    chosen = Config("store", str(base), "rhythm", "out", preset="published").tuning
     assert (chosen.trained, chosen.pooling, chosen.unmask_last) == ("last-block", "last", False)
     assert (chosen.steps, chosen.batch_size, chosen.class_weights, chosen.dropout) == (
         1000,
@@ -165,7 +165,7 @@ def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> No
         RECIPES["published"],
     )
     assert (chosen.accumulate, chosen.validation, chosen.patience) == (1, 0, None)
-    assert Config("store", str(base), "beats", "out", preset="published").chosen.steps == 5000
+    assert Config("store", str(base), "beats", "out", preset="published").tuning.steps == 5000
     code, run = tune("--preset", "published", "--steps", "3")
     assert code == 0
     assert not (run / "best").exists()
@@ -253,7 +253,7 @@ def test_every_task_trains_and_predicts(
     pooling = [] if task == "beats" else ["--pooling", "attention"]
     code, run = tune("--steps", "3", *pooling, *words, *table, task=task)
     assert code == 0
-    assert "windows to validate" in capsys.readouterr().out
+    assert "validation windows" in capsys.readouterr().out
     checkpoint = load_checkpoint(run)
     assert {name: getattr(checkpoint.outputs, name) for name in expected} == expected
     column = words[words.index("--column") + 1] if table else None
@@ -276,7 +276,7 @@ def test_frozen_blocks_are_passed_once_and_change_nothing(
     monkeypatch.setattr(GPT, "begin", lambda self, ids, n: passes.append(n) or kept(self, ids, n))
     begun = losses(tune(*words, out="begun")[1])
     assert set(passes) == {1}
-    monkeypatch.setattr("physiolect.commands.finetune.one._MOST_BYTES", 0)
+    monkeypatch.setattr("physiolect.learning.job._MOST_BYTES", 0)
     whole = losses(tune(*words, out="whole")[1])
     for one, other in zip(begun, whole, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
@@ -302,7 +302,7 @@ def test_folds_share_what_comes_out_of_frozen_blocks(tune: Tune, monkeypatch: py
     code, shared = tune(*words, out="shared")
     assert code == 0
     assert sum(passed) == 60  # every window once, though two folds of three need it
-    monkeypatch.setattr("physiolect.commands.finetune.one._MOST_BYTES", 0)
+    monkeypatch.setattr("physiolect.learning.job._MOST_BYTES", 0)
     alone = tune(*words, out="alone")[1]
     ours, theirs = (np.load(run / "predictions.npz")["score"] for run in (shared, alone))
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
@@ -323,7 +323,7 @@ def test_windows_of_one_patient_are_never_on_both_sides(
     assert (
         tune("--train-on", "r0", "p1", "fold 1", "--validate-on", "p9", "--steps", "1", of="parted")[0] == 0
     )
-    said = "24 windows of 3 patients to learn from, 6 to validate, of 1 patient\n"
+    said = "24 training windows of 3 patients, 6 validation windows of 1 patient\n"
     assert said in capsys.readouterr().err
     checkpoint = load_checkpoint(run)
     assert checkpoint.run["trained_on"] == ["patient p1", "patient p2", "patient p3"]
@@ -448,7 +448,7 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--protocol", "k-fold", "--validate-on", "fold 1"], "leave --train-on and --validate-on out"),
         (["--protocol", "k-fold", "--k", "30"], "k is 30"),
         (["--positive", "VT"], "labelled VT"),
-        (["--train-on", "r1", "--leave-out", "p1"], "left to learn from"),
+        (["--train-on", "r1", "--leave-out", "p1"], "left to train on"),
         (["--resume"], "holds no run to resume"),
         (["--task", "beats", "--pooling", "mean"], "beats has one a sample"),
     ],
@@ -472,16 +472,14 @@ def test_how_many_recordings_a_table_left_out_is_said(
     words = ("--steps", "1", "--labels", str(table), "--column", "age")
     table.write_text("recording,age\n" + "".join(f"r{k},{k}\n" for k in range(1, 8)) + "r8,\n")
     assert tune(*words, task="regress", out="some")[0] == 0
-    said = f"left out of the store's 10 recordings: 3 of which {table} tells nothing that is asked for\n"
+    said = f"skipped of the store's 10 recordings: 3 without a label in {table}\n"
     assert said in capsys.readouterr().err
     table.write_text("recording,age\n" + "".join(f"r{k},{k}\n" for k in range(10)))
     assert tune(*words, task="regress", out="every")[0] == 0
-    assert "left out" not in capsys.readouterr().err
+    assert "skipped" not in capsys.readouterr().err
 
 
-def test_recordings_shorter_than_a_window_are_told_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recordings_shorter_than_a_window_are_counted_apart(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store", CONTRACT) as writer:
         for name, length in (("long", 384), ("untold", 384), ("brief", 32)):
             recording = made_recording(1).slice(0, length / 100)
@@ -491,19 +489,19 @@ def test_recordings_shorter_than_a_window_are_told_apart(
     examples = make_examples(
         open_store(tmp_path / "store"), "classify", length=64, labels=table, column="kind", several=True
     )
-    tell_left_out(examples, table)
-    told = capsys.readouterr().err
-    assert f"left out of the store's 3 recordings: 1 of which {table} tells nothing" in told
-    assert told.endswith("asked for, 1 shorter than a window\n")
-    tell_left_out(examples, None)
-    assert capsys.readouterr().err == ""
+    skipped = skipped_recordings(examples, table)
+    assert (
+        skipped
+        == f"skipped of the store's 3 recordings: 1 without a label in {table}, 1 shorter than a window"
+    )
+    assert skipped_recordings(examples, None) == ""
 
 
 def test_a_class_that_is_left_without_windows_is_named(
     tune: Tune, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tune("--train-on", "r2", "r4", task="classify")[0] == 2
-    assert "no window that is left to learn from is of class odd" in capsys.readouterr().err
+    assert "no training window is of class odd" in capsys.readouterr().err
 
 
 def test_a_number_that_is_the_same_for_all_who_train_is_refused(
@@ -513,7 +511,7 @@ def test_a_number_that_is_the_same_for_all_who_train_is_refused(
     (tmp_path / "table.csv").write_text("recording,age\n" + lines)
     words = ("--labels", str(tmp_path / "table.csv"), "--column", "age", "--train-on", "r2", "r3")
     assert tune(*words, task="regress")[0] == 2
-    assert "all windows that are left to learn from have one age: 7" in capsys.readouterr().err
+    assert "all training windows have one age: 7" in capsys.readouterr().err
 
 
 def test_a_run_does_not_go_on_with_other_labels(
@@ -527,7 +525,7 @@ def test_a_run_does_not_go_on_with_other_labels(
     table.write_text(table.read_text().replace("r4,40", "r4,41"))
     capsys.readouterr()
     assert tune("--resume")[0] == 2
-    assert f"not those that {run} began with" in capsys.readouterr().err
+    assert f"differ from those that {run} started with" in capsys.readouterr().err
 
 
 def test_one_channel_of_a_store_of_several_is_learnt(base: Path, tmp_path: Path) -> None:
@@ -567,9 +565,9 @@ def test_class_weights_reach_the_loss(tune: Tune) -> None:
 
 
 def test_presets_differ_where_they_should() -> None:
-    assert PRESETS["modern"].validation > 0
-    assert PRESETS["published"].validation == 0
+    assert TUNINGS["modern"].validation > 0
+    assert TUNINGS["published"].validation == 0
     kept = Config(
         "s", "c", "rhythm", "o", preset="published", patience=0, steps=7, class_weights="1,2"
-    ).chosen
+    ).tuning
     assert (kept.patience, kept.steps, kept.class_weights) == (None, 7, (1.0, 2.0))

@@ -92,7 +92,10 @@ def test_twenty_updates_are_ten_and_a_kill_and_the_rest(
     out = tmp_path / "run"
     words = ["pretrain", str(store), "--out", str(out), "--config", str(small)]
     # slowed, so that it cannot finish before the signal
-    slowed = "import sys, time; from physiolect.commands import pretrain; f = pretrain.next_token_loss\n"
+    slowed = (
+        "import sys, time, importlib; pretrain = importlib.import_module('physiolect.learning.pretrain')\n"
+    )
+    slowed += "f = pretrain.next_token_loss\n"
     slowed += "def slow(*a): time.sleep(0.02); return f(*a)\n"
     slowed += "pretrain.next_token_loss = slow; from physiolect.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen([sys.executable, "-c", slowed, *words], stderr=subprocess.PIPE, text=True)

@@ -75,9 +75,9 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command `physiolect` with updates that take long enough to be interrupted."""
     script = tmp_path_factory.mktemp("slow") / "slow.py"
     script.write_text(
-        "import sys, time; from physiolect.commands import pretrain; forward = pretrain.NextToken.forward\n"
+        "import sys, time; from physiolect.training import NextToken; forward = NextToken.forward\n"
         "def slowly(*a): time.sleep(0.03); return forward(*a)\n"
-        "pretrain.NextToken.forward = slowly; from physiolect.cli import main; sys.exit(main(sys.argv[1:]))"
+        "NextToken.forward = slowly; from physiolect.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     return script
 
@@ -151,7 +151,7 @@ def test_a_signal_to_one_stops_all_after_the_same_update_and_one_goes_on(
     told = words_of(process)
     step = int(load_state(out / "last")["step"])
     assert 6 <= step < 20
-    assert told.count(f"stopped after {step} of 20 updates; to go on:") == 1
+    assert told.count(f"stopped after {step} of 20 updates; to resume:") == 1
     assert "error:" not in told
     assert "exitcode  : 143" in told  # of the first process, which decides
     assert main(["pretrain", str(store), "--out", str(out), "--resume"]) == 0
@@ -184,7 +184,7 @@ def test_a_killed_process_ends_the_run_with_a_word_and_a_checkpoint(
     step = int(load_state(out / "last")["step"])
     assert step in (10, 15)
     ours = re.search(
-        r"^error: another of the 2 processes has ended .*\nhint: .* go on from update (\d+).*\n  (.*)$",
+        r"^error: another of the 2 processes has ended .*\nhint: .* resume from update (\d+).*\n  (.*)$",
         told,
         re.M,
     )

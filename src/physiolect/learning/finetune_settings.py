@@ -1,0 +1,262 @@
+"""The settings of `finetune` and `cross_validate`, and the presets they start from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, cast
+
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.example_batches import Draws
+from physiolect.evaluation.protocol import Protocol
+from physiolect.learning.run_folder import holds_run
+from physiolect.learning.settings import TrainingSettings
+from physiolect.models.heads import Pooling, Trained
+from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
+from physiolect.training import RECIPES, Recipe, n_launched
+
+ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All that decides how a checkpoint is fine-tuned."""
+
+    trained: Trained
+    pooling: Pooling
+    unmask_last: bool
+    dropout: float | None
+    class_weights: ClassWeights
+    rank: int
+    alpha: float
+    steps: int
+    batch_size: int
+    accumulate: int
+    validation: float
+    patience: int | None
+    draws: Draws
+    augmentation: Augmentation
+    recipe: Recipe
+
+
+TUNINGS: dict[str, Tuning] = {
+    "modern": Tuning(
+        trained="all",
+        pooling="mean",
+        unmask_last=True,
+        dropout=0.0,
+        class_weights="none",
+        rank=8,
+        alpha=16.0,
+        steps=500,
+        batch_size=128,
+        accumulate=1,
+        validation=0.15,
+        patience=5,
+        draws="balanced",
+        augmentation=Augmentation(noise=0.05, wander=0.3),
+        recipe=RECIPES["fine-tuning"],
+    ),
+    "published": Tuning(
+        trained="last-block",
+        pooling="last",
+        unmask_last=False,
+        dropout=None,
+        class_weights="none",
+        rank=8,
+        alpha=16.0,
+        steps=1000,
+        batch_size=128,
+        accumulate=1,
+        validation=0.0,
+        patience=None,
+        draws="epochs",
+        augmentation=Augmentation(),
+        recipe=RECIPES["published"],
+    ),
+}
+"""Presets of fine-tuning by name. Source of "published": Davies et al. 2024, arXiv:2407.20775."""
+
+_ONLY_FOR: dict[str, LabelSource] = {
+    "positive": "rhythms",
+    "negative": "rhythms",
+    "classes": "classes",
+    "several": "classes",
+    "unit": "numbers",
+}
+"""Setting -> the labels that it is for."""
+_OWN = (
+    "trained", "rank", "alpha", "pooling", "dropout", "steps", "batch_size", "accumulate", "validation", "unmask_last",
+    "draws",
+)  # fmt: skip
+"""Settings that replace the preset's where they are given."""
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(TrainingSettings):
+    """Fine-tune a checkpoint on the labels of a store made by `prepare`."""
+
+    store: str
+    """Folder made by `prepare` with the checkpoint's contract."""
+    checkpoint: str
+    """The base model: a folder, a published HeartGPT file, ecg, or owner/name."""
+    task: LabelledTaskName
+    """What the model learns: a rhythm or not, beats at every sample, classes, or a number."""
+    out: str
+    """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
+    preset: Literal["modern", "published"] = "modern"
+    """Defaults of the options below; published is HeartGPT's way."""
+    labels: str | None = None
+    """Table (.csv, .parquet) with a column recording (default: the store's marks or labels)."""
+    column: str | None = None
+    """Column of the table that holds the labels."""
+    positive: tuple[str, ...] = ()
+    """Names of the rhythm to detect (default: atrial fibrillation: AFIB, AF)."""
+    negative: tuple[str, ...] = ()
+    """Names of the opposite rhythm (default: sinus rhythm: N, sinus)."""
+    classes: tuple[str, ...] = ()
+    """For classify, the classes in order (default: all that occur)."""
+    several: bool = False
+    """A window may belong to several classes at once."""
+    unit: str | None = None
+    """Unit of the number, kept with the checkpoint."""
+    channel: str | None = None
+    """Channel to use, where rows have several: a name, or a number from 0."""
+    stride: int | None = None
+    """Samples from one window to the next (default: a window's length)."""
+    max_per_episode: int | None = None
+    """Most windows of an episode of the opposite rhythm; of a row, for other tasks."""
+    trained: Trained | None = None
+    """What trains: the head; the last block, final norm and head; all; or low-rank additions and the head."""
+    rank: int | None = None
+    """Rank of low-rank additions."""
+    alpha: float | None = None
+    """Low-rank additions are scaled by alpha / rank."""
+    pooling: Pooling | None = None
+    """Features that represent a window: the last position's, the mean, or a learned mean."""
+    unmask_last: bool | None = None
+    """Let the last block look ahead within its window (default: the preset's; modern does)."""
+    dropout: float | None = None
+    """In training, of attention weights and branches; published keeps the checkpoint's."""
+    draws: Draws | None = None
+    """Windows of a step: each once an epoch, or balanced: classes alike, patients by the root of their windows."""
+    class_weights: str | None = None
+    """balanced, none, or one number a class with commas between; for a rhythm and beats: no, yes."""
+    steps: int | None = None
+    """Updates; published uses 5000 for beats."""
+    batch_size: int | None = None
+    """Windows a batch."""
+    accumulate: int | None = None
+    """Batches an update."""
+    validation: float | None = None
+    """Share of patients, or of recordings without a patient ID, that choose the best checkpoint; 0 for none."""
+    patience: int | None = None
+    """Validations without improvement after which the run ends; 0 never ends it."""
+    train_on: tuple[str, ...] = ()
+    """Splits, recordings or patients to train on; all others are left out."""
+    validate_on: tuple[str, ...] = ()
+    """Parts of a published split to validate on in place of that share; with --train-on, recordings or patients too."""
+    leave_out: tuple[str, ...] = ()
+    """Splits or recordings to exclude from training and validation."""
+    protocol: Protocol | None = None
+    """Cross-validate: train one model a fold, by patient, into --out/fold-NAME; given uses the store's splits."""
+    k: int = 5
+    """Folds, for k-fold."""
+    evaluate_every: int = 50
+    """Updates between validations."""
+    save_every: int = 100
+    """Updates between saves of `last`."""
+    recipe: Recipe = field(default_factory=lambda: RECIPES["fine-tuning"])
+    """The recipe, for preset modern."""
+    augmentation: Augmentation = field(default_factory=lambda: TUNINGS["modern"].augmentation)
+    """How training windows are varied, for preset modern."""
+
+    def holds_run(self) -> bool:
+        """Say whether the folder holds a run, or a fold's, that can be resumed."""
+        folds = self.out_folder.glob("fold-*")
+        return holds_run(self.out_folder) or any(
+            holds_run(fold) or (fold / "predictions.npz").exists() for fold in folds
+        )
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        counts = ("steps", "batch_size", "accumulate", "rank", "stride", "max_per_episode", "k")
+        found = self.shared_problems((*counts, "evaluate_every", "save_every"))
+        found += [*self._preset_problems(), *self._task_problems(), *self._training_problems()]
+        if self.protocol and (self.train_on or self.validate_on):
+            found.append(
+                "--protocol chooses the patients of each fold: leave --train-on and --validate-on out"
+            )
+        if n_launched() > 1:
+            found.append("fine-tuning runs in one process: start it without a launcher")
+        return found
+
+    def _preset_problems(self) -> list[str]:
+        if self.preset != "published":
+            return []
+        found = []
+        if self.recipe != RECIPES["fine-tuning"]:
+            found.append("preset published fixes the recipe: --recipe goes with preset modern")
+        if self.augmentation != TUNINGS["modern"].augmentation:
+            found.append("preset published varies no windows: --augmentation goes with preset modern")
+        return found
+
+    def _task_problems(self) -> list[str]:
+        asked = TASKS[self.task]
+        found = [
+            f"--{name} is for tasks learned from {source}, but {self.task} is learned from {asked.labels}"
+            for name, source in _ONLY_FOR.items()
+            if getattr(self, name) and asked.labels != source
+        ]
+        if asked.scope == "position" and self.pooling not in (None, "last"):
+            found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
+        return found
+
+    def _training_problems(self) -> list[str]:
+        found = []
+        if self.augmentation.tempo != 1 or self.augmentation.mix:
+            found.append(
+                "--augmentation.tempo and --augmentation.mix need more than a window: they are for pretrain"
+            )
+        if self.validation is not None and not 0 <= self.validation <= 0.5:
+            found.append(f"--validation is {self.validation}, but must be from 0 to 0.5")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            found.append(f"--dropout is {self.dropout}, but must be from 0 to below 1")
+        if (self.rank, self.alpha) != (None, None) and self.trained != "lora":
+            found.append("--rank and --alpha are of low-rank additions: they go with --trained lora")
+        if self.alpha is not None and not 0 < self.alpha < math.inf:
+            found.append(f"--alpha is {self.alpha}, but must be above 0")
+        if self.patience is not None and self.patience < 0:
+            found.append(f"--patience is {self.patience}, but cannot be negative")
+        if _weights_in(self.class_weights) is None:
+            found.append(
+                f"--class-weights is '{self.class_weights}', but must be balanced, none, or numbers above 0: 1,5"
+            )
+        return found
+
+    @property
+    def tuning(self) -> Tuning:
+        """The preset, with the settings that are given in place of its own."""
+        preset = TUNINGS[self.preset]
+        if TASKS[self.task].scope == "position":
+            # the height of a peak is read, which weights would shift; and every position speaks for itself
+            preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
+        if self.preset == "modern":
+            preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
+        given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
+        if self.class_weights is not None:
+            given["class_weights"] = _weights_in(self.class_weights)
+        if self.patience is not None:
+            given["patience"] = self.patience or None
+        return replace(preset, **given)
+
+
+def _weights_in(text: str | None) -> ClassWeights | None:
+    """Return the class weights that a text states; None where it states none."""
+    if text in ("balanced", "none") or text is None:
+        return cast(ClassWeights, text or "none")
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return numbers if all(0 < number < math.inf for number in numbers) else None

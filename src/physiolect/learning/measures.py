@@ -1,0 +1,57 @@
+"""A few measures of a fine-tuned model, and how they are written in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.datasets import Examples
+from physiolect.evaluation import Bootstrap, measure_predictions
+from physiolect.evaluation.baselines import Predictions
+
+Measures: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Name -> value, and low and high of its interval, None where there is none."""
+
+_SHOWN = ("auroc", "macro auroc", "accuracy", "mae", "r")
+_NAMES = {"auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error"}
+
+
+def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
+    """Return a few measures of predictions, with intervals by patient where there are several.
+
+    Args:
+        examples: windows and their labels.
+        predictions: as `detection.predict_windows` returns them.
+    """
+    if examples.task.scope == "position":
+        from sklearn.metrics import roc_auc_score
+
+        truth = examples.target.ravel()
+        area = float(roc_auc_score(truth, predictions.ravel())) if 0 < truth.mean() < 1 else None
+        return {"auroc": {"value": area, "low": None, "high": None}}
+    score = predictions.astype(np.float64)
+    if examples.kind != "number":
+        score = score.clip(0, 1)  # rounding may end a hair above 1
+    found = measure_predictions(
+        examples.task.name,
+        Predictions(score),
+        examples.target.astype(np.float64),
+        Bootstrap(examples.groups),
+        classes=examples.classes,
+        several=examples.several,
+    )
+    return {name: each.to_dict() for name, each in found.overall.items() if name in _SHOWN}
+
+
+def in_words(measures: Measures) -> str:
+    """Return measures as a list in a sentence."""
+    return ", ".join(f"{_NAMES.get(name, name)} {_one(each)}" for name, each in measures.items())
+
+
+def _one(each: Mapping[str, Any]) -> str:
+    value, low, high = (each[name] for name in ("value", "low", "high"))
+    interval = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+    return "–" if value is None else f"{value:.3f}{interval}"
