@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from physiolect.detection import BeatResult, RhythmResult, detect_beats, detect_rhythm
     from physiolect.formats import read_recording, read_recordings
     from physiolect.generation import Continuation, generate
-    from physiolect.learning import cross_validate, finetune, pretrain
+    from physiolect.learning.cross_validate import cross_validate
+    from physiolect.learning.finetune import finetune
+    from physiolect.learning.pretrain import pretrain
     from physiolect.recording import Annotations, Recording
 
 _HOME = {

@@ -29,8 +29,6 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
         wrong.append(f"holds {offered.modality}, but the model takes {accepts.modality}")
         hint = f"take a model for {offered.modality}, or recordings of {accepts.modality}"
     wrong += _wrong_channels(accepts, examples)
-    if len(accepts.channels) > 1:
-        wrong.append(f"gives one channel a window, but the model takes {len(accepts.channels)}")
     for name in ("passband", "preprocessing"):
         if getattr(accepts, name) != getattr(offered, name):
             wrong.append(f"has the {name} {getattr(offered, name)}, but the model {getattr(accepts, name)}")
@@ -44,16 +42,30 @@ def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
 
 
 def _wrong_channels(accepts: InputContract, examples: Examples) -> list[str]:
-    """Return what is wrong where the windows show another channel than the one that the model names."""
-    if accepts.channels == (ANY_CHANNEL,) or len(accepts.channels) != 1 or not len(examples):
+    """Return what is wrong where the windows show other channels than the model names."""
+    if not len(examples):
         return []
-    places = np.stack([examples.rows, examples.channels])
-    _, first = np.unique(places, axis=1, return_index=True)  # one window of each channel of each row
-    shown = {examples.channel_name(i) for i in first.tolist()}
+    n_shown = examples.channels.shape[1] if examples.channels.ndim == 2 else 1
+    if n_shown != len(accepts.channels):
+        n = len(accepts.channels)
+        return [f"gives {n_shown} channel{'s' * (n_shown != 1)} a window, but the model takes {n}"]
+    if accepts.channels == (ANY_CHANNEL,):
+        return []
+    places = np.column_stack([examples.rows, examples.channels])
+    _, first = np.unique(
+        places, axis=0, return_index=True
+    )  # one window of each choice of channels of each row
+    wanted = tuple(map(canonical_channel, accepts.channels))
     other = sorted(
-        name for name in shown if canonical_channel(name) != canonical_channel(accepts.channels[0])
+        {
+            ", ".join(names)
+            for names in map(examples.channel_names, first.tolist())
+            if tuple(map(canonical_channel, names)) != wanted
+        }
     )
-    return [f"shows {', '.join(other[:5])}, but the model takes {accepts.channels[0]}"] if other else []
+    return (
+        [f"shows {', '.join(other[:5])}, but the model takes {', '.join(accepts.channels)}"] if other else []
+    )
 
 
 def check_window_task(checkpoint: Checkpoint, task: Task) -> None:

@@ -17,7 +17,7 @@ from physiolect.datasets import Examples
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import ExampleBatches
 from physiolect.detection import check_examples
-from physiolect.errors import ConfigError
+from physiolect.errors import CheckpointError, ConfigError
 from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import ClassWeights, FinetuneSettings, Tuning
 from physiolect.learning.labelled_windows import patients_text
@@ -40,8 +40,8 @@ from physiolect.training import (
     fit,
 )
 
-FrozenFeatures: TypeAlias = dict[tuple[int, int, int], Tensor]
-"""Row, channel and start of a window -> the output of the frozen blocks (T, E)."""
+FrozenFeatures: TypeAlias = dict[tuple[int, tuple[int, ...], int], Tensor]
+"""Row, channels and start of a window -> the output of the frozen blocks (T, E)."""
 
 _MOST_BYTES = 2**31
 """Largest features of windows that are kept in memory."""
@@ -141,10 +141,15 @@ class Job:
             pooling=tuning.pooling,
             unmask_last=tuning.unmask_last,
             dropout=tuning.dropout,
-            channels=stored.channels if len(stored.channels) == 1 else (train.channel_name(0),),
+            channels=stored.channels if len(stored.channels) == 1 else train.channel_names(0),
             modality=stored.modality,
         )
         check_examples(checkpoint, train)
+        if checkpoint.tokenizer is None and tuning.augmentation != Augmentation():
+            raise CheckpointError(
+                "augmentation varies levels, but the checkpoint's model reads real numbers",
+                hint="train without: --augmentation.noise 0 --augmentation.wander 0",
+            )
         checkpoint.run = {}
         return checkpoint
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from physiolect.checkpoint import Checkpoint
@@ -13,7 +15,11 @@ from physiolect.learning.finetune_settings import FinetuneSettings
 
 def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint) -> Examples:
     """Return all labelled windows of a store that a base checkpoint can read."""
-    channel = settings.channel
+    channel: str | int | Sequence[str] | None = settings.channel
+    if settings.channel and settings.channel.isdecimal():
+        channel = int(settings.channel)
+    elif len(base.contract.channels) > 1:
+        channel = base.contract.channels
     return make_examples(
         store,
         settings.task,
@@ -26,7 +32,7 @@ def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint) ->
         classes=settings.classes or None,
         several=settings.several,
         max_per_episode=settings.max_per_episode,
-        channel=int(channel) if channel and channel.isdecimal() else channel,
+        channel=channel,
         unit=settings.unit,
         seed=settings.seed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,7 +21,7 @@ BEAT_WIDTH = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Windows of single channels of a store, and what each shows; `len(examples)` is their number n."""
+    """Windows of a store, of one channel or several, and their labels; `len(examples)` is their number n."""
 
     store: Store
     """Where the samples are."""
@@ -30,7 +30,7 @@ class Examples:
     rows: NDArray[np.int64]
     """Row of each window, (n,)."""
     channels: NDArray[np.int64]
-    """Channel within the row, (n,)."""
+    """Channel within the row, (n,); or channels, (n, C)."""
     starts: NDArray[np.int64]
     """First sample within the row, (n,)."""
     length: int
@@ -98,21 +98,28 @@ class Examples:
         return found
 
     def windows(self, index: ArrayLike) -> NDArray[np.float32]:
-        """Return the signal of some windows in its physical unit, (b, T)."""
+        """Return the signal of some windows in its physical unit, (b, T); of several channels (b, C, T)."""
         index = np.asarray(index, np.int64)
-        steps = self.store.windows(self.rows[index], self.channels[index], self.starts[index], self.length)
+        channels = self.channels[index]
+        rows, starts = (self._beside_channels(each[index]) for each in (self.rows, self.starts))
+        steps = self.store.windows(rows, channels, starts, self.length)
         scale, offset = self._scales[:, index]
-        return (steps * scale[:, None] + offset[:, None]).astype(np.float32)
+        return (steps * scale[..., None] + offset[..., None]).astype(np.float32)
+
+    def _beside_channels(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return values of windows (b,) in a shape that broadcasts with their channels."""
+        return values[:, None] if self.channels.ndim == 2 else values
 
     @property
-    def places(self) -> list[tuple[int, int, int]]:
-        """Row, channel and first sample of each window, n tuples."""
-        columns = (self.rows, self.channels, self.starts)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+    def places(self) -> list[tuple[int, tuple[int, ...], int]]:
+        """Row, channels and first sample of each window, n tuples."""
+        channels = map(tuple, self.channels.reshape(len(self), -1).tolist())
+        return list(zip(self.rows.tolist(), channels, self.starts.tolist(), strict=True))
 
-    def channel_name(self, number: int) -> str:
-        """Return the name of the channel that a window shows."""
-        return self.store.channels(int(self.rows[number]))[int(self.channels[number])]
+    def channel_names(self, number: int) -> tuple[str, ...]:
+        """Return the names of the channels of a window."""
+        names = self.store.channels(int(self.rows[number]))
+        return tuple(names[channel] for channel in np.atleast_1d(self.channels[number]).tolist())
 
     def take(self, index: ArrayLike) -> Examples:
         """Return some of the windows, by number or by a mask (n,)."""
@@ -131,14 +138,14 @@ class Examples:
 
     @cached_property
     def _scales(self) -> NDArray[np.float64]:
-        """Size of a step and value of sample 0 of each window, (2, n)."""
+        """Size of a step and value of sample 0 of each window, (2, n) or (2, n, C)."""
         rows, place = np.unique(self.rows, return_inverse=True)
         width = int(self.store.n_channels[rows].max(initial=1))
         table = np.zeros((2, len(rows), width))
         for at, row in enumerate(rows.tolist()):
             n = int(self.store.n_channels[row])
             table[:, at, :n] = self.store.scale(row), self.store.offset(row)
-        return table[:, place, self.channels]
+        return table[:, self._beside_channels(place), self.channels]
 
     @cached_property
     def _beats(self) -> dict[int, NDArray[np.int64]]:
@@ -162,7 +169,7 @@ def make_examples(
     several: bool = False,
     max_per_episode: int | None = None,
     beat_width: float = BEAT_WIDTH,
-    channel: str | int | None = None,
+    channel: str | int | Sequence[str] | None = None,
     unit: str | None = None,
     seed: int = 0,
 ) -> Examples:
@@ -188,7 +195,8 @@ def make_examples(
         max_per_episode: most windows of an episode of the negative rhythm, or of a row for other tasks, drawn evenly
             over its length.
         beat_width: seconds to each side of a beat that count as the beat.
-        channel: by name, or by its place in each row; None where rows have only one.
+        channel: by name, or by its place in each row; several names for windows of several channels; None where rows
+            have one channel.
         unit: of the numbers of a regression, to be kept with the model.
         seed: decides which windows `max_per_episode` draws.
 
@@ -294,12 +302,16 @@ def _lay(span: Span, length: int, step: int, most: int | None, rng: np.random.Ge
     return starts[rng.integers(edges[:-1], edges[1:])]
 
 
-def channel_places(store: Store, rows: NDArray[np.int64], channel: str | int | None) -> NDArray[np.int64]:
-    """Return the place of a channel in the row of each window, (n,).
+def channel_places(
+    store: Store, rows: NDArray[np.int64], channel: str | int | Sequence[str] | None
+) -> NDArray[np.int64]:
+    """Return the place of a channel in the row of each window, (n,); of several channels (n, C).
 
     Raises:
         ConfigError: a row has no such channel, or several and none is named.
     """
+    if not isinstance(channel, str | int | None):
+        return np.stack([channel_places(store, rows, name) for name in channel], 1)
     used = np.unique(rows)
     place: Mapping[int, int] = {}
     if channel is None or isinstance(channel, int):

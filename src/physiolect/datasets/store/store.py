@@ -194,31 +194,36 @@ class Store:
     def windows(
         self, rows: ArrayLike, channels: ArrayLike, starts: ArrayLike, length: int
     ) -> NDArray[np.int16]:
-        """Return windows of single channels, (n, length) int16.
+        """Return windows of single channels, (..., length) int16; the arguments broadcast.
 
         Args:
-            rows: Row of each window, (n,).
-            channels: Channel of each window, counted within its row, (n,).
-            starts: Sample at which each window begins, (n,).
-            length: Samples in each.
+            rows: row of each window, (...).
+            channels: channel of each window, counted within its row, (...).
+            starts: sample at which each window begins, (...).
+            length: samples in each.
 
         Raises:
             ValueError: a window does not lie within its row.
         """
-        rows, channels, starts = (np.asarray(a, np.int64) for a in (rows, channels, starts))
+        rows, channels, starts = np.broadcast_arrays(
+            *(np.asarray(a, np.int64) for a in (rows, channels, starts))
+        )
         lengths = self.lengths[rows]
-        if not (
+        inside = (
             (starts >= 0)
             & (starts + length <= lengths)
             & (channels >= 0)
             & (channels < self.n_channels[rows])
-        ).all():
+        )
+        if not inside.all():
             raise ValueError("a window does not lie within its row")
-        first = self._begin[rows] + channels * lengths + starts
-        windows = np.empty((len(rows), length), np.int16)
-        for window, shard, begin in zip(windows, self._shard[rows].tolist(), first.tolist(), strict=True):
+        first = (self._begin[rows] + channels * lengths + starts).ravel()
+        windows = np.empty((first.size, length), np.int16)
+        for window, shard, begin in zip(
+            windows, self._shard[rows].ravel().tolist(), first.tolist(), strict=True
+        ):
             window[:] = self._values[shard][begin : begin + length]
-        return windows
+        return windows.reshape(*rows.shape, length)
 
     def _checked_row(self, row: int) -> int:
         if not -len(self) <= row < len(self):
