@@ -48,6 +48,15 @@ PROMISED = {
     ("inside the context, cached", "float32"): 4600,
 }
 """Least tokens/s of a first call, batch 1, on an H200."""
+PROMISED_STEP_MS = {
+    ("HeartGPT, every dropout", 64): 5.5,
+    ("HeartGPT, every dropout", 1024): 62.0,
+    ("HeartGPT, no attention dropout", 64): 5.0,
+    ("HeartGPT, no attention dropout", 1024): 53.0,
+    ("modern", 64): 3.9,
+    ("modern", 1024): 38.0,
+}
+"""Longest captured step of training in ms, by model and windows, on an H200: the page's figure and a tenth."""
 PROMISED_SECOND_CALL = 3.0
 """How many times faster the second call of 100 tokens must be than the first."""
 
@@ -158,12 +167,14 @@ def training(store: Store, rounds: int) -> None:
             torch.set_float32_matmul_precision(precision)
             theirs, ours, ratios = in_turns(plain, step, rounds, 5, 30)
             print(row(f"HeartGPT, {name}, 64 x {T}; plain in {products}", theirs, ours, ratios, 64 * T))
+            check_step(f"HeartGPT, {name}", 64, ours)
         torch.set_float32_matmul_precision("highest")
         del plain
         largest(f"HeartGPT, {name}", model, store)
     torch.manual_seed(0)
     modern = GPT(GPT_PRESETS["modern"]).to(DEVICE).train()
     ours = steady(our_step(modern, store, 64), 30)
+    check_step("modern", 64, ours)
     print(f"| modern, 64 x {T} | | {1e3 * ours:.2f} ms | | {64 * T / ours / 1e6:.1f} M | |", flush=True)
     largest("modern", modern, store)
     print()
@@ -175,10 +186,18 @@ def largest(name: str, model: GPT, store: Store) -> None:
     torch.cuda.reset_peak_memory_stats()
     ours = steady(our_step(model, store, 1024), 8)
     memory = torch.cuda.max_memory_allocated() / 2**30
+    check_step(name, 1024, ours)
     print(
         f"| {name}, 1024 x {T} | | {1e3 * ours:.1f} ms | | {1024 * T / ours / 1e6:.1f} M | {memory:.1f} GB |",
         flush=True,
     )
+
+
+def check_step(name: str, size: int, seconds: float) -> None:
+    """Note a training step that takes longer than promised."""
+    most = PROMISED_STEP_MS[name, size]
+    if 1e3 * seconds > most:
+        broken.append(f"{name}, {size} x {T}: a step takes {1e3 * seconds:.2f} ms, promised {most:g}")
 
 
 def prove_step(source: GPT, store: Store) -> None:
