@@ -231,7 +231,7 @@ def shares(store: Store) -> None:
             kernels = 0
             for event in seen.key_averages():
                 kernels += event.count / 4
-                tiny = event.key in ("_forward", "_backward_q", "_backward_kv")
+                tiny = event.key in ("attention_forward", "attention_backward_q", "attention_backward_kv")
                 product = any(word in event.key for word in ("nvjet", "gemm", "cutlass", "splitK"))
                 kind = "attention" if tiny else "products" if product else "the rest"
                 spent[kind] += event.self_device_time_total / 4e6

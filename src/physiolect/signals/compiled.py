@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+LANES = 16
+"""Signals that a compiled loop takes side by side: twice as many as the widest registers of today's processors hold."""
+
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function compiled at its first call, and kept for later processes where a folder can be written.

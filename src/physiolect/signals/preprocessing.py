@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import ContractError, check_option
+from physiolect.signals.compiled import LANES
 from physiolect.signals.resampling import rate_ratio, resample
 from physiolect.signals.splines import spline_resample
 from physiolect.signals.wavelets import wavelet_denoise
-from physiolect.signals.zero_phase import LANES, Section, Stage, run_zero_phase
+from physiolect.signals.zero_phase import Section, Stage, run_zero_phase
 
 Preset = Literal["modern", "published"]
 PREPROCESSINGS: tuple[Preset, ...] = ("modern", "published")

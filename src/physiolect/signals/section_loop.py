@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.signals.compiled import compiled
-from physiolect.signals.zero_phase import LANES
+from physiolect.signals.compiled import LANES, compiled
 
 Taps = tuple[float, ...]
 

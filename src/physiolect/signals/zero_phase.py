@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LANES = 16
-"""Signals that are filtered side by side: what the widest registers of today's processors hold twice over."""
+from physiolect.signals.compiled import LANES
 
 
 @dataclass(frozen=True)
