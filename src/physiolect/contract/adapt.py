@@ -31,24 +31,22 @@ def adapt(
 ) -> tuple[Recording, AdaptationReport]:
     """Make a recording into what a model accepts, and report what that took.
 
-    In this order: channels are chosen, units converted, gaps bridged, the passband filtered, the rate
-    changed (or both done by the contract's preprocessing), the window taken, the amplitude z-scored. What fits
-    already is left alone, so that adapting twice equals adapting once (save where the contract has a passband or
-    preprocessing, which filter again). Only samples
-    that the window depends on are touched, and the result is that of adapting the whole recording.
+    The steps are: choose channels, convert units, bridge gaps, filter the passband and change the rate (or apply
+    the contract's preprocessing instead of these two), take the window, z-score the amplitude. What fits already is
+    left alone: adapting twice equals adapting once, except where the contract has a passband or preprocessing, which
+    filter again. Only samples that the window depends on are touched; the result equals adapting the whole recording.
 
     Args:
-        recording: what there is.
+        recording: the signal to adapt.
         contract: what the model accepts.
         channel: the one channel to take, whatever the contract names: a name, an alias, or a number from 0.
-        window: "last" takes the last `contract.max_samples`, or all there is where that is less;
-            "all" keeps the whole length.
+        window: "last" takes at most the last `contract.max_samples`; "all" keeps the whole length.
 
     Returns:
         The recording as the contract wants it, with annotations moved along, and the report.
 
     Raises:
-        ContractError: the recording cannot be adapted; all reasons found are told together.
+        ContractError: the recording cannot be adapted; the message lists all reasons found.
     """
     check_option("window", window, ("last", "all"))
     findings = Findings()
@@ -61,31 +59,14 @@ def adapt(
     block = recording.slice(plan.first, None, by="samples").select(rows)
     gaps = find_gaps(block.signal)
     _check_samples(block, gaps, plan, contract, findings)
-    if findings.refusals:
-        raise findings.error()
-
     signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
-    if contract.preprocessing:
-        signal = _preprocess(signal, recording.fs, contract.fs, contract.preprocessing, findings)
-    else:
-        signal = _filter(signal, recording.fs, plan, findings)
-        signal = _change_rate(signal, recording.fs, contract.fs, plan, findings)
+    signal = _at_rate(signal, recording.fs, contract, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
     offset, scale = np.zeros(len(rows)), np.ones(len(rows))  # (channels,) each
     if contract.normalisation == "zscore":
         offset, scale = _moments(signal, block.channels, findings)
         signal = (signal - offset[:, np.newaxis]) / scale[:, np.newaxis]
-    told = {channel_modality(recording, row) for row in rows}
-    adapted = replace(
-        block,
-        signal=signal.astype(np.float32, copy=False),
-        fs=contract.fs,
-        channels=model_names(block.channels, contract),
-        unit=_unit(block, contract),
-        modality=told.pop() if len(told) == 1 else None,
-        annotations=_marks(recording, plan),
-    )
-    return adapted, AdaptationReport(
+    return _adapted(recording, rows, block, signal, contract, plan), AdaptationReport(
         steps=tuple(findings.steps),
         notices=tuple(findings.notices),
         start=float(plan.start / plan.ratio) / recording.fs,
@@ -115,7 +96,7 @@ def split_at_gaps(recording: Recording, max_gap: float) -> list[tuple[float, Rec
 def _check_samples(
     block: Recording, gaps: NDArray[np.int64], plan: Plan, contract: InputContract, findings: Findings
 ) -> None:
-    """Refuse what no model can use: gaps too long, infinite samples, channels that are flat or empty."""
+    """Raise ContractError for what no model can use: long gaps, infinite samples, flat or empty channels."""
     opening = plan.opening - plan.first
     inside = gaps[gaps[:, 2] > opening]
     too_long = inside[inside[:, 2] - inside[:, 1] > gap_samples(block.fs, contract.max_gap)]
@@ -144,6 +125,8 @@ def _check_samples(
             f"channel {block.channels[row]} is flat (always {lowest[row]:g})",
             "choose another channel or stretch",
         )
+    if findings.refusals:
+        raise findings.error()
 
 
 def _scale(signal: Signal, factors: list[float]) -> Signal:
@@ -175,6 +158,13 @@ def _bridge(
     if (inside[:, 2] == block.n_samples).any():
         findings.notices.append("the recording ends with missing samples, which repeat the last value before")
     return bridge_gaps(signal, gaps)
+
+
+def _at_rate(signal: Signal, fs: float, contract: InputContract, plan: Plan, findings: Findings) -> Signal:
+    """Filter the signal and bring it to the contract's rate."""
+    if contract.preprocessing:
+        return _preprocess(signal, fs, contract.fs, contract.preprocessing, findings)
+    return _change_rate(_filter(signal, fs, plan, findings), fs, contract.fs, plan, findings)
 
 
 def _filter(signal: Signal, fs: float, plan: Plan, findings: Findings) -> Signal:
@@ -230,6 +220,27 @@ def _moments(
         )
     )
     return mean, deviation
+
+
+def _adapted(
+    recording: Recording,
+    rows: list[int],
+    block: Recording,
+    signal: Signal,
+    contract: InputContract,
+    plan: Plan,
+) -> Recording:
+    """Return the chosen rows with the adapted signal, as the contract names and measures them."""
+    modalities = {channel_modality(recording, row) for row in rows}
+    return replace(
+        block,
+        signal=signal.astype(np.float32, copy=False),
+        fs=contract.fs,
+        channels=model_names(block.channels, contract),
+        unit=_unit(block, contract),
+        modality=modalities.pop() if len(modalities) == 1 else None,
+        annotations=_marks(recording, plan),
+    )
 
 
 def _marks(recording: Recording, plan: Plan) -> Annotations:

@@ -161,7 +161,7 @@ def heads_figure(
 ) -> Figure:
     """Draw the signal once for each head, with its attention below and its peaks marked above.
 
-    Each head has a scale of its own, whose top is told at its right, with what reaches beyond it.
+    Each head has its own scale; its top is written at the right, and so is the highest value that is cut off.
 
     Args:
         signal: (T,) in `unit`.
@@ -176,42 +176,9 @@ def heads_figure(
     values, seconds, table = np.asarray(signal, float), np.asarray(time, float), np.asarray(attention, float)
     figure = column_figure(0.95 + 0.62 * len(table))
     axes = figure.subplots(len(table), 1, sharex=True, squeeze=False)[:, 0]
-    low, high = float(values.min()), float(values.max())
-    reach = (high - low) or 1.0
-    floor = low - 0.75 * reach
-    above = high + 0.16 * reach
-    told = slice(0, max(1, round(len(seconds) * (1 - _LAST))))
     for row, line, at, name in zip(axes, table, peaks, names, strict=True):
-        top = float(np.quantile(line[told], 0.995)) or 1.0
-        row.fill_between(
-            seconds, floor, floor + np.clip(line / top, 0, 1) * 0.68 * reach, color=AMBER, linewidth=0
-        )
-        draw_signal(row, seconds, values, None, quiet=True)
-        where = np.asarray(at, np.int64)
-        row.vlines(seconds[where], floor, above, color=BLUE, linewidth=0.3, alpha=0.6, zorder=0.5)
-        row.plot(
-            seconds[where],
-            np.full(len(where), above),
-            "v",
-            color=BLUE,
-            markersize=2.8,
-            markeredgewidth=0,
-            zorder=5,
-        )
+        _draw_head(row, seconds, values, line, np.asarray(at, np.int64))
         row.set_ylabel(name, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
-        row.set_yticks([])
-        row.set_ylim(floor, high + 0.3 * reach)
-        most = int(line.argmax())
-        cut = (
-            f"\n×{line[most]:.{1 if line[most] < 10 else 0}f} at\n{seconds[most]:.2f} s"
-            if line[most] > 1.05 * top
-            else ""
-        )
-        row.annotate(
-            f"×{top:.1f}{cut}", (1.0, 0.6), xycoords="axes fraction", fontsize=SMALL - 1, color=QUIET, ha="left",
-            va="top", xytext=(2, 0), textcoords="offset points", linespacing=1.0,
-        )  # fmt: skip
-        row.spines["left"].set_visible(False)
         if row is not axes[-1]:
             row.tick_params(axis="x", length=0)
             row.spines["bottom"].set_color("#dfe4e8")
@@ -225,6 +192,48 @@ def heads_figure(
     note = "at the right: full height of each head; below it the most that is cut off"
     head(figure, title, f"{note}\n{evidence}".rstrip())
     return figure
+
+
+def _draw_head(
+    axes: Axes,
+    seconds: NDArray[np.float64],
+    values: NDArray[np.float64],
+    line: NDArray[np.float64],
+    peaks: NDArray[np.int64],
+) -> None:
+    """Draw one head's attention below the signal, its peaks above, and the scale at the right."""
+    low, high = float(values.min()), float(values.max())
+    reach = (high - low) or 1.0
+    floor, above = low - 0.75 * reach, high + 0.16 * reach
+    seen = slice(0, max(1, round(len(seconds) * (1 - _LAST))))
+    top = float(np.quantile(line[seen], 0.995)) or 1.0
+    axes.fill_between(
+        seconds, floor, floor + np.clip(line / top, 0, 1) * 0.68 * reach, color=AMBER, linewidth=0
+    )
+    draw_signal(axes, seconds, values, None, quiet=True)
+    axes.vlines(seconds[peaks], floor, above, color=BLUE, linewidth=0.3, alpha=0.6, zorder=0.5)
+    axes.plot(
+        seconds[peaks],
+        np.full(len(peaks), above),
+        "v",
+        color=BLUE,
+        markersize=2.8,
+        markeredgewidth=0,
+        zorder=5,
+    )
+    axes.set_yticks([])
+    axes.set_ylim(floor, high + 0.3 * reach)
+    most = int(line.argmax())
+    cut = (
+        f"\n×{line[most]:.{1 if line[most] < 10 else 0}f} at\n{seconds[most]:.2f} s"
+        if line[most] > 1.05 * top
+        else ""
+    )
+    axes.annotate(
+        f"×{top:.1f}{cut}", (1.0, 0.6), xycoords="axes fraction", fontsize=SMALL - 1, color=QUIET, ha="left",
+        va="top", xytext=(2, 0), textcoords="offset points", linespacing=1.0,
+    )  # fmt: skip
+    axes.spines["left"].set_visible(False)
 
 
 def _draw_table(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from physiolect.plots.column import column_figure, draw_signal, edges, head, small
 from physiolect.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, SMALL
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _LOOKS = (
@@ -64,53 +65,95 @@ def similarity_figure(
     figure = column_figure(4.45)
     above, middle, below = figure.subplots(3, 1, gridspec_kw={"height_ratios": [1.1, 1.1, 1.3]})
     draw_signal(above, seconds, values, unit, quiet=True)
-    image = middle.imshow(
-        table, aspect="auto", extent=(*edges(seconds), len(table) - 0.5, -0.5), cmap="cividis",
-        vmin=min(0.0, float(np.quantile(table, 0.01))), vmax=1.0, interpolation="nearest",
-    )  # fmt: skip
-    small(middle, x="seconds")
     numbers = [name.removeprefix("layer ") for name in stages]
-    middle.set_yticks(range(len(numbers)), labels=numbers)
-    middle.tick_params(axis="y", labelsize=SMALL - 1)
-    middle.set_ylabel("after layer", fontsize=SMALL, color=INK)
-    middle.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
-    bar = figure.colorbar(image, ax=middle, fraction=0.05, pad=0.02, aspect=12)
-    bar.set_label("cosine", fontsize=SMALL, color=INK)
-    bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
-    bar.outline.set_visible(False)
-    steps = np.arange(len(table))
-    low, high = float(values.min()), float(values.max())
-    height = high + 0.14 * ((high - low) or 1.0)  # marks stand above the wave, a thin line leads down to it
-    for k, token in enumerate(tokens):
-        colour, mark, line = _LOOKS[k % len(_LOOKS)]
-        place = seconds[token.sample]
-        above.vlines(place, values[token.sample], height, color=colour, linewidth=0.5, zorder=2)
-        above.plot(place, height, mark, color=colour, markersize=3.5, markeredgewidth=0, zorder=5)
-        label = f"{place:.2f} s" + (f", {token.word}" if token.word else "")
-        below.plot(
-            steps, table[:, token.sample], mark, color=colour, linestyle=line, linewidth=1.1, markersize=3,
-            markeredgewidth=0, label=label,
-        )  # fmt: skip
-    own = seconds[reference.sample]
-    above.vlines(own, values[reference.sample], height, color=INK, linewidth=0.5, zorder=2)
-    above.plot(own, height, "*", color=INK, markersize=6, markeredgewidth=0, zorder=6)
-    above.set_title(
-        f"★ reference at {own:.2f} s" + (f", {reference.word}" if reference.word else ""),
-        fontsize=SMALL, color=INK, loc="left", pad=2,
-    )  # fmt: skip
-    apart = np.asarray(silhouette, float)
-    if np.isfinite(apart).any():
-        below.plot(
-            steps, apart, "x", color=INK, linestyle="-", linewidth=1.6, markersize=3.5, label="silhouette"
-        )
-    small(below, x="after layer", y="cosine to reference,\nsilhouette")
-    below.set_xticks(steps, labels=numbers)
-    below.axhline(0, color="#dfe4e8", linewidth=0.6, zorder=0)
-    below.set_ylim(min(-0.05, float(np.nanmin(apart)) if np.isfinite(apart).any() else 0.0) - 0.03, 1.05)
-    below.legend(
-        loc="upper center", bbox_to_anchor=(0.45, -0.36), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
-        handlelength=2.2, columnspacing=1.2,
-    )  # fmt: skip
+    _draw_cosine(middle, seconds, table, numbers, figure)
+    _draw_tokens(above, seconds, values, reference, tokens)
+    _draw_stages(below, seconds, table, np.asarray(silhouette, float), tokens)
+    below.set_xticks(np.arange(len(table)), labels=numbers)
     figure.align_ylabels([above, middle, below])
     head(figure, title, evidence)
     return figure
+
+
+def _draw_cosine(
+    axes: Axes,
+    seconds: NDArray[np.float64],
+    table: NDArray[np.float64],
+    numbers: Sequence[str],
+    figure: Figure,
+) -> None:
+    """Draw how like the reference every token is, stage under stage."""
+    image = axes.imshow(
+        table, aspect="auto", extent=(*edges(seconds), len(table) - 0.5, -0.5), cmap="cividis",
+        vmin=min(0.0, float(np.quantile(table, 0.01))), vmax=1.0, interpolation="nearest",
+    )  # fmt: skip
+    small(axes, x="seconds")
+    axes.set_yticks(range(len(numbers)), labels=list(numbers))
+    axes.tick_params(axis="y", labelsize=SMALL - 1)
+    axes.set_ylabel("after layer", fontsize=SMALL, color=INK)
+    axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=12)
+    bar.set_label("cosine", fontsize=SMALL, color=INK)
+    bar.ax.tick_params(labelsize=SMALL - 1, colors=QUIET, labelcolor=INK, length=2)
+    bar.outline.set_visible(False)
+
+
+def _draw_tokens(
+    axes: Axes,
+    seconds: NDArray[np.float64],
+    values: NDArray[np.float64],
+    reference: Token,
+    tokens: Sequence[Token],
+) -> None:
+    """Mark each token above the signal, with a thin line down to it."""
+    low, high = float(values.min()), float(values.max())
+    height = high + 0.14 * ((high - low) or 1.0)
+    for k, token in enumerate(tokens):
+        colour, mark, _ = _LOOKS[k % len(_LOOKS)]
+        place = seconds[token.sample]
+        axes.vlines(place, values[token.sample], height, color=colour, linewidth=0.5, zorder=2)
+        axes.plot(place, height, mark, color=colour, markersize=3.5, markeredgewidth=0, zorder=5)
+    own = seconds[reference.sample]
+    axes.vlines(own, values[reference.sample], height, color=INK, linewidth=0.5, zorder=2)
+    axes.plot(own, height, "*", color=INK, markersize=6, markeredgewidth=0, zorder=6)
+    axes.set_title(
+        f"★ reference at {own:.2f} s" + (f", {reference.word}" if reference.word else ""),
+        fontsize=SMALL, color=INK, loc="left", pad=2,
+    )  # fmt: skip
+
+
+def _draw_stages(
+    axes: Axes,
+    seconds: NDArray[np.float64],
+    table: NDArray[np.float64],
+    silhouette: NDArray[np.float64],
+    tokens: Sequence[Token],
+) -> None:
+    """Draw each token's cosine from stage to stage, and how well the parts of the beat separate."""
+    steps = np.arange(len(table))
+    for k, token in enumerate(tokens):
+        colour, mark, line = _LOOKS[k % len(_LOOKS)]
+        label = f"{seconds[token.sample]:.2f} s" + (f", {token.word}" if token.word else "")
+        axes.plot(
+            steps, table[:, token.sample], mark, color=colour, linestyle=line, linewidth=1.1, markersize=3,
+            markeredgewidth=0, label=label,
+        )  # fmt: skip
+    known = bool(np.isfinite(silhouette).any())
+    if known:
+        axes.plot(
+            steps,
+            silhouette,
+            "x",
+            color=INK,
+            linestyle="-",
+            linewidth=1.6,
+            markersize=3.5,
+            label="silhouette",
+        )
+    small(axes, x="after layer", y="cosine to reference,\nsilhouette")
+    axes.axhline(0, color="#dfe4e8", linewidth=0.6, zorder=0)
+    axes.set_ylim(min(-0.05, float(np.nanmin(silhouette)) if known else 0.0) - 0.03, 1.05)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.45, -0.36), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
+        handlelength=2.2, columnspacing=1.2,
+    )  # fmt: skip

@@ -39,21 +39,20 @@ def preprocess(
 ) -> tuple[Signal, float]:
     """Clean an ECG as ECG-Byte does, and bring it to one rate.
 
-    In this order: notches at 50 and 60 Hz (Q 30), band-pass 0.5 to 100 Hz and high-pass 0.05 Hz (Butterworth, order
-    4), all forward and backward; wavelet denoising (`wavelet_denoise`); the new rate. Each lead is treated alone.
+    The steps: notches at 50 and 60 Hz (Q 30), band-pass 0.5 to 100 Hz and high-pass 0.05 Hz (Butterworth, order 4),
+    all forward and backward; wavelet denoising (`wavelet_denoise`); the new rate. Each lead is treated alone.
 
     "published" computes as the authors' code does: each filter as one quotient of polynomials, which puts the
     high-pass off by up to 0.005 mV, and for the new rate a cubic spline stretched from the first sample to the last.
-    That high-pass magnifies the input's last bits a thousandfold: give it float64 for the authors' very numbers. It
-    takes rates above 200 Hz alone, and is meant for 500: its wavelets go four levels down from any rate, so that at
-    250 Hz they measure noise where the QRS complex is, and a tenth of its height is lost.
+    That high-pass magnifies the input's last bits a thousandfold: give it float64 to reproduce the authors' numbers.
+    It takes only rates above 200 Hz, and is meant for 500: its wavelets go four levels down from any rate. At 250 Hz
+    they measure noise where the QRS complex is, and reduce its height by a tenth.
 
-    "modern" takes the same steps in second-order sections, which have the digits, and changes the rate with
-    `resample`. Noise is measured from 16 to 31 Hz at any rate, or as near as halving gets. Filters that a rate cannot
-    carry are left out: a notch from fs / 2 on, and the band's upper edge. Both ends are mirrored for 3 s, or for as
-    long as the signal is: at 160 random stretches of 10 s within eight MIT-BIH records, against filtering five
-    minutes, the error is 0.013 mV (root mean square, median; 95th percentile 0.09) instead of 0.025 (0.31) with the
-    published extension by a few samples.
+    "modern" runs the same steps in second-order sections, which are precise, and changes the rate with `resample`.
+    Noise is measured from 16 to 31 Hz at any rate, or as near as halving gets. Filters beyond fs / 2 are left out: a
+    notch, and the band's upper edge. Both ends are mirrored for 3 s, or for as long as the signal is. At 160 random
+    stretches of 10 s within eight MIT-BIH records, against filtering five minutes, the error is 0.013 mV (root mean
+    square, median; 95th percentile 0.09) instead of 0.025 (0.31) with the published extension by a few samples.
 
     Args:
         signal: (..., channels, time) in mV, without missing samples; a leading axis holds records of one length.
@@ -73,24 +72,11 @@ def preprocess(
     """
     check_option("preset", preset, PREPROCESSINGS)
     signal = np.asarray(signal)
-    if signal.ndim == 0 or signal.size == 0:
-        raise ContractError(
-            f"a signal of shape {signal.shape} has no samples", hint="give an array (channels, time)"
-        )
+    _check_shape(signal)
     time = signal.shape[-1]
-    if signal.ndim > 1 and signal.shape[-2] > time:
-        raise ContractError(
-            f"a signal of shape {signal.shape} has {signal.shape[-2]} channels of {time} samples",
-            hint="time is the last axis: pass signal.T of an array (time, channels), such as wfdb's p_signal",
-        )
     n_samples = preprocessed_samples(time, fs, target_fs, preset)
     check_preprocessing(time, fs, preset)
-    if preset == "published":
-        stages, margin, level = _published_stages(float(fs)), 0, _PUBLISHED_LEVEL
-    else:
-        stages, margin = _modern_stages(float(fs)), min(round(_MIRRORED * fs), time - 1)
-        level = max(0, round(log2(fs / _NOISE_BAND)))
-
+    stages, margin, level = _steps(time, float(fs), preset)
     lanes = signal.reshape(-1, time)  # (n, time)
     cleaned = np.empty((len(lanes), n_samples), np.float32 if signal.dtype == np.float32 else np.float64)
     step = LANES * max(1, _CHUNK_BYTES // (8 * LANES * (time + 2 * margin)))
@@ -107,12 +93,33 @@ def preprocess(
     return cleaned.reshape(*signal.shape[:-1], n_samples), float(target_fs)
 
 
+def _check_shape(signal: Signal) -> None:
+    """Raise ContractError for an array without samples, or with more channels than samples."""
+    if signal.ndim == 0 or signal.size == 0:
+        raise ContractError(
+            f"a signal of shape {signal.shape} has no samples", hint="give an array (channels, time)"
+        )
+    if signal.ndim > 1 and signal.shape[-2] > signal.shape[-1]:
+        raise ContractError(
+            f"a signal of shape {signal.shape} has {signal.shape[-2]} channels of {signal.shape[-1]} samples",
+            hint="time is the last axis: pass signal.T of an array (time, channels), such as wfdb's p_signal",
+        )
+
+
 def _unusable(signal: Signal) -> ContractError:
     bad = signal.size - int(np.count_nonzero(np.isfinite(signal)))
     return ContractError(
         f"{bad} of {signal.size} samples are missing or infinite, and one would spread over its whole lead",
         hint="bridge short gaps (signals.bridge_gaps), or choose a stretch without them",
     )
+
+
+def _steps(time: int, fs: float, preset: Preset) -> tuple[tuple[Stage, ...], int, int]:
+    """Return the filters, samples to mirror at each end, and levels of the wavelets."""
+    if preset == "published":
+        return _published_stages(fs), 0, _PUBLISHED_LEVEL
+    margin = min(round(_MIRRORED * fs), time - 1)
+    return _modern_stages(fs), margin, max(0, round(log2(fs / _NOISE_BAND)))
 
 
 def preprocessed_samples(time: int, fs: float, target_fs: float, preset: Preset) -> int:

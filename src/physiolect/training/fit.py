@@ -85,67 +85,92 @@ def fit(
     Raises:
         TrainingError: the loss or its gradient is not finite; the weights before that update are saved.
     """
-    best, waited = math.inf, 0  # evaluations since the best
-    total, since = 0.0, step.done  # sum of the losses after update `since`, the last one reported
-    if resume is not None:
-        step.restore(resume)
-        best, waited = float(resume.get("best", best)), int(resume.get("waited", 0))
-        total, since = float(resume.get("loss_sum", 0.0)), int(resume.get("loss_since", step.done))
+    run = _Run(step, callbacks, resume)
     most = math.inf if schedule.patience is None else schedule.patience
-
-    def state() -> dict[str, Tensor]:
-        return {
-            **step.state(),
-            "best": torch.tensor(best, dtype=torch.float64),
-            "waited": torch.tensor(waited),
-            "loss_sum": torch.tensor(total, dtype=torch.float64),
-            "loss_since": torch.tensor(since),
-        }
-
-    last = TrainingProgress(step.done, math.nan, math.nan, math.nan, 0.0)
-    clock = time.perf_counter()
     step.model.train()
-    while step.done < step.steps and waited < most:
+    while step.done < step.steps and run.waited < most:
         step()
         stopping = bool(step.processes.largest(callbacks.should_stop()))
         ending = stopping or step.done == step.steps
-        logging = step.done % schedule.log_every == 0 or ending
+        due = step.done % schedule.log_every == 0
         evaluating = callbacks.evaluate and (
             step.done % schedule.evaluate_every == 0 or (ending and not stopping)
         )
         saving = step.done % schedule.save_every == 0 or ending
-        if logging or evaluating or saving:
-            try:
-                losses, norm = step.read()
-            except TrainingError:
-                total, since = 0.0, step.done
-                callbacks.save("last", state)
-                raise
-            total += losses
-        if logging:
-            now = time.perf_counter()
-            last = TrainingProgress(step.done, total / (step.done - since), step.rate, norm, now - clock)
-            callbacks.report(last)
-            clock = now
-            if (
-                step.done % schedule.log_every == 0
-            ):  # the line of a stop leaves the resumed run's next one as it is
-                total, since = 0.0, step.done
+        if due or ending or evaluating or saving:
+            run.read()
+        if due or ending:
+            run.report()
+        if due:  # the line of a stop leaves the resumed run's next one as it is
+            run.restart_mean()
         if evaluating and callbacks.evaluate:
-            paused = time.perf_counter()
-            step.model.eval()
-            with torch.compiler.set_stance("force_eager"):  # it is seldom, and would be compiled anew
-                validation = callbacks.evaluate()
-            step.model.train()
-            callbacks.report(replace(last, step=step.done, seconds=0.0, validation_loss=validation))
-            waited += 1
-            if validation < best:
-                best, waited = validation, 0
-                callbacks.save("best", state)
-            clock += time.perf_counter() - paused
-        if saving or waited >= most:
-            callbacks.save("last", state)
+            run.evaluate(callbacks.evaluate)
+        if saving or run.waited >= most:
+            callbacks.save("last", run.state)
         if stopping:
             break
     step.model.eval()
-    return Outcome(step.done, step.done >= step.steps or waited >= most, best)
+    return Outcome(step.done, step.done >= step.steps or run.waited >= most, run.best)
+
+
+class _Run:
+    """What a run counts from one report or evaluation to the next."""
+
+    def __init__(self, step: Step[Any], callbacks: Callbacks, resume: Mapping[str, Tensor] | None) -> None:
+        self.step, self.callbacks = step, callbacks
+        self.best, self.waited = math.inf, 0  # evaluations since the best
+        self.total, self.since = (
+            0.0,
+            step.done,
+        )  # sum of the losses after update `since`, the last one reported
+        if resume is not None:
+            step.restore(resume)
+            self.best, self.waited = float(resume.get("best", self.best)), int(resume.get("waited", 0))
+            self.total = float(resume.get("loss_sum", 0.0))
+            self.since = int(resume.get("loss_since", step.done))
+        self.norm = math.nan
+        self.last = TrainingProgress(step.done, math.nan, math.nan, math.nan, 0.0)
+        self.clock = time.perf_counter()
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            **self.step.state(),
+            "best": torch.tensor(self.best, dtype=torch.float64),
+            "waited": torch.tensor(self.waited),
+            "loss_sum": torch.tensor(self.total, dtype=torch.float64),
+            "loss_since": torch.tensor(self.since),
+        }
+
+    def read(self) -> None:
+        """Wait for the device, and add the losses since the last reading."""
+        try:
+            losses, self.norm = self.step.read()
+        except TrainingError:
+            self.restart_mean()
+            self.callbacks.save("last", self.state)
+            raise
+        self.total += losses
+
+    def restart_mean(self) -> None:
+        self.total, self.since = 0.0, self.step.done
+
+    def report(self) -> None:
+        now, done = time.perf_counter(), self.step.done
+        mean = self.total / (done - self.since)
+        self.last = TrainingProgress(done, mean, self.step.rate, self.norm, now - self.clock)
+        self.callbacks.report(self.last)
+        self.clock = now
+
+    def evaluate(self, measure: Callable[[], float]) -> None:
+        """Report the validation loss; save the model if it is the best so far."""
+        paused = time.perf_counter()
+        self.step.model.eval()
+        with torch.compiler.set_stance("force_eager"):  # it is seldom, and would be compiled anew
+            loss = measure()
+        self.step.model.train()
+        self.callbacks.report(replace(self.last, step=self.step.done, seconds=0.0, validation_loss=loss))
+        self.waited += 1
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+            self.callbacks.save("best", self.state)
+        self.clock += time.perf_counter() - paused

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.datasets.examples.labels import LABELS, Span, beat_samples, label_spans
+from physiolect.datasets.examples.labels import LABELS, Span, Spans, beat_samples, label_spans
 from physiolect.datasets.examples.splits import row_groups
 from physiolect.datasets.store.store import Store
 from physiolect.errors import ConfigError
@@ -173,36 +173,35 @@ def make_examples(
     unit: str | None = None,
     seed: int = 0,
 ) -> Examples:
-    """Lay windows over everything in a store that is labelled.
+    """Lay windows over everything in a store that is labelled; what has no label is left out.
 
-    A rhythm comes from the store's marks of rhythm, of which each window lies within one episode, or where those know
-    none of the names, from its rows' labels; or from a table. Beats are the store's marks of beats. Classes are the
-    rows' labels, or a table's column; numbers are a table's column. What is not labelled is left out.
+    Labels of a rhythm are the store's rhythm annotations (each window lies within one episode); where these have none
+    of the names, they are its rows' labels, or a table's column. Beats are the store's beat annotations. Classes are
+    the rows' labels or a table's column; numbers are a table's column.
 
     Args:
-        store: where signals and marks are.
-        task: what is asked of a window.
+        store: where signals and annotations are.
+        task: what the model is asked about a window.
         length: samples in a window.
-        stride: samples from one window to the next of an episode or row; None lays them one after another.
-        positive: for a rhythm, the names of what is asked for; None means atrial fibrillation, as WFDB ("AFIB") or
-            people ("AF") write it.
-        negative: for a rhythm, the names of its opposite; None means sinus rhythm ("N", "sinus").
+        stride: samples from one window to the next of an episode or row; default: `length`, without overlap.
+        positive: names of the rhythm to find; default: atrial fibrillation, as WFDB ("AFIB") or people ("AF") write it.
+        negative: names of its opposite; default: sinus rhythm ("N", "sinus").
         labels: a `.csv` or `.parquet` file whose column "recording" names the store's recordings.
-        column: its column to take; several classes in one cell are a list, or stand with semicolons between. An empty
-            list says that a recording is of none, which with `several` is learnt; null or an empty text says nothing.
-        classes: for classify, their names in order; None takes all that occur.
+        column: its column to take; several classes in one cell are a list, or separated by semicolons. An empty list
+            means a recording of no class, which `several` learns from; null or an empty text means no label.
+        classes: for classify, their names in order; default: all that occur.
         several: a window may be of several classes at once, or of none of those named.
         max_per_episode: most windows of an episode of the negative rhythm, or of a row for other tasks, drawn evenly
             over its length.
         beat_width: seconds to each side of a beat that count as the beat.
-        channel: by name, or by its place in each row; several names for windows of several channels; None where rows
-            have one channel.
-        unit: of the numbers of a regression, to be kept with the model.
+        channel: by name, or by its place in each row; several names for windows of several channels; only needed where
+            rows have several.
+        unit: of the numbers of a regression, kept with the model.
         seed: decides which windows `max_per_episode` draws.
 
     Raises:
-        ConfigError: nothing is labelled, or long enough; a label, a column or a channel is not there; a row is of two
-            classes where one is meant.
+        ConfigError: no label, or none of a stretch as long as a window; a label, a column or a channel is missing; a
+            row has two classes where one is needed.
     """
     task = find_task(task)
     _check(task, length, stride, max_per_episode, labels, column)
@@ -211,16 +210,30 @@ def make_examples(
         several=several,
     )  # fmt: skip
     rng = np.random.default_rng(seed)
-    step = stride or length
-    laid = [_lay(span, length, step, max_per_episode, rng) for span in spans.spans]
-    counts = [len(each) for each in laid]
+    starts = [_lay(span, length, stride or length, max_per_episode, rng) for span in spans.spans]
+    examples = _examples(store, task, spans, starts, length, several=several, channel=channel)
+    return replace(examples, beat_width=round(beat_width * store.contract.fs), column=column, unit=unit)
+
+
+def _examples(
+    store: Store,
+    task: Task,
+    spans: Spans,
+    starts: list[NDArray[np.int64]],
+    length: int,
+    *,
+    several: bool,
+    channel: str | int | Sequence[str] | None,
+) -> Examples:
+    """Return the windows of each span that begin at its `starts`, with its label."""
+    counts = [len(each) for each in starts]
     if not sum(counts):
         raise ConfigError(
             f"no labelled stretch of {store.path} is as long as a window of {length} samples",
             hint="prepare longer recordings, or take a model with a shorter context",
         )
     rows = np.repeat([span.row for span in spans.spans], counts).astype(np.int64)
-    told = np.array([span.value for span in spans.spans], np.float32)
+    values = np.array([span.value for span in spans.spans], np.float32)
     groups, sources, patients = row_groups(store), store.sources, store.patients
     chosen = rows.tolist()
     return Examples(
@@ -228,17 +241,14 @@ def make_examples(
         task=task,
         rows=rows,
         channels=channel_places(store, rows, channel),
-        starts=np.concatenate(laid),
+        starts=np.concatenate(starts),
         length=length,
         classes=spans.classes,
         several=several,
         groups=tuple(groups[row] for row in chosen),
         sources=tuple(sources[row] for row in chosen),
         by_patient=all(patients[row] is not None for row in set(chosen)),
-        values=None if task.labels == "beats" else np.repeat(told, counts, axis=0),
-        beat_width=round(beat_width * store.contract.fs),
-        column=column,
-        unit=unit,
+        values=None if task.labels == "beats" else np.repeat(values, counts, axis=0),
     )
 
 

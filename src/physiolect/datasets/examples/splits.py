@@ -116,62 +116,31 @@ def choose_rows(
     validate_on: Collection[str] = (),
     leave_out: Collection[str] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows that train and the rows that validate: by chance, or by the split that a dataset published.
+    """Return the rows that train and the rows that validate: drawn, or by the split that a dataset published.
 
-    Where parts of a published split are named, rows of no part are on neither side, and neither is whoever has rows
-    in a part that is left out; how many these are is told in a warning. A store that carries such a split warns where
-    no part is named.
+    Where parts of a published split are named, rows of no part are on neither side, and so are patients with rows in
+    a part that is left out; a warning counts them. It also warns where the store has such a split and no part is
+    named.
 
     Args:
         store: The store.
-        fraction: Share of the patients that validate where `validate_on` names nothing; 0 lets all rows train.
+        fraction: Share of the patients that validate where `validate_on` is empty; with 0 all rows train.
         seed: Another seed chooses other patients.
-        validate_on: Parts that validate ("fold 9"); the parts that are not named train.
+        validate_on: Parts that validate ("fold 9"); the other parts train.
         leave_out: Parts ("fold 10") and sources ("mitbih/202") that neither train nor validate.
 
     Raises:
-        ConfigError: as for `split_rows` and `published_split`; a part is named twice; a side is left without rows.
+        ConfigError: as for `split_rows` and `published_split`; a part is named twice; a side has no rows.
     """
-    parts, sources = store.splits, store.sources
-    there = {part for part in parts if part is not None}
     if not (validate_on or leave_out):
-        if there:
-            warnings.warn(
-                f"{store.path} carries a published split ({', '.join(sorted(there)[:3])} …), of which every part "
-                "trains here: --validate-on and --leave-out keep parts apart",
-                stacklevel=2,
-            )
+        _warn_of_parts(store)
         return (
             split_rows(store, fraction, seed) if fraction else (np.arange(len(store)), np.empty(0, np.int64))
         )
-    out, alone = there.intersection(leave_out), set(leave_out) - there
-    for name, known in [(part, there) for part in validate_on] + [(name, set(sources)) for name in alone]:
-        if name not in known:
-            listed = ", ".join(sorted(there)) or "none: prepare with --dataset and --split"
-            raise ConfigError(f"no row of {store.path} is of '{name}'", hint=f"its parts are {listed}")
-    if twice := out.intersection(validate_on):
-        raise ConfigError(
-            f"'{min(twice)}' is to validate and to be left out", hint="name it once, or name another part"
-        )
     groups = row_groups(store)
-    held = {group for group, part in zip(groups, parts, strict=True) if part in out}
-    rows = np.array(
-        [
-            row
-            for row, (group, part, source) in enumerate(zip(groups, parts, sources, strict=True))
-            if (part is not None or not there) and group not in held and source not in alone
-        ],
-        np.int64,
-    )
-    unasked = (
-        len(store) - len(rows) - sum(p in out or s in alone for p, s in zip(parts, sources, strict=True))
-    )
-    if unasked:
-        warnings.warn(
-            f"{unasked} rows of {store.path} are on neither side: they are in no part, or of a patient who is left out",
-            stacklevel=2,
-        )
+    rows = _rows_kept(store, groups, validate_on, leave_out)
     if validate_on:
+        parts = store.splits
         validates = np.array([parts[row] in validate_on for row in rows.tolist()], bool)
         train, validation = rows[~validates], rows[validates]
         _refuse_shared(groups, train, validation)
@@ -185,6 +154,51 @@ def choose_rows(
                 f"no rows of {store.path} are left to {what} on", hint="name fewer or other parts"
             )
     return train, validation
+
+
+def _warn_of_parts(store: Store) -> None:
+    """Warn where a store has a published split that the caller does not use."""
+    there = {part for part in store.splits if part is not None}
+    if there:
+        warnings.warn(
+            f"{store.path} has a published split ({', '.join(sorted(there)[:3])} …), and all its parts train here: "
+            "--validate-on and --leave-out keep parts apart",
+            stacklevel=3,
+        )
+
+
+def _rows_kept(
+    store: Store, groups: list[str], validate_on: Collection[str], leave_out: Collection[str]
+) -> NDArray[np.int64]:
+    """Return the rows of the parts that train or validate, without the patients of parts that are left out."""
+    parts, sources = store.splits, store.sources
+    there = {part for part in parts if part is not None}
+    out, alone = there.intersection(leave_out), set(leave_out) - there
+    for name, known in [(part, there) for part in validate_on] + [(name, set(sources)) for name in alone]:
+        if name not in known:
+            listed = ", ".join(sorted(there)) or "none: prepare with --dataset and --split"
+            raise ConfigError(f"no row of {store.path} is of '{name}'", hint=f"its parts are {listed}")
+    if twice := out.intersection(validate_on):
+        raise ConfigError(
+            f"'{min(twice)}' is to validate and to be left out", hint="name it once, or name another part"
+        )
+    held = {group for group, part in zip(groups, parts, strict=True) if part in out}
+    rows = np.array(
+        [
+            row
+            for row, (group, part, source) in enumerate(zip(groups, parts, sources, strict=True))
+            if (part is not None or not there) and group not in held and source not in alone
+        ],
+        np.int64,
+    )
+    named = sum(part in out or source in alone for part, source in zip(parts, sources, strict=True))
+    unasked = len(store) - len(rows) - named
+    if unasked:
+        warnings.warn(
+            f"{unasked} rows of {store.path} are on neither side: they are in no part, or of a patient who is left out",
+            stacklevel=3,
+        )
+    return rows
 
 
 def row_groups(store: Store) -> list[str]:
