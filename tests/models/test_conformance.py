@@ -99,6 +99,40 @@ def test_from_the_middle_on_it_is_the_same(model: Model) -> None:
         torch.testing.assert_close(model.finish(held, n, last_only=True), whole)
 
 
+def padded(model: Model) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Return three windows of several lengths in one batch, its mask, and the lengths."""
+    T = model.context_length
+    lengths = [T, 1, T // 2 + 1]
+    x = torch.cat([model.probe().roll(shift, -1) for shift in range(3)])
+    mask = torch.arange(T) < torch.tensor(lengths)[:, None]
+    return x, mask, lengths
+
+
+@pytest.mark.parametrize("last_only", [False, True])
+def test_a_padded_batch_gives_each_row_the_numbers_it_gives_alone(model: Model, last_only: bool) -> None:
+    x, mask, lengths = padded(model)
+    together = model(x, attention_mask=mask, last_only=last_only)
+    again = model.from_embedded(model.embed(x), attention_mask=mask, last_only=last_only)
+    torch.testing.assert_close(again, together)
+    for row, length in enumerate(lengths):
+        alone = model(x[row : row + 1, ..., :length], last_only=last_only)
+        torch.testing.assert_close(together[row : row + 1, : 1 if last_only else length], alone)
+
+
+def test_a_padded_batch_from_the_middle_on(model: Model) -> None:
+    x, mask, _ = padded(model)
+    whole = model(x, attention_mask=mask, last_only=True)
+    for n in range(len(model.blocks) + 1):
+        held = model.begin(x, n, attention_mask=mask)
+        torch.testing.assert_close(model.finish(held, n, attention_mask=mask, last_only=True), whole)
+
+
+def test_a_mask_without_padding_changes_nothing(model: Model) -> None:
+    x = model.probe()
+    mask = torch.ones(1, model.context_length, dtype=torch.bool)
+    torch.testing.assert_close(model(x, attention_mask=mask), model(x))
+
+
 def test_a_checkpoint_rebuilds_it_and_verifies(model: Model, tmp_path: Path) -> None:
     made = as_checkpoint(model)
     loaded = load_checkpoint(made.save(tmp_path / "x"))

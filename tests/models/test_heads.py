@@ -39,6 +39,24 @@ def test_a_window_is_spoken_for_by_what_pooling_says(pooling: str) -> None:
     torch.testing.assert_close(model(IDS, last_only=True), model.head(expected))
 
 
+@pytest.mark.parametrize("unmask_last", [False, True])
+@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
+def test_padding_does_not_speak_for_a_window(pooling: str, unmask_last: bool) -> None:
+    model = made(replace(SMALL, n_outputs=2, pooling=pooling, unmask_last=unmask_last))  # type: ignore[arg-type]
+    ids = torch.randint(SMALL.vocabulary_size, (3, 12))
+    lengths = [12, 1, 7]
+    mask = torch.arange(12) < torch.tensor(lengths)[:, None]
+    with torch.no_grad():
+        together = model(ids, attention_mask=mask, last_only=True)
+        alone = [model(ids[row : row + 1, :length], last_only=True) for row, length in enumerate(lengths)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    model.zero_grad()
+    model(ids, attention_mask=mask, last_only=True)[1].sum().backward()
+    assert model.tokens.weight.grad is not None
+    seen = model.tokens.weight.grad.abs().sum(-1).nonzero().flatten().tolist()
+    assert seen == [int(ids[1, 0])]
+
+
 def test_a_fresh_attention_pool_is_the_mean() -> None:
     x = torch.randn(2, 5, 4)
     torch.testing.assert_close(AttentionPool(4)(x), x.mean(1, keepdim=True))

@@ -146,6 +146,7 @@ class GPT(Model):
         self,
         ids: Tensor,
         *,
+        attention_mask: Tensor | None = None,
         cache: list[LayerCache] | None = None,
         capture: Capture | None = None,
         last_only: bool = False,
@@ -153,18 +154,24 @@ class GPT(Model):
         """Return logits (B, T, V) for ids (B, T), or with `last_only` (B, 1, V) for the window as a whole.
 
         Args:
-            ids: token ids, integers.
-            cache: from `new_cache`; positions then continue where it stands.
+            ids: token ids, integers; at padding any valid id.
+            attention_mask: (B, T), True or 1 at real positions, False or 0 at padding; None means all real. A row gets
+                at its real positions, and from `pooling`, what it gets alone. Padding stands on the right; with rotary
+                positions it may stand on the left.
+            cache: from `new_cache`; positions then continue where it stands. It takes no mask.
             capture: attention weights and hidden states to keep.
-            last_only: one output a window, of what `pooling` makes of its positions; where that is the last one, the
-                last block is spared everything else.
+            last_only: one output a window, of what `pooling` makes of its real positions; for the last position alone,
+                the last block computes nothing else.
 
         Raises:
-            ConfigError: learned positions do not reach that far, or there is a cache and the last block looks ahead.
+            ConfigError: learned positions do not reach that far; there is a cache and the last block looks ahead; the
+                mask has another shape, or comes with a cache.
         """
         if cache is not None:
             self._refuse_looking_ahead()
-        return self.from_embedded(self.embed(ids), cache=cache, capture=capture, last_only=last_only)
+        return self.from_embedded(
+            self.embed(ids), attention_mask=attention_mask, cache=cache, capture=capture, last_only=last_only
+        )
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the token table's rows for ids (B, T), (B, T, E), without positions."""
@@ -174,6 +181,7 @@ class GPT(Model):
         self,
         x: Tensor,
         *,
+        attention_mask: Tensor | None = None,
         cache: list[LayerCache] | None = None,
         capture: Capture | None = None,
         last_only: bool = False,
@@ -190,20 +198,25 @@ class GPT(Model):
                 )
             x = x + self.positions.weight[cache[0].places(T) if cache else slice(stop)]
         alone = last_only and self.pool is None
-        x = self.trunk(x, cache=cache, capture=capture, last_only=alone)  # (B, T or 1, E)
-        return self._read(x, last_only)
+        x = self.trunk(
+            x, cache=cache, attention_mask=attention_mask, capture=capture, last_only=alone
+        )  # (B, T or 1, E)
+        return self._read(x, last_only, attention_mask)
 
     @torch.no_grad()
-    def begin(self, ids: Tensor, n_blocks: int) -> Tensor:
-        """Return what comes out of the first blocks (B, T, E), from which `finish` goes on; without a gradient."""
+    def begin(self, ids: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the output of the first blocks (B, T, E), from which `finish` continues; without a gradient."""
         capture = Capture.of(hidden=True)
-        self(ids, capture=capture)
+        self(ids, attention_mask=attention_mask, capture=capture)
         return capture.hidden_states[n_blocks]
 
-    def finish(self, x: Tensor, n_blocks: int, *, last_only: bool = False) -> Tensor:
-        """Return what `forward` does, given what came out of the first blocks (B, T, E)."""
+    def finish(
+        self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None, last_only: bool = False
+    ) -> Tensor:
+        """Return what `forward` does, given the output of the first blocks (B, T, E)."""
         alone = last_only and self.pool is None
-        return self._read(self.trunk.finish(x, first=n_blocks, last_only=alone), last_only)
+        x = self.trunk.finish(x, first=n_blocks, attention_mask=attention_mask, last_only=alone)
+        return self._read(x, last_only, attention_mask)
 
     def new_cache(self) -> list[LayerCache]:
         """Return an empty key-value cache: a ring of `band` positions, or of the whole context without a band.
@@ -240,9 +253,9 @@ class GPT(Model):
         """Head, pooling and final norm."""
         return [*self.head_parts, self.trunk.norm]
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return what the last norm makes of ids (B, T), (B, T, E); without a gradient."""
-        return self.trunk.norm(self.begin(x, self.config.n_layers))
+        return self.trunk.norm(self.begin(x, self.config.n_layers, attention_mask=attention_mask))
 
     def probe(self) -> Tensor:
         """Return a fixed wandering sequence of ids (1, T)."""
@@ -287,9 +300,9 @@ class GPT(Model):
         )
         return fresh
 
-    def _read(self, x: Tensor, last_only: bool) -> Tensor:
+    def _read(self, x: Tensor, last_only: bool, attention_mask: Tensor | None) -> Tensor:
         """Map the trunk's features (B, T or 1, E) to outputs."""
-        return self.head(self.pool(x) if last_only and self.pool is not None else x)
+        return self.head(self.pool(x, attention_mask) if last_only and self.pool is not None else x)
 
     def _refuse_looking_ahead(self) -> None:
         if self.config.unmask_last:

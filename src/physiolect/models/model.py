@@ -16,8 +16,9 @@ Takes = Literal["levels", "signal"]
 class Model(nn.Module):
     """A family's class derives from it; `MODELS` lists the families.
 
-    Its `forward(x, *, last_only=False, capture=None)` returns outputs (B, T, K), or with `last_only` (B, 1, K) for the
-    window as a whole.
+    Its `forward(x, *, attention_mask=None, last_only=False, capture=None)` returns outputs (B, T, K), or with
+    `last_only` (B, 1, K) for the window as a whole. Rows of several lengths share a batch with padding on the right and
+    an `attention_mask` (B, T), True at real positions: each row then gets the numbers it gets alone.
     """
 
     Config: ClassVar[type]
@@ -26,8 +27,15 @@ class Model(nn.Module):
     """What `forward` reads."""
     config: Any
 
-    def forward(self, x: Tensor, *, last_only: bool = False, capture: Capture | None = None) -> Tensor:
-        """Return outputs (B, T, K), or with `last_only` (B, 1, K)."""
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        last_only: bool = False,
+        capture: Capture | None = None,
+    ) -> Tensor:
+        """Return outputs (B, T, K), or with `last_only` (B, 1, K); those at padding mean nothing."""
         raise NotImplementedError
 
     @property
@@ -89,19 +97,23 @@ class Model(nn.Module):
         """Return the first features of an input, (B, T, E), on which attributions are taken."""
         raise NotImplementedError
 
-    def from_embedded(self, x: Tensor, *, last_only: bool = False) -> Tensor:
+    def from_embedded(
+        self, x: Tensor, *, attention_mask: Tensor | None = None, last_only: bool = False
+    ) -> Tensor:
         """Return what `forward` does, given what `embed` returned."""
         raise NotImplementedError
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the features that the head reads, (B, T, E), without a gradient."""
         raise NotImplementedError
 
-    def begin(self, x: Tensor, n_blocks: int) -> Tensor:
+    def begin(self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the output of the first blocks (B, T, E), from which `finish` continues; without a gradient."""
         raise NotImplementedError
 
-    def finish(self, x: Tensor, n_blocks: int, *, last_only: bool = False) -> Tensor:
+    def finish(
+        self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None, last_only: bool = False
+    ) -> Tensor:
         """Return what `forward` does, given the output of the first blocks (B, T, E)."""
         raise NotImplementedError
 
