@@ -232,8 +232,8 @@ def own_recordings(
     variable: str | None = None,
 ) -> tuple[Cohort, list[str]]:
     """Return up to 40 windows of each of a user's recordings, and why any was left out."""
+    from physiolect.datasets.preparing.listing import list_files
     from physiolect.datasets.preparing.preparation import Preparation, prepare_file
-    from physiolect.datasets.preparing.prepare import list_files
 
     pieces, trouble = [], []
     for file in list_files(inputs):

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from physiolect.commands import prepare
+from physiolect.datasets import prepare
 from physiolect.synthetic import write_cohort
 
 
@@ -57,7 +57,7 @@ def main() -> None:
 def made_up(folder: Path) -> Path:
     """Return a store of made-up ECG, one lead, sixteen minutes in all."""
     write_cohort(folder / "recordings", n_recordings=16, seconds=60, seed=0)
-    prepare.run(prepare.Config([str(folder / "recordings")], str(folder / "store"), channel="II", workers=1))
+    prepare(folder / "recordings", folder / "store", channel="II", workers=1)
     return folder / "store"
 
 

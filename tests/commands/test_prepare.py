@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+import physiolect
 from physiolect.cli import main
 from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
 from physiolect.contract import CONTRACTS, InputContract, adapt
 from physiolect.datasets import open_store
+from physiolect.datasets.preparing.settings import find_files
 from physiolect.errors import ConfigError
 from physiolect.formats import read_recording, write_recording
+from physiolect.formats.outputs import output_line, output_member
 from physiolect.recording import LEADS, Recording
 from physiolect.signals import preprocess
 from physiolect.synthetic import ecg
@@ -145,7 +149,7 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
         process.send_signal(number)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == code, told
-    assert "run the same command again to go on" in told
+    assert "run the same command again to continue" in told
     assert "Traceback" not in told
     last.unlink()
     write_recording(read_recording(folder / "r0.npz"), last)
@@ -307,7 +311,8 @@ def test_files_of_many_recordings_are_named_by_their_place_in_the_dataset(
     published: ModuleType, tmp_path: Path
 ) -> None:
     folder = published.code15(tmp_path / "code15")
-    (files, _) = Config([str(folder), str(folder)], "out", dataset="code15", contract="ecg-byte").files()
+    settings = PrepareSettings(dataset="code15", contract="ecg-byte")
+    files, _, _ = find_files(settings, [str(folder), str(folder)])
     assert [file.name.partition("[")[0] for file in files] == [
         "code15/exams_part0.hdf5",
         "code15/exams_part1.hdf5",
@@ -398,3 +403,36 @@ def test_leads_that_are_missing_are_named_with_those_there(
     told = capsys.readouterr().err
     assert "the recording has no I, III, aVR" in told
     assert "--zero-missing" in told
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_outputs_of_a_model_are_skipped_and_counted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], marked: bool
+) -> None:
+    signal = np.random.default_rng(0).standard_normal((2, 300))
+    members = {"signal": signal, "ids": signal, "time_s": np.arange(300), "context": signal[0], "fs": 100.0}
+    if marked:
+        members = {"signal": signal, "fs": 100.0, **output_member("continuation")}
+    np.savez(folder / "renamed.npz", **members)
+    first = f"{output_line('continuation')}\n" if marked else ""
+    rows = "".join(f"{k / 100},0.1,0.2\n" for k in range(300))
+    (folder / "moved.csv").write_text(f"{first}time_s,sample_1,sample_2\n{rows}")
+    words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "0", "--workers", "1"]
+    assert main(words) == 0
+    assert "skipped 2 files that a model wrote" in capsys.readouterr().err
+    assert set(open_store(tmp_path / "out").sources) == {f"in/r{k}.npz" for k in range(3)}
+
+
+def test_one_call_does_what_the_verb_does(folder: Path, tmp_path: Path) -> None:
+    parameters = inspect.signature(physiolect.prepare).parameters
+    for field in fields(PrepareSettings):
+        assert parameters[field.name].default == field.default, field.name
+        assert parameters[field.name].kind is inspect.Parameter.KEYWORD_ONLY
+    (folder / "bad.csv").unlink()
+    result = physiolect.prepare(folder, tmp_path / "call", channel="V5", workers=1)
+    assert run(Config([str(folder)], str(tmp_path / "verb"), channel="V5", workers=1)) == 0
+    shard = "shard-00001-of-00001-00000.arrow"
+    assert (tmp_path / "call" / shard).read_bytes() == (tmp_path / "verb" / shard).read_bytes()
+    assert (result.n_rows, result.n_files, len(result.store), result.rejected) == (3, 3, 3, ())
+    assert "3 rows" in repr(result)
+    assert result.summary in result._repr_html_()

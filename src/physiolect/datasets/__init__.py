@@ -13,6 +13,8 @@ from physiolect.datasets.examples.splits import (
     row_groups,
     split_rows,
 )
+from physiolect.datasets.preparing.prepare import prepare
+from physiolect.datasets.preparing.result import PreparedStore
 from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.datasets.public.dataset import Entry, PublicDataset
 from physiolect.datasets.store.amplitude import amplitude_percentiles
@@ -30,6 +32,7 @@ __all__ = [
     "Entry",
     "Examples",
     "Part",
+    "PreparedStore",
     "PublicDataset",
     "Row",
     "Store",
@@ -43,6 +46,7 @@ __all__ = [
     "make_examples",
     "named_split",
     "open_store",
+    "prepare",
     "published_split",
     "row_groups",
     "select_rows",

@@ -47,6 +47,8 @@ def is_output(path: str | os.PathLike[str]) -> bool:
     if suffix != ".npz" and suffix not in _TEXT:
         return False
     try:
+        if not path.is_file():  # opening a pipe would wait
+            return False
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 marked = _are_ours({name.removesuffix(".npy") for name in archive.namelist()})

@@ -9,6 +9,7 @@ from pathlib import Path
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats import csv, edf, mat, npy, wfdb
 from physiolect.formats.boundary import parsing
+from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request, unit_name
 from physiolect.recording import Modality, Recording
 
@@ -111,7 +112,25 @@ def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
     """Return one path for each readable thing in a folder and the folders in it, sorted, without reading them.
 
     A WFDB record is its header; its signal files and segments are not listed again. Text files count where
-    they begin with numbers.
+    they begin with numbers. Files that a model wrote are not listed: see `outputs.is_output`.
+
+    Args:
+        path: A folder; a file is returned alone.
+
+    Raises:
+        FormatError: there is no such path, or the folder holds nothing readable.
+    """
+    found, outputs = list_with_outputs(path)
+    if not found:
+        raise FormatError(
+            f"the folder {path} holds no recording: a model wrote its {len(outputs)} files",
+            hint=f"name a folder of recordings; readable are {', '.join(READERS)}",
+        )
+    return found
+
+
+def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
+    """Return what `list_recordings` returns, and the files of a folder that it skips because a model wrote them.
 
     Args:
         path: A folder; a file is returned alone.
@@ -121,8 +140,9 @@ def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(path)
     if not path.is_dir():
-        return [_find(path, None)[1]]
+        return [_find(path, None)[1]], []
     found: list[Path] = []
+    outputs: list[Path] = []
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files = [Path(folder, name) for name in names if not name.startswith(".")]
@@ -131,11 +151,13 @@ def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
             suffix = file.suffix.lower()
             if suffix not in READERS or file.name in parts:
                 continue
-            if suffix not in (".tsv", ".txt") or csv.begins_with_numbers(file):
+            if is_output(file):
+                outputs.append(file)
+            elif suffix not in (".tsv", ".txt") or csv.begins_with_numbers(file):
                 found.append(file)
-    if not found:
+    if not found and not outputs:
         raise FormatError(f"the folder {path} holds no recording", hint=f"readable are {', '.join(READERS)}")
-    return sorted(found)
+    return sorted(found), sorted(outputs)
 
 
 def _parts(header: Path) -> list[str]:

@@ -15,9 +15,10 @@ from physiolect.cli import main
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import open_store
 from physiolect.datasets.preparing import cluster as cluster_module
+from physiolect.datasets.preparing.listing import list_files
 from physiolect.datasets.preparing.outcomes import Watcher
 from physiolect.datasets.preparing.preparation import File, Preparation, Prepared
-from physiolect.datasets.preparing.prepare import list_files, prepare_store
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.errors import PhysiolectError
 from physiolect.formats import write_recording
 from physiolect.recording import Recording

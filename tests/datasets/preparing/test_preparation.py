@@ -10,9 +10,10 @@ import pytest
 
 from physiolect.contract import CONTRACTS, InputContract, adapt, arrange_leads
 from physiolect.datasets import open_store
+from physiolect.datasets.preparing.listing import known_files, list_files, read_labels
 from physiolect.datasets.preparing.outcomes import Watcher
 from physiolect.datasets.preparing.preparation import File, Preparation, Prepared, prepare_file
-from physiolect.datasets.preparing.prepare import known_files, list_files, prepare_store, read_labels
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.errors import FormatError
 from physiolect.formats import read_recording, write_recording
 from physiolect.recording import LEADS, Annotations, Recording

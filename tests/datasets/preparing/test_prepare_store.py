@@ -18,9 +18,10 @@ import pytest
 
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import Part, open_store
+from physiolect.datasets.preparing.listing import known_files, list_files, read_patients
 from physiolect.datasets.preparing.outcomes import Watcher
 from physiolect.datasets.preparing.preparation import File, Preparation, Prepared
-from physiolect.datasets.preparing.prepare import known_files, list_files, prepare_store, read_patients
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.errors import ConfigError, FormatError, WriteError
 from physiolect.formats import write_recording
 from physiolect.recording import Annotations, Recording
@@ -315,7 +316,7 @@ def test_what_is_kept_of_a_file_that_waits_is_small(tmp_path: Path, monkeypatch:
     def many(folder: Path) -> list[Path]:
         return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)]
 
-    monkeypatch.setattr("physiolect.datasets.preparing.prepare.list_recordings", many)
+    monkeypatch.setattr("physiolect.datasets.preparing.listing.list_recordings", many)
     tracemalloc.start()
     try:
         files = list_files([tmp_path / "in"])

@@ -19,7 +19,8 @@ from pathlib import Path
 from physiolect.contract import CONTRACTS
 from physiolect.datasets.preparing import preparation
 from physiolect.datasets.preparing.outcomes import Watcher
-from physiolect.datasets.preparing.prepare import list_files, prepare_store
+from physiolect.datasets.preparing.listing import list_files
+from physiolect.datasets.preparing.prepare import prepare_store
 
 read = preparation.read_recordings
 others = Path(sys.argv[2]).with_suffix(".others")  # appears when all the others have ended

@@ -10,7 +10,8 @@ import pytest
 
 from physiolect.contract import InputContract, quality_remarks
 from physiolect.datasets import open_store, split_rows
-from physiolect.datasets.preparing.prepare import Preparation, prepare_store
+from physiolect.datasets.preparing.preparation import Preparation
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.datasets.preparing.public_files import public_files
 from physiolect.datasets.public.dataset import Entry
 from physiolect.datasets.public.heartbeats import HEARTBEATS, open_beats

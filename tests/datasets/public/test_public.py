@@ -13,7 +13,8 @@ import pytest
 
 from physiolect.contract import CONTRACTS, InputContract
 from physiolect.datasets import DATASETS, choose_rows, open_store, published_split
-from physiolect.datasets.preparing.prepare import Preparation, prepare_store
+from physiolect.datasets.preparing.preparation import Preparation
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.datasets.preparing.public_files import public_files
 from physiolect.datasets.public.catalogue import recognise
 from physiolect.datasets.public.dataset import inside, read_table, whole

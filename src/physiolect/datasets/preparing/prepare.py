@@ -2,28 +2,114 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from pathlib import Path
 
+from physiolect.config import refuse as refuse_settings
+from physiolect.contract import InputContract
 from physiolect.datasets.preparing.outcomes import Silent, Watcher, in_order
 from physiolect.datasets.preparing.preparation import File, Preparation
+from physiolect.datasets.preparing.reporting import ReportingWatcher
+from physiolect.datasets.preparing.result import PreparedStore
+from physiolect.datasets.preparing.settings import PrepareSettings, find_files
 from physiolect.datasets.preparing.workers import Here, WorkerProcesses, Workers, processors
 from physiolect.datasets.store.manifest import Manifest, Part, Rejection
 from physiolect.datasets.store.writer import SHARD_BYTES, StoreWriter
-from physiolect.errors import ConfigError, FormatError
-from physiolect.formats import list_recordings
+from physiolect.errors import FormatError
+from physiolect.events import Listener, Reporter
+from physiolect.recording import Modality
+from physiolect.signals.quality import RemarkKind
 
-Known = TypeVar("Known")
 
-_NAMED = 3
-"""How many lines of a table that go unused are named."""
+def prepare(
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *,
+    contract: str | os.PathLike[str] | InputContract = "heartgpt-ecg", channel: str | int | None = None,
+    every_channel: bool = False, fs: float | None = None, modality: Modality | None = None,
+    variable: str | None = None, unit: str | None = None, names: Sequence[str] = (), patients: str | None = None,
+    labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
+    segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
+    refuse: Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None, shard: str | None = None,
+    strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
+) -> PreparedStore:  # fmt: skip
+    """Turn recordings into a store to train on; an unfinished store of the same settings is continued.
+
+    Files that a model wrote are skipped and counted. A file that does not fit is left out, with its reason.
+
+    Args:
+        inputs: Files and folders of recordings.
+        out: Folder of the store.
+        contract: What every row is made to fit: a contract, a preset, a YAML file, or a checkpoint's or tokenizer's
+            folder.
+        channel: The one channel to take, by name, alias or number from 0; trained models will ask for that name.
+        every_channel: Take every channel as a row of its own.
+        fs: Sampling rate in Hz of files that state none.
+        modality: "ecg", "ppg" or "ecog", for files that do not state it.
+        variable: Which variable of MAT and NPZ files holds the signal.
+        unit: Unit of channels whose file states none.
+        names: Names of all channels, for files that name none.
+        patients: CSV with the columns recording,patient.
+        labels: CSV with the columns recording,label.
+        dataset: The public dataset that the inputs are, which brings patients, labels and split.
+        label_set: Which labels of that dataset.
+        split: Which published split of that dataset; "none" for none.
+        segment: Cut recordings into segments of so many samples at the contract's rate.
+        derive_limb: Compute missing limb leads from I and II.
+        zero_missing: Put zeros in the place of missing leads.
+        refuse: Leave out recordings with these quality remarks.
+        workers: Processes; 0 means one for each processor.
+        scheduler: Address of a Dask scheduler whose workers do the work instead.
+        shard: Which share of the work to do: "1/4" is the first of four.
+        strict: Raise at the first recording that does not fit.
+        verbose: Report every file that is left out, not only the first ones.
+        on_event: Receives messages and progress, and can stop the work; finished shards are kept.
+
+    Raises:
+        PhysiolectError: settings are wrong, nothing could be prepared, the store cannot be written, or `Cancelled`.
+    """
+    settings = PrepareSettings(
+        inputs=_paths(inputs), contract=contract if isinstance(contract, InputContract) else os.fspath(contract),
+        channel=None if channel is None else str(channel), every_channel=every_channel, fs=fs, modality=modality,
+        variable=variable, unit=unit, names=tuple(names), patients=patients, labels=labels, dataset=dataset,
+        label_set=label_set, split=split, segment=segment, derive_limb=derive_limb, zero_missing=zero_missing,
+        refuse=tuple(refuse), workers=workers, scheduler=scheduler, shard=shard, strict=strict,
+    )  # fmt: skip
+    return _prepare(settings, Path(out), verbose, Reporter(on_event))
+
+
+def _paths(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Return one path or several as texts."""
+    return tuple(map(os.fspath, [inputs] if isinstance(inputs, str | os.PathLike) else inputs))
+
+
+def _prepare(settings: PrepareSettings, out: Path, verbose: bool, reporter: Reporter) -> PreparedStore:
+    """Check the settings, find the files, and prepare them."""
+    if problems := settings.problems():
+        refuse_settings(problems, "prepare")
+    reporter.progress("looking for recordings")(0)
+    found = find_files(settings)
+    for note in found.notes:
+        reporter.say(note)
+    watcher = ReportingWatcher(reporter, verbose=verbose)
+    try:
+        manifest = prepare_store(
+            found.files,
+            out,
+            settings.recipe(),
+            inputs=[Path(path).absolute().name for path in settings.inputs],
+            workers=settings.workers,
+            scheduler=settings.scheduler,
+            part=settings.part(),
+            strict=settings.strict,
+            about=settings.about(),
+            watcher=watcher,
+        )
+    finally:
+        watcher.count_unlisted()
+    return PreparedStore(out, manifest, found.outputs)
 
 
 def prepare_store(
@@ -40,7 +126,7 @@ def prepare_store(
     about: Mapping[str, str | None] | None = None,
     watcher: Watcher | None = None,
 ) -> Manifest:
-    """Prepare files into a store, going on from where an earlier run of the same arguments stopped.
+    """Prepare files into a store; an unfinished store of the same arguments is continued.
 
     The same files and recipe give the same bytes, whoever works and however often that is interrupted.
 
@@ -49,13 +135,13 @@ def prepare_store(
         out: Folder of the store.
         recipe: How files are read and made to fit.
         inputs: What the user named, kept as provenance.
-        workers: WorkerProcesses; 0 is one a processor, 1 works in this process.
+        workers: Processes; 0 is one a processor, 1 works in this process.
         scheduler: Address of a Dask scheduler whose workers prepare the files instead; they must see the same paths.
         part: Which share of the files to prepare; each part needs the same `files`.
         strict: Stop at the first file, or stretch of one, that does not fit.
         shard_bytes: Size of samples at which a shard is closed.
-        about: What else is worth knowing of where they come from, kept as provenance.
-        watcher: Hears of the work while it goes on.
+        about: More about where they come from, kept as provenance.
+        watcher: Is called while the work goes on.
 
     Returns:
         What this part of the store holds.
@@ -85,105 +171,6 @@ def prepare_store(
     ):  # the part counts as done, or the other parts would be lost too
         raise _nothing(manifest.files, f"files of part {part}")
     return manifest
-
-
-def list_files(inputs: Iterable[str | os.PathLike[str]]) -> list[File]:
-    """Return what files and folders hold, each once, sorted by name.
-
-    A file in a folder is named after the folder and its place in it ("mitdb/100.hea"), any other by its own
-    name; where two would share a name all are named by their paths as given.
-
-    Args:
-        inputs: Files and folders.
-
-    Raises:
-        PhysiolectError: an input is missing, or a folder holds no recording.
-    """
-    named: dict[str, tuple[str, str, str]] = {}  # where links lead -> short name, path as given, place
-    for given in map(Path, inputs):
-        home = Path(os.path.abspath(given))
-        paths = _listed(given)[::-1]
-        while paths:  # a path takes more memory than all that is kept of it: it goes as soon as it is read
-            path = paths.pop()
-            place = Path(os.path.abspath(path))
-            inside = place.relative_to(home.parent) if place.is_relative_to(home) else place.name
-            text = str(place)
-            as_given, real = (
-                each if each != text else text for each in (_text(path), os.path.realpath(text))
-            )
-            named.setdefault(real, (_text(inside), as_given, text))
-    clash = len({short for short, _, _ in named.values()}) < len(named)
-    files = [File(as_given if clash else short, place) for short, as_given, place in named.values()]
-    return sorted(files, key=lambda file: file.name)
-
-
-def known_files(
-    files: Sequence[File],
-    patients: Mapping[str, str] | None = None,
-    labels: Mapping[str, tuple[str, ...]] | None = None,
-) -> tuple[list[File], list[str]]:
-    """Return files with their patients and labels, and what is to be told of how many have any.
-
-    Args:
-        files: What `list_files` found.
-        patients: Patient of a recording, by any ending of its name, with or without extension.
-        labels: Labels of a recording, in the same way.
-
-    Raises:
-        ConfigError: a table speaks of none of the files, or one name in it is an ending of two.
-    """
-    notes: list[str] = []
-    patient_of = {} if patients is None else _matched(files, patients, "patients", notes)
-    labels_of = {} if labels is None else _matched(files, labels, "labels", notes)
-    known = [
-        replace(file, patient=patient_of.get(file.name), labels=labels_of.get(file.name, ()))
-        for file in files
-    ]
-    return known, notes
-
-
-def read_patients(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read who is recorded where: a CSV with the columns `recording` and `patient`.
-
-    Raises:
-        FormatError: the file cannot be read, lacks a column, or gives one recording two patients.
-    """
-    patients: dict[str, str] = {}
-    for recording, patient in _pairs(path, "patient"):
-        if patients.setdefault(recording, patient) != patient:
-            raise FormatError(
-                f"{path} gives recording '{recording}' two patients", hint="name each recording once"
-            )
-    return patients
-
-
-def read_labels(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
-    """Read what recordings show: a CSV with the columns `recording` and `label`, a line for each label of each.
-
-    Raises:
-        FormatError: the file cannot be read, or lacks a column.
-    """
-    labels: dict[str, tuple[str, ...]] = {}
-    for recording, label in _pairs(path, "label"):
-        before = labels.get(recording, ())
-        labels[recording] = before if label in before else (*before, label)
-    return labels
-
-
-def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str]]:
-    """Yield recording and value of each line of a CSV that has both."""
-    hint = f"write a CSV with the columns recording,{column}"
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if missing := {"recording", column} - set(table.fieldnames or ()):
-                raise FormatError(f"{path} has no column '{min(missing)}'", hint=hint)
-            for line in table:
-                recording, value = (line["recording"] or "").strip(), (line[column] or "").strip()
-                if recording and value:
-                    yield recording, value
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
 
 
 def _write(
@@ -220,15 +207,6 @@ def _nothing(count: int, files: str) -> FormatError:
     )
 
 
-def _listed(path: Path) -> list[Path]:
-    try:
-        return list_recordings(path)
-    except FormatError:
-        if path.is_file():
-            return [path]  # one bad file must not stop the others: reading it will say what is wrong with it
-        raise
-
-
 def _workers(recipe: Preparation, count: int, scheduler: str | None) -> Workers:
     """Return who is to prepare the files."""
     if scheduler is not None:
@@ -247,47 +225,6 @@ def _refuse_shared_names(files: Sequence[File]) -> None:
                 f"{first.path} and {file.path} would both be '{file.name}' in the store",
                 hint="give one of them, or prepare them into stores of their own",
             )
-
-
-def _matched(
-    files: Sequence[File], known: Mapping[str, Known], what: str, notes: list[str]
-) -> dict[str, Known]:
-    """Return what is known by the files' names; `notes` receives for how many."""
-    found: dict[str, str] = {}  # a recording in the table -> the file it is
-    for file in files:
-        key = _longest_ending(file.name, known)
-        if key is not None and found.setdefault(key, file.name) != file.name:
-            raise ConfigError(
-                f"recording '{key}' of the {what} could be {found[key]} or {file.name}",
-                hint="write more of the path into the table, so that each line means one recording",
-            )
-    if not found:
-        raise ConfigError(
-            f"the {what} name {len(known)} recordings, but none of the {len(files)} files",
-            hint=f"a file goes by any ending of its name, with or without extension: {files[0].name}",
-        )
-    notes.append(f"{what} for {len(found)} of {len(files)} files")
-    unused = [key for key in known if key not in found]
-    if unused:
-        more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
-        notes.append(f"not used of the {what}: {', '.join(unused[:_NAMED])}{more}")
-    return {name: known[key] for key, name in found.items()}
-
-
-def _longest_ending(name: str, known: Mapping[str, Known]) -> str | None:
-    """Return the longest ending of a recording's name, with or without extension, of which something is known."""
-    path = PurePosixPath(name)
-    for k in range(len(path.parts)):  # the longest ending says most
-        ending = PurePosixPath(*path.parts[k:])
-        for key in (str(ending), str(ending.with_suffix(""))):
-            if key in known:
-                return key
-    return None
-
-
-def _text(path: Path | str) -> str:
-    """Return a path as text that any encoding can hold, the same on every system."""
-    return Path(path).as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(files: Sequence[File]) -> str:
