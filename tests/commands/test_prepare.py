@@ -16,16 +16,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-import physiolect
 from physiolect.cli import main
 from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
 from physiolect.contract import CONTRACTS, InputContract, adapt
-from physiolect.datasets import open_store
-from physiolect.datasets.preparing.settings import find_files
+from physiolect.datasets import open_store, prepare
+from physiolect.datasets.preparing.settings import find_files, resolve_contract
 from physiolect.errors import ConfigError
 from physiolect.formats import read_recording, write_recording
-from physiolect.formats.outputs import output_line, output_member
+from physiolect.formats.outputs import OUTPUT_COLUMN, OUTPUT_MARK
 from physiolect.recording import LEADS, Recording
 from physiolect.signals import preprocess
 from physiolect.synthetic import ecg
@@ -95,13 +94,12 @@ def test_a_contract_comes_from_a_file(folder: Path, tmp_path: Path) -> None:
 def test_a_channel_by_name_is_what_the_model_will_ask_for(
     folder: Path, channel: str | None, asked_for: tuple[str, ...]
 ) -> None:
-    assert Config([str(folder)], "out", channel=channel).input_contract().channels == asked_for
+    assert resolve_contract("heartgpt-ecg", channel).channels == asked_for
 
 
 def test_a_contract_that_names_its_channel_keeps_it(folder: Path, tmp_path: Path) -> None:
     dump(replace(CONTRACTS["heartgpt-ecg"], channels=("II",)), tmp_path / "contract.yaml")
-    config = Config([str(folder)], "out", contract=str(tmp_path / "contract.yaml"), channel="V5")
-    assert config.input_contract().channels == ("II",)
+    assert resolve_contract(str(tmp_path / "contract.yaml"), "V5").channels == ("II",)
 
 
 def test_a_store_of_one_lead_asks_for_it_among_others(folder: Path, tmp_path: Path) -> None:
@@ -239,13 +237,13 @@ def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -
     )
     save_tokenizer(tokenizer, tmp_path / "signal_tokenizer.json")
     for given in (tmp_path, tmp_path / "signal_tokenizer.json"):
-        assert Config(["a"], "out", contract=str(given)).input_contract() == tokenizer.contract()
+        assert resolve_contract(str(given), None) == tokenizer.contract()
     contract = replace(CONTRACTS["heartgpt-ppg"], max_gap=0.3)
     (tmp_path / "run").mkdir()
     dump(contract, tmp_path / "run" / "contract.yaml")
-    assert Config(["a"], "out", contract=str(tmp_path / "run")).input_contract() == contract
+    assert resolve_contract(str(tmp_path / "run"), None) == contract
     with pytest.raises(ConfigError, match="is no preset and holds no contract"):
-        Config(["a"], "out", contract=str(tmp_path / "nowhere")).input_contract()
+        resolve_contract(str(tmp_path / "nowhere"), None)
 
 
 def test_files_that_name_neither_leads_nor_units_are_told(tmp_path: Path) -> None:
@@ -311,8 +309,8 @@ def test_files_of_many_recordings_are_named_by_their_place_in_the_dataset(
     published: ModuleType, tmp_path: Path
 ) -> None:
     folder = published.code15(tmp_path / "code15")
-    settings = PrepareSettings(dataset="code15", contract="ecg-byte")
-    files, _, _ = find_files(settings, [str(folder), str(folder)])
+    config = Config([str(folder), str(folder)], "out", dataset="code15", contract="ecg-byte")
+    files = find_files(config.settings()).files
     assert [file.name.partition("[")[0] for file in files] == [
         "code15/exams_part0.hdf5",
         "code15/exams_part1.hdf5",
@@ -405,34 +403,52 @@ def test_leads_that_are_missing_are_named_with_those_there(
     assert "--zero-missing" in told
 
 
-@pytest.mark.parametrize("marked", [True, False])
 def test_outputs_of_a_model_are_skipped_and_counted(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], marked: bool
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    signal = np.random.default_rng(0).standard_normal((2, 300))
-    members = {"signal": signal, "ids": signal, "time_s": np.arange(300), "context": signal[0], "fs": 100.0}
-    if marked:
-        members = {"signal": signal, "fs": 100.0, **output_member("continuation")}
-    np.savez(folder / "renamed.npz", **members)
-    first = f"{output_line('continuation')}\n" if marked else ""
-    rows = "".join(f"{k / 100},0.1,0.2\n" for k in range(300))
-    (folder / "moved.csv").write_text(f"{first}time_s,sample_1,sample_2\n{rows}")
+    outputs = write_outputs(folder)
     words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--channel", "0", "--workers", "1"]
     assert main(words) == 0
-    assert "skipped 2 files that a model wrote" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "2 files skipped: written by physiolect generate, detect or explain (" in told
     assert set(open_store(tmp_path / "out").sources) == {f"in/r{k}.npz" for k in range(3)}
+    named = [*map(str, outputs), str(folder / "r0.npz"), "--out", str(tmp_path / "named"), "--workers", "1"]
+    assert main(["prepare", *named]) == 0
+    assert "2 files skipped" in capsys.readouterr().err
+    assert main(["prepare", *map(str, outputs), "--out", str(tmp_path / "none")]) == 1
+    assert "a model wrote all files that are named" in capsys.readouterr().err
 
 
-def test_one_call_does_what_the_verb_does(folder: Path, tmp_path: Path) -> None:
-    parameters = inspect.signature(physiolect.prepare).parameters
-    for field in fields(PrepareSettings):
-        assert parameters[field.name].default == field.default, field.name
-        assert parameters[field.name].kind is inspect.Parameter.KEYWORD_ONLY
-    (folder / "bad.csv").unlink()
-    result = physiolect.prepare(folder, tmp_path / "call", channel="V5", workers=1)
-    assert run(Config([str(folder)], str(tmp_path / "verb"), channel="V5", workers=1)) == 0
-    shard = "shard-00001-of-00001-00000.arrow"
-    assert (tmp_path / "call" / shard).read_bytes() == (tmp_path / "verb" / shard).read_bytes()
-    assert (result.n_rows, result.n_files, len(result.store), result.rejected) == (3, 3, 3, ())
-    assert "3 rows" in repr(result)
-    assert result.summary in result._repr_html_()
+def write_outputs(folder: Path) -> list[Path]:
+    """Write what `generate` wrote before and after its outputs were marked, under names of a recording."""
+    signal = np.random.default_rng(0).standard_normal((2, 300))
+    np.savez(folder / "renamed.npz", signal=signal, fs=100.0, **{OUTPUT_MARK: "generate"})
+    rows = "".join(f"{k / 100},0.1,0.2\n" for k in range(300))
+    (folder / "moved.csv").write_text(f"time_s,{OUTPUT_COLUMN}_1 (mV),{OUTPUT_COLUMN}_2 (mV)\n{rows}")
+    return [folder / "renamed.npz", folder / "moved.csv"]
+
+
+def test_the_verb_lists_the_first_files_left_out_and_counts_the_others(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k in range(9):
+        (folder / f"bad{k}.csv").write_text("")
+    words = ["prepare", str(folder), "--channel", "V5", "--workers", "1"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("left out: in/") == 5
+    assert "left out: 5 more; --verbose lists all" in told
+    assert main([*words, "--out", str(tmp_path / "all"), "--verbose"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("left out: in/") == 10
+    assert "--verbose" not in told
+
+
+def test_the_verb_has_the_defaults_of_the_call() -> None:
+    parameters = inspect.signature(prepare).parameters
+    settings = {field.name: field for field in fields(Config)}
+    assert settings.keys() == parameters.keys() - {"on_event"}
+    for name, field in settings.items():
+        if name not in ("inputs", "out"):
+            assert field.default == parameters[name].default, name
+            assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from physiolect.commands.terminal import Terminal, listening, say
 from physiolect.events import Event, Progress
 from physiolect.recording import Modality
 from physiolect.signals.quality import RemarkKind
+
+if TYPE_CHECKING:
+    from physiolect.datasets.preparing.settings import PrepareSettings
 
 EXAMPLE = "physiolect prepare mitdb/ more/*.mat --out store --channel MLII"
 _SPEAK_EVERY = 30.0
@@ -78,10 +81,13 @@ class Config:
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
+        return self.settings().problems()
+
+    def settings(self) -> PrepareSettings:
+        """Return the settings that `prepare` checks."""
         from physiolect.datasets.preparing.settings import PrepareSettings
 
-        settings = {name: value for name, value in vars(self).items() if name not in ("out", "verbose")}
-        return PrepareSettings(**settings).problems()
+        return PrepareSettings(**{name: vars(self)[name] for name in PrepareSettings.__annotations__})
 
 
 def run(config: Config) -> int:

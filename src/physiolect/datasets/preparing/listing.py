@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from physiolect.datasets.preparing.preparation import File
 from physiolect.errors import ConfigError, FormatError
-from physiolect.formats.read import list_with_outputs
 from physiolect.formats.outputs import is_output
+from physiolect.formats.read import list_with_outputs
 
 Known = TypeVar("Known")
 

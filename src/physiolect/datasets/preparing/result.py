@@ -121,7 +121,8 @@ class PreparedStore(Result):
         if self.skipped:
             count = "1 file" if len(self.skipped) == 1 else f"{len(self.skipped)} files"
             more = f" and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
-            lines.append(f"{count} skipped, as a model wrote them: {', '.join(self.skipped[:_NAMED])}{more}")
+            names = f"{', '.join(self.skipped[:_NAMED])}{more}"
+            lines.append(f"{count} skipped: written by physiolect generate, detect or explain ({names})")
         return lines
 
 

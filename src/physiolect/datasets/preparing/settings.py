@@ -122,21 +122,12 @@ class PrepareSettings:
         return found
 
     def input_contract(self) -> InputContract:
-        """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
+        """Return the contract of every row.
 
         Raises:
-            ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
+            ConfigError: as for `resolve_contract`.
         """
-        found = self.contract if isinstance(self.contract, InputContract) else _contract_named(self.contract)
-        if self.channel is not None and len(found.channels) > 1:
-            raise ConfigError(
-                f"--channel is '{self.channel}', but the contract takes {len(found.channels)} channels",
-                hint="leave --channel out",
-            )
-        a_name = None if (self.channel or "0").isdecimal() else self.channel
-        if a_name and found.channels == (ANY_CHANNEL,):
-            return replace(found, channels=(canonical_channel(a_name),))
-        return found
+        return resolve_contract(self.contract, self.channel)
 
     def recipe(self) -> Preparation:
         """Return how each file is read and made to fit."""
@@ -221,14 +212,31 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
     return FoundFiles(files, notes)
 
 
-def _contract_named(name: str) -> InputContract:
-    """Return the contract of a preset, a file or a folder."""
-    found = CONTRACTS.get(name) or _contract_in(Path(name))
+def resolve_contract(contract: str | InputContract, channel: str | None) -> InputContract:
+    """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
+
+    Args:
+        contract: A contract, a preset, a YAML file, or the folder of a checkpoint or tokenizer.
+        channel: The one channel to take, by name, alias or number.
+
+    Raises:
+        ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
+    """
+    found = contract if isinstance(contract, InputContract) else CONTRACTS.get(contract)
+    found = found or _contract_in(Path(str(contract)))
     if found is None:
         raise ConfigError(
-            f"--contract '{name}' is no preset and holds no contract ({did_you_mean(name, CONTRACTS)})",
+            f"--contract '{contract}' is no preset and holds no contract ({did_you_mean(str(contract), CONTRACTS)})",
             hint="name a preset, a YAML file of a contract's settings, or the folder of a checkpoint or tokenizer",
         )
+    if channel is not None and len(found.channels) > 1:
+        raise ConfigError(
+            f"--channel is '{channel}', but the contract takes {len(found.channels)} channels",
+            hint="leave --channel out",
+        )
+    a_name = None if (channel or "0").isdecimal() else channel
+    if a_name and found.channels == (ANY_CHANNEL,):
+        return replace(found, channels=(canonical_channel(a_name),))
     return found
 
 
