@@ -127,7 +127,9 @@ def test_the_store_does_not_depend_on_workers_order_or_place(
 KILLED = """
 import os, signal, sys
 from physiolect.contract import CONTRACTS
-from physiolect.datasets.preparing.prepare import *
+from physiolect.datasets.preparing.listing import list_files
+from physiolect.datasets.preparing.preparation import Preparation
+from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.datasets.store.writer import StoreWriter
 
 close = StoreWriter._close_shard
@@ -173,7 +175,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
 WAITS = """
 import sys
 from physiolect.contract import CONTRACTS
-from physiolect.datasets.preparing.prepare import *
+from physiolect.datasets.preparing.listing import list_files
+from physiolect.datasets.preparing.preparation import Preparation
+from physiolect.datasets.preparing.prepare import prepare_store
 
 if __name__ == "__main__":
     prepare_store(list_files([sys.argv[1]]), sys.argv[2], Preparation(CONTRACTS["heartgpt-ecg"]), workers=2)
@@ -313,10 +317,10 @@ def test_files_of_one_name_keep_apart(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_kept_of_a_file_that_waits_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def many(folder: Path) -> list[Path]:
-        return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)]
+    def many(folder: Path) -> tuple[list[Path], list[Path]]:
+        return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)], []
 
-    monkeypatch.setattr("physiolect.datasets.preparing.listing.list_recordings", many)
+    monkeypatch.setattr("physiolect.datasets.preparing.listing.list_with_outputs", many)
     tracemalloc.start()
     try:
         files = list_files([tmp_path / "in"])
