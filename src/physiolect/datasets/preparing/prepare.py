@@ -82,7 +82,8 @@ def prepare(
 
 def _paths(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
     """Return one path or several as texts."""
-    return tuple(map(os.fspath, [inputs] if isinstance(inputs, str | os.PathLike) else inputs))
+    listed = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    return tuple(os.fspath(each) for each in listed)
 
 
 def _prepare(settings: PrepareSettings, out: Path, verbose: bool, reporter: Reporter) -> PreparedStore:
