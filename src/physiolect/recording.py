@@ -261,7 +261,7 @@ class Recording:
         )
         parts = [
             names,
-            f"{self.duration:g} s at {self.fs:g} Hz",
+            f"{seconds_text(self.duration)} at {self.fs:g} Hz",
             _unit_text(self.unit),
             self.modality or "modality unknown",
         ]
@@ -277,6 +277,11 @@ def shared_modality(channels: Sequence[str]) -> Modality | None:
     """Return the modality all these channel names tell of, or None where they differ or tell nothing."""
     told = {modality_of(name) for name in channels}
     return told.pop() if len(told) == 1 else None
+
+
+def seconds_text(value: float) -> str:
+    """Return a length or a position in time as text, to five digits: "2.5 s", "86,400 s"."""
+    return f"{value:,.0f} s" if abs(value) >= 10_000 else f"{value:.5g} s"
 
 
 def _unit_text(unit: str | tuple[str | None, ...] | None) -> str:

@@ -97,6 +97,13 @@ def test_a_folder_lists_its_recordings(recording, facts):
     assert (told["kind"], told["files"], told["recordings"]) == ("folder", 1, [{"recording": "made.npz"}])
 
 
+def test_a_long_recording_has_a_length_without_an_exponent(tmp_path, inspect):
+    write_recording(Recording(np.arange(86_400.0), 1.0, ("II",)), tmp_path / "day.npz")
+    out = inspect(tmp_path / "day.npz")[1]
+    assert "86,400" in out
+    assert "e+" not in out
+
+
 def test_names_are_shown_as_they_are_and_not_as_markup(tmp_path, inspect):
     path = tmp_path / "[red]x.npz"
     write_recording(Recording(np.arange(9.0), 10.0, ("[b]II[/b]",)), path)

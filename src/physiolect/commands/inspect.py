@@ -136,7 +136,7 @@ def _text(value: Any, between: str = ", ") -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:.4g}"
+            return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
         case dict() | list() | tuple() if len(value) > _MANY:
             return f"{len(value)} entries"
         case dict():

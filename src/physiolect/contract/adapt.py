@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from physiolect.contract.channels import channel_modality, choose_channels, model_names
 from physiolect.contract.contract import InputContract
-from physiolect.contract.report import AdaptationReport, Findings, seconds
+from physiolect.contract.report import AdaptationReport, Findings
 from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, WindowChoice, gap_samples, plan_window
 from physiolect.errors import check_option
-from physiolect.recording import Annotations, Recording
+from physiolect.recording import Annotations, Recording, seconds_text
 from physiolect.signals import bridge_gaps, filter_band, find_gaps, preprocess, resample
 from physiolect.signals.preprocessing import Preset
 
@@ -103,15 +103,15 @@ def _check_samples(
     for row, start, stop in too_long[:1].tolist():
         more = f", the first of {len(too_long)} such gaps" if len(too_long) > 1 else ""
         findings.refuse(
-            f"channel {block.channels[row]} misses {seconds((stop - start) / block.fs)} of samples from "
-            f"{seconds((plan.first + start) / block.fs)} on{more}, but at most "
-            f"{seconds(contract.max_gap)} can be bridged",
+            f"channel {block.channels[row]} misses {seconds_text((stop - start) / block.fs)} of samples from "
+            f"{seconds_text((plan.first + start) / block.fs)} on{more}, but at most "
+            f"{seconds_text(contract.max_gap)} can be bridged",
             "choose a stretch without the gap",
         )
     for row in np.flatnonzero(np.isinf(block.signal).any(axis=1)):
         where = plan.first + int(np.isinf(block.signal[row]).argmax())
         findings.refuse(
-            f"channel {block.channels[row]} is infinite at {seconds(where / block.fs)}",
+            f"channel {block.channels[row]} is infinite at {seconds_text(where / block.fs)}",
             "mark bad samples as missing (NaN), or choose another stretch",
         )
     view = block.signal[:, opening:]
@@ -153,7 +153,7 @@ def _bridge(
         missing = int((inside[:, 2] - inside[:, 1]).sum())
         findings.steps.append(
             f"bridged {len(inside)} gap{'s' * (len(inside) > 1)} of {missing} missing samples in all "
-            f"({seconds(missing / block.fs)})"
+            f"({seconds_text(missing / block.fs)})"
         )
     if (inside[:, 2] == block.n_samples).any():
         findings.notices.append("the recording ends with missing samples, which repeat the last value before")
@@ -198,8 +198,8 @@ def _take_window(
 ) -> Signal:
     if plan.start:
         findings.steps.append(
-            f"took the last {seconds(plan.length / contract.fs)} ({plan.length} samples) "
-            f"of {seconds(recording.duration)}"
+            f"took the last {seconds_text(plan.length / contract.fs)} ({plan.length} samples) "
+            f"of {seconds_text(recording.duration)}"
         )
     return signal[:, plan.skip : plan.skip + plan.length]
 

@@ -59,8 +59,3 @@ class Findings:
         """Return all refusals as one error."""
         hints = dict.fromkeys(self.refusals.values())  # each once, in order
         return ContractError("; ".join(self.refusals), hint="; ".join(hints))
-
-
-def seconds(value: float) -> str:
-    """Return a length or position in time as text, to five digits."""
-    return f"{value:.5g} s"

@@ -8,9 +8,9 @@ from math import ceil
 from typing import Literal
 
 from physiolect.contract.contract import InputContract
-from physiolect.contract.report import Findings, seconds
+from physiolect.contract.report import Findings
 from physiolect.errors import ContractError
-from physiolect.recording import Recording
+from physiolect.recording import Recording, seconds_text
 from physiolect.signals import kernel_reach, rate_ratio, settling_samples
 from physiolect.signals.filters import Band
 from physiolect.signals.preprocessing import check_preprocessing, preprocessed_samples
@@ -58,9 +58,9 @@ def plan_window(
     else:
         total = ceil(recording.n_samples * ratio)
     if total < contract.min_samples:
-        needed = seconds(contract.min_samples / contract.fs)
+        needed = seconds_text(contract.min_samples / contract.fs)
         findings.refuse(
-            f"the recording lasts {seconds(recording.duration)} ({total} samples at {contract.fs:g} Hz), "
+            f"the recording lasts {seconds_text(recording.duration)} ({total} samples at {contract.fs:g} Hz), "
             f"but the model needs at least {needed} ({contract.min_samples} samples)",
             f"give a recording of at least {needed}",
         )

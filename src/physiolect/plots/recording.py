@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
 from physiolect.recording import Recording
+from physiolect.signals.extremes import column_extremes, column_starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLUMNS = 2500
-"""Points across; a longer signal is drawn as its lowest and highest value in each column."""
+_SAMPLES_A_COLUMN = 4
+"""With more samples in a column of pixels, a signal is drawn as its lowest and highest value in each column."""
 _MARKED_BEATS = 150
 """More marks than these would be a solid line."""
 _LETTERED_BEATS = 40
@@ -37,8 +38,7 @@ def recording_figure(recording: Recording, *, max_channels: int = 12, title: str
     rows = figure.subplots(n_rows, 1, sharex=True, squeeze=False)[:, 0]
     one_unit = None if isinstance(recording.unit, tuple) else recording.unit or "unit unknown"
     for axes, signal, name, unit in zip(rows, shown, recording.channels, recording.units, strict=False):
-        time, values = _envelope(signal, recording.fs)
-        axes.plot(time, values, color=INK, linewidth=0.6)
+        _draw(axes, signal, recording.fs)
         dress(axes, grid="x")
         label = name if one_unit else f"{name}\n{unit or '?'}"
         axes.set_ylabel(label, fontsize=TEXT, color=INK, rotation=0, ha="right", va="center")
@@ -58,16 +58,29 @@ def recording_figure(recording: Recording, *, max_channels: int = 12, title: str
     return figure
 
 
-def _envelope(signal: NDArray[np.float32], fs: float) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return seconds and values to draw; a column of missing samples stays a gap."""
-    step = len(signal) // _COLUMNS
-    if step < 4:
-        return np.arange(len(signal)) / fs, signal
-    columns = signal[: len(signal) // step * step].reshape(-1, step)
-    # fmin and fmax pass over NaN unless all of the column is NaN.
-    values = np.stack([np.fmin.reduce(columns, axis=1), np.fmax.reduce(columns, axis=1)], axis=1)
-    time = (np.arange(len(columns))[:, None] * step + np.array([0, step / 2])) / fs
-    return time.ravel(), values.ravel()
+def _draw(axes: Axes, signal: NDArray[np.float32], fs: float) -> None:
+    """Draw a signal as a line, or where it has many samples a pixel as a band from minimum to maximum."""
+    n_columns = round(axes.bbox.width)  # pixels
+    if len(signal) <= _SAMPLES_A_COLUMN * n_columns:
+        axes.plot(np.arange(len(signal)) / fs, signal, color=INK, linewidth=0.6)
+        return
+    low, high = column_extremes(signal, n_columns)
+    time = column_starts(len(signal), n_columns) / fs
+    if not _is_solid(low, high):
+        axes.fill_between(time, low, high, step="post", color=INK, linewidth=0.5)
+        return
+    axes.fill_between(time, low, high, color=INK, alpha=0.22, linewidth=0)
+    for edge in (low, high):
+        axes.plot(time, edge, color=INK, linewidth=0.5)
+
+
+def _is_solid(low: NDArray[np.floating], high: NDArray[np.floating]) -> bool:
+    """Say whether most columns reach over most of the signal's range: drawn in ink, they would be one solid bar."""
+    known = np.isfinite(low) & np.isfinite(high)
+    if not known.any():
+        return False
+    low, high = low[known], high[known]
+    return bool(np.median(high - low) > (np.quantile(high, 0.9) - np.quantile(low, 0.1)) / 2)
 
 
 def _mark_beats(axes: Axes, recording: Recording) -> None:

@@ -37,6 +37,17 @@ def new_figure(height: float, *, width: float = WIDTH, dpi: int = 160) -> Figure
     return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
+def plain_numbers(axes: Axes) -> None:
+    """Write each tick's whole number: no offset such as "+1.208e4" beside the axis, no power of ten."""
+    from matplotlib.ticker import ScalarFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter):
+            formatter.set_useOffset(False)
+            formatter.set_scientific(False)
+
+
 def dress(
     axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: Literal["x", "y"] | None = None
 ) -> None:
@@ -47,6 +58,7 @@ def dress(
         axes.spines[side].set_color(QUIET)
         axes.spines[side].set_linewidth(0.7)
     axes.tick_params(labelsize=TEXT - 0.5, colors=QUIET, labelcolor=INK, length=3, width=0.7)
+    plain_numbers(axes)
     axes.set_xlabel(x, fontsize=TEXT, color=INK)
     axes.set_ylabel(y, fontsize=TEXT, color=INK)
     if title:
