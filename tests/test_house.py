@@ -12,25 +12,15 @@ SOURCE = Path(__file__).parents[1] / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
+"""Without the docstring, which a public function needs long."""
 
 # Temporary, to be removed before this is merged: others are splitting these.
 LONG_FILES = {
     "physiolect/commands/generate.py",
-    "physiolect/commands/prepare.py",
     "physiolect/formats/wfdb.py",
     "physiolect/tokenizers/ecg_byte.py",
 }
-LONG_FUNCTIONS = {
-    "physiolect/commands/finetune/one.py: fine_tune",
-    "physiolect/commands/pretrain.py: _train",
-    "physiolect/detection/rhythm.py: detect_rhythm",
-    "physiolect/explanation/faithfulness.py: measure_faithfulness",
-    "physiolect/explanation/probing.py: probe_heads",
-    "physiolect/generation/continuation.py: generate",
-    "physiolect/generation/decoding.py: decode",
-    "physiolect/tokenizers/bpe/matching.py: encode_merges",
-    "physiolect/tokenizers/bpe/training.py: train_bpe",
-}
+LONG_FUNCTIONS = {"physiolect/generation/continuation.py: generate"}
 CIRCLES = [["physiolect.commands.evaluate.forecasts", "physiolect.commands.evaluate.judging"]]
 
 
@@ -46,7 +36,7 @@ def test_no_function_is_too_long() -> None:
     for path in FILES:
         for node in ast.walk(_parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = (node.end_lineno or 0) - node.lineno + 1
+                length = _lines(node) - (_lines(node.body[0]) if ast.get_docstring(node) else 0)
                 if length > MOST_LINES_OF_A_FUNCTION:
                     long[f"{_name(path)}: {node.name}"] = length
     assert not {name: length for name, length in long.items() if name not in LONG_FUNCTIONS}
@@ -61,6 +51,10 @@ def test_no_files_import_each_other(inside_functions: bool) -> None:
 def test_a_circle_is_found() -> None:
     imports = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}
     assert _circles(imports) == [["a", "b", "c"]]
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or 0) - node.lineno + 1
 
 
 def _name(path: Path) -> str:
