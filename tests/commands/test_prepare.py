@@ -145,7 +145,7 @@ def test_being_stopped_keeps_what_is_finished_and_says_how_to_go_on(
         os.killpg(process.pid, number)  # as a terminal does: to the workers too
     else:
         process.send_signal(number)
-    told = process.communicate(timeout=60)[1]
+    told = process.communicate(timeout=300)[1]
     assert process.returncode == code, told
     assert "run the same command again to continue" in told
     assert "Traceback" not in told

@@ -82,7 +82,7 @@ def interrupt(process: subprocess.Popen[str], run: Path, number: int, after: int
     while process.poll() is None and (not file.exists() or file.read_bytes().count(b'"loss"') < after):
         time.sleep(0.002)
     process.send_signal(number)
-    return process.communicate(timeout=60)[1]
+    return process.communicate(timeout=300)[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

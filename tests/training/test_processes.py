@@ -68,7 +68,7 @@ def launch(folder: Path, device: str, count: int, *, sharded: bool) -> list[Any]
     ]
     try:
         for process in running:
-            told = process.communicate(timeout=60)[1]
+            told = process.communicate(timeout=300)[1]
             assert process.returncode == 0, told
     finally:
         for process in running:
