@@ -10,7 +10,7 @@ import pytest
 
 from physiolect import files
 from physiolect.errors import WriteError
-from physiolect.files import Lock
+from physiolect.files import GrowingFile, Lock
 
 
 def test_it_keeps_others_out_until_it_is_released(tmp_path: Path) -> None:
@@ -113,3 +113,14 @@ def test_a_folder_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot be written"):
         files.check_writable(tmp_path / "file" / "out")
+
+
+def test_a_growing_file_keeps_its_content_and_makes_its_folder(tmp_path: Path) -> None:
+    for part in (b"one\n", b"two\n"):
+        file = GrowingFile(tmp_path / "a" / "b.txt")
+        file.append(part)
+        assert (tmp_path / "a" / "b.txt").read_bytes().endswith(part)  # before it is closed
+        file.close()
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"one\ntwo\n"
+    with pytest.raises(WriteError, match="cannot be written"):
+        GrowingFile(tmp_path / "a")

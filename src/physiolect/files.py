@@ -92,6 +92,33 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+class GrowingFile:
+    """A file that is appended to; what was appended is in it at once, without a buffer.
+
+    Args:
+        path: the file; its folder is made, and its content stays.
+
+    Raises:
+        WriteError: see `writing`; a failed `append` may leave a part at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with writing(path, hint=_FOLDER_HINT):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+
+    def append(self, data: bytes) -> None:
+        """Append some bytes."""
+        with writing(self._path, hint=_FOLDER_HINT):
+            while data:
+                data = data[self._file.write(data) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `path` and put it in its place at the end.

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from physiolect.events import Metrics
-from physiolect.files import replacing
+from physiolect.files import GrowingFile, replacing
+from physiolect.training.board import Board
 from physiolect.training.fit import TrainingProgress
 
 
@@ -34,8 +35,6 @@ class Journal:
         unit: str = "nats/token",
         on_event: Callable[[Metrics], object] = lambda _: None,
     ) -> None:
-        from tensorboardX import SummaryWriter
-
         self._steps, self._tokens_per_step, self._step, self._unit = steps, tokens_per_step, resumed_at, unit
         self._on_event = on_event
         file = out / "metrics.jsonl"
@@ -43,10 +42,8 @@ class Journal:
         kept = [line for line in kept if _step_of(line) <= resumed_at]
         with replacing(file) as fresh:  # killed before this ends, the run keeps all that it wrote
             fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        self._file = file.open("a", encoding="utf-8")
-        self._board = SummaryWriter(
-            str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None
-        )
+        self._file = GrowingFile(file)
+        self._board = Board(out / "tensorboard", purge_step=resumed_at + 1 if resumed_at else None)
         self._validation = ""
 
     def __enter__(self) -> Journal:
@@ -57,7 +54,11 @@ class Journal:
         self._file.close()
 
     def report(self, progress: TrainingProgress) -> None:
-        """Write one report."""
+        """Write one report.
+
+        Raises:
+            WriteError: the disk is full, or the file cannot be written.
+        """
         if progress.validation_loss is not None:
             line: dict[str, float] = {"step": progress.step, "validation_loss": progress.validation_loss}
             self._validation = f", validation {progress.validation_loss:.3f}"
@@ -76,11 +77,8 @@ class Journal:
                 "tokens_per_second": round(rate),
             }
             text = f"loss {progress.loss:.3f}{self._validation} {self._unit}, {rate:,.0f} tokens/s"
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        for name, value in line.items():
-            if name != "step":
-                self._board.add_scalar(name, value, progress.step)
+        self._file.append((json.dumps(line) + "\n").encode())
+        self._board.add({name: value for name, value in line.items() if name != "step"}, progress.step)
         self._on_event(Metrics(progress.step, self._steps, text, line))
 
 
