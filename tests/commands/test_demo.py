@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import signal
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from physiolect.cli.options import Grammar
 from physiolect.commands import convert, demo, generate, prepare, pretrain
 from physiolect.commands import inspect as inspect_command
 from physiolect.datasets import open_store
+from physiolect.report import demonstration
 
 VERBS = {
     "convert": convert, "generate": generate, "inspect": inspect_command, "prepare": prepare, "pretrain": pretrain,
@@ -45,18 +47,18 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     out = tmp_path_factory.mktemp("demo") / "some demo"
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as told:
-        patch.setattr(demo, "_LEARN_FROM", (8, 20.0))
-        patch.setattr(demo, "_JUDGE_BY", (5, 30.0))
-        patch.setattr(demo, "_SAMPLES", 3)
-        patch.setattr(demo, "_EMBEDDED_SAMPLES", 2)
-        patch.setattr(demo, "_WINDOWS", 40)
+        patch.setattr(demonstration, "_LEARN_FROM", (8, 20.0))
+        patch.setattr(demonstration, "_JUDGE_BY", (5, 30.0))
+        patch.setattr(demonstration, "_SAMPLES", 3)
+        patch.setattr(demonstration, "_EMBEDDED_SAMPLES", 2)
+        patch.setattr(demonstration, "_WINDOWS", 40)
         assert main(["demo", "--out", str(out), "--minutes", "0.1"]) == 0
     torch.set_num_threads(threads)
     return Ran(out, told.getvalue())
 
 
 def test_what_it_promises_is_there(ran: Ran) -> None:
-    assert {each.name for each in ran.out.iterdir()} == {*demo._PARTS, "demo.yaml"}
+    assert {each.name for each in ran.out.iterdir()} == {*demonstration._PARTS, "demo.yaml"}
     assert len(open_store(ran.out / "store")) == 8
     assert len(open_store(ran.out / "held-out-store")) == 5
     assert {each.name for each in (ran.out / "run").iterdir()} >= {"last", "metrics.jsonl"}
@@ -73,8 +75,8 @@ def test_nobody_learned_from_is_judged_by(ran: Ran) -> None:
 def test_the_checkpoint_is_the_demo_model_and_proves_itself(ran: Ran) -> None:
     checkpoint = load_checkpoint(ran.checkpoint)
     assert checkpoint.verify()
-    assert checkpoint.model.config == demo.MODEL
-    assert checkpoint.contract.max_samples == demo.MODEL.context_length
+    assert checkpoint.model.config == demonstration.MODEL
+    assert checkpoint.contract.max_samples == demonstration.MODEL.context_length
 
 
 def scores(told: str) -> dict[str, float]:
@@ -141,17 +143,17 @@ def test_a_stopped_demo_says_so_and_starts_over(
     (out / "demo.yaml").touch()
     (out / "notes.txt").touch()
 
-    def stopped(*_: object) -> int:
-        if code == 130:
-            raise KeyboardInterrupt
-        return code
+    def stopped(*_: object, **__: object) -> None:
+        signal.raise_signal({130: signal.SIGINT, 143: signal.SIGTERM}[code])
 
-    monkeypatch.setattr(demo, "_prepare", stopped)
+    monkeypatch.setattr(demonstration, "prepare", stopped)
+    monkeypatch.setattr(demonstration, "_LEARN_FROM", (1, 10.0))
+    monkeypatch.setattr(demonstration, "_JUDGE_BY", (1, 10.0))
     assert main(["demo", "--out", str(out), "--seed", "3"]) == code
     told = capsys.readouterr().err
     assert "stopped before its report" in told
     assert f"physiolect demo --out '{out}' --seed 3 --minutes 2.5" in told
-    assert {each.name for each in out.iterdir()} == {"demo.yaml", "notes.txt"}
+    assert {each.name for each in out.iterdir()} == {"demo.yaml", "notes.txt", "recordings", "held-out"}
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

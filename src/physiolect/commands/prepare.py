@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
-from physiolect.commands.terminal import Terminal, listening, say
+from physiolect.commands.terminal import Terminal, Terminated, listening, say, terminable
 from physiolect.events import Event, Progress
 from physiolect.recording import Modality
 from physiolect.signals.quality import RemarkKind
@@ -96,12 +92,12 @@ def run(config: Config) -> int:
 
     with listening() as terminal:
         try:
-            with _terminable():
+            with terminable():
                 prepared = prepare(**vars(config), on_event=_Listener(terminal))
-        except (KeyboardInterrupt, _Terminated) as stop:
+        except (KeyboardInterrupt, Terminated) as stop:
             terminal.clear()
             say(f"stopped; finished shards are kept in {config.out}: run the same command again to continue")
-            return 143 if isinstance(stop, _Terminated) else 130
+            return 143 if isinstance(stop, Terminated) else 130
     say(prepared.summary)
     return 0
 
@@ -120,25 +116,3 @@ class _Listener:
         if time.monotonic() - self._spoke >= _SPEAK_EVERY:
             self._spoke = time.monotonic()
             say(f"{event.done} of {event.total} {event.what}")
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that it ends the work as Ctrl-C does."""
-
-    def stop(signum: int, frame: FrameType | None) -> NoReturn:
-        raise _Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread, where signals do not arrive anyway
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

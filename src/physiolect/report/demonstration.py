@@ -1,0 +1,382 @@
+"""The work of `physiolect demo`: made recordings, a model trained on them here, its forecasts beside baselines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect import config
+from physiolect.checkpoint import EMBEDDED, Checkpoint, load_checkpoint
+from physiolect.config import refuse
+from physiolect.datasets import Store, WindowLoader, open_store, prepare, split_rows
+from physiolect.errors import Cancelled
+from physiolect.events import Listener, Reporter
+from physiolect.formats import list_recordings, read_recording
+from physiolect.models.gpt import GPT, GPTConfig
+from physiolect.report.demo import Continued, Curve, DemoResults, Score, demo_report
+from physiolect.result import Result, make_frame
+from physiolect.training import Recipe
+
+if TYPE_CHECKING:
+    import pandas
+
+    from physiolect.recording import Recording
+
+MODEL = GPTConfig(
+    context_length=500, width=64, n_layers=4, n_heads=4, mlp_width=128, band=128, activation="swiglu", norm="rms",
+    bias=False, head_bias=False,
+)  # fmt: skip
+"""A decoder that learns to continue ECG on two processor cores in minutes."""
+RECIPE = Recipe(learning_rate=8e-3)
+_BATCH = 8
+_PLANNED = 0.8
+"""Share of the minutes that is planned, so that a computer that slows down still ends its schedule in time."""
+
+_LEARN_FROM, _JUDGE_BY = (72, 60.0), (16, 60.0)
+"""Patients, and seconds of each."""
+_VALIDATION = 0.1
+_LEAD = "II"
+_SEEN, _SCORED = 400, 100
+"""Samples of a window: the first give the levels their range, the others alone are scored."""
+_WINDOWS = 320
+_SAMPLES, _AHEAD, _CONTINUED_AT = 16, 3.0, 20.0
+"""Continuations of one recording, their length in seconds, and where they begin."""
+_EMBEDDED_SAMPLES = 8
+"""The same for the decoder that comes with Physiolect, nine times as large and as much slower."""
+_OURS = "the model"
+_RHYTHMS = ("sinus rhythm", "sinus rhythm with ectopic beats", "atrial fibrillation")
+_MARKER = "demo.yaml"
+_PARTS = ("recordings", "held-out", "store", "held-out-store", "run", "report.html")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Demonstration(Result):
+    """What a demo found, and where it lies."""
+
+    out: Path
+    """Folder of recordings, stores, the run and report.html."""
+    scores: Sequence[Score]
+    """The model's first, then the baselines'."""
+    next_commands: str
+    """Commands to try next, a line each."""
+
+    @property
+    def summary(self) -> str:
+        """The scores, the place of the report, and what to try next."""
+        scores = "\n".join(f"  {score.name:16} {score.nats:.3f}" for score in self.scores)
+        return (
+            f"nats per token on patients it never saw, lower is better:\n{scores}\n\n"
+            f"the report: {self.out / 'report.html'}\n\nto try next:\n\n{self.next_commands}"
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a line for each forecaster: nats per token, and its 95 % interval over patients.
+
+        Raises:
+            PhysiolectError: pandas is not installed.
+        """
+        return make_frame(
+            {
+                "forecaster": [score.name for score in self.scores],
+                "nats_per_token": [score.nats for score in self.scores],
+                "low": [score.interval[0] for score in self.scores],
+                "high": [score.interval[1] for score in self.scores],
+            }
+        )
+
+
+def demo_problems(out: str | os.PathLike[str], seed: int, minutes: float) -> list[str]:
+    """List everything that is wrong with the settings of `demonstrate`."""
+    found = []
+    if not 0 < minutes < float("inf"):
+        found.append(f"--minutes is {minutes:g}, but must be above 0")
+    if not 0 <= seed < 2**31:
+        found.append(f"--seed is {seed}, but must be from 0 to {2**31 - 1}")
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        found.append(f"--out '{out}' is a file, but a folder is needed")
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / _MARKER).is_file():
+        found.append(f"--out '{out}' holds other things than a demo: name a new folder")
+    return found
+
+
+def demonstrate(
+    out: str | os.PathLike[str] = "physiolect-demo",
+    *,
+    seed: int = 0,
+    minutes: float = 2.5,
+    on_event: Listener | None = None,
+) -> Demonstration:
+    """Train a small transformer on made ECGs, score it beside baselines, and write a report.
+
+    Args:
+        out: Folder for recordings, stores, checkpoints and report.html; an earlier demo in it is replaced.
+        seed: Another seed makes other patients and another model.
+        minutes: Longest time that training may take.
+        on_event: Receives messages, progress and metrics, and can stop the work.
+
+    Raises:
+        ConfigError: settings are wrong.
+        WriteError: the folder cannot be written, or the disk is full.
+        Cancelled: the listener asked to stop.
+        KeyboardInterrupt: Ctrl-C; on SIGTERM, what the process does on it.
+    """
+    if problems := demo_problems(out, seed, minutes):
+        refuse(problems, "demo")
+    work = _Work(Path(out), seed, minutes, Reporter(on_event))
+    work.prepare()
+    trained = work.train()
+    return work.judge(trained)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """How training went."""
+
+    n_planned: int
+    """Updates planned."""
+    n_threads: int
+    """Processor threads it used."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One demo under way."""
+
+    out: Path
+    seed: int
+    minutes: float
+    reporter: Reporter
+
+    def say(self, text: str) -> None:
+        """Report a step; ends the demo where the listener asked to stop."""
+        self.reporter.say(text)
+        if self.reporter.stopping:
+            raise Cancelled("the demo was stopped by the caller", hint="call again to start over")
+
+    def prepare(self) -> None:
+        """Make both groups of patients, and a store of each."""
+        from physiolect.synthetic import write_cohort
+
+        _clear(self.out)
+        settings = {"out": str(self.out), "seed": self.seed, "minutes": self.minutes}
+        config.dump(settings, self.out / _MARKER)
+        self.say(
+            f"1/5  making recordings of {_LEARN_FROM[0]} patients to train on, and {_JUDGE_BY[0]} to test on"
+        )
+        groups = (("recordings", _LEARN_FROM), ("held-out", _JUDGE_BY))
+        for number, (folder, (n_recordings, seconds)) in enumerate(groups):
+            write_cohort(
+                self.out / folder, n_recordings=n_recordings, seconds=seconds, seed=2 * self.seed + number
+            )
+        self.say(f"2/5  preparing lead {_LEAD} of them")
+        for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
+            made = prepare(
+                self.out / folder, self.out / store, channel=_LEAD, workers=1, on_event=self.reporter.send
+            )
+            self.say(made.summary)
+
+    def train(self) -> _Trained:
+        """Train into `run`."""
+        from physiolect.learning import pretrain
+
+        n_threads, pace = _pace()
+        n_steps = max(20, round(60 * _PLANNED * self.minutes / pace))
+        self.say(f"3/5  training for {n_steps} updates, at most {self.minutes:g} minutes")
+        begun = time.perf_counter()
+        result = pretrain(
+            self.out / "store", out=self.out / "run", steps=n_steps, batch_size=_BATCH, validation=_VALIDATION,
+            validation_windows=64, seed=self.seed, device="cpu", threads=n_threads, log_every=max(1, n_steps // 100),
+            evaluate_every=max(1, n_steps // 10), save_every=n_steps, minutes=self.minutes, model=MODEL,
+            recipe=replace(RECIPE, warmup_steps=min(RECIPE.warmup_steps, n_steps // 8)), on_event=self.reporter.send,
+        )  # fmt: skip
+        seconds = time.perf_counter() - begun
+        if result.signal is not None:
+            signal.raise_signal(result.signal)
+        self.say(result.status)
+        return _Trained(n_steps, n_threads, seconds)
+
+    def judge(self, trained: _Trained) -> Demonstration:
+        """Continue and score held-out patients, and write the report."""
+        from physiolect.training import using_threads
+
+        with using_threads(trained.n_threads):
+            found = self._findings(trained)
+        demo_report(found).write(self.out / "report.html")
+        return Demonstration(self.out, found.scores, found.next_commands)
+
+    def _findings(self, trained: _Trained) -> DemoResults:
+        out = self.out
+        best, last = out / "run" / "best", out / "run" / "last"
+        path = best if best.is_dir() else last  # where time was up before the first evaluation
+        checkpoint = load_checkpoint(path)
+        checkpoint.verify()
+        self.say("4/5  continuing recordings it never saw, and scoring it beside baselines")
+        continued = _continue(checkpoint, out / "held-out", self.seed, _SAMPLES)
+        scores, difference = _score(checkpoint, out, self.seed)
+        self.say("5/5  continuing the same recordings with the decoder that comes with Physiolect")
+        embedded = load_checkpoint(EMBEDDED["ecg"])
+        also_continued = _continue(embedded, out / "held-out", self.seed, _EMBEDDED_SAMPLES)
+        n_steps = load_checkpoint(last).run["step"]
+        train, validation = _curves(out / "run" / "metrics.jsonl")
+        return DemoResults(
+            n_parameters=checkpoint.model.n_parameters(), n_steps=n_steps, n_planned=trained.n_planned,
+            n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=trained.seconds,
+            n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
+            n_levels=checkpoint.levels.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
+            also_continued=also_continued, n_embedded_parameters=embedded.model.n_parameters(),
+            scores=scores, difference=difference, train=train, validation=validation,
+            example=read_recording(out / "recordings" / "ecg_0000.hea", stop=8.0).select(("I", "II", "V1", "V5")),
+            next_commands=_next_commands(out, path),
+        )  # fmt: skip
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demo made, and nothing else."""
+    out.mkdir(parents=True, exist_ok=True)
+    for part in (out / name for name in _PARTS):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _pace() -> tuple[int, float]:
+    """Time a few updates with all threads and with one, which is faster where other programs keep processors busy.
+
+    Returns:
+        the better number of threads, and the seconds of an update with it.
+    """
+    import torch
+
+    from physiolect.training import (
+        Callbacks,
+        Schedule,
+        Step,
+        TrainingProgress,
+        fit,
+        next_token_loss,
+        using_threads,
+    )
+
+    ids = torch.randint(MODEL.vocabulary_size, (_BATCH, MODEL.context_length + 1))
+    paces: dict[int, float] = {}
+    for n_threads in {torch.get_num_threads(), 1}:
+        tried: list[TrainingProgress] = []
+        callbacks = Callbacks(save=lambda *_: None, report=tried.append)
+        step = Step(GPT(MODEL), next_token_loss, lambda *_: ids, RECIPE, 8)
+        with using_threads(n_threads):
+            fit(step, Schedule(log_every=1), callbacks)
+        paces[n_threads] = statistics.mean(each.seconds for each in tried[2:])
+    best = min(paces, key=paces.__getitem__)
+    return best, paces[best]
+
+
+def _continue(checkpoint: Checkpoint, folder: Path, seed: int, n_samples: int) -> list[Continued]:
+    """Continue the first recording of each rhythm that occurs in the folder."""
+    from physiolect.generation import generate, recorded_truth
+
+    first: dict[str, tuple[str, Recording]] = {}
+    for path in list_recordings(folder):
+        recording = read_recording(path)
+        first.setdefault(_rhythm(recording), (path.stem, recording))
+    continued = []
+    for number, rhythm in enumerate(filter(first.__contains__, _RHYTHMS)):
+        name, recording = first[rhythm]
+        continuation = generate(
+            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=n_samples, seed=seed + number, channel=_LEAD,
+            n_tokens=round(_AHEAD * checkpoint.contract.fs),
+        )  # fmt: skip
+        if continuation.interrupted:
+            raise KeyboardInterrupt
+        truth = recorded_truth(recording, continuation, checkpoint.contract, _LEAD)
+        continued.append(Continued(name, rhythm, continuation, truth))
+    return continued
+
+
+def _rhythm(recording: Recording) -> str:
+    if "(AFIB" in recording.annotations.note:
+        return _RHYTHMS[2]
+    return _RHYTHMS["V" in recording.annotations.symbol]
+
+
+def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[Score], tuple[float, float, float]]:
+    """Score the model, and baselines fitted on its training part, at the same positions of held-out patients.
+
+    Returns:
+        the scores, the model's first; and how far it is below the best baseline: mean, low, high.
+    """
+    from physiolect import evaluation
+
+    store, held_out = open_store(out / "store"), open_store(out / "held-out-store")
+    train, _ = _windows(checkpoint, store, split_rows(store, _VALIDATION, seed)[0])
+    ids, patients = _windows(checkpoint, held_out, np.arange(len(held_out)))
+    n_levels, fs = checkpoint.levels.n_levels, checkpoint.contract.fs
+    nats = {_OURS: evaluation.nll_of_model(checkpoint.model, ids)}
+    for baseline in (
+        evaluation.Unigram(n_levels),
+        evaluation.RepeatLastBeat(n_levels, fs=fs),
+        evaluation.Autoregressive(n_levels),
+    ):
+        fitted = baseline.fit(train)
+        nats[fitted.name] = fitted.nll(ids)
+    nats = {name: of_all[:, -_SCORED:] for name, of_all in nats.items()}
+    scores = [
+        Score(name, float(n.mean()), evaluation.bootstrap_interval(n, patients)) for name, n in nats.items()
+    ]
+    rival = min(scores[1:], key=lambda score: score.nats).name
+    return scores, evaluation.paired_difference(nats[rival], nats[_OURS], patients)
+
+
+def _windows(
+    checkpoint: Checkpoint, store: Store, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return windows as levels whose range is that of the part seen, (n, T), and the patient of each."""
+    loader = WindowLoader(store, rows, length=_SEEN + _SCORED, seed=0)
+    ids, _ = checkpoint.levels.encode(
+        loader.windows(_WINDOWS), scale="context", context_length=_SEEN, flat="level"
+    )
+    return ids, [store.sources[row] for row in loader.spread(_WINDOWS).rows]
+
+
+def _curves(metrics: Path) -> tuple[Curve, Curve]:
+    """Return training and validation loss over the updates."""
+    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+
+    def curve(name: str) -> Curve:
+        told = [line for line in lines if name in line]
+        return [line["step"] for line in told], [line[name] for line in told]
+
+    return curve("loss"), curve("validation_loss")
+
+
+def _next_commands(out: Path, checkpoint: Path) -> str:
+    model, recording = (shlex.quote(str(path)) for path in (checkpoint, out / "held-out" / "ecg_0000.hea"))
+    return f"""\
+# what a recording or a checkpoint holds
+physiolect inspect {recording}
+physiolect inspect {model}
+# continue another moment of it, or a recording of your own
+physiolect generate {recording} --channel {_LEAD} --stop 40 --checkpoint {model} --out continued
+physiolect generate YOUR_RECORDING --checkpoint {model} --out continued
+# the same with the decoder that comes with Physiolect, which was trained on real ECGs
+physiolect generate YOUR_RECORDING --out continued
+# train on your own recordings
+physiolect prepare YOUR_FOLDER --out store
+physiolect pretrain store --out run
+# use the published HeartGPT weights
+physiolect convert ECGPT_560k_iters.zip heartgpt-ecg
+physiolect generate YOUR_RECORDING --checkpoint heartgpt-ecg --out continued"""
