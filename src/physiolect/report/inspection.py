@@ -222,7 +222,7 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "rows of unknown patient": patients.count(None),
         "channels in a row": " or ".join(map(str, sorted(set(store.n_channels.tolist())))),
         "samples": "int16, a scale and an offset for each channel of a row",
-        "error at most": f"{max(m.max_error for m in store.manifests):.4g}"
+        "error at most": f"{max(m.max_error for m in store.manifests):.4g} "
         f"{store.contract.unit or 'in the unit of its channel'}",
         "shards": sum(len(manifest.shards) for manifest in store.manifests),
         **({"verified": "every shard by its SHA-256"} if verify else {}),
