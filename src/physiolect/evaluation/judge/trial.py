@@ -1,0 +1,95 @@
+"""What a judge works with: store, models and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.datasets import Examples, Store
+from physiolect.errors import ConfigError
+from physiolect.evaluation.bootstrap import Bootstrap
+from physiolect.evaluation.leakage import find_leaks, unrecorded_training
+from physiolect.evaluation.models import EvaluatedModel, place
+from physiolect.evaluation.protocol import Fold, make_folds
+from physiolect.evaluation.result import EvaluationResult
+from physiolect.evaluation.settings import EvaluationSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from physiolect.events import Reporter
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One evaluation before anything is computed."""
+
+    settings: EvaluationSettings
+    store: Store
+    store_name: str
+    """The store as the user named it."""
+    models: tuple[EvaluatedModel, ...]
+    """The model, and what it is compared with."""
+    device: torch.device
+    """Where models compute."""
+    reporter: Reporter
+
+    @property
+    def lead(self) -> Checkpoint:
+        """The checkpoint that decides how windows are cut."""
+        return place(self.models[0].checkpoint, self.device)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Names of the models -> names in tables and figures."""
+        return {model.name: model.title for model in self.models}
+
+    def check_leakage(self, model: EvaluatedModel, groups: Collection[str]) -> tuple[list[str], list[str]]:
+        """Return warnings and notes about the patients that a model was trained on."""
+        return find_leaks(model, groups, self.store.digest), unrecorded_training(model)
+
+    def bootstrap(self, groups: Collection[str]) -> Bootstrap:
+        """Return the resamples that all measures share."""
+        return Bootstrap(list(groups), n_resamples=self.settings.resamples, seed=self.settings.seed)
+
+    def make_folds(self, examples: Examples) -> tuple[list[Fold], str]:
+        """Return the folds in which baselines are trained, and a description of them.
+
+        Raises:
+            ConfigError: some windows are in no given split.
+        """
+        settings = self.settings
+        if settings.baselines == "none":
+            return [], "none"
+        n = len(set(examples.groups))
+        if n < 2:
+            return [], "none: all windows are of one patient or recording"
+        parts = examples.store.splits
+        folds = make_folds(
+            examples.groups, settings.protocol, k=min(settings.k, n), seed=settings.seed, stratify_by=examples.strata,
+            given=[parts[row] for row in examples.rows.tolist()] if settings.protocol == "given" else None,
+        )  # fmt: skip
+        tested = sum(len(fold.test) for fold in folds)
+        if tested < len(examples):
+            raise ConfigError(
+                f"{len(examples) - tested} windows are in no given split, and no baseline can be tested on them",
+                hint="prepare the store with --split, or take k-fold",
+            )
+        by = "patient" if examples.by_patient else "patient or recording"
+        return (
+            folds,
+            f"{settings.protocol}, {len(folds)} folds by {by}; each judged by what was trained on the others",
+        )
+
+    def result(self, **found: Any) -> EvaluationResult:
+        """Return a result with what was found, and with what the trial knows."""
+        return EvaluationResult(
+            task=self.settings.task,
+            models={model.name: model.path for model in self.models},
+            titles=self.titles,
+            store=self.store_name,
+            store_sha256=self.store.digest,
+            **found,
+        )

@@ -1,0 +1,104 @@
+"""The settings of an evaluation, which the library call and the command share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from physiolect.evaluation.protocol import Protocol
+from physiolect.tasks import TASKS, Kind, Scope, Task, TaskName
+
+Baselines = Literal["all", "light", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How models are evaluated."""
+
+    task: TaskName
+    """The task that is evaluated."""
+    baselines: Baselines = "all"
+    """Baselines to compare with: all; light leaves out those that pass all windows through a model; or none."""
+    protocol: Protocol = "k-fold"
+    """Folds in which baselines are trained: by patient, or by recording without patients; given uses the store's splits."""
+    k: int = 5
+    """Number of folds, for k-fold."""
+    labels: str | None = None
+    """Table of labels (.csv, .parquet) with a column recording (default: the store's marks or labels)."""
+    column: str | None = None
+    """Column of the table that holds the labels."""
+    positive: tuple[str, ...] = ()
+    """Names of the rhythm to detect (default: atrial fibrillation: AFIB, AF)."""
+    negative: tuple[str, ...] = ()
+    """Names of the opposite rhythm (default: sinus rhythm: N, sinus)."""
+    channel: str | None = None
+    """Channel to use, where rows have several: a name, or a number from 0."""
+    stride: int | None = None
+    """Samples from one window to the next (default: the length of a window)."""
+    max_per_episode: int | None = None
+    """Most windows of an episode of the opposite rhythm; for other tasks, of a row."""
+    detector: str | None = None
+    """Library detector of beats: xqrs, neurokit (ECG), elgendi (PPG) (default: xqrs or elgendi)."""
+    skip: float = 0.0
+    """Seconds at the start of each record that are not evaluated, for beats; EC57 leaves out 300."""
+    continuations: int = 0
+    """Windows of which the last fifth is continued and compared with the signal, for forecast."""
+    threshold: float = 0.5
+    """Probability from which a window counts as the rhythm."""
+    resamples: int = 2000
+    """Bootstrap resamples of the patients."""
+    seed: int = 0
+    """Seed of folds, resamples, random weights and the windows that max-per-episode draws."""
+    batch_size: int = 64
+    """Windows that pass a model at once."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda …"""
+    threads: int = 1
+    """Processor threads; another number changes results by rounding."""
+
+    def setting_problems(self, called: Callable[[str], str] = str) -> list[str]:
+        """List everything that is wrong with the settings.
+
+        Args:
+            called: returns how the caller writes a setting's name.
+        """
+        names = ("k", "stride", "max_per_episode", "resamples", "batch_size", "threads")
+        counts = {name: getattr(self, name) for name in names}
+        found = [
+            f"{called(name)} is {value}, but must be at least 1"
+            for name, value in counts.items()
+            if value is not None and value < 1
+        ]
+        if not 0 < self.threshold < 1:
+            found.append(f"{called('threshold')} is {self.threshold:g}, but must be between 0 and 1")
+        if self.continuations < 0 or self.skip < 0:
+            found.append(f"{called('continuations')} and {called('skip')} cannot be negative")
+        for name, kind, scope in _OF_ONE_KIND:
+            task = TASKS[self.task]
+            if getattr(self, name) and (task.kind, task.scope) != (kind, scope):
+                found.append(f"{called(name)} is for {called('task')} {_names(kind, scope)}")
+        if (self.labels is None) != (self.column is None):
+            found.append(f"{called('labels')} and {called('column')} go together")
+        return found
+
+    @property
+    def asked(self) -> Task:
+        """The task."""
+        return TASKS[self.task]
+
+    @property
+    def chosen_channel(self) -> str | int | None:
+        """The channel by name or number."""
+        return int(self.channel) if self.channel and self.channel.isdecimal() else self.channel
+
+
+_OF_ONE_KIND: Sequence[tuple[str, Kind, Scope]] = (
+    ("continuations", "token", "position"),
+    ("skip", "binary", "position"),
+)
+"""Settings for tasks of one kind and scope."""
+
+
+def _names(kind: Kind, scope: Scope) -> str:
+    return ", ".join(name for name, task in TASKS.items() if (task.kind, task.scope) == (kind, scope))
