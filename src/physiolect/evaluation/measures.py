@@ -1,29 +1,32 @@
-"""One way to measure whatever was said of windows, by their task."""
+"""Measures of predictions for windows, by the kind of answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.errors import check_option
 from physiolect.evaluation.baselines import Predictions
 from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 from physiolect.evaluation.classification import measure_binary, measure_classes, measure_numbers
+from physiolect.tasks import Kind
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was measured of one model or baseline."""
+    """Measures of one model or baseline."""
 
     overall: Mapping[str, Estimate]
     """Measures of all windows."""
     per_class: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
-    """Measures of each class, where there are several."""
+    """Measures of each class against the others, where there are several classes."""
     note: str = ""
-    """What has to be known of it."""
+    """A remark on how it was made."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
@@ -38,7 +41,7 @@ class Measured:
         }
 
     def minus(self, other: Measured) -> dict[str, Estimate]:
-        """Return paired differences of all measures that both have."""
+        """Return paired differences of the measures that both have."""
         return {
             name: each.minus(other.overall[name])
             for name, each in self.overall.items()
@@ -47,19 +50,58 @@ class Measured:
 
 
 def measure_predictions(
-    task: str,
-    said: Predictions,
+    kind: Kind,
+    predictions: Predictions,
     target: NDArray[np.floating],
     draws: Bootstrap,
     *,
     classes: Sequence[str] = (),
-    several: bool = False,
 ) -> Measured:
-    """Measure what was said of windows of a task "rhythm", "classify" or "regress"."""
-    if task == "regress":
-        return Measured(measure_numbers(said.score, target, draws), note=said.note)
-    if task == "classify":
-        found = measure_classes(said.score, target, classes, draws, several=several)
-        return Measured(found.overall, found.per_class, said.note)
-    overall = measure_binary(said.score, target, draws, decided=said.decided, probability=said.probability)
-    return Measured(overall, note=said.note)
+    """Measure predictions for windows.
+
+    Args:
+        kind: of the answer: "binary", "one-of", "several" or "number".
+        predictions: one a window.
+        target: (n,), or (n, classes).
+        draws: of the windows' groups.
+        classes: names, for "one-of" and "several".
+
+    Raises:
+        ConfigError: answers of this kind have no measures here.
+        PhysiolectError: shapes do not match, or numbers are not finite.
+    """
+    check_option("kind", kind, _MEASURES)
+    return _MEASURES[kind](predictions, target, draws, classes)
+
+
+def _binary(
+    given: Predictions, target: NDArray[np.floating], draws: Bootstrap, _: Sequence[str]
+) -> Measured:
+    overall = measure_binary(given.score, target, draws, decided=given.decided, probability=given.probability)
+    return Measured(overall, note=given.note)
+
+
+def _classes(
+    given: Predictions,
+    target: NDArray[np.floating],
+    draws: Bootstrap,
+    classes: Sequence[str],
+    *,
+    several: bool,
+) -> Measured:
+    found = measure_classes(given.score, target, classes, draws, several=several)
+    return Measured(found.overall, found.per_class, given.note)
+
+
+def _numbers(
+    given: Predictions, target: NDArray[np.floating], draws: Bootstrap, _: Sequence[str]
+) -> Measured:
+    return Measured(measure_numbers(given.score, target, draws), note=given.note)
+
+
+_MEASURES: dict[Kind, Callable[[Predictions, NDArray[np.floating], Bootstrap, Sequence[str]], Measured]] = {
+    "binary": _binary,
+    "one-of": partial(_classes, several=False),
+    "several": partial(_classes, several=True),
+    "number": _numbers,
+}

@@ -1,137 +1,69 @@
-"""What was measured, as tables and as a section of a model card."""
+"""The files of an evaluation: numbers, table, figures and a section for a model card."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
-from typing import Any
+import json
+from pathlib import Path
 
-from physiolect.evaluation.bootstrap import Bootstrap, Estimate
-
-TITLES = {
-    "auroc": "AUROC", "auprc": "AUPRC", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV",
-    "f1": "F1", "accuracy": "accuracy", "ece": "calibration error", "brier": "Brier",
-    "mae": "mean absolute error", "rmse": "RMSE", "bias": "bias", "r2": "R²", "r": "r",
-    "timing_mean_ms": "timing, mean (ms)", "timing_sd_ms": "timing, SD (ms)",
-    "timing_median_abs_ms": "timing, median absolute (ms)", "nats": "nats per token", "crps": "CRPS (levels)",
-    "coverage": "coverage of the 90 % band", "width": "its width (levels)",
-}  # fmt: skip
-"""Measure -> heading of its column."""
-
-NUMBERS = ("mae", "rmse", "bias", "r2", "r")
-"""Measures of numbers, in the order of their columns."""
+from physiolect.evaluation import EvaluationResult
+from physiolect.files import replacing
 
 
-def heading(measure: str) -> str:
-    """Return the heading of a measure's column; "macro f1" and "mean f1" are of "f1"."""
-    if measure.startswith(("macro ", "mean ")):
-        kind, _, of = measure.partition(" ")
-        return f"{kind} {heading(of)}"
-    return TITLES.get(measure, measure)
-
-
-def in_cell(estimate: Estimate | None, *, digits: int = 3) -> str:
-    """Return "0.972 [0.951, 0.985]", the value alone where there is no interval, or a dash."""
-    if estimate is None or not isfinite(estimate.value):
-        return "–"
-    value = f"{estimate.value:.{digits}f}"
-    if not isfinite(estimate.low):
-        return value
-    return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def measures_table(
-    rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str], *, first: str = ""
-) -> str:
-    """Return a Markdown table, a row a model and a column a measure.
+def write_evaluation(result: EvaluationResult, folder: str | Path, *, command: str | None = None) -> list[Path]:
+    """Write figures, table.md, model-card.md and results.json, each file whole or not at all, the numbers last.
 
     Args:
-        rows: name -> what was measured.
-        columns: measures, of which those that nobody has are left out.
-        first: heading of the names.
+        result: what was found.
+        folder: is made where it does not exist.
+        command: command line that made the result, for the model card.
+
+    Returns:
+        the files.
+
+    Raises:
+        WriteError: the folder cannot be written to, or the disk is full.
     """
-    shown = [name for name in columns if any(name in found for found in rows.values())]
-    head = [first, *(heading(name) for name in shown)]
-    body = (
-        [name, *(in_cell(found.get(each), digits=1 if each.endswith("_ms") else 3) for each in shown)]
-        for name, found in rows.items()
-    )
-    return markdown([head, ["---"] * len(head), *body])
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, figure in result.figures.items():
+        files.append(folder / f"{name}.png")
+        with replacing(files[-1]) as path:
+            figure.savefig(path)
+    texts = {
+        "table.md": result.summary + "\n",
+        "model-card.md": card_section(result, command),
+        "results.json": json.dumps(result.to_dict(), indent=2) + "\n",
+    }
+    for name, text in texts.items():
+        files.append(folder / name)
+        with replacing(files[-1]) as path:
+            path.write_text(text, encoding="utf-8")
+    return files
 
 
-def markdown(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells as a Markdown table; the second row is the line under the headings."""
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-
-
-def differences_table(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> str:
-    """Return a Markdown table of paired differences; one whose interval excludes zero is bold."""
-    shown = [name for name in columns if any(name in found for found in rows.values())]
-    head = ["difference", *(heading(name) for name in shown)]
-    body = []
-    for name, found in rows.items():
-        cells = []
-        for each in shown:
-            text = in_cell(found.get(each), digits=1 if each.endswith("_ms") else 3)
-            if each in found and found[each].value > 0:
-                text = "+" + text
-            cells.append(f"**{text}**" if each in found and found[each].excludes_zero else text)
-        body.append([name, *cells])
-    return markdown([head, ["---"] * len(head), *body])
-
-
-def interval_words(draws: Bootstrap, *, by_patient: bool) -> str:
-    """Return what intervals are made of, in a sentence."""
-    of = "patients" if by_patient else "recordings (not every patient is known, and one may have several)"
-    n = draws.n_groups
-    if n < 2:
-        return f"No intervals: all windows are of one {'patient' if by_patient else 'recording'}."
-    return (
-        f"In brackets: {draws.level:.0%} percentile intervals of {len(draws.times):,} bootstrap resamples "
-        f"of {n} {of}."
-    )
-
-
-def undefined_words(rows: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]:
-    """Yield what must be said of measures that some resamples lack."""
-    for name, found in rows.items():
-        lost = {heading(key): each.undefined for key, each in found.items() if each.undefined}
-        if lost:
-            why = "lack a class, or windows taken for one,"
-            if set(found) <= set(NUMBERS):
-                why = "are of numbers all alike, so that the measure does not exist in them,"
-            yield (
-                f"{name}: up to {max(lost.values()):,} resamples {why} and are left out of the intervals of "
-                f"{', '.join(lost)}."
-            )
-
-
-def card_section(about: Mapping[str, Any], table: str, words: Sequence[str]) -> str:
+def card_section(result: EvaluationResult, command: str | None = None) -> str:
     """Return a section for a model card: what was evaluated, on what, with which numbers and limits.
 
     Args:
-        about: "models" (name -> checkpoint), "task", "store", "digest", "windows", "groups", "unit", "protocol" and
-            "command".
-        table: of measures.
-        words: sentences beneath it.
+        result: what was found.
+        command: command line that made it.
     """
+    notes = [*(f"**{warning}**" for warning in result.warnings), *result.notes]
     lines = [
-        f"## Evaluation: {about['task']}",
+        f"## Evaluation: {result.task}",
         "",
         "| | |",
         "|---|---|",
-        *(f"| {name} | `{path}` |" for name, path in about["models"].items()),
-        f"| data | `{about['store']}`, {about['windows']:,} {about['what']} of {about['groups']} {about['unit']}; "
-        f"digest {about['digest'][:12]} |",
-        f"| baselines | {about['protocol']} |",
+        *(f"| {result.titles[name]} | `{path}` |" for name, path in result.models.items()),
+        f"| data | `{result.store}`, {result.count:,} {result.counted} of {result.draws.n_groups} {result.unit}; "
+        f"digest {result.store_sha256[:12]} |",
+        f"| baselines | {result.protocol} |",
         "",
-        "```",
-        about["command"],
-        "```",
+        *(["```", command, "```", ""] if command else []),
+        result.table,
         "",
-        table,
-        "",
-        " ".join(words),
+        " ".join(notes),
         "",
     ]
     return "\n".join(lines)

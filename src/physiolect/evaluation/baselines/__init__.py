@@ -1,6 +1,6 @@
 """What a model has to beat: intervals of beats, features nobody trained, and always saying the same."""
 
-from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, check_detector, find_pulses
+from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, check_detector, choose_detector, find_pulses
 from physiolect.evaluation.baselines.out_of_fold import (
     CONSTANT,
     Predictions,
@@ -18,6 +18,7 @@ __all__ = [
     "Detector",
     "Predictions",
     "check_detector",
+    "choose_detector",
     "cosen",
     "find_pulses",
     "linear_probe",

@@ -71,6 +71,28 @@ def check_detector(detector: Detector) -> None:
         require("neurokit2", extra="evaluation")
 
 
+def choose_detector(modality: Modality | None, detector: Detector | None = None) -> Detector:
+    """Return a detector for a modality: the one asked for, or XQRS for an ECG and Elgendi's for a PPG.
+
+    Args:
+        modality: of the signals; None counts as ECG.
+        detector: asked for; None for the usual one.
+
+    Raises:
+        ConfigError: there is no such detector, or it is for another modality.
+        PhysiolectError: its library is not installed.
+    """
+    modality = modality or "ecg"
+    name = detector or ("elgendi" if modality == "ppg" else "xqrs")
+    if name in DETECTORS and DETECTORS[name][0] != modality:
+        raise ConfigError(
+            f"{name} finds beats in {DETECTORS[name][0]}, but the model reads {modality}",
+            hint=f"take {', '.join(key for key, (kind, _) in DETECTORS.items() if kind == modality)}",
+        )
+    check_detector(name)
+    return name
+
+
 def find_pulses(signal: ArrayLike, fs: float, detector: Detector) -> NDArray[np.int64]:
     """Return the samples at which a library finds beats, in order; none where it gives up.
 

@@ -1,0 +1,122 @@
+"""One call evaluates a model on a store, beside baselines, with intervals by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.datasets import Store, open_store
+from physiolect.errors import ConfigError
+from physiolect.evaluation.judge import JUDGES, Trial
+from physiolect.evaluation.models import left_in_place, load_models
+from physiolect.evaluation.protocol import Protocol
+from physiolect.evaluation.result import EvaluationResult
+from physiolect.evaluation.settings import Baselines, EvaluationSettings
+from physiolect.events import Listener, Reporter
+from physiolect.tasks import TASKS, TaskName, find_task
+
+
+def evaluate(
+    store: str | Path | Store,
+    checkpoint: str | Path | Checkpoint,
+    *,
+    task: TaskName,
+    compare: str | Path | Checkpoint | None = None,
+    baselines: Baselines = "all",
+    protocol: Protocol = "k-fold",
+    k: int = 5,
+    labels: str | None = None,
+    column: str | None = None,
+    positive: Sequence[str] = (),
+    negative: Sequence[str] = (),
+    channel: str | None = None,
+    stride: int | None = None,
+    max_per_episode: int | None = None,
+    detector: str | None = None,
+    skip: float = 0.0,
+    continuations: int = 0,
+    threshold: float = 0.5,
+    resamples: int = 2000,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str = "auto",
+    threads: int = 1,
+    on_event: Listener | None = None,
+) -> EvaluationResult:
+    """Evaluate a checkpoint, or a cross-validated run, on a store.
+
+    An opened checkpoint is left on its device; PyTorch's number of threads is restored.
+
+    Args:
+        store: folder made by `prepare` with the checkpoint's contract, or an opened store.
+        checkpoint: a path, as for `load_checkpoint`; an opened checkpoint; or the folder of a cross-validated run, of
+            which each fold's model predicts the patients that it was not trained on.
+        task: name of the task.
+        compare: another model or run, on the same windows; differences are paired.
+        baselines: "all"; "light" leaves out those that pass all windows through a model; or "none".
+        protocol: folds in which baselines are trained: "k-fold", "leave-one-out", or "given" (the store's splits).
+        k: number of folds, for "k-fold".
+        labels: table of labels (.csv, .parquet) with a column "recording"; None takes the store's marks or labels.
+        column: column of the table that holds the labels.
+        positive: names of the rhythm to detect; none for atrial fibrillation.
+        negative: names of the opposite rhythm; none for sinus rhythm.
+        channel: name of the channel to use, or its number from 0; None where rows have one.
+        stride: samples from one window to the next; None for the length of a window.
+        max_per_episode: most windows of an episode of the opposite rhythm; for other tasks, of a row.
+        detector: library detector of beats: "xqrs", "neurokit" (ECG), "elgendi" (PPG); None for xqrs or elgendi.
+        skip: seconds at the start of each record that are not evaluated, for beats.
+        continuations: windows of which the last fifth is continued and compared with the signal, for forecasts.
+        threshold: probability from which a window counts as the rhythm.
+        resamples: bootstrap resamples of the patients.
+        seed: of folds, resamples, random weights and drawn windows.
+        batch_size: windows that pass a model at once.
+        device: where to compute: "auto", "cpu", "cuda" …
+        threads: processor threads; another number changes results by rounding.
+        on_event: gets messages and progress; returning True stops the evaluation.
+
+    Returns:
+        measures with intervals, paired differences, warnings about leakage, and figures.
+
+    Raises:
+        ConfigError: a setting is out of range, or the store has nothing to evaluate.
+        CheckpointError: a checkpoint cannot be loaded, is for another task, or does not fit the store.
+        Cancelled: the listener asked to stop.
+    """
+    settings = EvaluationSettings(
+        task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
+        positive=tuple(positive), negative=tuple(negative), channel=channel, stride=stride,
+        max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
+        resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,
+    )  # fmt: skip
+    problems = settings.setting_problems()
+    if problems:
+        raise ConfigError("; ".join(problems), hint="see help(physiolect.evaluation.evaluate)")
+    return _evaluate(settings, store, checkpoint, compare, Reporter(on_event))
+
+
+def _evaluate(
+    settings: EvaluationSettings,
+    store: str | Path | Store,
+    checkpoint: str | Path | Checkpoint,
+    compare: str | Path | Checkpoint | None,
+    reporter: Reporter,
+) -> EvaluationResult:
+    from physiolect.training import choose_device, using_threads
+
+    task = settings.asked
+    if (task.kind, task.scope) not in JUDGES:
+        known = [name for name, each in TASKS.items() if (each.kind, each.scope) in JUDGES]
+        raise ConfigError(f"the task {task} cannot be evaluated yet", hint=f"take one of {', '.join(known)}")
+    opened = store if isinstance(store, Store) else open_store(store, verify=True)
+    models = load_models(checkpoint, compare)
+    trial = Trial(
+        settings=settings,
+        store=opened,
+        store_name=str(opened.path if isinstance(store, Store) else store),
+        models=models,
+        device=choose_device(settings.device),
+        reporter=reporter,
+    )
+    with left_in_place(models), using_threads(settings.threads, models[0].checkpoint.model):
+        return JUDGES[task.kind, task.scope](trial)

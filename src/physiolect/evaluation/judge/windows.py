@@ -1,0 +1,221 @@
+"""Whole windows: models and baselines predict them, and all are measured on the same resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.datasets import Examples, make_examples
+from physiolect.datasets.examples.left_out import describe_left_out
+from physiolect.detection import check_window_task, check_windows, predict_windows
+from physiolect.evaluation.baselines import (
+    CONSTANT,
+    Predictions,
+    choose_detector,
+    linear_probe,
+    majority,
+    random_weights,
+    rr_regression,
+    rr_rule,
+    window_beats,
+    window_features,
+)
+from physiolect.evaluation.bootstrap import Bootstrap
+from physiolect.evaluation.cross_validated import CrossValidatedRun
+from physiolect.evaluation.judge.trial import Trial
+from physiolect.evaluation.measures import Measured, measure_predictions
+from physiolect.evaluation.models import MODEL, EvaluatedModel, place
+from physiolect.evaluation.protocol import Fold
+from physiolect.evaluation.result import EvaluationResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedWindows:
+    """Windows, what was predicted for them, and how good that is: what figures are made of."""
+
+    trial: Trial
+    examples: Examples
+    target: NDArray[np.float64]
+    """(n,), or (n, classes)."""
+    draws: Bootstrap
+    predictions: Mapping[str, Predictions]
+    """Of models and baselines."""
+    measures: Mapping[str, Measured]
+
+    @property
+    def of(self) -> str:
+        """What a group is, in the singular."""
+        return "patient" if self.examples.by_patient else "patient or recording"
+
+
+@dataclass(frozen=True)
+class WindowJudge:
+    """What differs between the kinds of answers about whole windows."""
+
+    columns: tuple[str, ...]
+    """Measures in the order of the table."""
+    draw: Callable[[JudgedWindows], dict[str, Figure]]
+    """Makes the figures."""
+    count: Callable[[Examples, NDArray[np.float64]], str] = lambda examples, target: ""
+    """What to add to the number of windows: " (48 AFIB)"."""
+    by_intervals: bool = False
+    """Whether intervals between beats make baselines."""
+    by_threshold: bool = False
+    """Whether the setting `threshold` decides."""
+
+    def __call__(self, trial: Trial) -> EvaluationResult:
+        """Evaluate models on windows.
+
+        Raises:
+            PhysiolectError: checkpoint, store and settings do not fit one another.
+        """
+        settings, lead = trial.settings, trial.lead
+        examples = _label(trial, lead)
+        target = np.asarray(examples.target, np.float64)
+        draws = trial.bootstrap(examples.groups)
+        warnings: list[str] = []
+        remarks: list[str] = []
+        predictors: dict[str, Callable[[], NDArray[np.floating]]] = {}
+        for model in trial.models:
+            with model.named_in_errors():
+                predictors[model.name] = _predictor(trial, model, examples)
+                for held, found in zip(
+                    (warnings, remarks), trial.check_leakage(model, examples.groups), strict=True
+                ):
+                    held += found
+        folds, protocol = trial.make_folds(examples)
+        detector = None
+        if folds and self.by_intervals:
+            detector = choose_detector(lead.contract.modality, settings.detector)
+        predictions = {
+            name: Predictions(np.asarray(predict(), np.float64)) for name, predict in predictors.items()
+        }
+        if self.by_threshold and settings.threshold != 0.5:
+            predictions = {
+                name: Predictions(each.score, decided=each.score >= settings.threshold)
+                for name, each in predictions.items()
+            }
+        if folds:
+            baselines = _baselines(trial, lead, examples, target, folds, detector)
+            predictions |= baselines
+            learned = any(name != CONSTANT for name in baselines)
+            remarks += ["Baselines' folds are pooled."] if learned else []
+            protocol = _describe_training(protocol, learned=learned)
+        measures = {
+            name: measure_predictions(examples.kind, each, target, draws, classes=examples.classes)
+            for name, each in predictions.items()
+        }
+        judged = JudgedWindows(trial, examples, target, draws, predictions, measures)
+        return trial.result(
+            measures=measures, columns=self.columns, draws=draws, by_patient=examples.by_patient,
+            count=len(examples), counted="windows",
+            data=f"{len(examples):,} windows{self.count(examples, target)} of {draws.n_groups} {_groups(examples)} "
+            f"in {trial.store_name}",
+            protocol=protocol, warnings=tuple(warnings), remarks=tuple(remarks),
+            each=_each_group(predictions[MODEL], target, examples), draw=lambda: self.draw(judged),
+        )  # fmt: skip
+
+
+def _label(trial: Trial, lead: Checkpoint) -> Examples:
+    """Return the labelled windows; what is labelled depends on the classes of the model."""
+    settings, task = trial.settings, trial.settings.asked
+    with trial.models[0].named_in_errors():
+        check_window_task(lead, task)
+    examples = make_examples(
+        trial.store,
+        task,
+        length=min(lead.contract.max_samples, lead.model.context_length),
+        stride=settings.stride,
+        positive=settings.positive or None,
+        negative=settings.negative or None,
+        labels=settings.labels,
+        column=settings.column,
+        classes=lead.outputs.classes if task.labels == "classes" else None,
+        several=lead.outputs.several,
+        max_per_episode=settings.max_per_episode,
+        channel=settings.chosen_channel,
+        seed=settings.seed,
+    )
+    left_out = describe_left_out(examples, settings.labels)
+    if left_out:
+        trial.reporter.say(left_out)
+    return examples
+
+
+def _predictor(trial: Trial, model: EvaluatedModel, examples: Examples) -> Callable[[], NDArray[np.floating]]:
+    """Return what predicts the windows when it is called; all that can be refused is refused before."""
+    if isinstance(model.source, CrossValidatedRun):
+        held = model.source.predictions(examples)
+        return lambda: held
+    check_windows(model.checkpoint, examples)
+
+    def predict() -> NDArray[np.floating]:
+        return predict_windows(
+            place(model.checkpoint, trial.device),
+            examples,
+            batch_size=trial.settings.batch_size,
+            on_window=trial.reporter.progress(f"windows of {model.path}"),
+        )
+
+    return predict
+
+
+def _baselines(
+    trial: Trial,
+    lead: Checkpoint,
+    examples: Examples,
+    target: NDArray[np.float64],
+    folds: list[Fold],
+    detector: str | None,
+) -> dict[str, Predictions]:
+    settings, reporter = trial.settings, trial.reporter
+    found: dict[str, Predictions] = {}
+    if settings.baselines == "all":
+        probed = {"random weights + linear": random_weights(lead, seed=settings.seed)}
+        if not trial.models[0].is_cross_validated:  # a fold's features were trained on patients of other folds
+            probed = {"its features + linear": lead, **probed}
+        for name, model in probed.items():
+            tell = reporter.progress(f"windows of {name}")
+            features = window_features(model, examples, batch_size=settings.batch_size, on_window=tell)
+            found[name] = linear_probe(features, target, folds, kind=examples.kind)
+    if detector:
+        beats = window_beats(
+            examples, detector, on_row=reporter.progress(f"rows searched for beats by {detector}")
+        )
+        found[f"RR regression ({detector})"] = rr_regression(beats, target, folds)
+        found[f"RR rule ({detector})"] = rr_rule(beats, target, folds)
+    found[CONSTANT] = majority(target)
+    return found
+
+
+def _describe_training(protocol: str, *, learned: bool) -> str:
+    if not learned:
+        return f"'{CONSTANT}' alone, the mean of the judged windows themselves"
+    return f"{protocol}; but '{CONSTANT}' is the mean of the judged windows themselves"
+
+
+def _groups(examples: Examples) -> str:
+    return "patients" if examples.by_patient else "patients or recordings"
+
+
+def _each_group(
+    predictions: Predictions, target: NDArray[np.float64], examples: Examples
+) -> dict[str, dict[str, Any]]:
+    """Return the number of windows of each group, with their mean target and mean score."""
+    groups = np.asarray(examples.groups)
+    found = {}
+    for group in dict.fromkeys(examples.groups):
+        mine = groups == group
+        score, truth = predictions.score[mine].mean(0), target[mine].mean(0)
+        found[group] = {
+            "windows": int(mine.sum()), "mean_target": truth.tolist(), "mean_score": score.tolist()
+        }  # fmt: skip
+    return found
