@@ -1,6 +1,6 @@
 """What a model accepts, and how a recording is made to fit it."""
 
-from physiolect.contract.adapt import adapt, split_at_gaps
+from physiolect.contract.adapt import adapt, check_adaptable, split_at_gaps
 from physiolect.contract.channels import select_channels
 from physiolect.contract.contract import ANY_CHANNEL, CONTRACTS, InputContract
 from physiolect.contract.leads import arrange_leads, available_leads
@@ -16,6 +16,7 @@ __all__ = [
     "adapt",
     "arrange_leads",
     "available_leads",
+    "check_adaptable",
     "quality_remarks",
     "select_channels",
     "split_at_gaps",

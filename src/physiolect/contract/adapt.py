@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +49,7 @@ def adapt(
     Raises:
         ContractError: the recording cannot be adapted; the message lists all reasons found.
     """
-    check_option("window", window, ("last", "all"))
-    findings = Findings()
-    rows = choose_channels(recording, contract, channel, findings)
-    factors = unit_factors(recording, rows, contract.unit, findings)
-    plan = plan_window(recording, contract, window, findings)
-    if not rows or plan is None:
-        raise findings.error()
-
-    block = recording.slice(plan.first, None, by="samples").select(rows)
-    gaps = find_gaps(block.signal)
-    _check_samples(block, gaps, plan, contract, findings)
+    rows, factors, plan, block, gaps, findings = _examine(recording, contract, channel, window)
     signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
     signal = _at_rate(signal, recording.fs, contract, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
@@ -74,6 +65,51 @@ def adapt(
         scale=tuple((scale / factors).tolist()),
         offset=tuple((offset / factors).tolist()),
     )
+
+
+def check_adaptable(
+    recording: Recording,
+    contract: InputContract,
+    channel: str | int | None = None,
+    *,
+    window: WindowChoice = "last",
+) -> None:
+    """Refuse a recording that `adapt` would refuse, without adapting it; the arguments are those of `adapt`.
+
+    Raises:
+        ContractError: the recording cannot be adapted.
+    """
+    _examine(recording, contract, channel, window)
+
+
+class _Examined(NamedTuple):
+    """What adapting a recording needs to know about it."""
+
+    rows: list[int]
+    factors: list[float]
+    plan: Plan
+    block: Recording
+    gaps: NDArray[np.int64]
+    findings: Findings
+
+
+def _examine(
+    recording: Recording, contract: InputContract, channel: str | int | None, window: WindowChoice
+) -> _Examined:
+    """Choose channels, factors and the window, and refuse what cannot be adapted."""
+    check_option("window", window, ("last", "all"))
+    findings = Findings()
+    rows = choose_channels(recording, contract, channel, findings)
+    factors = unit_factors(recording, rows, contract.unit, findings)
+    plan = plan_window(recording, contract, window, findings)
+    if not rows or plan is None:
+        raise findings.error()
+    block = recording.slice(plan.first, None, by="samples").select(rows)
+    gaps = find_gaps(block.signal)
+    _check_samples(block, gaps, plan, contract, findings)
+    if findings.refusals:
+        raise findings.error()
+    return _Examined(rows, factors, plan, block, gaps, findings)
 
 
 def split_at_gaps(recording: Recording, max_gap: float) -> list[tuple[float, Recording]]:

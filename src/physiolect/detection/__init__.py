@@ -5,7 +5,14 @@ from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
-from physiolect.detection.windows import Track, check_task, lay_out, name_detectors, window_ids
+from physiolect.detection.windows import (
+    Track,
+    check_recording,
+    check_task,
+    lay_out,
+    name_detectors,
+    window_ids,
+)
 
 __all__ = [
     "BeatDecision",
@@ -19,6 +26,7 @@ __all__ = [
     "Track",
     "Unjudged",
     "check_examples",
+    "check_recording",
     "check_task",
     "check_window_task",
     "check_windows",

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import PUBLISHED, Checkpoint
-from physiolect.contract import AdaptationReport, InputContract, adapt, select_channels
+from physiolect.contract import AdaptationReport, InputContract, adapt, check_adaptable, select_channels
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps, rate_ratio
@@ -101,6 +101,29 @@ def name_detectors(modality: str | None, *tasks: Task) -> str:
     return " or ".join([*published, f"a run of finetune --task {' or '.join(names)}"])
 
 
+def check_recording(recording: Recording, contract: InputContract, channel: str | int | None) -> None:
+    """Refuse a recording that `lay_out` would refuse, without adapting it.
+
+    Raises:
+        ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
+    """
+    chosen, n_infinite = _without_infinite(recording, contract, channel)
+    recording, channel = (chosen, 0) if n_infinite else (recording, channel)
+    check_adaptable(recording, replace(contract, max_gap=inf), channel, window="all")
+
+
+def _without_infinite(
+    recording: Recording, contract: InputContract, channel: str | int | None
+) -> tuple[Recording, int]:
+    """Return the channel to use, infinite samples as missing, and their number."""
+    chosen = select_channels(recording, contract, channel)
+    infinite = np.isinf(chosen.signal)
+    n_infinite = int(np.count_nonzero(infinite))
+    if n_infinite:
+        chosen = replace(chosen, signal=np.where(infinite, np.float32(np.nan), chosen.signal))
+    return chosen, n_infinite
+
+
 def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
     """Adapt the whole of a recording, in spite of gaps that the contract would not bridge, and say where those are.
 
@@ -109,17 +132,14 @@ def lay_out(recording: Recording, contract: InputContract, channel: str | int | 
     Raises:
         ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
     """
-    chosen = select_channels(recording, contract, channel)
-    infinite = np.isinf(chosen.signal)
-    if infinite.any():
-        chosen = replace(chosen, signal=np.where(infinite, np.float32(np.nan), chosen.signal))
-        recording, channel = chosen, 0
+    chosen, n_infinite = _without_infinite(recording, contract, channel)
+    recording, channel = (chosen, 0) if n_infinite else (recording, channel)
     gaps = find_gaps(chosen.signal)[:, 1:]
     gaps = gaps[is_long(gaps, chosen.fs, contract.max_gap)]
     adapted, report = adapt(recording, replace(contract, max_gap=inf), channel, window="all")
     notices = list(report.notices)
-    if infinite.any():
-        notices.append(f"{np.count_nonzero(infinite)} infinite samples are taken as missing")
+    if n_infinite:
+        notices.append(f"{n_infinite} infinite samples are taken as missing")
     if len(gaps):
         notices.append(
             f"{len(gaps)} gap{'s' * (len(gaps) > 1)} longer than {contract.max_gap:g} s "

@@ -38,7 +38,9 @@ def find_leaks(model: EvaluatedModel, groups: Collection[str], digest: str) -> l
                 f"tested on{same} ({_first(shared)}): the figures say little about new patients"
             )
     if not found and run.store_sha256 == digest and not run.records_patients:
-        found.append(f"leakage: {model.path} was trained on this store, and does not record on which patients")
+        found.append(
+            f"leakage: {model.path} was trained on this store, and does not record on which patients"
+        )
     return found
 
 

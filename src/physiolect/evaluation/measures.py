@@ -74,9 +74,7 @@ def measure_predictions(
     return _MEASURES[kind](predictions, target, draws, classes)
 
 
-def _binary(
-    given: Predictions, target: NDArray[np.floating], draws: Bootstrap, _: Sequence[str]
-) -> Measured:
+def _binary(given: Predictions, target: NDArray[np.floating], draws: Bootstrap, _: Sequence[str]) -> Measured:
     overall = measure_binary(given.score, target, draws, decided=given.decided, probability=given.probability)
     return Measured(overall, note=given.note)
 

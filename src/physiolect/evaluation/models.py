@@ -92,7 +92,10 @@ def titles_of(paths: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def left_in_place(models: Sequence[EvaluatedModel]) -> Iterator[None]:
     """Move models back to the device, and to the mode, in which they were."""
-    before = [(each.checkpoint.model, each.checkpoint.model.device, each.checkpoint.model.training) for each in models]
+    before = [
+        (each.checkpoint.model, each.checkpoint.model.device, each.checkpoint.model.training)
+        for each in models
+    ]
     try:
         yield
     finally:

@@ -21,7 +21,8 @@ class EvaluationSettings:
     baselines: Baselines = "all"
     """Baselines to compare with: all; light leaves out those that pass all windows through a model; or none."""
     protocol: Protocol = "k-fold"
-    """Folds in which baselines are trained: by patient, or by recording without patients; given uses the store's splits."""
+    """Folds in which baselines are trained: by patient, or by recording without patients; given uses the
+    store's splits."""
     k: int = 5
     """Number of folds, for k-fold."""
     labels: str | None = None

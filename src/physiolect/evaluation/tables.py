@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any
 
 from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 

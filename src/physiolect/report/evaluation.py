@@ -9,7 +9,9 @@ from physiolect.evaluation import EvaluationResult
 from physiolect.files import replacing
 
 
-def write_evaluation(result: EvaluationResult, folder: str | Path, *, command: str | None = None) -> list[Path]:
+def write_evaluation(
+    result: EvaluationResult, folder: str | Path, *, command: str | None = None
+) -> list[Path]:
     """Write figures, table.md, model-card.md and results.json, each file whole or not at all, the numbers last.
 
     Args:

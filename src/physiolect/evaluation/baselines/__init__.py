@@ -1,6 +1,12 @@
 """What a model has to beat: intervals of beats, features nobody trained, and always saying the same."""
 
-from physiolect.evaluation.baselines.detectors import DETECTORS, Detector, check_detector, choose_detector, find_pulses
+from physiolect.evaluation.baselines.detectors import (
+    DETECTORS,
+    Detector,
+    check_detector,
+    choose_detector,
+    find_pulses,
+)
 from physiolect.evaluation.baselines.out_of_fold import (
     CONSTANT,
     Predictions,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets.examples.labels import beat_samples
 from physiolect.datasets.examples.splits import row_groups
-from physiolect.detection import check_task, detect_beats, lay_out
+from physiolect.detection import check_recording, check_task, detect_beats
 from physiolect.errors import ConfigError
 from physiolect.evaluation.baselines import choose_detector, find_pulses
 from physiolect.evaluation.beats import TOLERANCE, BeatMatch, match_beats, measure_beats
@@ -70,9 +70,7 @@ def judge_beats(trial: Trial) -> EvaluationResult:
     )  # fmt: skip
 
 
-def _search(
-    trial: Trial, rows: Sequence[int], finders: Mapping[str, _Finder]
-) -> dict[str, list[BeatMatch]]:
+def _search(trial: Trial, rows: Sequence[int], finders: Mapping[str, _Finder]) -> dict[str, list[BeatMatch]]:
     """Return how well each finder finds the beats of each row."""
     store = trial.store
     found: dict[str, list[BeatMatch]] = {name: [] for name in finders}
@@ -90,7 +88,7 @@ def _finders(
     trial: Trial, groups: Sequence[str], rows: Sequence[int]
 ) -> tuple[dict[str, _Finder], list[str], list[str]]:
     """Return what finds the beats of a row, by name, with warnings and notes about the models' training."""
-    settings, store = trial.settings, trial.store
+    settings = trial.settings
     finders: dict[str, _Finder] = {}
     warnings: list[str] = []
     notes: list[str] = []
@@ -126,7 +124,7 @@ def _check_rows(trial: Trial, models: Mapping[int, Checkpoint]) -> None:
     """Refuse a model that finds no beats, or rows that it does not take, before the first row is searched."""
     for row, model in models.items():
         check_task(model, trial.settings.asked)
-        lay_out(trial.store.recording(row), model.contract, trial.settings.channel)
+        check_recording(trial.store.recording(row), model.contract, trial.settings.channel)
 
 
 def _pulses(trial: Trial, row: int, detector: str) -> NDArray[np.float64]:

@@ -180,7 +180,9 @@ def _baselines(
     found: dict[str, Predictions] = {}
     if settings.baselines == "all":
         probed = {"random weights + linear": random_weights(lead, seed=settings.seed)}
-        if not trial.models[0].is_cross_validated:  # a fold's features were trained on patients of other folds
+        if not trial.models[
+            0
+        ].is_cross_validated:  # a fold's features were trained on patients of other folds
             probed = {"its features + linear": lead, **probed}
         for name, model in probed.items():
             tell = reporter.progress(f"windows of {name}")
