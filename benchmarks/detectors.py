@@ -38,9 +38,9 @@ from physiolect.evaluation.baselines import (
 from physiolect.evaluation.beats import BeatMatch, match_beats, measure_beats
 from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.measures import Measured, measure_predictions
+from physiolect.evaluation.tables import differences_table, interval_words, measures_table
 from physiolect.formats import read_recording
 from physiolect.recording import Annotations
-from physiolect.report.evaluation import differences_table, interval_words, measures_table
 
 DATA = Path(os.environ.get("PHYSIOLECT_DATA", ""))
 COLUMNS = ("auroc", "auprc", "sensitivity", "specificity", "ppv", "f1", "accuracy", "ece", "brier")
@@ -133,7 +133,7 @@ def rhythm_table(title: str, examples: Examples, models: Models, detector: str, 
     said["RR rule (COSEn)"] = rr_rule(beats, target, folds)
     said["prevalence"] = majority(target)
     found: dict[str, Measured] = {
-        name: measure_predictions("rhythm", each, target, draws) for name, each in said.items()
+        name: measure_predictions("binary", each, target, draws) for name, each in said.items()
     }
     both = sum(len(set(target[groups == g])) == 2 for g in set(groups))
     print(f"\n### {title}\n")

@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,18 @@ def published() -> ModuleType:
 def web() -> ModuleType:
     """A web server that misbehaves on demand: server.py."""
     return _beside("server")
+
+
+@pytest.fixture(scope="session")
+def tiny_module() -> ModuleType:
+    """What makes tiny stores and models for evaluations: tiny.py."""
+    return _beside("tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_module: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A store of tiny recordings, and tiny models."""
+    return tiny_module.Tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def _beside(name: str) -> ModuleType:

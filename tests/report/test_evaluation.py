@@ -1,72 +1,49 @@
+"""The files of an evaluation."""
+
 from __future__ import annotations
 
-import numpy as np
+import json
+from dataclasses import replace
+from pathlib import Path
 
-from physiolect.evaluation import Bootstrap, measure_binary, measure_numbers
-from physiolect.report.evaluation import (
-    card_section,
-    differences_table,
-    in_cell,
-    interval_words,
-    measures_table,
-    undefined_words,
-)
+import pytest
 
-TARGET = np.array([0, 0, 1, 1, 0, 1])
+from physiolect.evaluation import Bootstrap, EvaluationResult, Measured, measure_binary
+from physiolect.plots import roc_figure
+from physiolect.report.evaluation import card_section, write_evaluation
+
 DRAWS = Bootstrap(["a", "a", "b", "b", "c", "c"], n_resamples=200)
-GOOD = measure_binary([0.1, 0.2, 0.8, 0.9, 0.1, 0.7], TARGET, DRAWS)
-BAD = measure_binary([0.9, 0.8, 0.2, 0.1, 0.9, 0.3], TARGET, DRAWS)
+TARGET = [0, 0, 1, 1, 0, 1]
+GOOD = Measured(measure_binary([0.1, 0.2, 0.8, 0.9, 0.1, 0.7], TARGET, DRAWS), note="a note")
+BAD = Measured(measure_binary([0.9, 0.8, 0.2, 0.1, 0.9, 0.3], TARGET, DRAWS))
 
 
-def test_a_cell_tells_value_and_interval_or_that_there_is_none() -> None:
-    assert in_cell(GOOD["auroc"]) == "1.000 [1.000, 1.000]"
-    assert in_cell(measure_binary([0.1, 0.9], [0, 1], Bootstrap(["a", "a"]))["auroc"]) == "1.000"
-    assert in_cell(measure_binary([0.1, 0.9], [0, 0], Bootstrap(["a", "b"]))["auroc"]) == "–"
-    assert in_cell(None) == "–"
+@pytest.fixture
+def result() -> EvaluationResult:
+    return EvaluationResult(
+        task="rhythm", models={"model": "runs/m", "compared": "n"},
+        titles={"model": "model (m)", "compared": "compared (n)"}, store="s", store_sha256="0123456789abcdef",
+        measures={"model": GOOD, "compared": BAD}, columns=("auroc", "f1"), draws=DRAWS, by_patient=True, count=6,
+        counted="windows", data="6 windows", protocol="none", warnings=("leakage",), remarks=("Words.",),
+        draw=lambda: {"roc": roc_figure({"m": ([0, 1], [0, 1], [0, 1], [0, 1])})},
+    )  # fmt: skip
 
 
-def test_tables_leave_out_what_nobody_has_and_bolden_what_excludes_zero() -> None:
-    table = measures_table({"good | one": GOOD, "bad": BAD}, ("auroc", "mae", "brier"))
-    head, _, first, second = table.splitlines()
-    assert head == "|  | AUROC | Brier |"
-    assert first.startswith("| good \\| one | 1.000")
-    assert second.startswith("| bad | 0.000")
-    gain = {name: each.minus(BAD[name]) for name, each in GOOD.items()}
-    same = {name: each.minus(each) for name, each in GOOD.items()}
-    lines = differences_table({"good - bad": gain, "good - good": same}, ("auroc",)).splitlines()
-    assert lines[2] == "| good - bad | **+1.000 [1.000, 1.000]** |"
-    assert lines[3] == "| good - good | 0.000 [0.000, 0.000] |"
-
-
-def test_words_say_what_intervals_are_by_and_what_they_lack() -> None:
-    assert "of 3 patients" in interval_words(DRAWS, by_patient=True)
-    assert "recordings (not every patient is known" in interval_words(DRAWS, by_patient=False)
-    assert interval_words(Bootstrap(["a"]), by_patient=True).startswith("No intervals")
-    (said,) = undefined_words({"good": GOOD})
-    most = max(each.undefined for each in GOOD.values())
-    assert most > 0
-    assert said.startswith(f"good: up to {most} resamples lack a class")
-    assert said.endswith("intervals of AUROC, AUPRC, sensitivity, specificity, PPV, F1.")
-    (said,) = undefined_words({"told": measure_numbers([1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 3, 3], DRAWS)})
-    assert "of numbers all alike, so that the measure does not exist in them" in said
-    assert said.endswith("intervals of R², r.")
-
-
-def test_headings_of_means_are_those_of_what_they_are_means_of() -> None:
-    rows = {"model": {"macro f1": GOOD["f1"], "mean ppv": GOOD["ppv"], "macro ece": GOOD["ece"]}}
-    head = measures_table(rows, ("macro f1", "mean ppv", "macro ece")).splitlines()[0]
-    assert head == "|  | macro F1 | mean PPV | macro calibration error |"
-
-
-def test_a_section_of_a_model_card() -> None:
-    about = {
-        "models": {"model (m)": "runs/m", "compared (n)": "n"}, "task": "rhythm", "store": "s",
-        "digest": "0123456789abcdef", "windows": 6,
-        "what": "windows", "groups": 3, "unit": "patients", "protocol": "none", "command": "physiolect evaluate s",
-    }  # fmt: skip
-    section = card_section(about, "| t |", ["**leakage**", "Words."])
+def test_a_section_of_a_model_card(result: EvaluationResult) -> None:
+    section = card_section(result, "physiolect evaluate s")
     assert section.startswith("## Evaluation: rhythm\n")
     assert "| model (m) | `runs/m` |\n| compared (n) | `n` |" in section
     assert "6 windows of 3 patients; digest 0123456789ab |" in section
     assert "```\nphysiolect evaluate s\n```" in section
-    assert section.endswith("**leakage** Words.\n")
+    assert "**leakage** In brackets" in section
+    assert section.endswith("model (m): a note. Words.\n")
+    assert "```" not in card_section(replace(result))
+
+
+def test_all_files_are_written(result: EvaluationResult, tmp_path: Path) -> None:
+    files = write_evaluation(result, tmp_path / "out", command="c")
+    assert [file.name for file in files] == ["roc.png", "table.md", "model-card.md", "results.json"]
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+    assert files[1].read_text(encoding="utf-8") == result.summary + "\n"
+    assert files[2].read_text(encoding="utf-8") == card_section(result, "c")
+    assert json.loads(files[3].read_text(encoding="utf-8")) == result.to_dict()

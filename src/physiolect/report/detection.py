@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from physiolect.detection import BeatResult, RhythmResult
+from physiolect.tasks import TASKS, Scope
 
 _LISTED = 10
 """More episodes than these are left to the JSON."""
@@ -32,7 +33,7 @@ def detection_words(summary: dict[str, Any]) -> str:
     """
     read = summary["read"]
     head = f"{summary['task']} of {summary['input']}, {summary['channel']}, {read['start']:g} to {read['stop']:g} s"
-    lines = _rhythm_lines(summary) if summary["task"] == "rhythm" else _beat_lines(summary)
+    lines = _LINES[TASKS[summary["task"]].scope](summary)
     return "\n".join([head, *(f"  {name:12}{text}" for name, text in lines)])
 
 
@@ -77,6 +78,12 @@ def _beat_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         total, n = sum(each["stop"] - each["start"] for each in summary["unjudged"]), len(summary["unjudged"])
         reasons = ", ".join(sorted({each["reason"] for each in summary["unjudged"]}))
         yield "not judged", f"{total:.2f} s in {n:,} stretch{'es' * (n > 1)} ({reasons})"
+
+
+_LINES: dict[Scope, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
+    "window": _rhythm_lines,
+    "position": _beat_lines,
+}
 
 
 def _rhythm(found: RhythmResult, first: float) -> dict[str, Any]:

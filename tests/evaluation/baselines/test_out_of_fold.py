@@ -24,7 +24,7 @@ def beats_of(target: np.ndarray) -> list[np.ndarray]:
 
 
 def area(said, target=TARGET) -> float:  # type: ignore[no-untyped-def]
-    return measure_predictions("rhythm", said, target, Bootstrap(GROUPS)).overall["auroc"].value
+    return measure_predictions("binary", said, target, Bootstrap(GROUPS)).overall["auroc"].value
 
 
 def test_intervals_tell_an_irregular_rhythm() -> None:
@@ -35,7 +35,7 @@ def test_intervals_tell_an_irregular_rhythm() -> None:
     assert not rule.probability
     assert rule.decided is not None
     assert (rule.decided == (TARGET > 0)).mean() > 0.85
-    assert "ece" not in measure_predictions("rhythm", rule, TARGET, Bootstrap(GROUPS)).overall
+    assert "ece" not in measure_predictions("binary", rule, TARGET, Bootstrap(GROUPS)).overall
 
 
 def test_windows_with_too_few_beats_count_as_not_and_are_told() -> None:
