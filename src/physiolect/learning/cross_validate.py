@@ -17,6 +17,7 @@ from physiolect.datasets import Examples, Store
 from physiolect.detection import predict_windows
 from physiolect.errors import ConfigError
 from physiolect.evaluation import Fold, make_folds
+from physiolect.evaluation.cross_validated import FOLDS_FILE, PREDICTIONS_FILE
 from physiolect.evaluation.protocol import Protocol
 from physiolect.events import Listener
 from physiolect.files import replacing
@@ -31,8 +32,6 @@ from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
     import pandas
-
-_PREDICTIONS = "predictions.npz"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +87,7 @@ class CrossValidation(Result):
 
     def predictions(self) -> dict[str, NDArray[Any]]:
         """Return predictions.npz: score, target, group, source, row, channel, start and fold, (n, …) each."""
-        with np.load(self.out / _PREDICTIONS, allow_pickle=False) as held:
+        with np.load(self.out / PREDICTIONS_FILE, allow_pickle=False) as held:
             return {name: held[name] for name in held.files}
 
     def to_frame(self) -> pandas.DataFrame:
@@ -151,7 +150,7 @@ def cross_validate(
         folds = _make_folds(kept, chosen, protocol)
         for number, fold in enumerate(folds):
             folder = chosen.out_folder / fold_folder(fold, number)
-            if (folder / _PREDICTIONS).exists():
+            if (folder / PREDICTIONS_FILE).exists():
                 refuse_other_store(load_checkpoint(folder), kept.store)
                 continue
             job.reporter.say(f"fold {fold.name} ({number + 1} of {len(folds)})")
@@ -190,7 +189,7 @@ def _one_fold(job: Job, examples: Examples, fold: Fold, folder: Path) -> bool:
     checkpoint.model.to(job.runtime.device)
     tell = job.reporter.progress(f"test windows of fold {fold.name}")
     score = predict_windows(checkpoint, examples.take(fold.test), on_window=tell)
-    _write(folder / _PREDICTIONS, score=score, index=fold.test)
+    _write(folder / PREDICTIONS_FILE, score=score, index=fold.test)
     return True
 
 
@@ -199,7 +198,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
     scores, about = [], []
     for number, fold in enumerate(folds):
         folder, test = fold_folder(fold, number), examples.take(fold.test)
-        with np.load(out / folder / _PREDICTIONS, allow_pickle=False) as held:
+        with np.load(out / folder / PREDICTIONS_FILE, allow_pickle=False) as held:
             if not np.array_equal(held["index"], fold.test):
                 raise ConfigError(
                     f"{out / folder} holds predictions of other windows", hint="start again in another folder"
@@ -217,7 +216,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
     every = examples.take(np.concatenate([fold.test for fold in folds]))
     predictions = np.concatenate(scores)
     _write(
-        out / _PREDICTIONS,
+        out / PREDICTIONS_FILE,
         score=predictions,
         target=every.target,
         group=np.array(every.groups),
@@ -229,7 +228,7 @@ def _gather(examples: Examples, folds: list[Fold], out: Path, protocol: Protocol
     )
     overall = measure(every, predictions)
     document = {"protocol": protocol, "by_patient": every.by_patient, "folds": about, "all": overall}
-    with replacing(out / "folds.json") as fresh:
+    with replacing(out / FOLDS_FILE) as fresh:
         fresh.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return CrossValidation(
         out, len(folds), about, overall, len(every), patients_text(every), n_finished=len(folds)

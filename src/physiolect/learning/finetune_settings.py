@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import Draws
+from physiolect.evaluation.cross_validated import PREDICTIONS_FILE
 from physiolect.evaluation.protocol import Protocol
 from physiolect.learning.run_folder import holds_run
 from physiolect.learning.settings import TrainingSettings
@@ -175,7 +176,7 @@ class FinetuneSettings(TrainingSettings):
         """Say whether the folder holds a run, or a fold's, that can be resumed."""
         folds = self.out_folder.glob("fold-*")
         return holds_run(self.out_folder) or any(
-            holds_run(fold) or (fold / "predictions.npz").exists() for fold in folds
+            holds_run(fold) or (fold / PREDICTIONS_FILE).exists() for fold in folds
         )
 
     def problems(self) -> list[str]:

@@ -36,12 +36,11 @@ def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
     if examples.kind != "number":
         score = score.clip(0, 1)  # rounding may end a hair above 1
     found = measure_predictions(
-        examples.task.name,
+        examples.kind,
         Predictions(score),
         examples.target.astype(np.float64),
         Bootstrap(examples.groups),
         classes=examples.classes,
-        several=examples.several,
     )
     return {name: each.to_dict() for name, each in found.overall.items() if name in _SHOWN}
 
