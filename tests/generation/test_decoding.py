@@ -6,7 +6,9 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
+from threading import Event
 from typing import Any
 
 import pytest
@@ -154,6 +156,13 @@ def test_threads_continue_at_once_as_each_would_alone(monkeypatch: pytest.Monkey
     together(model, repeats=3)
 
 
+def test_graphs_may_be_released_while_threads_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made("learned")
+    captured_without_a_gpu(monkeypatch)
+    with releasing():
+        together(model, repeats=3)
+
+
 def test_a_model_is_freed_with_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made("learned")
     captured = captured_without_a_gpu(monkeypatch)
@@ -220,6 +229,37 @@ def test_a_kept_graph_follows_weights_that_change_or_move(name: str) -> None:
         torch.manual_seed(3)
         drawn.append(tokens(model, 20, 30))
     assert torch.equal(*drawn)
+
+
+@contextmanager
+def releasing() -> Iterator[None]:
+    """Free the kept graphs and collect garbage again and again in another thread."""
+    stop = Event()
+
+    def release() -> int:
+        rounds = 0
+        while not stop.wait(0.002):
+            stepping.release_graphs()
+            gc.collect()
+            rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(1) as pool:
+        rounds = pool.submit(release)
+        try:
+            yield
+        finally:
+            stop.set()
+        assert rounds.result()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", MODELS)
+def test_on_a_gpu_threads_continue_while_others_release_graphs(name: str) -> None:
+    model = made(name).cuda()
+    with releasing():
+        together(model, repeats=5)
 
 
 @pytest.mark.gpu

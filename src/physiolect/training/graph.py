@@ -23,7 +23,8 @@ def capture_graph(
     """Return the graph of some work, and its result, which each replay writes anew in place.
 
     The work is run first and then undone: everything is left as it was, random numbers included. One thread captures
-    at a time.
+    at a time. Others may use the GPU meanwhile, with three exceptions: drawing from the GPU's own generator (take
+    `capturing` for it), waiting for the whole device (`torch.cuda.synchronize`), and `torch.cuda.empty_cache`.
 
     Args:
         work: waits for nothing, and finds and leaves its tensors in the same places each time.
@@ -33,14 +34,16 @@ def capture_graph(
     """
     with capturing, torch.cuda.device(device):  # what is captured goes to the stream of the current device
         before, random = [each.detach().clone() for each in changed], torch.cuda.get_rng_state(device)
-        aside = torch.cuda.Stream()
+        # PyTorch hands out 32 streams of each priority in turn. Another thread may be using one of the usual priority,
+        # and its work would then be captured too.
+        aside = torch.cuda.Stream(priority=-1)
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(warm_ups):
                 work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # "thread_local": by its documentation other threads may allocate meanwhile; we have not proved it
+        # with "global", another thread that allocates memory, or waits for its own work, would end the capture
         with _without_collection(), torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             result = work()
         with torch.no_grad():
