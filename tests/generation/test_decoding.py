@@ -160,7 +160,7 @@ def test_graphs_may_be_released_while_threads_use_them(monkeypatch: pytest.Monke
     model = made("learned")
     captured_without_a_gpu(monkeypatch)
     with releasing():
-        together(model, repeats=3)
+        together(model, repeats=1)
 
 
 def test_a_model_is_freed_with_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
