@@ -1,0 +1,151 @@
+"""The view of whether maps of important samples are true of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness
+from physiolect.explanation.maps import METHODS, Map
+from physiolect.explanation.target import Target, choose_target
+from physiolect.explanation.views.explanation import Explanation
+from physiolect.explanation.views.question import Question
+from physiolect.explanation.views.words import titled, window_numbers
+from physiolect.explanation.window import Window
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Curves of each method over all windows, and what the last window adds."""
+
+    curves: dict[str, Faithfulness]
+    """Method -> mean over the windows."""
+    maps: dict[str, Map]
+    """Method -> map of the last window."""
+    kept: dict[str, dict[str, float]]
+    """Method -> stage -> rank correlation of the last window's map with that of randomised weights."""
+    target: Target
+    """What was followed in the last window."""
+
+
+def show_faithfulness(asked: Question) -> Explanation:
+    """Hold three maps of important samples against deletion, insertion and randomised weights."""
+    source = asked.recording.source
+    windows = asked.last_windows(asked.windows or 1)
+    found = _measure(asked, windows)
+    window, random = windows[-1], next(iter(found.curves.values()))
+    drawn = f"{window.time[0]:.2f} to {window.time[-1]:.2f} s"
+    several = len(windows) > 1
+    what = found.target.words
+    if several:
+        what = f"mean of {len(windows)} windows; in the one that is drawn: {what}"
+
+    def draw() -> Figure:
+        from physiolect.plots import faithfulness_figure
+
+        title = "Faithfulness of three maps"
+        if several:
+            title += f"\nmean of {len(windows)} windows; signal and maps: the last, {drawn}"
+        return faithfulness_figure(
+            window.signal, found.maps,
+            {name: (each.deletion, each.insertion) for name, each in found.curves.items()},
+            (random.random_deletion, random.random_insertion), found.kept, shares=random.shares, time=window.time,
+            unit=window.unit, what=found.target.words if not several else what, unit_of_what=found.target.unit,
+            title=titled(title, source, window),
+        )  # fmt: skip
+
+    methods = [_facts(name, each, found.kept[name]) for name, each in found.curves.items()]
+    lines = [f"  explained   {what}"]
+    if several:
+        lines.append(f"  drawn       the last window, {drawn}; scores are of all {len(windows)}")
+    for each in methods:
+        low, high = each["random_95"]
+        lines.append(
+            f"  {each['method']:21}{each['score']:+.2f} {each['unit']} "
+            f"(95 % of random orders {low:+.2f} to {high:+.2f})"
+        )
+    return Explanation(
+        view="faithfulness",
+        source=source,
+        windows=windows,
+        numbers=_numbers(window, found),
+        facts={
+            "explained": found.target.words, "windows": len(windows),
+            "drawn": {"start": float(window.time[0]), "stop": float(window.time[-1])}, "methods": methods,
+        },
+        lines=tuple(lines),
+        draw=draw,
+        columns=_columns(methods),
+    )  # fmt: skip
+
+
+def _measure(asked: Question, windows: tuple[Window, ...]) -> _Measured:
+    """Measure all windows; each has random orders of its own, or their mean would not even out."""
+    curves: dict[str, list[Faithfulness]] = {name: [] for name in METHODS}
+    tell = asked.report.progress("windows", len(windows))
+    for number, window in enumerate(windows):
+        target = choose_target(asked.checkpoint, window, query=asked.query, span=asked.span)
+        maps = {name: method(asked.checkpoint, window, target) for name, method in METHODS.items()}
+        measured = measure_faithfulness(
+            asked.checkpoint, window, target, maps, replacement=asked.replace or "interpolation",
+            seed=asked.seed + number,
+        )  # fmt: skip
+        for name, each in measured.items():
+            curves[name].append(each)
+        tell(number + 1)
+    tell = asked.report.progress("methods under randomised weights", len(METHODS))
+    kept = {}
+    for number, name in enumerate(METHODS):
+        kept[name] = cascade(asked.checkpoint, window, target, name, seed=asked.seed)
+        tell(number + 1)
+    return _Measured({name: _mean(each) for name, each in curves.items()}, maps, kept, target)
+
+
+def _mean(each: list[Faithfulness]) -> Faithfulness:
+    """Return the mean curves of several windows."""
+    names = ("deletion", "insertion", "random_deletion", "random_insertion")
+    return replace(each[0], **{name: np.mean([getattr(one, name) for one in each], 0) for name in names})
+
+
+def _facts(name: str, curve: Faithfulness, kept: dict[str, float]) -> dict[str, Any]:
+    return {
+        "method": name,
+        "score": curve.score,
+        "random_95": curve.interval,
+        "deletion_area": curve.deletion_area,
+        "insertion_area": curve.insertion_area,
+        "unit": curve.unit,
+        "cascade": kept,
+    }
+
+
+def _numbers(window: Window, found: _Measured) -> dict[str, Any]:
+    random = next(iter(found.curves.values()))
+    numbers = {
+        **window_numbers(window), "shares": random.shares, "random_deletion": random.random_deletion,
+        "random_insertion": random.random_insertion,
+    }  # fmt: skip
+    for name, each in found.curves.items():
+        key = name.replace(" ", "_")
+        numbers |= {
+            f"{key}_map": found.maps[name],
+            f"{key}_deletion": each.deletion,
+            f"{key}_insertion": each.insertion,
+            f"{key}_cascade": np.array(list(found.kept[name].values())),
+        }
+    return numbers
+
+
+def _columns(methods: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    columns = {
+        name: [each[name] for each in methods]
+        for name in ("method", "score", "deletion_area", "insertion_area", "unit")
+    }
+    columns["random_low"] = [each["random_95"][0] for each in methods]
+    columns["random_high"] = [each["random_95"][1] for each in methods]
+    return columns

@@ -1,0 +1,156 @@
+"""What a view is asked: the model, the stretch of a recording, and the options that several views share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.errors import ContractError
+from physiolect.events import Reporter
+from physiolect.explanation.attention import Combine, n_layers
+from physiolect.explanation.faithfulness import Faithfulness, Replacement, measure_faithfulness
+from physiolect.explanation.target import choose_target
+from physiolect.explanation.window import Window, cut_window, cut_windows
+from physiolect.recording import Recording
+
+View = Literal["attention", "heads", "similarity", "change", "probing", "faithfulness"]
+
+SERVES: dict[str, tuple[View, ...]] = {
+    "base": ("change",),
+    "layer": ("attention", "heads", "change"),
+    "head": ("attention", "heads", "change"),
+    "query": ("attention", "change", "faithfulness"),
+    "combine": ("attention",),
+    "reference": ("similarity",),
+    "tokens": ("similarity",),
+    "windows": ("probing", "faithfulness"),
+    "span": ("faithfulness",),
+    "replace": ("faithfulness",),
+}
+"""Option -> the views it is for."""
+
+
+def option_problems(
+    view: str, options: Mapping[str, Any], spell: Callable[[str], str] = lambda name: name
+) -> list[str]:
+    """List everything that is wrong with the options of a view.
+
+    Args:
+        view: which.
+        options: by name, as `explain` takes them; None is not given.
+        spell: turns an option's name into what the user wrote it as.
+    """
+    found = []
+    span, windows, query, seed = (options.get(name) for name in ("span", "windows", "query", "seed"))
+    if span is not None and not 0 < span < inf:
+        found.append(f"{spell('span')} is {span:g}, but must be above 0")
+    if windows is not None and windows < 1:
+        found.append(f"{spell('windows')} is {windows}, but must be at least 1")
+    for name in ("layer", "head"):
+        value = options.get(name)
+        if value not in (None, "all") and not (isinstance(value, int) and value > 0):
+            found.append(f"{spell(name)} is '{value}', but must be a number from 1 on, or all")
+    if query is not None and not isfinite(query):
+        found.append(f"{spell('query')} is {query:g}, but must be a moment in seconds")
+    if options.get("layer") == "all" and view in ("heads", "change"):
+        found.append(f"{spell('layer')} is all, but {spell('view')} {view} is of one layer")
+    if seed is not None and not 0 <= seed < 2**63:
+        found.append(f"{spell('seed')} is {seed}, but must be from 0 to {2**63 - 1}")
+    if view == "change" and options.get("base") is None:
+        found.append(
+            f"{spell('base')} is missing: {spell('view')} change needs the model that the checkpoint was "
+            "fine-tuned from"
+        )
+    found += [
+        f"{spell(name)} is for {spell('view')} {' or '.join(views)}, not {view}"
+        for name, views in SERVES.items()
+        if options.get(name) is not None and view not in views
+    ]
+    return found
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Question:
+    """What a view is asked; `explain` describes the options."""
+
+    checkpoint: Checkpoint
+    recording: Recording
+    report: Reporter
+    channel: str | int | None
+    first: float
+    """When the recording begins, in seconds of the one it was cut from."""
+    base: Checkpoint | None
+    layer: int | Literal["all"] | None
+    head: int | Literal["all"] | None
+    query: float | None
+    combine: Combine | None
+    reference: float | None
+    tokens: tuple[float, ...] | None
+    windows: int | None
+    span: float | None
+    replace: Replacement | None
+    score: bool
+    seed: int
+
+    @property
+    def heads(self) -> list[int] | None:
+        """The heads, from 1; None is all."""
+        return None if self.head in (None, "all") else [int(self.head)]  # type: ignore[arg-type]
+
+    @property
+    def layers(self) -> list[int] | None:
+        """The layers, from 1; None is all."""
+        return None if self.layer == "all" else [self.one_layer]
+
+    @property
+    def one_layer(self) -> int:
+        """The layer, from 1: the last one by default."""
+        return self.layer if isinstance(self.layer, int) else n_layers(self.checkpoint)
+
+    def window(self) -> Window:
+        """Return the last window.
+
+        Raises:
+            ContractError: it cannot be used.
+        """
+        return cut_window(self.checkpoint, self.recording, channel=self.channel, first=self.first)
+
+    def last_windows(self, limit: int) -> tuple[Window, ...]:
+        """Return those of the last `limit` windows that can be used.
+
+        Raises:
+            ContractError: all are flat, or miss samples.
+        """
+        found = cut_windows(
+            self.checkpoint, self.recording, channel=self.channel, first=self.first, limit=limit
+        )
+        if not found:
+            raise ContractError(
+                f"none of the last {limit} windows of {self.recording.source or 'the recording'} can be used: "
+                "they are flat, or miss samples",
+                hint="choose another stretch or channel",
+            )
+        return tuple(found)
+
+    def faithfulness(
+        self, window: Window, importance: NDArray[np.floating], query: float | None = None
+    ) -> Faithfulness | None:
+        """Return how faithful a map is to the model's output; None where no score is wanted.
+
+        Args:
+            window: what the map is of.
+            importance: (T,) the map.
+            query: the moment whose output is followed, where the model has an output at every position.
+        """
+        if not self.score:
+            return None
+        at_positions = self.checkpoint.outputs.scope == "position"
+        target = choose_target(self.checkpoint, window, query=query if at_positions else None)
+        maps = {"shown": importance.astype(np.float64)}
+        return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed)["shown"]
