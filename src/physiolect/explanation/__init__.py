@@ -12,6 +12,7 @@ from physiolect.explanation.attention import (
     n_layers,
     view_heads,
 )
+from physiolect.explanation.explaining import explain
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
 from physiolect.explanation.landmarks import (
     LANDMARKS,
@@ -25,12 +26,14 @@ from physiolect.explanation.maps import METHODS
 from physiolect.explanation.probing import HeadScore, Probing, probe_heads
 from physiolect.explanation.similarity import Similarity, compare_tokens
 from physiolect.explanation.target import Target, choose_target
+from physiolect.explanation.views import Explanation
 from physiolect.explanation.window import Window, cut_window, cut_windows
 
 __all__ = [
     "LANDMARKS",
     "METHODS",
     "AttentionMap",
+    "Explanation",
     "Faithfulness",
     "HeadScore",
     "HeadView",
@@ -48,6 +51,7 @@ __all__ = [
     "cut_window",
     "cut_windows",
     "episodes_without_p",
+    "explain",
     "find_landmarks",
     "leave_out_p",
     "mean_attention",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ContractError
+from physiolect.events import Tell
 from physiolect.explanation.attention import even_attention, mean_attention
 from physiolect.explanation.landmarks import Times
 from physiolect.explanation.window import Window
@@ -85,6 +86,7 @@ def probe_heads(
     tolerance: float = TOLERANCE,
     n_shifts: int = SHIFTS,
     seed: int = 0,
+    tell: Tell | None = None,
 ) -> Probing:
     """Score every head of a model by how its attention, mean over queries, falls on landmarks.
 
@@ -99,6 +101,7 @@ def probe_heads(
         tolerance: seconds around a landmark that count as it.
         n_shifts: random shifts.
         seed: of those.
+        tell: is called after each window with the number done.
 
     Raises:
         ContractError: no window holds any landmark.
@@ -107,26 +110,19 @@ def probe_heads(
     each = [landmarks] * len(windows) if isinstance(landmarks, Mapping) else list(landmarks)
     names = tuple(dict.fromkeys(name for one in each for name in one))
     rng = np.random.default_rng(seed)
-    shape, rows, counts = (0, 0), [], np.zeros(len(names), np.int64)
+    rows, counts = [], np.zeros(len(names), np.int64)
     totals, held = np.zeros(()), np.zeros(len(names))
-    for window, known in zip(windows, each, strict=True):
-        relative = _relative(checkpoint, window)  # (layers, heads, T)
-        shape = relative.shape[:2]
-        T = relative.shape[-1]
-        shifts = np.append(0, rng.integers(1, T, n_shifts))  # one for all heads and landmarks
-        observed = np.full((len(names), 2, *shape), np.nan)
-        shifted = np.zeros((len(names), *shape, n_shifts + 1))
-        for i, name in enumerate(names):
-            at, count = _at_landmarks(window, known.get(name, np.empty(0)), tolerance)
-            if not 0 < at.sum() < T:
-                continue
-            counts[i] += count
-            held[i] += 1
-            auroc = _auroc_at_all_shifts(relative, at)  # (layers, heads, T)
-            shifted[i] = auroc[..., shifts]
-            observed[i] = auroc[..., 0], relative[..., at].mean(-1) / relative[..., ~at].mean(-1)
+    for number, (window, known) in enumerate(zip(windows, each, strict=True)):
+        shifts = np.append(0, rng.integers(1, len(window.ids), n_shifts))  # one for all heads and landmarks
+        marks = [_at_landmarks(window, known.get(name, np.empty(0)), tolerance) for name in names]
+        shifted, observed = _probe_window(_relative(checkpoint, window), [at for at, _ in marks], shifts)
+        found = np.isfinite(observed[:, 0, 0, 0])
+        counts += np.where(found, [count for _, count in marks], 0)
+        held += found
         totals = totals + shifted
         rows.append(observed)
+        if tell is not None:
+            tell(number + 1)
     if not rows or not held.any():
         raise ContractError(
             "no landmark lies in any window", hint="give a longer stretch, or one with clear beats"
@@ -143,6 +139,31 @@ def probe_heads(
         best_by_chance=means[..., 1:].max((1, 2)),
         by_window=seen[:, :, 0],
     )
+
+
+def _probe_window(
+    relative: NDArray[np.float64], marks: Sequence[NDArray[np.bool_]], shifts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score the heads in one window.
+
+    Args:
+        relative: (layers, heads, T) from `_relative`.
+        marks: (T,) which samples lie at each landmark.
+        shifts: (shifts,) of the landmarks, in samples.
+
+    Returns:
+        AUROC under each shift, (landmarks, layers, heads, shifts), 0 where there is no such landmark; and AUROC and
+        lift without a shift, (landmarks, 2, layers, heads), NaN there.
+    """
+    layers, heads, T = relative.shape
+    observed = np.full((len(marks), 2, layers, heads), np.nan)
+    shifted = np.zeros((len(marks), layers, heads, len(shifts)))
+    for i, at in enumerate(marks):
+        if 0 < at.sum() < T:
+            auroc = _auroc_at_all_shifts(relative, at)  # (layers, heads, T)
+            shifted[i] = auroc[..., shifts]
+            observed[i] = auroc[..., 0], relative[..., at].mean(-1) / relative[..., ~at].mean(-1)
+    return shifted, observed
 
 
 def _relative(checkpoint: Checkpoint, window: Window) -> NDArray[np.float64]:
