@@ -29,8 +29,18 @@ class _Measured:
     """Method -> map of the last window."""
     kept: dict[str, dict[str, float]]
     """Method -> stage -> rank correlation of the last window's map with that of randomised weights."""
-    target: Target
-    """What was followed in the last window."""
+    targets: tuple[Target, ...]
+    """What was followed in each window."""
+
+    @property
+    def words(self) -> str:
+        """What was followed, over all windows."""
+        n, last = len(self.targets), self.targets[-1].words
+        if n == 1:
+            return last
+        if {each.words for each in self.targets} == {last}:
+            return f"{last}, mean of {n} windows"
+        return f"the model's output in each of {n} windows, mean; in the last: {last}"
 
 
 def show_faithfulness(asked: Question) -> Explanation:
@@ -39,30 +49,26 @@ def show_faithfulness(asked: Question) -> Explanation:
     windows = asked.last_windows(asked.windows or 1)
     found = _measure(asked, windows)
     window, random = windows[-1], next(iter(found.curves.values()))
-    drawn = f"{window.time[0]:.2f} to {window.time[-1]:.2f} s"
-    several = len(windows) > 1
-    what = found.target.words
-    if several:
-        what = f"mean of {len(windows)} windows; in the one that is drawn: {what}"
+    n, drawn = len(windows), f"{window.time[0]:.2f} to {window.time[-1]:.2f} s"
 
     def draw() -> Figure:
         from physiolect.plots import faithfulness_figure
 
-        title = "Faithfulness of three maps"
-        if several:
-            title += f"\nmean of {len(windows)} windows; signal and maps: the last, {drawn}"
+        which = f"\nsignal and maps: the last of {n} windows, {drawn}" if n > 1 else ""
         return faithfulness_figure(
             window.signal, found.maps,
             {name: (each.deletion, each.insertion) for name, each in found.curves.items()},
             (random.random_deletion, random.random_insertion), found.kept, shares=random.shares, time=window.time,
-            unit=window.unit, what=found.target.words if not several else what, unit_of_what=found.target.unit,
-            title=titled(title, source, window),
+            unit=window.unit, what=found.words, unit_of_what=random.unit,
+            title=titled("Faithfulness of three maps", source, window) + which,
         )  # fmt: skip
 
     methods = [_facts(name, each, found.kept[name]) for name, each in found.curves.items()]
-    lines = [f"  explained   {what}"]
-    if several:
-        lines.append(f"  drawn       the last window, {drawn}; scores are of all {len(windows)}")
+    lines = [f"  explained   {found.words}"]
+    facts = {"explained": found.targets[-1].words, "windows": n, "methods": methods}
+    if n > 1:
+        lines.append(f"  drawn       the last window, {drawn}; scores are the mean of all {n}")
+        facts["drawn"] = {"start": float(window.time[0]), "stop": float(window.time[-1])}
     for each in methods:
         low, high = each["random_95"]
         lines.append(
@@ -74,22 +80,21 @@ def show_faithfulness(asked: Question) -> Explanation:
         source=source,
         windows=windows,
         numbers=_numbers(window, found),
-        facts={
-            "explained": found.target.words, "windows": len(windows),
-            "drawn": {"start": float(window.time[0]), "stop": float(window.time[-1])}, "methods": methods,
-        },
+        facts=facts,
         lines=tuple(lines),
         draw=draw,
         columns=_columns(methods),
-    )  # fmt: skip
+    )
 
 
 def _measure(asked: Question, windows: tuple[Window, ...]) -> _Measured:
     """Measure all windows; each has random orders of its own, or their mean would not even out."""
     curves: dict[str, list[Faithfulness]] = {name: [] for name in METHODS}
+    targets = []
     tell = asked.report.progress("windows", len(windows))
     for number, window in enumerate(windows):
         target = choose_target(asked.checkpoint, window, query=asked.query, span=asked.span)
+        targets.append(target)
         maps = {name: method(asked.checkpoint, window, target) for name, method in METHODS.items()}
         measured = measure_faithfulness(
             asked.checkpoint, window, target, maps, replacement=asked.replace or "interpolation",
@@ -103,7 +108,7 @@ def _measure(asked: Question, windows: tuple[Window, ...]) -> _Measured:
     for number, name in enumerate(METHODS):
         kept[name] = cascade(asked.checkpoint, window, target, name, seed=asked.seed)
         tell(number + 1)
-    return _Measured({name: _mean(each) for name, each in curves.items()}, maps, kept, target)
+    return _Measured({name: _mean(each) for name, each in curves.items()}, maps, kept, tuple(targets))
 
 
 def _mean(each: list[Faithfulness]) -> Faithfulness:
