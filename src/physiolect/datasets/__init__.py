@@ -15,6 +15,7 @@ from physiolect.datasets.examples.splits import (
 )
 from physiolect.datasets.preparing.prepare import prepare
 from physiolect.datasets.preparing.result import PreparedStore
+from physiolect.datasets.preparing.encode import Encoded, EncodedStore, encode
 from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.datasets.public.dataset import Entry, PublicDataset
 from physiolect.datasets.store.amplitude import amplitude_percentiles
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASETS",
+    "Encoded",
+    "EncodedStore",
     "Entry",
     "Examples",
     "Part",
@@ -42,6 +45,7 @@ __all__ = [
     "WindowLoader",
     "amplitude_percentiles",
     "choose_rows",
+    "encode",
     "is_store",
     "make_examples",
     "named_split",

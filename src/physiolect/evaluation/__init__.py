@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from physiolect.evaluation.measures import Measured, measure_predictions
     from physiolect.evaluation.protocol import Fold, make_folds
     from physiolect.evaluation.result import EvaluationResult
+    from physiolect.evaluation.tokenizer import (
+        MeasuredTokenizer,
+        draw_tokens,
+        measure_tokenizer,
+        token_frame,
+    )
     from physiolect.evaluation.tokens import TokenUse, measure_tokens
 
 _HOME = {
@@ -25,6 +31,7 @@ _HOME = {
     "EvaluationResult": "result",
     "Fold": "protocol",
     "Measured": "measures",
+    "MeasuredTokenizer": "tokenizer",
     "RepeatLastBeat": "forecast",
     "TokenUse": "tokens",
     "Unigram": "forecast",
@@ -32,6 +39,7 @@ _HOME = {
     "coverage_of_samples": "continuations",
     "crps_of_levels": "continuations",
     "crps_of_samples": "continuations",
+    "draw_tokens": "tokenizer",
     "evaluate": "judge.evaluate",
     "make_folds": "protocol",
     "match_beats": "beats",
@@ -40,9 +48,11 @@ _HOME = {
     "measure_classes": "classification",
     "measure_numbers": "classification",
     "measure_predictions": "measures",
+    "measure_tokenizer": "tokenizer",
     "measure_tokens": "tokens",
     "nll_of_model": "forecast",
     "paired_difference": "bootstrap",
+    "token_frame": "tokenizer",
 }
 
 __all__ = [
@@ -53,6 +63,7 @@ __all__ = [
     "EvaluationResult",
     "Fold",
     "Measured",
+    "MeasuredTokenizer",
     "RepeatLastBeat",
     "TokenUse",
     "Unigram",
@@ -60,6 +71,7 @@ __all__ = [
     "coverage_of_samples",
     "crps_of_levels",
     "crps_of_samples",
+    "draw_tokens",
     "evaluate",
     "make_folds",
     "match_beats",
@@ -68,9 +80,11 @@ __all__ = [
     "measure_classes",
     "measure_numbers",
     "measure_predictions",
+    "measure_tokenizer",
     "measure_tokens",
     "nll_of_model",
     "paired_difference",
+    "token_frame",
 ]
 
 

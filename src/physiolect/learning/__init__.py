@@ -5,6 +5,7 @@ from physiolect.learning.finetune import finetune
 from physiolect.learning.finetune_settings import TUNINGS, FinetuneSettings, Tuning
 from physiolect.learning.pretrain import pretrain
 from physiolect.learning.pretrain_settings import PretrainSettings
+from physiolect.learning.tokenizer import TrainedTokenizer, train_tokenizer
 from physiolect.learning.training_result import TrainingResult
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "CrossValidation",
     "FinetuneSettings",
     "PretrainSettings",
+    "TrainedTokenizer",
     "TrainingResult",
     "Tuning",
     "cross_validate",
     "finetune",
     "pretrain",
+    "train_tokenizer",
 ]

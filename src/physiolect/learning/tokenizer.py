@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from physiolect.datasets import Store, amplitude_percentiles, choose_rows, open_store
 from physiolect.datasets.preparing.encode import each_row
 from physiolect.errors import ConfigError, FormatError
-from physiolect.evaluation import TokenUse, measure_tokens
+from physiolect.evaluation import TokenUse, draw_tokens, measure_tokens, token_frame
 from physiolect.events import Listener, Reporter
 from physiolect.files import lock_folder, writing
-from physiolect.result import Result, make_frame
+from physiolect.result import Result
 from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, save_tokenizer
 from physiolect.tokenizers.bpe import Boundary
 
@@ -69,14 +69,10 @@ class TrainedTokenizer(Result):
         Raises:
             PhysiolectError: pandas is not installed.
         """
-        ids = self.tokenizer.ids
-        columns = {"id": ids, "seconds": self.tokenizer.lengths(ids) / self.tokenizer.fs}
-        return make_frame(columns if self.use is None else {**columns, "count": self.use.counts[ids]})
+        return token_frame(self.tokenizer, self.use)
 
     def plot(self) -> Figure:
         """Draw tokens as waveforms."""
-        from physiolect.evaluation import draw_tokens
-
         return draw_tokens(self.tokenizer, self.use)
 
 
@@ -123,12 +119,10 @@ def train_tokenizer(
     with nullcontext() if folder is None else lock_folder(folder):
         if folder is not None:
             _make(folder)
-        start = time.perf_counter()
-        tokenizer = _find_merges(
+        tokenizer, seconds = _find_merges(
             store, train, channels, unit, merges=merges, boundary=boundary, memory=memory, scratch=folder,
             report=report,
         )  # fmt: skip
-        seconds = time.perf_counter() - start
         file = None if folder is None else folder / FILE_NAME
         if file is not None:
             save_tokenizer(tokenizer, file)
@@ -162,7 +156,9 @@ def _find_merges(
     memory: int | str | None,
     scratch: Path | None,
     report: Reporter,
-) -> EcgByteTokenizer:
+) -> tuple[EcgByteTokenizer, float]:
+    """Return the tokenizer, and the seconds that its merges took."""
+
     def rows(what: str) -> Iterator[int]:
         return each_row(train.tolist(), len(train), what, report)
 
@@ -173,7 +169,8 @@ def _find_merges(
         f"{len(train)} rows to train on, {', '.join(channels)} at {contract.fs:g} Hz{cleaned}; "
         f"percentiles 1 and 99: {low:.4g} and {high:.4g} {unit or ''}".rstrip()
     )
-    return EcgByteTokenizer.train(
+    start = time.perf_counter()
+    tokenizer = EcgByteTokenizer.train(
         _signals(store, rows("reading")),
         percentiles=(low, high),
         n_merges=merges,
@@ -189,6 +186,7 @@ def _find_merges(
         scratch=scratch,
         on_merges=report.progress("merging", merges),
     )
+    return tokenizer, time.perf_counter() - start
 
 
 def _shared(store: Store) -> tuple[tuple[str, ...], str | None]:
