@@ -9,30 +9,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.contract import InputContract
-from physiolect.errors import ConfigError, FormatError, PhysiolectError, check_option, require
+from physiolect.errors import ConfigError, FormatError, PhysiolectError
 from physiolect.recording import LEADS, Modality, canonical_channel
 from physiolect.tokenizers.bpe import Boundary, Encoding, Method, PairEncoder, train_bpe
+from physiolect.tokenizers.ids import IdTable
+from physiolect.tokenizers.letters import Letters, Preset
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Preset = Literal["modern", "published"]
-
 PUBLISHED_CHANNELS = ("I", "II", "III", "aVL", "aVR", "aVF", *LEADS[6:])
 """The order of leads that the authors' tokenizers were trained in."""
-
-_MARGIN = 0.5
-"""By how much the letters' range reaches beyond either percentile."""
-_TINY = 1e-6
-"""What the authors add to the range against dividing by zero."""
-_MOST_IDS = 2**16
-"""A tokenised store keeps ids in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,7 @@ class EcgByteTokenizer:
             modality=modality, passband=passband, max_gap=max_gap, boundary=boundary,
         )  # fmt: skip
         found = train_bpe(
-            (letters._letters(letters._checked(signal, fs)) for signal in signals),
+            (letters._letters.of(letters._checked(signal, fs)) for signal in signals),
             n_symbols=len(letters.alphabet),
             n_merges=n_merges,
             boundary=boundary,
@@ -189,13 +182,12 @@ class EcgByteTokenizer:
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest amplitude that letters tell apart from what lies beyond, in `unit`."""
-        return self.percentiles[0] - _MARGIN, self.percentiles[1] + _MARGIN
+        return self._letters.range
 
     @property
     def step(self) -> float:
         """Width of a letter's bin, in `unit`."""
-        low, high = self.range
-        return (high - low + _TINY) / len(self.alphabet)
+        return self._letters.step
 
     def contract(self, *, max_samples: int = 2**40) -> InputContract:
         """Return what `adapt` makes of a recording so that it can be encoded."""
@@ -223,16 +215,7 @@ class EcgByteTokenizer:
         signal = np.asarray(signal)
         if np.isnan(signal).any():
             raise FormatError("missing samples have no letter", hint="bridge the gaps first (adapt does)")
-        return self._letters(signal)
-
-    def _letters(self, signal: NDArray[Any]) -> NDArray[np.uint8]:
-        low, high = self.range
-        scaled = np.subtract(signal, low, dtype=np.float64)
-        scaled /= high - low + _TINY  # in place: half of the time would go into fetching memory
-        scaled *= len(self.alphabet)
-        np.maximum(scaled, 0, out=scaled)
-        np.minimum(scaled, len(self.alphabet) - 1, out=scaled)
-        return scaled.astype(np.uint8)
+        return self._letters.of(signal)
 
     def encode(self, signal: NDArray[Any], *, fs: float) -> NDArray[np.integer]:
         """Turn a signal into ids.
@@ -255,11 +238,11 @@ class EcgByteTokenizer:
         Returns:
             ids (tokens,), and spans (tokens, 2) in samples of the leads laid one after another.
         """
-        symbols = self._letters(self._checked(signal, fs))
+        symbols = self._letters.of(self._checked(signal, fs))
         n_leads, length = symbols.shape
         ends = np.arange(1, n_leads + 1) * length if self.boundary == "lead" else [symbols.size]
         found = self._pairs.encode(symbols.reshape(-1), ends, method=self.method)
-        return Encoding(self._ids[found.ids], found.spans)
+        return Encoding(self._ids.of_tokens[found.ids], found.spans)
 
     def encode_batch(
         self, signals: Sequence[NDArray[Any]], *, fs: float, threads: int = 1
@@ -291,7 +274,7 @@ class EcgByteTokenizer:
                 hint=f"use '{self.alphabet[0]}' to '{self.alphabet[-1]}' alone",
             )
         symbols = np.array([places[letter] for letter in letters], np.uint8)
-        return self._ids[self._pairs.encode(symbols, method=self.method).ids]
+        return self._ids.of_tokens[self._pairs.encode(symbols, method=self.method).ids]
 
     def decode_symbols(self, ids: ArrayLike) -> str:
         """Return the letters that ids stand for.
@@ -321,20 +304,20 @@ class EcgByteTokenizer:
                 f"the ids stand for {len(symbols)} samples, which do not part into {len(self.channels)} leads",
                 hint="decode all ids of one signal; amplitudes() takes any",
             )
-        return self._amplitudes(symbols, preset).reshape(len(self.channels), -1)
+        return self._letters.amplitudes(symbols, preset or self.preset).reshape(len(self.channels), -1)
 
     def amplitudes(self, ids: ArrayLike, *, preset: Preset | None = None) -> NDArray[np.float32]:
         """Return the samples that any ids stand for, in `unit`, one token after another (samples,)."""
-        return self._amplitudes(self._symbols(ids), preset)
+        return self._letters.amplitudes(self._symbols(ids), preset or self.preset)
 
     def lengths(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Return how many samples each id stands for."""
-        return self._pairs.lengths[self._tokens(ids)]
+        return self._pairs.lengths[self._ids.tokens(ids)]
 
     @cached_property
     def ids(self) -> NDArray[np.int64]:
         """Every id that stands for samples, ascending; the authors' vocabulary also holds bytes that are no letters."""
-        return np.sort(self._ids)
+        return np.sort(self._ids.of_tokens)
 
     def language_tokens(self) -> list[str]:
         """Return the name of each id, `signal_{id}`, in the order in which a language model takes them up."""
@@ -349,68 +332,26 @@ class EcgByteTokenizer:
         Raises:
             PhysiolectError: the package tokenizers is not installed.
         """
-        library = require("tokenizers", extra="lm")
-        names = [
-            "".join(self.alphabet[k] for k in self._pairs.symbols_of(token).tolist())
-            for token in range(self._pairs.n_tokens)
-        ]
-        theirs = library.Tokenizer(
-            library.models.BPE(
-                vocab=dict(zip(names, self._ids.tolist(), strict=True)),
-                merges=[(names[left], names[right]) for left, right in self._pairs.pairs.tolist()],
-            )
-        )
-        theirs.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
-        theirs.decoder = library.decoders.Fuse()
-        return theirs
+        from physiolect.tokenizers.huggingface import build_huggingface
+
+        return build_huggingface(self._pairs, self._ids.of_tokens, self.alphabet)
 
     @cached_property
-    def _ids(self) -> NDArray[np.int64]:
-        """Id of each token, letters first and then merges, (tokens,)."""
-        letters = np.arange(len(self.alphabet)) + self.first_letter
-        return np.concatenate([letters, np.arange(len(self.merges)) + self.first_merge])
+    def _letters(self) -> Letters:
+        return Letters(self.percentiles, len(self.alphabet))
 
     @cached_property
-    def _token_of(self) -> NDArray[np.int64]:
-        """Token of each id, or -1, (vocabulary_size,)."""
-        tokens = np.full(self.vocabulary_size, -1, np.int64)
-        tokens[self._ids] = np.arange(len(self._ids))
-        return tokens
+    def _ids(self) -> IdTable:
+        return IdTable(len(self.alphabet), self.first_letter, self.first_merge, len(self.merges))
 
     @cached_property
     def _pairs(self) -> PairEncoder:
-        return PairEncoder(self._tokens(np.array(self.merges, np.int64).reshape(-1, 2)), len(self.alphabet))
-
-    def _tokens(self, ids: ArrayLike) -> NDArray[np.int64]:
-        ids = np.asarray(ids)
-        if ids.size and ids.dtype.kind not in "iu":
-            raise FormatError(
-                f"ids are whole numbers below {self.vocabulary_size}, got {ids.dtype}",
-                hint="pass ids as encode returns them",
-            )
-        known = (ids >= 0) & (ids < self.vocabulary_size)
-        tokens = self._token_of[np.where(known, ids, 0).astype(np.int64)]
-        foreign = ids[~known | (tokens < 0)]
-        if foreign.size:
-            raise FormatError(
-                f"id {foreign[0]} stands for no samples in this tokenizer",
-                hint="decode with the tokenizer that encoded, and leave out a language model's other tokens",
-            )
-        return tokens
+        return PairEncoder(
+            self._ids.tokens(np.array(self.merges, np.int64).reshape(-1, 2)), len(self.alphabet)
+        )
 
     def _symbols(self, ids: ArrayLike) -> NDArray[np.uint16]:
-        return self._pairs.decode(self._tokens(ids))
-
-    def _amplitudes(self, symbols: NDArray[np.uint16], preset: Preset | None) -> NDArray[np.float32]:
-        preset = preset or self.preset
-        check_option("preset", preset, ("modern", "published"))
-        low, high = self.range
-        bins = np.arange(len(self.alphabet), dtype=np.float64)
-        if preset == "published":
-            values = low + bins / (len(self.alphabet) - 1) * (high - low)
-        else:
-            values = low + (bins + 0.5) * self.step
-        return values.astype(np.float32)[symbols]
+        return self._pairs.decode(self._ids.tokens(ids))
 
     def _checked(self, signal: NDArray[Any], fs: float) -> NDArray[Any]:
         """Return the signal where it fits the settings."""
@@ -433,7 +374,7 @@ class EcgByteTokenizer:
         return signal
 
     def _problems(self) -> list[str]:
-        found = self._problems_of_ids()
+        found = self._ids.problems(self.merges, self.order)
         low, high = self.percentiles
         if not (isfinite(high - low) and low <= high and self.range[0] < self.range[1]):
             found.append(f"percentiles {self.percentiles} enclose no range")
@@ -451,23 +392,4 @@ class EcgByteTokenizer:
                 self._pairs.lengths  # noqa: B018 (looks at every merge)
             except PhysiolectError as error:
                 found.append(str(error))
-        return found
-
-    def _problems_of_ids(self) -> list[str]:
-        """List what is wrong with the ids, before a table is made that has room for them all."""
-        if max(self.first_letter, self.vocabulary_size) > _MOST_IDS:
-            return [f"ids go beyond {_MOST_IDS - 1}, the last there can be"]
-        found = []
-        if not 0 <= self.first_letter <= self.first_merge - len(self.alphabet):
-            found.append(
-                f"{len(self.alphabet)} letters from id {self.first_letter} on reach into the merges, "
-                f"which begin at {self.first_merge}"
-            )
-        foreign = [
-            k for k, pair in enumerate(self.merges) if not 0 <= min(pair) <= max(pair) < self.vocabulary_size
-        ]
-        if foreign:
-            found.append(f"merge {foreign[0]} joins an id that stands for no samples")
-        if self.order is not None and sorted(self.order) != list(range(self.vocabulary_size)):
-            found.append(f"order does not name each of {self.vocabulary_size} ids once")
         return found
