@@ -15,7 +15,18 @@ EXAMPLE = "physiolect explain mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --vie
 
 _NEEDS_RHYTHM = ("probing", "similarity")
 """Views that leave out P waves by the rhythm, which may have been marked before --start."""
-_OPTIONS = ("layer", "head", "combine", "reference", "tokens", "windows", "span", "replace", "channel", "seed")
+_OPTIONS = (
+    "layer",
+    "head",
+    "combine",
+    "reference",
+    "tokens",
+    "windows",
+    "span",
+    "replace",
+    "channel",
+    "seed",
+)
 """Settings that go to the library as they are."""
 _NOT_SETTINGS = ("input", "checkpoint", "out", "view")
 """What the summary names apart from the settings."""

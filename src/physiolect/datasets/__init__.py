@@ -13,9 +13,9 @@ from physiolect.datasets.examples.splits import (
     row_groups,
     split_rows,
 )
+from physiolect.datasets.preparing.encode import Encoded, EncodedStore, encode
 from physiolect.datasets.preparing.prepare import prepare
 from physiolect.datasets.preparing.result import PreparedStore
-from physiolect.datasets.preparing.encode import Encoded, EncodedStore, encode
 from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.datasets.public.dataset import Entry, PublicDataset
 from physiolect.datasets.store.amplitude import amplitude_percentiles

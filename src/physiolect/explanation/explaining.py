@@ -8,51 +8,32 @@ from typing import Literal
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets.store.marks import marks_within
-from physiolect.errors import ConfigError, check_option
 from physiolect.events import Listener, Reporter
 from physiolect.explanation.attention import Combine
 from physiolect.explanation.faithfulness import Replacement
 from physiolect.explanation.views import VIEWS, Explanation, Question, View
-from physiolect.explanation.views.question import option_problems
 from physiolect.recording import Recording
 from physiolect.training import using_threads
 
 
 def explain(
-    checkpoint: Checkpoint,
-    recording: Recording,
-    *,
-    view: View,
-    base: Checkpoint | None = None,
-    layer: int | Literal["all"] | None = None,
-    head: int | Literal["all"] | None = None,
-    query: float | None = None,
-    combine: Combine | None = None,
-    reference: float | None = None,
-    tokens: Sequence[float] | None = None,
-    windows: int | None = None,
-    span: float | None = None,
-    replace: Replacement | None = None,
-    score: bool = True,
-    channel: str | int | None = None,
-    start: float | None = None,
-    stop: float | None = None,
-    first: float = 0.0,
-    seed: int = 0,
-    threads: int | None = 1,
-    on_event: Listener | None = None,
-) -> Explanation:
+    checkpoint: Checkpoint, recording: Recording, *, view: View, base: Checkpoint | None = None,
+    layer: int | Literal["all"] | None = None, head: int | Literal["all"] | None = None, query: float | None = None,
+    combine: Combine | None = None, reference: float | None = None, tokens: Sequence[float] | None = None,
+    windows: int | None = None, span: float | None = None, replace: Replacement | None = None, score: bool = True,
+    channel: str | int | None = None, start: float | None = None, stop: float | None = None, first: float = 0.0,
+    seed: int = 0, threads: int | None = 1, on_event: Listener | None = None,
+) -> Explanation:  # fmt: skip
     """Show what a model looks at in the last window of a recording, and how far to trust the picture.
 
     Layers and heads count from 1. All moments are in seconds of the recording.
 
     Args:
         checkpoint: a model with attention; it computes where its weights are.
-        recording: the signal; of several channels one is chosen by `channel` or by the contract, and reported.
+        recording: the signal.
         view: "attention": where a query looks. "heads": what each head of a layer looks at. "similarity": tokens of one
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
-            "probing": which heads respond to which wave of the beat. "faithfulness": whether maps of important samples
-            are true of the model.
+            "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model.
         base: with "change", the model that the checkpoint was fine-tuned from.
         layer: a layer, or "all"; None is the last.
         head: a head, or "all"; None is all.
@@ -64,7 +45,7 @@ def explain(
         span: with "faithfulness" of a model that continues signals, explain its forecast of the last so many seconds.
         replace: what replaces a deleted sample; None is "interpolation", a line between those kept.
         score: measure how faithful the picture is, which takes some seconds.
-        channel: the channel by name, alias or number from 0; None lets the contract choose.
+        channel: the channel, by name, alias or number from 0; None lets the contract choose.
         start: use nothing before this moment.
         stop: use nothing after this moment; the last window ends there.
         first: when `recording` begins, in seconds of a longer one that it was cut from.
@@ -79,23 +60,15 @@ def explain(
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """
-    check_option("view", view, VIEWS)
-    options = {
-        "base": base, "layer": layer, "head": head, "query": query, "combine": combine, "reference": reference,
-        "tokens": None if tokens is None else tuple(tokens), "windows": windows, "span": span, "replace": replace,
-        "seed": seed,
-    }  # fmt: skip
-    if problems := option_problems(view, options):
-        raise ConfigError("; ".join(problems), hint="correct these arguments, or leave them out")
-    report = Reporter(on_event)
-    stretch = _cut(recording, start, stop, first)
     asked = Question(
-        checkpoint=checkpoint, recording=stretch, report=report, channel=channel,
-        first=first if start is None else start, score=score, **options,  # type: ignore[arg-type]
+        checkpoint=checkpoint, recording=_cut(recording, start, stop, first), report=Reporter(on_event), view=view,
+        base=base, layer=layer, head=head, query=query, combine=combine, reference=reference,
+        tokens=None if tokens is None else tuple(tokens), windows=windows, span=span, replace=replace, score=score,
+        channel=channel, first=first if start is None else start, seed=seed,
     )  # fmt: skip
     with using_threads(threads, checkpoint.model):
         found = VIEWS[view](asked)
-    report.say(str(found.window.report))
+    asked.report.say(str(found.window.report))
     return found
 
 

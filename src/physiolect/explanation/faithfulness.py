@@ -110,12 +110,7 @@ def measure_faithfulness(
     """
     check_option("replacement", replacement, ("interpolation", "median"))
     n = target.n_context
-    for name, each in maps.items():
-        if len(each) < n or not np.isfinite(each[:n]).all():
-            raise ConfigError(
-                f"the map {name} has {np.isfinite(each).sum()} finite numbers, but {n} are needed",
-                hint="use a map of the same window",
-            )
+    _check_maps(maps, n)
     if n_orders < 2:
         raise ConfigError(f"n_orders is {n_orders}, but must be at least 2", hint=f"{ORDERS} is usual")
     rng = np.random.default_rng(seed)
@@ -140,6 +135,15 @@ def measure_faithfulness(
         )
         for name, each in zip(maps, curves, strict=False)
     }
+
+
+def _check_maps(maps: Mapping[str, Map], n: int) -> None:
+    for name, each in maps.items():
+        if len(each) < n or not np.isfinite(each[:n]).all():
+            raise ConfigError(
+                f"the map {name} has {np.isfinite(each).sum()} finite numbers, but {n} are needed",
+                hint="use a map of the same window",
+            )
 
 
 def cascade(

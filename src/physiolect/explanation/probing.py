@@ -90,9 +90,9 @@ def probe_heads(
 ) -> Probing:
     """Score every head of a model by how its attention, mean over queries, falls on landmarks.
 
-    Attention is taken as a multiple of an even gaze, so that the early samples of a causal window, which more queries
-    see, do not win. Chance is what the best of all heads reaches when the landmarks of every window are shifted round
-    it by a random time, the same for all heads: it knows that beats come regularly, and that many heads are tried.
+    Attention is taken as a multiple of an even gaze: more queries see the early samples of a causal window. Chance is
+    what the best of all heads reaches when the landmarks of every window are shifted round it by a random time, the
+    same for all heads: so it contains that beats come regularly, and that many heads are tried.
 
     Args:
         checkpoint: a model.
@@ -123,10 +123,9 @@ def probe_heads(
         rows.append(observed)
         if tell is not None:
             tell(number + 1)
-    if not rows or not held.any():
-        raise ContractError(
-            "no landmark lies in any window", hint="give a longer stretch, or one with clear beats"
-        )
+    if not held.any():
+        hint = "give a longer stretch, or one with clear beats"
+        raise ContractError("no landmark lies in any window", hint=hint)
     kept = np.flatnonzero(held)
     seen = np.stack(rows)[:, kept]  # (windows, landmarks, 2, layers, heads)
     means = totals[kept] / held[kept, None, None, None]

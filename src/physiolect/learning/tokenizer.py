@@ -109,9 +109,7 @@ def train_tokenizer(
         WriteError: another run writes to `out`, it cannot be written to, or the disk is full.
         Cancelled: the listener stopped the work.
     """
-    if not 0 <= merges <= 60_000 or not 0 <= validation < 1:
-        wrong = f"merges is {merges}" if not 0 <= merges <= 60_000 else f"validation is {validation:g}"
-        raise ConfigError(wrong, hint="merges lie from 0 to 60000, validation from 0 to below 1")
+    _check(merges, validation)
     store = store if isinstance(store, Store) else open_store(store)
     channels, unit = _shared(store)
     train, held_out = choose_rows(store, validation, seed, validate_on=validate_on, leave_out=leave_out)
@@ -131,6 +129,15 @@ def train_tokenizer(
         rows = each_row(held_out.tolist(), len(held_out), "measuring", report)
         use = measure_tokens(tokenizer, _signals(store, rows), fs=tokenizer.fs)
     return TrainedTokenizer(tokenizer, train, held_out, use, merges, seconds, file)
+
+
+def _check(merges: int, validation: float) -> None:
+    if not 0 <= merges <= 60_000:
+        raise ConfigError(f"merges is {merges}, but must be from 0 to 60000", hint="3500 is usual")
+    if not 0 <= validation < 1:
+        raise ConfigError(
+            f"validation is {validation:g}, but must be from 0 to below 1", hint="0 trains on all"
+        )
 
 
 def _make(folder: Path) -> None:

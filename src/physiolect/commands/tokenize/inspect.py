@@ -40,9 +40,7 @@ def run(config: Config) -> None:
     from physiolect.report.tokens import write_measured_tokenizer
 
     with listening() as terminal:
-        found = measure_tokenizer(
-            config.tokenizer, store=config.store, rows=config.rows, on_event=terminal
-        )
+        found = measure_tokenizer(config.tokenizer, store=config.store, rows=config.rows, on_event=terminal)
     if config.out is not None:
         for file in write_measured_tokenizer(found, config.out):
             say(f"wrote {file}")

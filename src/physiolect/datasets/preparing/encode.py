@@ -125,7 +125,9 @@ class EncodedStore(Result):
             PhysiolectError: pandas is not installed.
         """
         rows = [self.store.row(k) for k in range(len(self.store))]
-        columns = {name: [getattr(row, name) for row in rows] for name in ("source", "start", "patient", "split")}
+        columns = {
+            name: [getattr(row, name) for row in rows] for name in ("source", "start", "patient", "split")
+        }
         return make_frame({**columns, "tokens": [len(row.ids) for row in rows]})
 
 

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 def show_attention(asked: Question) -> Explanation:
     """Show the attention of one query."""
     window, source = asked.window(), asked.recording.source
-    found = attend(
-        asked.checkpoint, window, layers=asked.layers, heads=asked.heads, queries=[asked.query]
-    )
+    found = attend(asked.checkpoint, window, layers=asked.layers, heads=asked.heads, queries=[asked.query])
     how = asked.combine or "sum"
     band = found.band(0, how)
     if len(found.layers) > 1:  # a row for each layer

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.errors import ContractError
+from physiolect.errors import ConfigError, ContractError, check_option
 from physiolect.events import Reporter
 from physiolect.explanation.attention import Combine, n_layers
 from physiolect.explanation.faithfulness import Faithfulness, Replacement, measure_faithfulness
@@ -77,11 +77,16 @@ def option_problems(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Question:
-    """What a view is asked; `explain` describes the options."""
+    """What a view is asked; `explain` describes the options.
+
+    Raises:
+        ConfigError: an option is out of range, or not for the view.
+    """
 
     checkpoint: Checkpoint
     recording: Recording
     report: Reporter
+    view: View
     channel: str | int | None
     first: float
     """When the recording begins, in seconds of the one it was cut from."""
@@ -97,6 +102,11 @@ class Question:
     replace: Replacement | None
     score: bool
     seed: int
+
+    def __post_init__(self) -> None:
+        check_option("view", self.view, get_args(View))
+        if problems := option_problems(self.view, vars(self)):
+            raise ConfigError("; ".join(problems), hint="correct these arguments, or leave them out")
 
     @property
     def heads(self) -> list[int] | None:

@@ -120,10 +120,7 @@ def encode_merges(symbols: Any, ends: Any, table: Any, pairs: Any, n_symbols: in
         n_symbols: different symbols; merge i makes id n_symbols + i.
         ids: room for n ids.
     """
-    longest, begin = 0, 0
-    for end in ends:
-        longest = max(longest, end - begin)
-        begin = end
+    longest = _longest_word(ends)
     first = np.full(len(pairs), -1, np.int32)  # entries of each rank's queue
     last = np.full(len(pairs), -1, np.int32)
     queues = np.empty((3 * longest + 1, 2), np.int32)  # a place, and the queue's next entry: (entries, 2)
@@ -166,12 +163,28 @@ def encode_merges(symbols: Any, ends: Any, table: Any, pairs: Any, n_symbols: in
                     rank = _rank_of(table, np.int64(tokens[before]), made)
                     if rank >= 0:
                         entries = _queue(queues, first, last, rank, before, entries)
-        i = 0
-        while i < size:
-            ids[n] = tokens[i]
-            n += 1
-            i = following[i]
+        n = _write_rest(tokens, following, size, ids, n)
         begin = end
+    return n
+
+
+@compiled
+def _longest_word(ends: Any) -> int:
+    longest, begin = 0, 0
+    for end in ends:
+        longest = max(longest, end - begin)
+        begin = end
+    return longest
+
+
+@compiled
+def _write_rest(tokens: Any, following: Any, size: int, ids: Any, n: int) -> int:
+    """Write a word's remaining tokens into ids from n on; return the place after the last."""
+    i = 0
+    while i < size:
+        ids[n] = tokens[i]
+        n += 1
+        i = following[i]
     return n
 
 

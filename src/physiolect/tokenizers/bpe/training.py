@@ -128,12 +128,7 @@ def train_bpe(
     sequence = sequence_of(_words(records, n_symbols, boundary), joined=boundary == "concat")
     found = _Found(n_symbols, n_merges, on_merges)
     if memory is None:
-        tokens = np.concatenate(list(sequence))
-        if len(tokens) > room.tokens:
-            raise ConfigError(
-                f"{len(tokens)} symbols are more than an index in memory can count",
-                hint='name how much memory training may take, such as memory="64GB"',
-            )
+        tokens = _all_in_memory(sequence, room)
     else:
         with Spool(sequence, scratch) as spool:
             _merge_on_disk(spool, found, room, min_count)
@@ -214,6 +209,16 @@ def _words(records: Iterable[NDArray[Any]], n_symbols: int, boundary: Boundary) 
             yield rows if boundary == "lead" else rows.reshape(1, -1)
     if not n_records:
         raise FormatError("there is nothing to train on", hint="give at least one record of symbols")
+
+
+def _all_in_memory(sequence: Iterable[NDArray[np.uint16]], room: _Room) -> NDArray[np.uint16]:
+    tokens = np.concatenate(list(sequence))
+    if len(tokens) > room.tokens:
+        raise ConfigError(
+            f"{len(tokens)} symbols are more than an index in memory can count",
+            hint='name how much memory training may take, such as memory="64GB"',
+        )
+    return tokens
 
 
 def _merge_on_disk(spool: Spool, found: _Found, room: _Room, min_count: int) -> None:
