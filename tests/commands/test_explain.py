@@ -16,7 +16,6 @@ from scipy.io import loadmat
 from physiolect import Annotations, Checkpoint, InputContract, load_checkpoint, read_recording, synthetic
 from physiolect.cli import main
 from physiolect.commands.explain import Config
-from physiolect.commands.explain.words import highest, titled
 from physiolect.explanation import (
     attend,
     attention_change,
@@ -157,20 +156,6 @@ def test_heads(run: Run, tmp_path: Path) -> None:
             each["peaks"], arrays["time_s"][peaks[peaks[:, 0] == each["head"], 1]], atol=1e-4
         )
     assert f"  head 1      {len(summary['heads'][0]['peaks'])} peaks" in out
-
-
-@pytest.mark.parametrize(
-    ("name", "title"), [("mitdb/201", "mitdb/201"), ("a/very/long/way/to/the/file.csv", "file.csv")]
-)
-def test_a_title_names_the_recording(heart: Path, models: Path, name: str, title: str) -> None:
-    window = cut_window(load_checkpoint(models / "forecast"), read_recording(heart), channel="II")
-    assert titled("Heads", Config(name, "b", "heads", "c"), window) == f"Heads\n{title}, II"
-
-
-def test_moments_looked_at_most_are_peaks_not_slopes() -> None:
-    band = np.concatenate([np.linspace(0, 1, 20), np.linspace(1, 0, 20), np.zeros(20), [0.3], np.zeros(39)])
-    assert highest(band, 100.0).tolist() == [19, 60]
-    assert highest(np.ones(9), 100.0).tolist() == [0]
 
 
 def test_views_share_a_folder(run: Run, tmp_path: Path) -> None:
@@ -331,9 +316,9 @@ def test_a_base_of_another_shape(run: Run, models: Path) -> None:
         ({"view": "change"}, "--base is missing: --view change needs the model"),
         ({"base": "x"}, "--base is for --view change, not attention"),
         ({"tokens": (1.0,), "windows": 2}, "--windows is for --view probing or faithfulness, not attention"),
-        ({"layer": "0"}, "--layer is '0', but must be a number from 1 on, or all"),
-        ({"head": "first"}, "--head is 'first', but must be a number from 1 on, or all"),
-        ({"query": "soon"}, "--query is 'soon', but must be a moment in seconds, or last"),
+        ({"layer": 0}, "--layer is '0', but must be a number from 1 on, or all"),
+        ({"head": -1}, "--head is '-1', but must be a number from 1 on, or all"),
+        ({"query": float("nan")}, "--query is nan, but must be a moment in seconds"),
         ({"view": "heads", "layer": "all"}, "--layer is all, but --view heads is of one layer"),
         ({"start": 3.0, "stop": 2.0}, "--start 3 and --stop 2 enclose nothing"),
         ({"seed": -1}, "--seed is -1, but must be from 0"),

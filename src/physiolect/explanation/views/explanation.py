@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class Explanation(Result):
     """The same in words."""
     draw: Callable[[], Figure]
     """Draws the figure."""
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
     """A table by columns: one row a sample, or what the view counts."""
     listed: bool = False
     """Whether the table is a result of its own, and not only samples beside their numbers."""

@@ -111,7 +111,7 @@ class Question:
     @property
     def heads(self) -> list[int] | None:
         """The heads, from 1; None is all."""
-        return None if self.head in (None, "all") else [int(self.head)]  # type: ignore[arg-type]
+        return None if self.head in (None, "all") else [int(self.head)]
 
     @property
     def layers(self) -> list[int] | None:
