@@ -131,3 +131,14 @@ def test_phases_of_a_beat() -> None:
     assert names == ["", "QRS", "QRS", "ST–T", "TP", "P", "QRS", "", ""]
     names = [PHASES["ppg"][k] if k >= 0 else "" for k in phases(time, beats, "ppg")]
     assert names == ["", "crest", "crest", "fall", "run-off", "rise", "rise", "", ""]
+
+
+def test_of_several_channels_one_must_be_named() -> None:
+    two = synthetic.ecg(seconds=20, fs=250.0, leads=("V1", "II"), seed=5)
+    contract = replace(ECG, channels=("V1", "II"))
+    with pytest.raises(ContractError, match="takes 2 channels, but landmarks are found in one") as caught:
+        find_landmarks(two, contract)
+    assert caught.value.hint == "name it with channel: V1, II"
+    found, expected = find_landmarks(two, contract, channel="II"), find_landmarks(two.select(["II"]), ECG)
+    for name in LANDMARKS["ecg"]:
+        np.testing.assert_array_equal(found[name], expected[name])

@@ -68,20 +68,21 @@ def find_landmarks(
     Args:
         recording: what there is.
         contract: whose rules choose the channel and tell the modality.
-        channel: which one to look at; None lets the contract choose.
+        channel: which one to look at; None lets a contract of one channel choose.
         first: when the recording begins, in seconds of the one it was cut from.
 
     Returns:
         landmark -> moments.
 
     Raises:
-        ContractError: the signal is neither ECG nor PPG, or no beat is found.
+        ContractError: the signal is neither ECG nor PPG, no beat is found, or the contract takes several channels and
+            none is named.
         PhysiolectError: something is not marked, and NeuroKit2 is not installed.
 
     Source: Makowski et al. 2021 (NeuroKit2); a notch without a trough: Takazawa et al. 1998 (the "e" wave of
         the second derivative).
     """
-    one = select_channels(recording, contract, channel)
+    one = _one_channel(recording, contract, channel)
     modality = one.modality or contract.modality
     if modality not in LANDMARKS:
         raise ContractError(
@@ -103,6 +104,18 @@ def find_landmarks(
     else:
         found = {"systolic peak": beats, **_pulse(signal, beats, one.fs)}
     return {name: first + np.unique(found[name]) / one.fs for name in LANDMARKS[modality]}
+
+
+def _one_channel(recording: Recording, contract: InputContract, channel: str | int | None) -> Recording:
+    """Return the channel that is named, or the one that the contract takes."""
+    if len(contract.channels) == 1:
+        return select_channels(recording, contract, channel)
+    if channel is None:
+        raise ContractError(
+            f"the contract takes {len(contract.channels)} channels, but landmarks are found in one",
+            hint=f"name it with channel: {', '.join(contract.channels)}",
+        )
+    return recording.select([channel])
 
 
 def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[MarkedRhythm]:

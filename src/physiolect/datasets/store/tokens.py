@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.files import replacing
+from physiolect.files import replacing, writing
 from physiolect.tokenizers import FILE_NAME, EcgByteTokenizer, load_tokenizer, save_tokenizer
 
 if TYPE_CHECKING:
@@ -102,11 +102,13 @@ def write_tokens(
 
     Raises:
         FormatError: the folder holds other things.
+        WriteError: the folder cannot be written to, or the disk is full.
     """
     import pyarrow as pa
 
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder, hint="name a folder that may be written to"):
+        folder.mkdir(parents=True, exist_ok=True)
     foreign = sorted({name for name in os.listdir(folder) if name[0] != "."} - {TOKENS_FILE, FILE_NAME})
     if foreign:
         raise FormatError(

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.files import writing
+
 Merge = tuple[int, int, int]
 """Left id, right id, and the new id they become."""
 
 _BLOCK = 1 << 20
 """Tokens read at a time."""
+_HINT = "name a scratch folder that may be written to"
 _SIZE = np.dtype(np.uint16).itemsize
 
 
@@ -25,10 +28,15 @@ class Spool(AbstractContextManager["Spool"]):
     Args:
         blocks: the sequence, in pieces of any length.
         folder: where the file lies; None is the system's place for temporary files.
+
+    Raises:
+        WriteError: the file cannot be written, or the disk is full.
     """
 
     def __init__(self, blocks: Iterable[NDArray[np.uint16]], folder: str | Path | None = None) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by __exit__)
+        self._folder = Path(folder or tempfile.gettempdir())
+        with writing(self._folder, hint=_HINT):
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by __exit__)
         self._pending: list[Merge] = []
         self.n_tokens = 0
         """Tokens and barriers in it; merges that are pending still to be taken off."""
@@ -66,8 +74,9 @@ class Spool(AbstractContextManager["Spool"]):
 
     def _write(self, block: NDArray[np.uint16]) -> int:
         left = _bytes(np.ascontiguousarray(block))
-        while left:
-            left = left[self._file.write(left) :]
+        with writing(self._folder, hint=_HINT):
+            while left:
+                left = left[self._file.write(left) :]
         return len(block)
 
 
