@@ -345,3 +345,11 @@ def test_the_published_model_on_its_example(
         np.testing.assert_allclose(
             made(tmp_path, "change")[1]["change"], expected["attention_change"], atol=1e-4
         )
+
+
+@pytest.mark.parametrize("words", [("--layer", "first"), ("--query", "soon"), ("--head", "0")])
+def test_an_option_that_is_no_number_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    code, _, err = run("forecast", "attention", *words)
+    assert code == 2
+    assert f"{words[0]} is '{words[1]}'" in err or f"{words[0]} " in err
+    assert "hint: " in err

@@ -13,6 +13,7 @@ from physiolect import cli
 from physiolect.config import dump
 from physiolect.contract import InputContract, adapt
 from physiolect.datasets import TokenStore, open_store, split_rows
+from physiolect.files import lock_folder
 from physiolect.formats import read_recording, write_recording
 from physiolect.synthetic import ecg, ppg
 from physiolect.tokenizers import EcgByteTokenizer, LevelTokenizer, load_tokenizer, save_tokenizer
@@ -292,3 +293,15 @@ def test_a_recording_and_its_row_of_a_store_give_the_same_letters(tmp_path: Path
     differ = tokenizer.quantise(adapted.signal) != tokenizer.quantise(row)
     assert adapted.signal.shape == row.shape
     assert differ.mean() < 0.01
+
+
+def test_a_second_run_in_a_folder_is_refused_in_a_sentence(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "busy"
+    with lock_folder(out):
+        assert run("train", made / "store", "--out", out) == 1
+        assert f"error: another run is writing {out}: process" in capsys.readouterr().err
+        assert run("encode", made / "store", "--tokenizer", made / "tokenizer", "--out", out) == 1
+        assert f"error: another run is writing {out}: process" in capsys.readouterr().err
+    assert not out.exists()

@@ -46,7 +46,11 @@ def test_every_view_has_words_numbers_a_table_and_a_figure(make: Make, heart: Re
     assert (held["view"], held["channel"], held["fs"]) == (view, "II", 100.0)
     assert held["window"]["start"] == pytest.approx(float(found.window.time[0]))
     assert found.numbers["signal"].shape == (300,)
-    rows = {"probing": found.numbers["auroc"].size, "faithfulness": 3} if view == "probing" else {"faithfulness": 3}
+    rows = (
+        {"probing": found.numbers["auroc"].size, "faithfulness": 3}
+        if view == "probing"
+        else {"faithfulness": 3}
+    )
     assert len(found.to_frame()) == rows.get(view, 300)
     assert isinstance(found.plot(), Figure)
 
@@ -92,7 +96,9 @@ def test_several_windows_are_scored_and_the_one_that_is_drawn_is_named(make: Mak
     assert [window.start for window in found.windows] == [2.0, 5.0]
     lines = found.summary.splitlines()
     assert lines[0].endswith("II, 2.00 to 7.99 s, 2 windows")
-    assert lines[1].startswith("  explained   the model's output in each of 2 windows, mean; in the last: log odds")
+    assert lines[1].startswith(
+        "  explained   the model's output in each of 2 windows, mean; in the last: log odds"
+    )
     assert lines[2] == "  drawn       the last window, 5.00 to 7.99 s; scores are the mean of all 2"
     assert found.to_dict()["drawn"] == {"start": 5.0, "stop": pytest.approx(7.99)}
     np.testing.assert_array_equal(found.numbers["attention_map"], one.numbers["attention_map"])

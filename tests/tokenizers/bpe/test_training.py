@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physiolect.errors import ConfigError, FormatError
+from physiolect.errors import ConfigError, FormatError, WriteError
 from physiolect.tokenizers.bpe import BOUNDARIES, Boundary, bytes_of, spool, train_bpe, training
 
 Records = list[np.ndarray]
@@ -253,3 +254,13 @@ def test_90_million_symbols_in_256_mb() -> None:
 def test_a_scratch_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no folder for the temporary file"):
         train_bpe([np.zeros(50, int)], n_symbols=2, n_merges=1, memory="16MB", scratch=tmp_path / "none")
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> io.FileIO:
+        return io.FileIO("/dev/full", "r+")
+
+    monkeypatch.setattr("physiolect.tokenizers.bpe.spool.tempfile.TemporaryFile", full)
+    record = np.zeros((1, 100), np.uint8)
+    with pytest.raises(WriteError, match=f"the disk is full: {tmp_path} could not be written"):
+        train_bpe([record], n_symbols=2, n_merges=1, memory="16MB", scratch=tmp_path)

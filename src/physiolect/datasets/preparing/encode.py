@@ -180,15 +180,30 @@ def encode(
     report, made_by = Reporter(on_event), as_ecg_byte(tokenizer)
     if not isinstance(source, Store | Recording) and is_store(source):
         source = open_store(source)
+    _check_options(source, {"fs": fs, "unit": unit, "names": tuple(names)}, derive_limb)
     if isinstance(source, Store):
         if out is None:
             raise ConfigError("out is missing", hint="name a folder for the tokenised store")
         return _encode_store(made_by, source, Path(out), report)
     if out is not None:
-        raise ConfigError("out is for a store, but the source is a recording", hint="leave out away")
+        raise ConfigError("out is for a store, but the source is a recording", hint="do not give out")
     if not isinstance(source, Recording):
         source = read_recording(source, fs=fs, unit=unit, names=names)
     return _encode_recording(made_by, source, derive_limb, report)
+
+
+def _check_options(source: object, of_files: dict[str, object], derive_limb: bool) -> None:
+    """Refuse options that the kind of source gives no meaning."""
+    given = [name for name, value in of_files.items() if value not in (None, ())]
+    if isinstance(source, Store | Recording) and given:
+        raise ConfigError(
+            f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for a file of a recording",
+            hint="leave them out",
+        )
+    if isinstance(source, Store) and derive_limb:
+        raise ConfigError(
+            "derive_limb is for a recording", hint="derive limb leads when the store is prepared"
+        )
 
 
 def as_ecg_byte(tokenizer: EcgByteTokenizer | str | os.PathLike[str]) -> EcgByteTokenizer:
