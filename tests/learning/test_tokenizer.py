@@ -87,7 +87,7 @@ def test_without_a_folder_nothing_is_written(store: Store, tmp_path: Path) -> No
 def test_a_second_run_in_the_folder_is_refused_in_a_sentence(store: Store, tmp_path: Path) -> None:
     with (
         lock_folder(tmp_path / "tokenizer"),
-        pytest.raises(WriteError, match="another run is writing .*tokenizer: process") as caught,
+        pytest.raises(WriteError, match=r"another run is writing .*tokenizer: process") as caught,
     ):
         train_tokenizer(store, out=tmp_path / "tokenizer")
     assert caught.value.hint

@@ -51,7 +51,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(WriteError, match="the disk is full: .*probing.npz could not be written"):
+    with pytest.raises(WriteError, match=r"the disk is full: .*probing.npz could not be written"):
         write_explanation(found, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["probing.png"]
 

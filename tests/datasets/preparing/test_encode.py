@@ -67,7 +67,7 @@ def test_a_recording(home: Path) -> None:
     assert len(found.to_frame()) == n
     assert json.loads(json.dumps(found.to_dict()))["spans"][-1][1] == 3000
     assert isinstance(found.plot(start=1, seconds=2), Figure)
-    with pytest.raises(ConfigError, match="start is 4, but .* lasts 4 s"):
+    with pytest.raises(ConfigError, match=r"start is 4, but .* lasts 4 s"):
         found.plot(start=4)
     assert any("resampled 200 -> 250 Hz" in each.text for each in told if isinstance(each, Message))
 
@@ -110,7 +110,7 @@ def test_a_store(home: Path, tmp_path: Path, opened: bool) -> None:
 def test_a_second_run_in_the_folder_is_refused_in_a_sentence(home: Path, tmp_path: Path) -> None:
     with (
         lock_folder(tmp_path / "tokens"),
-        pytest.raises(WriteError, match="another run is writing .*tokens: process") as caught,
+        pytest.raises(WriteError, match=r"another run is writing .*tokens: process") as caught,
     ):
         encode(TOKENIZER, home / "store", out=tmp_path / "tokens")
     assert caught.value.hint
@@ -131,7 +131,7 @@ def test_a_full_disk_is_one_sentence(home: Path, tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pa, "record_batch", lambda *_, **__: full())
-    with pytest.raises(WriteError, match="the disk is full: .*tokens/.* could not be written"):
+    with pytest.raises(WriteError, match=r"the disk is full: .*tokens/.* could not be written"):
         encode(TOKENIZER, home / "store", out=tmp_path / "tokens")
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot be written"):
