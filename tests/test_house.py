@@ -18,7 +18,6 @@ MOST_LINES_OF_A_FUNCTION = 60
 LONG_FILES = {
     "physiolect/commands/generate.py",
     "physiolect/formats/wfdb.py",
-    "physiolect/tokenizers/ecg_byte.py",
 }
 LONG_FUNCTIONS = {"physiolect/generation/continuation.py: generate"}
 CIRCLES = [["physiolect.commands.evaluate.forecasts", "physiolect.commands.evaluate.judging"]]

@@ -17,13 +17,29 @@ from physiolect.training import using_threads
 
 
 def explain(
-    checkpoint: Checkpoint, recording: Recording, *, view: View, base: Checkpoint | None = None,
-    layer: int | Literal["all"] | None = None, head: int | Literal["all"] | None = None, query: float | None = None,
-    combine: Combine | None = None, reference: float | None = None, tokens: Sequence[float] | None = None,
-    windows: int | None = None, span: float | None = None, replace: Replacement | None = None, score: bool = True,
-    channel: str | int | None = None, start: float | None = None, stop: float | None = None, first: float = 0.0,
-    seed: int = 0, threads: int | None = 1, on_event: Listener | None = None,
-) -> Explanation:  # fmt: skip
+    checkpoint: Checkpoint,
+    recording: Recording,
+    *,
+    view: View,
+    base: Checkpoint | None = None,
+    layer: int | Literal["all"] | None = None,
+    head: int | Literal["all"] | None = None,
+    query: float | None = None,
+    combine: Combine | None = None,
+    reference: float | None = None,
+    tokens: Sequence[float] | None = None,
+    windows: int | None = None,
+    span: float | None = None,
+    replace: Replacement | None = None,
+    score: bool = True,
+    channel: str | int | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    first: float = 0.0,
+    seed: int = 0,
+    threads: int | None = 1,
+    on_event: Listener | None = None,
+) -> Explanation:
     """Show what a model looks at in the last window of a recording, and how far to trust the picture.
 
     Layers and heads count from 1. All moments are in seconds of the recording.
