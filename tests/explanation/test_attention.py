@@ -1,4 +1,4 @@
-"""Attention is the published one, on the signal's time, and no more of it than is asked for."""
+"""Attention is the published one, on the signal's time, and no more of it than is requested."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_what_does_not_exist_is_refused(make: Make, heart: Recording) -> None:
     assert caught.value.hint == "choose layers from 1 to 3, or all"
     with pytest.raises(ConfigError, match="there is no head 3: the model has 2, counted from 1"):
         view_heads(checkpoint, window, heads=[1, 3])
-    with pytest.raises(ConfigError, match="no layer was asked for"):
+    with pytest.raises(ConfigError, match="no layer was requested"):
         mean_attention(checkpoint, window, layers=[])
     with pytest.raises(ConfigError, match="9 s lies outside the window"):
         attend(checkpoint, window, queries=[9.0])

@@ -102,7 +102,7 @@ def test_several_windows_are_scored_and_the_one_that_is_drawn_is_named(make: Mak
     assert lines[2] == "  drawn       the last window, 5.00 to 7.99 s; scores are the mean of all 2"
     assert found.to_dict()["drawn"] == {"start": 5.0, "stop": pytest.approx(7.99)}
     np.testing.assert_array_equal(found.numbers["attention_map"], one.numbers["attention_map"])
-    assert "signal and maps: the last of 2 windows, 5.00 to 7.99 s" in words_of(found.plot())
+    assert "drawn: the last of 2 windows, 5.00 to 7.99 s" in words_of(found.plot())
     assert "drawn" not in one.to_dict()
     assert "windows" not in words_of(one.plot())
 

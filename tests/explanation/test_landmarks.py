@@ -117,7 +117,7 @@ def test_signals_without_beats_are_refused(ecg: Recording) -> None:
             find_landmarks(recording, ECG)
         assert "at least 5 s" in str(caught.value.hint)
     with pytest.raises(
-        ContractError, match=r"the signal is ecog, but landmarks are known of ECG and PPG alone"
+        ContractError, match=r"the signal is ecog, but landmarks are defined only for ECG and PPG"
     ):
         find_landmarks(
             replace(unmarked(ecg), modality="ecog", channels=("e1",)), replace(ECG, modality="ecog")

@@ -1,4 +1,4 @@
-"""Why a model says what it says: attention, similarity of tokens, heads and landmarks, and how faithful all of it is.
+"""Explanations of models: attention, similarity of tokens, heads and landmarks, and how faithful each map is.
 
 Layers and heads are counted from 1; samples, and the axes of arrays, from 0.
 """

@@ -34,11 +34,11 @@ _MOST_QUERIES = 4096
 
 @dataclass(frozen=True, eq=False)
 class AttentionMap:
-    """Attention weights that were asked for, and of what."""
+    """Attention weights, and the layers, heads and queries that they are of."""
 
     weights: NDArray[np.float32]
-    """(layers, heads, queries, T): each query's weights over the window's samples; over what a query may see, the
-    weights of one layer and head add up to 1."""
+    """(layers, heads, queries, T): each query's weights over the window's samples; those of one layer and head add
+    up to 1."""
     layers: tuple[int, ...]
     """Numbers of the layers, from 1."""
     heads: tuple[int, ...]
@@ -73,9 +73,9 @@ class HeadView:
     """What each head of a layer looks at, whatever the query."""
 
     mean: NDArray[np.float32]
-    """(heads, T) attention of each sample, mean over all queries; those that may not see it count as 0."""
+    """(heads, T) attention of each sample, mean over all queries; queries that cannot see it count as 0."""
     even: NDArray[np.float32]
-    """(T,) what it would be if every query looked at all it may see alike: the early samples are seen by more."""
+    """(T,) what it would be if every query looked equally at all it can see: more queries see the early samples."""
     peaks: tuple[NDArray[np.int64], ...]
     """For each head, the samples at which its attention stands out."""
     layer: int
@@ -99,7 +99,7 @@ def attend(
     heads: Iterable[int] | None = None,
     queries: Sequence[float | None] = (None,),
 ) -> AttentionMap:
-    """Return the attention of chosen queries, layers and heads; nothing else is computed or kept of it.
+    """Return the attention of chosen queries, layers and heads; no other attention is stored.
 
     Args:
         checkpoint: a model. It runs where its weights are.
@@ -130,7 +130,7 @@ def mean_attention(
     layers: Iterable[int] | None = None,
     heads: Iterable[int] | None = None,
 ) -> AttentionMap:
-    """Return the mean over all queries of the window, summed up without ever holding all of them.
+    """Return the mean over all queries of the window; they are summed up and never held at once.
 
     Args:
         checkpoint: a model. It runs where its weights are.
@@ -155,7 +155,7 @@ def view_heads(
     layer: int | None = None,
     heads: Iterable[int] | None = None,
 ) -> HeadView:
-    """Return what each head of a layer looks at on the whole, and where that stands out.
+    """Return the mean attention of each head of a layer, and where it stands out.
 
     Args:
         checkpoint: a model. It runs where its weights are.
@@ -178,7 +178,7 @@ def view_heads(
 
 
 def even_attention(checkpoint: Checkpoint, layer: int, T: int) -> NDArray[np.float32]:
-    """Return the mean attention of each of T samples if every query looked at all it may see alike, (T,)."""
+    """Return the mean attention of each of T samples if every query looked equally at all it can see, (T,)."""
     attention = trunk_attentions(checkpoint)[layer - 1]
     if not attention.causal:
         return np.full(T, 1 / T, np.float32)
@@ -198,7 +198,7 @@ def attention_change(
     heads: Iterable[int] | None = None,
     query: float | None = None,
 ) -> NDArray[np.float32]:
-    """Return what fine-tuning added to the attention of each sample, and with a minus what it took away, (T,).
+    """Return what fine-tuning added to the attention of each sample, (T,); what it took away is negative.
 
     Args:
         checkpoint: the fine-tuned model.
@@ -210,7 +210,7 @@ def attention_change(
 
     Raises:
         ConfigError: the layer, a head or the query does not exist.
-        CheckpointError: the two models have not one shape, or read signals in another way.
+        CheckpointError: the two models differ in shape, or in how they read signals.
 
     Source: Davies et al. 2024, arXiv:2407.20775: last query, last block, summed over heads.
     """
@@ -225,10 +225,10 @@ def attention_change(
 
 
 def check_base(checkpoint: Checkpoint, base: Checkpoint) -> None:
-    """Refuse a model that the other cannot have been made from.
+    """Refuse a base that the model cannot have been fine-tuned from.
 
     Raises:
-        CheckpointError: the two have not one shape, or read signals in another way.
+        CheckpointError: the two differ in shape, or in how they read signals.
     """
     ours, theirs = checkpoint.model.config, base.model.config
     names = ("n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band")
@@ -274,9 +274,10 @@ def _choose(what: str, wanted: Iterable[int] | None, count: int) -> tuple[int, .
     numbers = tuple(range(1, count + 1)) if wanted is None else tuple(wanted)
     wrong = [number for number in numbers if not 1 <= number <= count]
     if wrong or not numbers:
-        said = f"there is no {what} {wrong[0]}" if wrong else f"no {what} was asked for"
+        problem = f"there is no {what} {wrong[0]}" if wrong else f"no {what} was requested"
         raise ConfigError(
-            f"{said}: the model has {count}, counted from 1", hint=f"choose {what}s from 1 to {count}, or all"
+            f"{problem}: the model has {count}, counted from 1",
+            hint=f"choose {what}s from 1 to {count}, or all",
         )
     return numbers
 
@@ -323,7 +324,7 @@ def _combine(weights: NDArray[np.float32], axis: int, how: Combine) -> NDArray[n
 
 
 def _peaks(mean: NDArray[np.float32], even: NDArray[np.float32], fs: float) -> NDArray[np.int64]:
-    """Return where attention stands out, by factors: its slow fall over a causal window is then no matter."""
+    """Return where attention stands out by a factor, so that its slow fall over a causal window has no effect."""
     from scipy.signal import find_peaks
 
     peaks, _ = find_peaks(

@@ -23,34 +23,34 @@ Replacement = Literal["interpolation", "median"]
 SHARES = np.array([0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1])
 """Shares of the samples that are deleted, or inserted."""
 ORDERS = 20
-"""Random orders that a map is held against."""
+"""Random orders that a map is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """How a model's word falls as samples are deleted, and rises as they are inserted, the most important first."""
+    """How a model's output falls as samples are deleted, and rises as they are inserted, the most important first."""
 
     shares: NDArray[np.float64]
     """(n,) share of the samples that are deleted or inserted, from 0 to 1."""
     deletion: NDArray[np.float64]
-    """(n,) what the model says without the most important ones, in `unit`."""
+    """(n,) the model's output without the most important ones, in `unit`."""
     insertion: NDArray[np.float64]
-    """(n,) what it says of the most important ones alone."""
+    """(n,) its output for the most important ones alone."""
     random_deletion: NDArray[np.float64]
     """(orders, n) the same in random orders."""
     random_insertion: NDArray[np.float64]
     """(orders, n)."""
     unit: str = "nats"
-    """Of what the model says."""
+    """Of the model's output."""
 
     @property
     def deletion_area(self) -> float:
-        """Mean height of the deletion curve: low where the map names what counts."""
+        """Mean height of the deletion curve: low where the map names the samples that matter."""
         return float(_area(self.deletion, self.shares))
 
     @property
     def insertion_area(self) -> float:
-        """Mean height of the insertion curve: high where the map names what counts."""
+        """Mean height of the insertion curve: high where the map names the samples that matter."""
         return float(_area(self.insertion, self.shares))
 
     @property
@@ -65,7 +65,7 @@ class Faithfulness:
 
     @property
     def score(self) -> float:
-        """By how much the gap exceeds that of a random order in the mean; 0 is chance."""
+        """How far the gap lies above the mean gap of random orders; 0 is chance."""
         return self.gap - float(self.random_gaps.mean())
 
     @property
@@ -89,12 +89,12 @@ def measure_faithfulness(
     n_orders: int = ORDERS,
     seed: int = 0,
 ) -> dict[str, Faithfulness]:
-    """Delete and insert samples in the order of each map, and in random orders, and note what the model says.
+    """Delete and insert samples in the order of each map, and in random orders, and record the model's output.
 
     Args:
         checkpoint: a model.
         window: from `cut_window`.
-        target: from `choose_target`: what the model says.
+        target: from `choose_target`: the output that is followed.
         maps: by name, (n_context,) how much each sample counts; a longer one is cut.
         replacement: what takes the place of a sample that is left out.
         n_orders: random orders.
@@ -126,8 +126,8 @@ def measure_faithfulness(
             rows.append(_leave_out(window, target, order[count:], replacement))
     shown, place = np.unique(np.stack(rows), axis=0, return_inverse=True)  # all orders begin and end alike
     device = checkpoint.model.device
-    said = target.of_ids(checkpoint, torch.from_numpy(shown).to(device)).double().cpu().numpy()
-    curves = said[place].reshape(len(orders), len(counts), 2)
+    outputs = target.of_ids(checkpoint, torch.from_numpy(shown).to(device)).double().cpu().numpy()
+    curves = outputs[place].reshape(len(orders), len(counts), 2)
     by_chance = curves[len(maps) :]
     return {
         name: Faithfulness(
@@ -155,17 +155,17 @@ def cascade(
     stages: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return how like a map stays itself while weights are drawn anew, from the output back to the input.
+    """Return how much of a map remains while weights are randomised, from the output back to the input.
 
-    A map that stays as it was explains the signal, not the model. Each tensor of weights is drawn from a normal
-    distribution of its own mean and deviation.
+    A map that does not change explains the signal, not the model. Each tensor of weights is drawn from a normal
+    distribution with its own mean and standard deviation.
 
     Args:
         checkpoint: a model.
         window: from `cut_window`.
         target: from `choose_target`.
         method: one of `METHODS`.
-        stages: of those of `stage_names`, the ones to compare at; None is all.
+        stages: which of `stage_names` to compare at; None is all.
         seed: of the weights.
 
     Returns:
@@ -197,7 +197,7 @@ def stage_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def _randomised(checkpoint: Checkpoint, seed: int) -> Iterator[tuple[str, Checkpoint]]:
-    """Yield a copy of the checkpoint whose weights are drawn anew up to each stage; one copy, changed as it goes."""
+    """Yield a copy of the checkpoint whose weights are randomised up to each stage; it is one copy that changes."""
     model = copy.deepcopy(checkpoint.model)
     drawn = replace(checkpoint, model=model)
     generator = torch.Generator().manual_seed(seed)

@@ -58,16 +58,16 @@ def find_landmarks(
 ) -> dict[str, Times]:
     """Return where the waves of all beats are in one channel of a recording.
 
-    What is marked in the recording comes first: beats by their WFDB symbols, "p" and "t" waves likewise. What is not
-    is found by NeuroKit2: R and systolic peaks, P and T by its wavelet delineation. It has no foot and no notch; here
-    the foot is the lowest sample between two systolic peaks, and the notch the first trough of the smoothed pulse from
-    0.1 s to half the interval after the peak, or where there is none, where it bends up most.
+    Marks in the recording come first: beats by their WFDB symbols, and "p" and "t" waves. NeuroKit2 finds what is not
+    marked: R and systolic peaks, and P and T by its wavelet delineation. It finds no foot and no notch: the foot is the
+    lowest sample between two systolic peaks; the notch is the first trough of the smoothed pulse from 0.1 s to half the
+    interval after the peak or, without a trough, where the pulse bends up most.
 
-    NeuroKit2 finds a "P" before most beats whatever the rhythm is; `leave_out_p` takes away what cannot be one.
+    NeuroKit2 finds a "P" before most beats in any rhythm; `leave_out_p` removes those that cannot be one.
 
     Args:
         recording: what there is.
-        contract: whose rules choose the channel and tell the modality.
+        contract: whose rules choose the channel and the modality.
         channel: which one to look at; None lets a contract of one channel choose.
         first: when the recording begins, in seconds of the one it was cut from.
 
@@ -86,8 +86,8 @@ def find_landmarks(
     modality = one.modality or contract.modality
     if modality not in LANDMARKS:
         raise ContractError(
-            f"the signal is {modality or 'of unknown modality'}, but landmarks are known of ECG and PPG alone",
-            hint="say what was measured with modality, or choose another channel",
+            f"the signal is {modality or 'of unknown modality'}, but landmarks are defined only for ECG and PPG",
+            hint="give the modality, or choose another channel",
         )
     signal = bridge_gaps(one.signal, find_gaps(one.signal))[0].astype(np.float64)
     signal = np.nan_to_num(signal)
@@ -119,7 +119,7 @@ def _one_channel(recording: Recording, contract: InputContract, channel: str | i
 
 
 def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[MarkedRhythm]:
-    """Return where the recording's marks of rhythm tell of atrial fibrillation or flutter; none where it has no marks.
+    """Return where the recording's marks of rhythm name atrial fibrillation or flutter; empty where it has no marks.
 
     Args:
         recording: what there is.
@@ -134,14 +134,14 @@ def episodes_without_p(recording: Recording, *, first: float = 0.0) -> list[Mark
 
 
 def leave_out_p(landmarks: Mapping[str, Times], episodes: Sequence[MarkedRhythm]) -> dict[str, Times]:
-    """Return landmarks less the P waves that lie in episodes without P."""
+    """Return landmarks without the P waves that lie in episodes without P."""
     return {
         name: times[~_inside(times, episodes)] if name == "P" else times for name, times in landmarks.items()
     }
 
 
 def beat_times(landmarks: Mapping[str, Times]) -> Times:
-    """Return when the beats are, of what `find_landmarks` returned."""
+    """Return when the beats are, from what `find_landmarks` returned."""
     return next(landmarks[name] for name in _BEAT.values() if name in landmarks)
 
 
@@ -154,7 +154,7 @@ def phases(
         time: moments (T,) in seconds.
         beats: R or systolic peaks in seconds.
         modality: "ecg" or "ppg".
-        without_p: of an ECG, where no P wave is: TP lasts to the next QRS there.
+        without_p: stretches of an ECG without P waves: TP lasts to the next QRS there.
     """
     after = np.searchsorted(beats, time, side="right")  # (T,) the next beat
     inside = (after > 0) & (after < len(beats))

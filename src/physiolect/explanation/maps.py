@@ -1,4 +1,4 @@
-"""How much each sample counts for what a model says, by three methods."""
+"""How much each sample contributes to a model's output, by three methods."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from physiolect.explanation.target import Target
 from physiolect.explanation.window import Window
 
 Map = NDArray[np.float64]
-"""How much each sample of a target's context counts, (n_context,): the more the higher."""
+"""How much each sample of a target's context contributes, (n_context,): higher is more."""
 
 STEPS = 32
-"""Points on the way from the baseline at which integrated gradients are taken."""
+"""Points between the baseline and the window at which integrated gradients are taken."""
 
 
 def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
@@ -46,15 +46,14 @@ def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
 def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
     """Return integrated gradients on the token embeddings, summed over their features.
 
-    The baseline is a window whose context lies at its median level throughout, what is foretold staying as it is; what
-    all samples count adds up to the difference that the model makes between the two, as far as the steps are fine
-    enough.
+    The baseline is a window whose context is at its median level; the samples that the model predicts keep theirs. With
+    fine enough steps, the contributions add up to the difference between the model's outputs for the two.
 
     Args:
         checkpoint: a model.
         window: from `cut_window`.
         target: from `choose_target`.
-        steps: points on the way from the baseline.
+        steps: points between the baseline and the window.
 
     Raises:
         PhysiolectError: Captum is not installed.
@@ -80,12 +79,12 @@ METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
 
 
 def median_level(window: Window, target: Target) -> int:
-    """Return the median level of the samples that an explanation may name."""
+    """Return the median level of the samples that an explanation covers."""
     return int(np.median(window.ids[: target.n_context]))
 
 
 def _embeddings(checkpoint: Checkpoint, window: Window, target: Target) -> Tensor:
-    """Return what the token table makes of the window, (1, n_shown, E)."""
+    """Return the embeddings of the window, (1, n_shown, E)."""
     return _embedded(checkpoint, window.tensor(checkpoint)[:, : target.n_shown])
 
 

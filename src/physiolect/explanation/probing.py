@@ -31,7 +31,7 @@ class HeadScore(NamedTuple):
     head: int
     """From 1."""
     auroc: float
-    """How likely a sample at the landmark is looked at more than another one of the same window."""
+    """How likely a sample at the landmark gets more attention than another one of the same window."""
     lift: float
     """Attention of a sample there as a multiple of that of a sample elsewhere."""
     p: float
@@ -68,11 +68,11 @@ class Probing:
         for i, name in enumerate(self.landmarks):
             layers, heads = np.unravel_index(np.argsort(-self.auroc[i], axis=None), self.auroc[i].shape)
             for layer, head in zip(layers.tolist(), heads.tolist(), strict=True):
-                said, null = self.auroc[i, layer, head], self.best_by_chance[i]
-                p = (1 + np.count_nonzero(null >= said)) / (1 + len(null))
+                auroc, null = self.auroc[i, layer, head], self.best_by_chance[i]
+                p = (1 + np.count_nonzero(null >= auroc)) / (1 + len(null))
                 found.append(
                     HeadScore(
-                        name, layer + 1, head + 1, float(said), float(self.lift[i, layer, head]), float(p)
+                        name, layer + 1, head + 1, float(auroc), float(self.lift[i, layer, head]), float(p)
                     )
                 )
         return found

@@ -1,4 +1,4 @@
-"""Homonyms: tokens of one level at different parts of the beat, and how a model comes to tell them apart."""
+"""Homonyms: tokens of one level at different parts of the beat, and how a model comes to separate them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from physiolect.models.capture import Capture
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """How like the reference every token is, stage after stage of the model."""
+    """How similar every token is to the reference, stage after stage of the model."""
 
     cosine: NDArray[np.float32]
     """(stages, T) cosine of each token to the reference: at the input, positions included as the model sees them there,
@@ -33,9 +33,9 @@ class Similarity:
     """Parts of a beat; none where no beats were given."""
     silhouette: NDArray[np.float64]
     """(stages,) how well parts of the beat separate among tokens of one level: silhouette by cosine distance, mean over
-    all tokens of levels that occur in several parts; 0 is not at all, 1 perfectly. NaN where none occurs so."""
+    all tokens of levels that occur in several parts; 0 is not at all, 1 perfectly. NaN where no level does."""
     n_compared: int
-    """Tokens that the silhouette is the mean of."""
+    """Tokens that the silhouette averages over."""
     window: Window
     """What was looked at."""
 
@@ -63,20 +63,20 @@ def compare_tokens(
     reference: float | None = None,
     tokens: Sequence[float] | None = None,
 ) -> Similarity:
-    """Return how like one token all others are, at the input and after each block.
+    """Return how similar all tokens are to one, at the input and after each block.
 
     Args:
         checkpoint: a model.
         window: from `cut_window`.
         beats: R or systolic peaks, in seconds of the recording; needed to choose tokens and for the silhouette.
-        without_p: from `episodes_without_p`: no token there is of a P wave.
+        without_p: from `episodes_without_p`: there, no token counts as a P wave.
         reference: a moment in seconds of the recording; None is chosen with the tokens, or the last sample.
         tokens: moments likewise; None chooses tokens of one level: the latest of a beat's steepest part as the
-            reference, its like from another beat, and one from each other part.
+            reference, the same part of another beat, and one token from each other part.
 
     Raises:
         ConfigError: a moment lies outside the window.
-        ContractError: tokens are to be chosen, but no level occurs in two parts of the beat.
+        ContractError: tokens must be chosen, but no level occurs in two parts of the beat.
         CheckpointError: the model is no transformer.
 
     Source: Davies et al. 2024, arXiv:2407.20775; silhouette: Rousseeuw 1987, by scikit-learn.
@@ -119,7 +119,7 @@ def _hidden(checkpoint: Checkpoint, window: Window) -> NDArray[np.float32]:
 def _choose(ids: NDArray[np.int64], phase: NDArray[np.int64], steep: int) -> tuple[int, tuple[int, ...]]:
     """Return a reference and tokens of its level in other parts of the beat.
 
-    Of all levels the one is taken that occurs in most parts, and there most evenly.
+    The level that occurs in most parts is chosen, and among those the one that is spread most evenly.
     """
     known = np.flatnonzero(phase >= 0)
     levels = np.unique(ids[known])

@@ -1,4 +1,4 @@
-"""What is explained: one number that a model says of a window."""
+"""What is explained: one number of a model's output for a window."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _ROWS = 64
 
 @dataclass(frozen=True)
 class Target:
-    """One number that a model says of a window, and what of the window it may have come from."""
+    """One number of a model's output for a window, and the samples that it can depend on."""
 
     words: str
     """What the number is."""
     n_shown: int
-    """Samples that the model is shown, from the window's first on."""
+    """Samples that the model sees, from the window's first."""
     n_context: int
-    """Samples of those that an explanation may name; what follows them is what is foretold."""
+    """Samples of those that an explanation covers; those after them are what the model predicts."""
     query: int
-    """The sample at which the model says it: the last of the context, or the one that was asked for."""
+    """The sample at which the model outputs it: the last of the context, or the one requested."""
     of_logits: Callable[[Tensor], Tensor]
     """Logits (B, T, V) -> (B,)."""
     last_only: bool
-    """Whether it is told once a window, not at every position."""
+    """Whether there is one output a window, not one at every position."""
     unit: str = "nats"
     """Of the number."""
 
@@ -48,7 +48,7 @@ class Target:
         return torch.cat(parts)
 
     def of_embeddings(self, checkpoint: Checkpoint, embeddings: Tensor) -> Tensor:
-        """Return the number for embeddings (B, n_shown, E) in place of the token table's, (B,), with gradients."""
+        """Return the number for embeddings (B, n_shown, E), (B,), with gradients."""
         model = checkpoint.model.eval()
         return self.of_logits(model.from_embedded(embeddings, last_only=self.last_only).float())
 
@@ -56,23 +56,23 @@ class Target:
 def choose_target(
     checkpoint: Checkpoint, window: Window, *, query: float | None = None, span: float | None = None
 ) -> Target:
-    """Return what a checkpoint says of a window.
+    """Return the output of a checkpoint that is explained.
 
-    A decoder says the log-probability of the level after the query: the one that followed, or after the window's last
-    sample the likeliest; with `span`, the mean over the levels of the last so many seconds, given what came before.
-    A rhythm model says the log odds of what it holds for true (atrial fibrillation, or its absence), a beat model those
-    of a beat at the query, by default where it is surest of one. A model of classes says the log-probability of the
-    likeliest, or its log odds where several may hold; a regression its number, as far as it lies from the mean.
+    For a decoder it is the log-probability of the level after the query: the one that followed, or the likeliest one
+    after the window's last sample; with `span`, the mean over the levels of the last so many seconds. For a rhythm
+    model it is the log odds of its answer (atrial fibrillation, or its absence); for a beat model those of a beat at
+    the query, by default where they are highest. For a model of classes it is the log-probability of the likeliest, or
+    its log odds where several can hold; for a regression the distance of its number from the mean.
 
     Args:
         checkpoint: a model.
         window: from `cut_window`.
-        query: a moment in seconds of the recording; None is the last sample (beats: where it is surest).
-        span: seconds at the window's end to foretell; a decoder's alone.
+        query: a moment in seconds of the recording; None is the last sample (beats: where their log odds are highest).
+        span: seconds at the window's end whose prediction is explained; only for a decoder.
 
     Raises:
         ConfigError: the query lies outside the window, the span leaves nothing before it or is not for this model, or
-            what is said of a whole window is asked for at another sample than the last.
+            an output for the whole window is requested at another sample than the last.
     """
     outputs = checkpoint.outputs
     if span is not None and (outputs.kind != "token" or query is not None):
@@ -97,22 +97,22 @@ def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span:
         raise ConfigError(
             f"nothing is left to explain: {f'a span of {span:g} s' if span is not None else 'the query'} "
             f"in a window of {T / window.fs:g} s",
-            hint="leave the model something to see before what it foretells",
+            hint="leave the model something to see before what it predicts",
         )
     known = window.ids[last + 1 : last + 1 + n_span]
     words = "log-probability of the next level"
     if not len(known):
         with torch.inference_mode():
-            said = checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1]
-        known, words = np.array([int(said.argmax())]), "log-probability of the likeliest next level"
+            logits = checkpoint.model.eval()(window.tensor(checkpoint), last_only=True)[0, -1]
+        known, words = np.array([int(logits.argmax())]), "log-probability of the likeliest next level"
     levels = torch.from_numpy(known)
     if span is not None:
         words = f"mean log-probability of the levels of the last {n_span / window.fs:g} s"
     n = len(levels)
 
     def of_logits(logits: Tensor) -> Tensor:
-        said = logits[:, -n:].log_softmax(-1)  # (B, n, V)
-        return said.gather(-1, levels.to(said.device).view(1, n, 1).expand(len(said), n, 1)).mean((1, 2))
+        logs = logits[:, -n:].log_softmax(-1)  # (B, n, V)
+        return logs.gather(-1, levels.to(logs.device).view(1, n, 1).expand(len(logs), n, 1)).mean((1, 2))
 
     return Target(words, last + n, last + 1, last, of_logits, n == 1)
 

@@ -80,7 +80,7 @@ def cut_window(
     found = cut_windows(checkpoint, recording, channel=channel, first=first, limit=1)
     if not found:
         raise ContractError(
-            "the last window of the recording is flat, or misses more samples than can be bridged",
+            "the last window of the recording is flat, or has a longer gap than can be bridged",
             hint="choose another stretch or channel",
         )
     return found[0]
@@ -94,7 +94,7 @@ def cut_windows(
     first: float = 0.0,
     limit: int | None = None,
 ) -> list[Window]:
-    """Return the windows of a recording, laid back from its end one before another, in order of time.
+    """Return the windows of a recording, counted back from its end without overlap, in order of time.
 
     A window that is flat or touches a long gap is left out.
 
@@ -103,7 +103,7 @@ def cut_windows(
         recording: what there is.
         channel: which one to look at; None lets the contract choose.
         first: when the recording begins, in seconds of the one it was cut from.
-        limit: look at no more than so many of the last windows; None at all.
+        limit: how many of the last windows are cut; None is all.
 
     Raises:
         ContractError: the recording cannot be adapted.

@@ -151,7 +151,7 @@ class EcgByteTokenizer:
         """Import one of the authors' pickles; it may hold numbers and text in plain containers, and nothing else.
 
         Args:
-            path: the file, which tells neither percentiles nor leads.
+            path: the file, which contains neither percentiles nor leads.
             percentiles: 1st and 99th, which the authors keep in another file.
             channels: the order of leads it is used with.
 
@@ -228,7 +228,7 @@ class EcgByteTokenizer:
             ids (tokens,), lead after lead.
 
         Raises:
-            FormatError: the signal does not fit, which is said: its rate, its leads, or samples that are missing.
+            FormatError: the signal does not fit: its rate or its leads differ, or samples are missing.
         """
         return self.encode_with_spans(signal, fs=fs).ids
 

@@ -54,7 +54,7 @@ def show_faithfulness(asked: Question) -> Explanation:
     def draw() -> Figure:
         from physiolect.plots import faithfulness_figure
 
-        which = f"\nsignal and maps: the last of {n} windows, {drawn}" if n > 1 else ""
+        which = f"\ndrawn: the last of {n} windows, {drawn}" if n > 1 else ""
         return faithfulness_figure(
             window.signal, found.maps,
             {name: (each.deletion, each.insertion) for name, each in found.curves.items()},
