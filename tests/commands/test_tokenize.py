@@ -305,3 +305,13 @@ def test_a_second_run_in_a_folder_is_refused_in_a_sentence(
         assert run("encode", made / "store", "--tokenizer", made / "tokenizer", "--out", out) == 1
         assert f"error: another run is writing {out}: process" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_inspect_finds_a_folder_that_cannot_be_made_before_it_measures(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physiolect.evaluation.tokenizer.measure_tokens", None)  # calling it would fail
+    (tmp_path / "file").touch()
+    words = ("inspect", made / "tokenizer", "--store", made / "store", "--out", tmp_path / "file" / "seen")
+    assert run(*words) == 1
+    assert "cannot be written: Not a directory" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from physiolect.commands.settings import at_least_one, folder_problems
@@ -37,8 +38,11 @@ def run(config: Config) -> None:
     """Print what there is to know, and draw it."""
     from physiolect.commands.terminal import listening, say
     from physiolect.evaluation import measure_tokenizer
+    from physiolect.files import check_writable
     from physiolect.report.tokens import write_measured_tokenizer
 
+    if config.out is not None:
+        check_writable(Path(config.out))
     with listening() as terminal:
         found = measure_tokenizer(config.tokenizer, store=config.store, rows=config.rows, on_event=terminal)
     if config.out is not None:
