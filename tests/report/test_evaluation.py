@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from physiolect.errors import WriteError
 from physiolect.evaluation import Bootstrap, EvaluationResult, Measured, measure_binary
 from physiolect.plots import roc_figure
 from physiolect.report.evaluation import card_section, write_evaluation
@@ -47,3 +49,18 @@ def test_all_files_are_written(result: EvaluationResult, tmp_path: Path) -> None
     assert files[1].read_text(encoding="utf-8") == result.summary + "\n"
     assert files[2].read_text(encoding="utf-8") == card_section(result, "c")
     assert json.loads(files[3].read_text(encoding="utf-8")) == result.to_dict()
+
+
+def test_a_full_disk_is_one_sentence(
+    result: EvaluationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(result.figures["roc"], "savefig", full)
+    with pytest.raises(WriteError, match=r"the disk is full: .*roc.png could not be written"):
+        write_evaluation(result, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="cannot be written"):
+        write_evaluation(result, tmp_path / "file" / "out")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from physiolect.evaluation import EvaluationResult
-from physiolect.files import replacing
+from physiolect.files import replacing, writing
 
 
 def write_evaluation(
@@ -26,7 +26,8 @@ def write_evaluation(
         WriteError: the folder cannot be written to, or the disk is full.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder, hint="name a folder that may be written to"):
+        folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, figure in result.figures.items():
         files.append(folder / f"{name}.png")
