@@ -31,7 +31,7 @@ def test_all_files_are_written_and_stdout_shows_the_table(
     assert "```\nphysiolect" in card
     assert "**leakage" in card
     assert f"| model (af) | `{run}` |" in card
-    assert "but 'always the same' is the mean of the judged windows themselves" in card
+    assert "but 'always the same' is the mean of the evaluated windows themselves" in card
     for name in ("roc", "precision", "reliability", "patients"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"wrote {tmp_path / 'out' / name}.png" in shown.err

@@ -47,7 +47,7 @@ def test_words_say_what_intervals_are_by_and_what_they_lack() -> None:
     assert said.startswith(f"good: up to {most} resamples lack a class")
     assert said.endswith("intervals of AUROC, AUPRC, sensitivity, specificity, PPV, F1.")
     (said,) = undefined_words({"told": measure_numbers([1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 3, 3], DRAWS)})
-    assert "of numbers all alike, so that the measure does not exist in them" in said
+    assert "have equal numbers only, for which the measure does not exist" in said
     assert said.endswith("intervals of R², r.")
 
 

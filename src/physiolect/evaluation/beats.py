@@ -89,18 +89,18 @@ def match_beats(
     Raises:
         PhysiolectError: moments are not finite, or nothing is left to judge.
     """
-    true, said = (np.sort(np.asarray(each, np.float64).ravel()) for each in (reference, detected))
-    if not (np.isfinite(true).all() and np.isfinite(said).all()):
+    true, found = (np.sort(np.asarray(each, np.float64).ravel()) for each in (reference, detected))
+    if not (np.isfinite(true).all() and np.isfinite(found).all()):
         raise PhysiolectError("moments of beats must be finite", hint="leave out what is not known")
     if not skip < duration:
         raise PhysiolectError(
             f"{skip:g} s are left out of a record of {duration:g} s, and nothing is left",
             hint="skip less, or take longer records",
         )
-    true, said = (each[(each >= skip) & (each <= duration)] for each in (true, said))
-    of_true, of_said = _pairs(true, said, tolerance)
+    true, found = (each[(each >= skip) & (each <= duration)] for each in (true, found))
+    of_true, of_detected = _pairs(true, found, tolerance)
     lost = np.delete(true, of_true)
-    extra = np.delete(said, of_said)
+    extra = np.delete(found, of_detected)
     inside = [(each >= skip + tolerance) & (each <= duration - tolerance) for each in (lost, extra)]
     missed, false = (int(each.sum()) for each in inside)
     return BeatMatch(
@@ -108,7 +108,7 @@ def match_beats(
         missed=missed,
         false=false,
         at_ends=len(lost) + len(extra) - missed - false,
-        errors=said[of_said] - true[of_true],
+        errors=found[of_detected] - true[of_true],
     )
 
 
@@ -156,23 +156,23 @@ def measure_beats(matches: Sequence[BeatMatch], draws: Bootstrap) -> dict[str, E
 
 
 def _pairs(
-    true: NDArray[np.float64], said: NDArray[np.float64], tolerance: float
+    true: NDArray[np.float64], found: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of matched reference and detected beats, in order."""
     reach = tolerance + 1e-9  # 0.15 s is within the tolerance, whatever floats make of it
-    first, last = np.searchsorted(said, true - reach), np.searchsorted(said, true + reach, side="right")
+    first, last = np.searchsorted(found, true - reach), np.searchsorted(found, true + reach, side="right")
     near = last - first
     i = np.repeat(np.arange(len(true)), near)
     j = np.arange(near.sum()) - np.repeat(np.cumsum(near) - near, near) + np.repeat(first, near)
-    order = np.argsort(np.abs(true[i] - said[j]), kind="stable")
-    free_true, free_said = np.ones(len(true), bool), np.ones(len(said), bool)
+    order = np.argsort(np.abs(true[i] - found[j]), kind="stable")
+    free_true, free_detected = np.ones(len(true), bool), np.ones(len(found), bool)
     pairs = []
     for a, b in zip(i[order].tolist(), j[order].tolist(), strict=True):
-        if free_true[a] and free_said[b]:
-            free_true[a] = free_said[b] = False
+        if free_true[a] and free_detected[b]:
+            free_true[a] = free_detected[b] = False
             pairs.append((a, b))
-    found = np.array(sorted(pairs), np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    numbers = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+    return numbers[:, 0], numbers[:, 1]
 
 
 def _medians(ms: Sequence[NDArray[np.float64]], draws: Bootstrap) -> NDArray[np.float64]:
@@ -181,7 +181,8 @@ def _medians(ms: Sequence[NDArray[np.float64]], draws: Bootstrap) -> NDArray[np.
     if not len(errors):
         return np.full(1 + len(draws.times), np.nan)
     group = np.repeat(draws.row_group, [len(each) for each in ms])
-    step = 0.1  # ms: what a resample's median is told to, so that records of a day cost no more memory
+    # ms: a resample's median is rounded to it, so that memory does not grow with the number of beats
+    step = 0.1
     bins = np.rint(errors / step).astype(np.int64)
     held = np.zeros((draws.n_groups, bins.max() + 1))
     np.add.at(held, (group, bins), 1)

@@ -114,18 +114,18 @@ def measure_classes(
     return ClassScores(overall, per_class)
 
 
-def measure_numbers(said: ArrayLike, target: ArrayLike, draws: Bootstrap) -> dict[str, Estimate]:
-    """Measure numbers that were told: "mae", "rmse", "bias" (said - true), "r2" and Pearson's "r".
+def measure_numbers(predicted: ArrayLike, target: ArrayLike, draws: Bootstrap) -> dict[str, Estimate]:
+    """Measure predicted numbers: "mae", "rmse", "bias" (predicted - true), "r2" and Pearson's "r".
 
     Args:
-        said: (n,).
+        predicted: (n,).
         target: (n,), in the same unit.
         draws: of the rows' groups.
 
     Raises:
         PhysiolectError: the arrays differ in length or are not finite.
     """
-    y, x = _finite(said, target, draws)
+    y, x = _finite(predicted, target, draws)
     offset = x.mean()  # sums of squares of large numbers would lose their digits
     y, x = y - offset, x - offset
     e = y - x

@@ -1,4 +1,4 @@
-"""How good continuations are: their CRPS, and whether their bands hold what they say."""
+"""How good continuations are: their CRPS, and how often their bands cover the truth."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def coverage_of_samples(
         samples: (n, samples, T), two or more.
         truth: (n, T).
         share: of the samples that the band holds. Few samples make bands too narrow: a band of share s from m
-            exchangeable samples covers about s (m - 1) / (m + 1), which `expected_coverage` tells.
+            exchangeable samples covers about s (m - 1) / (m + 1), see `expected_coverage`.
 
     Raises:
         PhysiolectError: shapes do not match, or the share is not between 0 and 1.

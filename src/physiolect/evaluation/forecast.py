@@ -86,7 +86,7 @@ class RepeatLastBeat:
     """What happened one heartbeat ago happens again.
 
     The period at a position is the lag at which the past of the window is most correlated with itself; until
-    the past is long enough to tell, the last level is repeated. Each of the two cases has its own noise.
+    the past is long enough for that, the last level is repeated. Each of the two cases has its own noise.
 
     Args:
         n_levels: size of the vocabulary.
@@ -314,7 +314,7 @@ def _running_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDAr
 
 
 def _windows(ids: ArrayLike, n_levels: int | None = None) -> NDArray[np.int64]:
-    """Return ids as (n, T) int64, or say what is wrong with them."""
+    """Return ids as (n, T) int64, or raise an error that says what is wrong."""
     windows = np.asarray(ids)
     if windows.ndim != 2 or windows.shape[0] == 0 or windows.shape[1] < 2:
         raise PhysiolectError(

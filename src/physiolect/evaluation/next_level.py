@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples
+from physiolect.detection.windows import OnWindow
 from physiolect.evaluation.bootstrap import Bootstrap, Estimate
 from physiolect.evaluation.continuations import coverage_of_samples, crps_of_levels, crps_of_samples
 from physiolect.evaluation.forecast import Autoregressive, RepeatLastBeat, Unigram
@@ -17,13 +18,11 @@ from physiolect.evaluation.protocol import Fold
 BAND = 0.9
 """Share of the probability, or of the samples, that a band holds."""
 
-Told = Callable[[int, int], None]
-
 
 def score_next_level(
-    checkpoint: Checkpoint, ids: NDArray[np.int64], *, batch_size: int = 32, on_window: Told | None = None
+    checkpoint: Checkpoint, ids: NDArray[np.int64], *, batch_size: int = 32, on_window: OnWindow | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Score what a decoder foretells of every level but the first.
+    """Score a decoder's forecasts of every level but the first.
 
     Args:
         checkpoint: a decoder.
@@ -88,13 +87,13 @@ def score_continuations(
     n_tokens: int,
     n_samples: int = 20,
     seed: int = 0,
-    on_window: Told | None = None,
+    on_window: OnWindow | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Continue the beginning of each window and compare with its end.
 
     Args:
         checkpoint: a decoder.
-        windows: their last `n_tokens` samples are to be foretold.
+        windows: the last `n_tokens` samples of each are compared with continuations.
         n_tokens: samples to continue.
         n_samples: continuations of each.
         seed: of the draw.
@@ -121,8 +120,8 @@ def score_continuations(
             whole.modality,
         )
         span = float(np.ptp(context.signal)) or 1.0
-        said = generate(checkpoint, context, n_tokens=n_tokens, n_samples=n_samples, seed=seed + number)
-        samples = np.asarray(said.signal, np.float64).reshape(1, n_samples, n_tokens) / span
+        continued = generate(checkpoint, context, n_tokens=n_tokens, n_samples=n_samples, seed=seed + number)
+        samples = np.asarray(continued.signal, np.float64).reshape(1, n_samples, n_tokens) / span
         truth = signal[None, -n_tokens:] / span
         inside, width = coverage_of_samples(samples, truth, share=BAND)
         for name, value in (

@@ -46,7 +46,7 @@ def measures_table(
 
     Args:
         rows: name -> what was measured.
-        columns: measures, of which those that nobody has are left out.
+        columns: measures; those that no row has are left out.
         first: heading of the names.
     """
     shown = [name for name in columns if any(name in found for found in rows.values())]
@@ -92,13 +92,13 @@ def interval_words(draws: Bootstrap, *, by_patient: bool) -> str:
 
 
 def undefined_words(rows: Mapping[str, Mapping[str, Estimate]]) -> Iterator[str]:
-    """Yield what must be said of measures that some resamples lack."""
+    """Yield a sentence for each row with measures that do not exist in some resamples."""
     for name, found in rows.items():
         lost = {heading(key): each.undefined for key, each in found.items() if each.undefined}
         if lost:
-            why = "lack a class, or windows taken for one,"
+            why = "lack a class, or windows predicted as one,"
             if set(found) <= set(NUMBERS):
-                why = "are of numbers all alike, so that the measure does not exist in them,"
+                why = "have equal numbers only, for which the measure does not exist,"
             yield (
                 f"{name}: up to {max(lost.values()):,} resamples {why} and are left out of the intervals of "
                 f"{', '.join(lost)}."

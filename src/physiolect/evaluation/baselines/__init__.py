@@ -1,4 +1,4 @@
-"""What a model has to beat: intervals of beats, features nobody trained, and always saying the same."""
+"""Baselines: intervals between beats, features of untrained weights, library detectors, and a constant."""
 
 from physiolect.evaluation.baselines.detectors import (
     DETECTORS,

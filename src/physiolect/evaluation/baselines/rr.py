@@ -1,4 +1,4 @@
-"""What intervals between beats tell of a rhythm: a published rule's entropy, and features for a regression."""
+"""Features of the intervals between beats: the entropy of a published rule, and those of a regression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ the mean, share of differences above 50 ms, range, share of turning points, coef
 many."""
 
 LEAST = 3
-"""Intervals that are needed to say anything of a rhythm."""
+"""Intervals that are needed for any feature."""
 
 
 def cosen(intervals: ArrayLike) -> float:

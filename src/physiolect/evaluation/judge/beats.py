@@ -56,8 +56,8 @@ def judge_beats(trial: Trial) -> EvaluationResult:
         measures=measures, columns=_COLUMNS, draws=draws, by_patient=all(patients[row] is not None for row in rows),
         count=len(rows), counted="records",
         data=f"{n_beats:,} reference beats of {len(rows)} records in {trial.store_name}; 150 ms tolerance, the first "
-        f"{skip:g} s not judged",
-        protocol="a library's detector, which learns nothing from labels", warnings=tuple(warnings),
+        f"{skip:g} s not evaluated",
+        protocol="a library's detector, which is not trained", warnings=tuple(warnings),
         remarks=(
             "Counts are added over records; 'mean' is over records. Ends of records as EC57: docs/evaluation.md.",
             *unrecorded,

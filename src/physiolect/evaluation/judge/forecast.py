@@ -45,8 +45,8 @@ def judge_forecasts(trial: Trial) -> EvaluationResult:
     draws = trial.bootstrap(windows.groups)
     warnings: list[str] = []
     remarks = [
-        f"A window is scaled by its own range, which has seen the targets. The band is the smallest central one of at "
-        f"least {BAND:.0%}; levels being discrete, it covers more."
+        f"A window is scaled by its own range, which includes the targets. The band is the smallest central one of at "
+        f"least {BAND:.0%}; it covers more, since levels are discrete."
     ]
     for model in trial.models:
         with model.named_in_errors():

@@ -80,7 +80,7 @@ class Trial:
         by = "patient" if examples.by_patient else "patient or recording"
         return (
             folds,
-            f"{settings.protocol}, {len(folds)} folds by {by}; each judged by what was trained on the others",
+            f"{settings.protocol}, {len(folds)} folds by {by}; each is predicted by baselines trained on the others",
         )
 
     def result(self, **found: Any) -> EvaluationResult:

@@ -200,8 +200,8 @@ def _baselines(
 
 def _describe_training(protocol: str, *, learned: bool) -> str:
     if not learned:
-        return f"'{CONSTANT}' alone, the mean of the judged windows themselves"
-    return f"{protocol}; but '{CONSTANT}' is the mean of the judged windows themselves"
+        return f"'{CONSTANT}' alone, the mean of the evaluated windows themselves"
+    return f"{protocol}; but '{CONSTANT}' is the mean of the evaluated windows themselves"
 
 
 def _groups(examples: Examples) -> str:
