@@ -107,4 +107,4 @@ def test_recordings_that_a_table_leaves_out_are_counted(tiny: Any, tmp_path: Pat
         resamples=20, on_event=events.append,
     )  # fmt: skip
     (message,) = (event.text for event in events if isinstance(event, Message))
-    assert message.startswith("left out of the store's 8 recordings: 2 without a usable label in")
+    assert message.startswith("skipped of the store's 8 recordings: 2 without a label in")

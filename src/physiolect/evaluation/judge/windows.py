@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.datasets import Examples, make_examples
-from physiolect.datasets.examples.left_out import describe_left_out
+from physiolect.datasets import Examples, make_examples, skipped_recordings
 from physiolect.detection import check_window_task, check_windows, predict_windows
 from physiolect.evaluation.baselines import (
     CONSTANT,
@@ -144,9 +143,9 @@ def _label(trial: Trial, lead: Checkpoint) -> Examples:
         channel=settings.chosen_channel,
         seed=settings.seed,
     )
-    left_out = describe_left_out(examples, settings.labels)
-    if left_out:
-        trial.reporter.say(left_out)
+    skipped = skipped_recordings(examples, settings.labels)
+    if skipped:
+        trial.reporter.say(skipped)
     return examples
 
 
