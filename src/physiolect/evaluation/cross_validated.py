@@ -100,10 +100,11 @@ class CrossValidatedRun:
         """
         with np.load(Path(self.path) / PREDICTIONS_FILE, allow_pickle=False) as held:
             score, target = held["score"], held["target"]
-            columns = [held[name].tolist() for name in ("source", "row", "channel", "start")]
-        place = {key: number for number, key in enumerate(zip(*columns, strict=True))}
-        numbers = (each.tolist() for each in (examples.rows, examples.channels, examples.starts))
-        found = [place.get(key, -1) for key in zip(examples.sources, *numbers, strict=True)]
+            source, row, start = (held[name].tolist() for name in ("source", "row", "start"))
+            channels = list(map(tuple, held["channel"].reshape(len(row), -1).tolist()))
+        places = zip(source, zip(row, channels, start, strict=True), strict=True)
+        number = {key: i for i, key in enumerate(places)}
+        found = [number.get(key, -1) for key in zip(examples.sources, examples.places, strict=True)]
         missing = found.count(-1)
         if missing or not np.array_equal(target[found], examples.target):
             what = (

@@ -54,3 +54,12 @@ def test_a_row_that_is_refused_is_refused_before_the_first_is_searched(
 def test_a_detector_for_another_signal_is_refused(tiny: Any) -> None:
     with pytest.raises(ConfigError, match="elgendi finds beats in ppg, but the model reads ecg"):
         evaluate(tiny.store, tiny.run("beats-one", "beats"), task="beats", detector="elgendi")
+
+
+def test_an_interrupted_row_ends_the_evaluation(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detection, "judged_windows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny.store, tiny.run("beats-one", "beats"), task="beats", baselines="none")

@@ -57,26 +57,24 @@ def window_beats(
 ) -> list[NDArray[np.float64]]:
     """Return the beats of each window in seconds from its start, as a library finds them in the signal.
 
-    The whole row is searched once, since detectors learn as they go, and each window gets the beats that lie in it.
-    Marks of beats in the store are not used: a model has none to look at either.
+    The whole row is searched once, since detectors adapt as they go, and each window gets the beats that lie in it.
+    Marks of beats in the store are not used: a model has no marks either.
 
     Args:
-        examples: windows of a store.
+        examples: windows of a store; of several channels, the first is searched.
         detector: see `find_pulses`.
         on_row: called with the rows searched so far and the number of all.
     """
     store, fs = examples.store, examples.store.contract.fs
-    places = sorted(set(zip(examples.rows.tolist(), examples.channels.tolist(), strict=True)))
+    places = sorted({(row, channels[0]) for row, channels, _ in examples.places})
     beats = {}
     for done, (row, channel) in enumerate(places):
         beats[row, channel] = find_pulses(store.recording(row).signal[channel], fs, detector)
         if on_row is not None:
             on_row(done + 1, len(places))
     found: list[NDArray[np.float64]] = []
-    for row, channel, start in zip(
-        examples.rows.tolist(), examples.channels.tolist(), examples.starts.tolist(), strict=True
-    ):
-        at = beats[row, channel]
+    for row, channels, start in examples.places:
+        at = beats[row, channels[0]]
         first, last = np.searchsorted(at, (start, start + examples.length))
         found.append((at[first:last] - start) / fs)
     return found

@@ -110,12 +110,15 @@ def _finders(
 
 def _finder(trial: Trial, models: Mapping[int, Checkpoint]) -> _Finder:
     def find(row: int) -> NDArray[np.float64]:
-        return detect_beats(
+        found = detect_beats(
             place(models[row], trial.device),
             trial.store.recording(row),
             channel=trial.settings.channel,
             batch_size=trial.settings.batch_size,
-        ).times
+        )
+        if found.interrupted:  # half a row would count its other half as missed
+            raise KeyboardInterrupt
+        return found.times
 
     return find
 

@@ -137,7 +137,7 @@ def _plain_windows(trial: Trial, lead: Checkpoint) -> Examples:
         )
     rows = np.array([row for row, _ in laid], np.int64)
     return Examples(
-        store=store, task=lead.task, rows=rows, channels=channel_places(store, rows, settings.chosen_channel),
+        store=store, task=lead.task, rows=rows, channels=channel_places(store, rows, trial.channel),
         starts=np.array([start for _, start in laid], np.int64), length=length, classes=(), several=False,
         groups=tuple(groups[row] for row in rows.tolist()), sources=tuple(store.sources[row] for row in rows.tolist()),
         by_patient=all(store.patients[row] is not None for row in set(rows.tolist())), values=None,

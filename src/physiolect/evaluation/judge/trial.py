@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,14 @@ class Trial:
     def titles(self) -> dict[str, str]:
         """Names of the models -> names in tables and figures."""
         return {model.name: model.title for model in self.models}
+
+    @property
+    def channel(self) -> str | int | Sequence[str] | None:
+        """The channel that windows show; without a setting, all channels of a model that reads several."""
+        channels = self.models[0].checkpoint.contract.channels
+        if self.settings.channel is None and len(channels) > 1:
+            return channels
+        return self.settings.chosen_channel
 
     def check_leakage(self, model: EvaluatedModel, groups: Collection[str]) -> tuple[list[str], list[str]]:
         """Return warnings and notes about the patients that a model was trained on."""

@@ -140,7 +140,7 @@ def _label(trial: Trial, lead: Checkpoint) -> Examples:
         classes=lead.outputs.classes if task.labels == "classes" else None,
         several=lead.outputs.several,
         max_per_episode=settings.max_per_episode,
-        channel=settings.chosen_channel,
+        channel=trial.channel,
         seed=settings.seed,
     )
     skipped = skipped_recordings(examples, settings.labels)
