@@ -19,7 +19,7 @@ from physiolect.cli.options import Grammar
 from physiolect.commands import convert, demo, generate, prepare, pretrain
 from physiolect.commands import inspect as inspect_command
 from physiolect.datasets import open_store
-from physiolect.report import demonstration
+from physiolect.report import demo_findings, demonstration
 
 VERBS = {
     "convert": convert, "generate": generate, "inspect": inspect_command, "prepare": prepare, "pretrain": pretrain,
@@ -51,7 +51,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.setattr(demonstration, "_JUDGE_BY", (5, 30.0))
         patch.setattr(demonstration, "_SAMPLES", 3)
         patch.setattr(demonstration, "_EMBEDDED_SAMPLES", 2)
-        patch.setattr(demonstration, "_WINDOWS", 40)
+        patch.setattr(demo_findings, "_WINDOWS", 40)
         assert main(["demo", "--out", str(out), "--minutes", "0.1"]) == 0
     torch.set_num_threads(threads)
     return Ran(out, told.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -14,25 +13,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from physiolect import config
-from physiolect.checkpoint import EMBEDDED, Checkpoint, load_checkpoint
+from physiolect.checkpoint import EMBEDDED, load_checkpoint
 from physiolect.config import refuse
-from physiolect.datasets import Store, WindowLoader, open_store, prepare, split_rows
+from physiolect.datasets import prepare
 from physiolect.errors import Cancelled
 from physiolect.events import Listener, Reporter
-from physiolect.formats import list_recordings, read_recording
+from physiolect.formats import read_recording
 from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.report.demo import Continued, Curve, DemoResults, Score, demo_report
+from physiolect.report.demo import DemoResults, Score, demo_report
+from physiolect.report.demo_findings import (
+    LEAD,
+    SCORED,
+    SEEN,
+    VALIDATION,
+    continue_held_out,
+    loss_curves,
+    score_held_out,
+)
 from physiolect.result import Result, make_frame
 from physiolect.training import Recipe
 
 if TYPE_CHECKING:
     import pandas
-
-    from physiolect.recording import Recording
 
 MODEL = GPTConfig(
     context_length=500, width=64, n_layers=4, n_heads=4, mlp_width=128, band=128, activation="swiglu", norm="rms",
@@ -46,17 +49,10 @@ _PLANNED = 0.8
 
 _LEARN_FROM, _JUDGE_BY = (72, 60.0), (16, 60.0)
 """Patients, and seconds of each."""
-_VALIDATION = 0.1
-_LEAD = "II"
-_SEEN, _SCORED = 400, 100
-"""Samples of a window: the first give the levels their range, the others alone are scored."""
-_WINDOWS = 320
-_SAMPLES, _AHEAD, _CONTINUED_AT = 16, 3.0, 20.0
-"""Continuations of one recording, their length in seconds, and where they begin."""
+_SAMPLES = 16
+"""Continuations of one recording."""
 _EMBEDDED_SAMPLES = 8
 """The same for the decoder that comes with Physiolect, nine times as large and as much slower."""
-_OURS = "the model"
-_RHYTHMS = ("sinus rhythm", "sinus rhythm with ectopic beats", "atrial fibrillation")
 _MARKER = "demo.yaml"
 _PARTS = ("recordings", "held-out", "store", "held-out-store", "run", "report.html")
 
@@ -182,10 +178,10 @@ class _Work:
             write_cohort(
                 self.out / folder, n_recordings=n_recordings, seconds=seconds, seed=2 * self.seed + number
             )
-        self.say(f"2/5  preparing lead {_LEAD} of them")
+        self.say(f"2/5  preparing lead {LEAD} of them")
         for folder, store in (("recordings", "store"), ("held-out", "held-out-store")):
             made = prepare(
-                self.out / folder, self.out / store, channel=_LEAD, workers=1, on_event=self.reporter.send
+                self.out / folder, self.out / store, channel=LEAD, workers=1, on_event=self.reporter.send
             )
             self.say(made.summary)
 
@@ -198,7 +194,7 @@ class _Work:
         self.say(f"3/5  training for {n_steps} updates, at most {self.minutes:g} minutes")
         begun = time.perf_counter()
         result = pretrain(
-            self.out / "store", out=self.out / "run", steps=n_steps, batch_size=_BATCH, validation=_VALIDATION,
+            self.out / "store", out=self.out / "run", steps=n_steps, batch_size=_BATCH, validation=VALIDATION,
             validation_windows=64, seed=self.seed, device="cpu", threads=n_threads, log_every=max(1, n_steps // 100),
             evaluate_every=max(1, n_steps // 10), save_every=n_steps, minutes=self.minutes, model=MODEL,
             recipe=replace(RECIPE, warmup_steps=min(RECIPE.warmup_steps, n_steps // 8)), on_event=self.reporter.send,
@@ -225,18 +221,18 @@ class _Work:
         checkpoint = load_checkpoint(path)
         checkpoint.verify()
         self.say("4/5  continuing recordings it never saw, and scoring it beside baselines")
-        continued = _continue(checkpoint, out / "held-out", self.seed, _SAMPLES)
-        scores, difference = _score(checkpoint, out, self.seed)
+        continued = continue_held_out(checkpoint, out / "held-out", self.seed, _SAMPLES)
+        scores, difference = score_held_out(checkpoint, out, self.seed)
         self.say("5/5  continuing the same recordings with the decoder that comes with Physiolect")
         embedded = load_checkpoint(EMBEDDED["ecg"])
-        also_continued = _continue(embedded, out / "held-out", self.seed, _EMBEDDED_SAMPLES)
+        also_continued = continue_held_out(embedded, out / "held-out", self.seed, _EMBEDDED_SAMPLES)
         n_steps = load_checkpoint(last).run["step"]
-        train, validation = _curves(out / "run" / "metrics.jsonl")
+        train, validation = loss_curves(out / "run" / "metrics.jsonl")
         return DemoResults(
             n_parameters=checkpoint.model.n_parameters(), n_steps=n_steps, n_planned=trained.n_planned,
             n_tokens=n_steps * _BATCH * MODEL.context_length, seconds=trained.seconds,
-            n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=_LEAD,
-            n_levels=checkpoint.levels.n_levels, n_seen=_SEEN, n_scored=_SCORED, continued=continued,
+            n_learned_from=_LEARN_FROM[0], n_judged_by=_JUDGE_BY[0], lead=LEAD,
+            n_levels=checkpoint.levels.n_levels, n_seen=SEEN, n_scored=SCORED, continued=continued,
             also_continued=also_continued, n_embedded_parameters=embedded.model.n_parameters(),
             scores=scores, difference=difference, train=train, validation=validation,
             example=read_recording(out / "recordings" / "ecg_0000.hea", stop=8.0).select(("I", "II", "V1", "V5")),
@@ -285,84 +281,6 @@ def _pace() -> tuple[int, float]:
     return best, paces[best]
 
 
-def _continue(checkpoint: Checkpoint, folder: Path, seed: int, n_samples: int) -> list[Continued]:
-    """Continue the first recording of each rhythm that occurs in the folder."""
-    from physiolect.generation import generate, recorded_truth
-
-    first: dict[str, tuple[str, Recording]] = {}
-    for path in list_recordings(folder):
-        recording = read_recording(path)
-        first.setdefault(_rhythm(recording), (path.stem, recording))
-    continued = []
-    for number, rhythm in enumerate(filter(first.__contains__, _RHYTHMS)):
-        name, recording = first[rhythm]
-        continuation = generate(
-            checkpoint, recording.slice(0, _CONTINUED_AT), n_samples=n_samples, seed=seed + number, channel=_LEAD,
-            n_tokens=round(_AHEAD * checkpoint.contract.fs),
-        )  # fmt: skip
-        if continuation.interrupted:
-            raise KeyboardInterrupt
-        truth = recorded_truth(recording, continuation, checkpoint.contract, _LEAD)
-        continued.append(Continued(name, rhythm, continuation, truth))
-    return continued
-
-
-def _rhythm(recording: Recording) -> str:
-    if "(AFIB" in recording.annotations.note:
-        return _RHYTHMS[2]
-    return _RHYTHMS["V" in recording.annotations.symbol]
-
-
-def _score(checkpoint: Checkpoint, out: Path, seed: int) -> tuple[list[Score], tuple[float, float, float]]:
-    """Score the model, and baselines fitted on its training part, at the same positions of held-out patients.
-
-    Returns:
-        the scores, the model's first; and how far it is below the best baseline: mean, low, high.
-    """
-    from physiolect import evaluation
-
-    store, held_out = open_store(out / "store"), open_store(out / "held-out-store")
-    train, _ = _windows(checkpoint, store, split_rows(store, _VALIDATION, seed)[0])
-    ids, patients = _windows(checkpoint, held_out, np.arange(len(held_out)))
-    n_levels, fs = checkpoint.levels.n_levels, checkpoint.contract.fs
-    nats = {_OURS: evaluation.nll_of_model(checkpoint.model, ids)}
-    for baseline in (
-        evaluation.Unigram(n_levels),
-        evaluation.RepeatLastBeat(n_levels, fs=fs),
-        evaluation.Autoregressive(n_levels),
-    ):
-        fitted = baseline.fit(train)
-        nats[fitted.name] = fitted.nll(ids)
-    nats = {name: of_all[:, -_SCORED:] for name, of_all in nats.items()}
-    scores = [
-        Score(name, float(n.mean()), evaluation.bootstrap_interval(n, patients)) for name, n in nats.items()
-    ]
-    rival = min(scores[1:], key=lambda score: score.nats).name
-    return scores, evaluation.paired_difference(nats[rival], nats[_OURS], patients)
-
-
-def _windows(
-    checkpoint: Checkpoint, store: Store, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Return windows as levels whose range is that of the part seen, (n, T), and the patient of each."""
-    loader = WindowLoader(store, rows, length=_SEEN + _SCORED, seed=0)
-    ids, _ = checkpoint.levels.encode(
-        loader.windows(_WINDOWS), scale="context", context_length=_SEEN, flat="level"
-    )
-    return ids, [store.sources[row] for row in loader.spread(_WINDOWS).rows]
-
-
-def _curves(metrics: Path) -> tuple[Curve, Curve]:
-    """Return training and validation loss over the updates."""
-    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-
-    def curve(name: str) -> Curve:
-        told = [line for line in lines if name in line]
-        return [line["step"] for line in told], [line[name] for line in told]
-
-    return curve("loss"), curve("validation_loss")
-
-
 def _next_commands(out: Path, checkpoint: Path) -> str:
     model, recording = (shlex.quote(str(path)) for path in (checkpoint, out / "held-out" / "ecg_0000.hea"))
     return f"""\
@@ -370,7 +288,7 @@ def _next_commands(out: Path, checkpoint: Path) -> str:
 physiolect inspect {recording}
 physiolect inspect {model}
 # continue another moment of it, or a recording of your own
-physiolect generate {recording} --channel {_LEAD} --stop 40 --checkpoint {model} --out continued
+physiolect generate {recording} --channel {LEAD} --stop 40 --checkpoint {model} --out continued
 physiolect generate YOUR_RECORDING --checkpoint {model} --out continued
 # the same with the decoder that comes with Physiolect, which was trained on real ECGs
 physiolect generate YOUR_RECORDING --out continued
