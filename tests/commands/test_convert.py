@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from physiolect import Checkpoint, load_checkpoint
-from physiolect.checkpoint import export_published
+from physiolect.checkpoint import conversion, export_published
 from physiolect.cli import main
+from physiolect.commands.convert import Config
 from physiolect.contract import CONTRACTS
+from physiolect.files import lock_folder
 from physiolect.models.gpt import GPT, GPT_PRESETS, GPTConfig
 from physiolect.tokenizers import EcgByteTokenizer, LevelTokenizer, load_tokenizer
 
@@ -53,7 +57,7 @@ def convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def test_weights_become_a_checkpoint_with_every_key_accounted_for(convert: Convert) -> None:
-    code, out, err = convert("weights.pth", "new")
+    code, out, err = convert("weights.pth", "new", "--verbose")
     assert (code, out) == (0, "")
     for key in torch.load("weights.pth", weights_only=True):
         assert key.endswith(".tril") or f"  {key} -> " in err, key
@@ -63,6 +67,63 @@ def test_weights_become_a_checkpoint_with_every_key_accounted_for(convert: Conve
     assert "reads ecg at 100 Hz, 24 samples (0.24 s) of any one channel" in err
     assert err.splitlines()[-1].startswith("verified: weights identical")
     assert load_checkpoint("new").run["converted_from"] == "weights.pth"
+
+
+def test_keys_are_counted_unless_they_are_asked_for(convert: Convert) -> None:
+    code, _, err = convert("weights.pth", "new")
+    assert code == 0
+    n_arrays = sum(not key.endswith(".tril") for key in torch.load("weights.pth", weights_only=True))
+    assert f"{n_arrays} arrays of weights, each under its new name; 4 causal masks dropped" in err
+    assert len(err.splitlines()) == 4
+    code, _, err = convert("new", "back.pth")
+    assert len(err.splitlines()) == 4
+
+
+def test_a_second_run_in_the_same_folder_is_refused(convert: Convert) -> None:
+    with lock_folder(Path("new")):
+        code, _, err = convert("weights.pth", "new")
+    assert code == 1
+    assert f"error: another run is writing {Path('new').resolve()}" in err
+    assert "\nhint: wait for it" in err
+    assert not Path("new").exists()
+    assert convert("weights.pth", "new")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("weights.pth", "new"), "safetensors.torch.save_file"),
+        (("checkpoint", "new.pth"), "pathlib.Path.write_bytes"),
+        (("checkpoint", "new.zip"), "zipfile.ZipFile.writestr"),
+    ],
+)
+def test_a_full_disk_is_a_sentence(
+    convert: Convert, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], place: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, full)
+    code, _, err = convert(*words)
+    assert code == 1
+    assert err.startswith("error: the disk is full: ")
+    assert f"{words[1]} could not be written\nhint: free some space" in err
+    assert not Path(words[1]).exists()
+
+
+def test_the_verb_has_the_defaults_of_the_call() -> None:
+    parameters = inspect.signature(conversion.convert).parameters
+    settings = {field.name: field.default for field in fields(Config) if field.name != "verbose"}
+    assert settings.keys() == parameters.keys()
+    assert all(settings[name] == parameters[name].default for name in ("task", "percentiles"))
+
+
+def test_the_call_returns_what_the_verb_prints(convert: Convert, capsys: pytest.CaptureFixture[str]) -> None:
+    converted = conversion.convert("weights.pth", "new")
+    assert capsys.readouterr() == ("", "")
+    assert repr(converted).startswith("Conversion(weights.pth: weights that are none")
+    assert len(converted.to_frame()) == len(converted.keys)
+    assert "verified: weights identical" in converted.summary
 
 
 @pytest.mark.parametrize("name", ["out.pth", "deep/out.zip"])
