@@ -25,6 +25,8 @@ class Progress:
     done: int
     total: int | None = None
     """None while it is unknown."""
+    note: str = ""
+    """What else there is to say of it, such as "12.5 MB"."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ class Reporter:
         """Pass a sentence on."""
         self.send(Message(text))
 
-    def progress(self, what: str, total: int | None = None) -> Tell:
+    def progress(self, what: str, total: int | None = None, *, note: str = "") -> Tell:
         """Return what reports the progress of a piece of work; it raises Cancelled where the listener asked to stop."""
 
         def tell(done: int, now: int | None = None, /) -> None:
-            self.send(Progress(what, done, total if now is None else now))
+            self.send(Progress(what, done, total if now is None else now, note))
             if self.stopping:
                 raise Cancelled(
                     f"stopped by the caller at {what}", hint="call again to start over or to resume"

@@ -36,7 +36,7 @@ def writing(path: Path, *, hint: str = _USUAL_HINT) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _full_disk(path):
+            with explaining_full_disk(path):
                 yield
     except (OSError, ValueError, TypeError, IndexError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
@@ -44,7 +44,15 @@ def writing(path: Path, *, hint: str = _USUAL_HINT) -> Iterator[None]:
 
 
 @contextmanager
-def _full_disk(path: Path) -> Iterator[None]:
+def explaining_full_disk(path: Path) -> Iterator[None]:
+    """Turn what any library raises where the disk is full into a WriteError, and let other errors pass.
+
+    Args:
+        path: the file or folder that is written.
+
+    Raises:
+        WriteError: the disk, or the user's share of it, is full.
+    """
     try:
         yield
     except PhysiolectError:
@@ -81,7 +89,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     with writing(path):
         temporary.touch()  # where nothing can be written, this fails before any work
     try:
-        with _full_disk(path):
+        with explaining_full_disk(path):
             yield temporary
             if durable:
                 with open(temporary, "rb") as file:
@@ -133,7 +141,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
     try:
-        with _full_disk(path):
+        with explaining_full_disk(path):
             yield fresh
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -204,7 +212,12 @@ class Lock:
             holder = os.read(self._file, 200).decode(errors="replace") or "a process that has just begun"
             os.close(self._file)
             raise WriteError(f"another run is writing {what}: {holder.strip()}", hint=hint)
-        os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}".ljust(80).encode())
+        try:
+            with writing(path):
+                os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}".ljust(80).encode())
+        except BaseException:
+            self.release()
+            raise
         if self.holds is None:
             os.close(self._file)
             path.unlink(missing_ok=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +20,10 @@ import pytest
 from physiolect.cli import main
 from physiolect.commands.download import Config
 from physiolect.datasets import DATASETS, open_store
+from physiolect.datasets.public.download_dataset import download_dataset
+from physiolect.errors import Cancelled
+from physiolect.events import Event, Progress
+from physiolect.files import lock_folder
 
 
 @pytest.fixture
@@ -103,6 +110,70 @@ def test_what_is_wrong_is_told_before_the_network_is_touched(settings: dict[str,
     assert told in problems[0]
 
 
+def test_a_second_download_into_the_same_folder_is_refused(
+    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with lock_folder(out):
+        assert main(["download", "ptbxl", "--out", str(out), "--base-url", server.url]) == 1
+    told = capsys.readouterr().err
+    assert f"error: another run is writing {out}: process {os.getpid()} on " in told
+    assert "\nhint: wait for it" in told
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("where", ["mkdir", "open"])
+def test_a_full_disk_is_a_sentence(
+    server: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    out, whole = tmp_path / "out", getattr(Path, where)
+
+    def full(self: Path, *words: Any, **settings: Any) -> Any:
+        if self.is_relative_to(out):
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return whole(self, *words, **settings)
+
+    monkeypatch.setattr(Path, where, full)
+    assert main(["download", "ptbxl", "--out", str(out), "--base-url", server.url]) == 1
+    assert (
+        f"error: the disk is full: {out} could not be written\nhint: free some space"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_call_does_what_the_verb_does(
+    server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = inspect.signature(download_dataset).parameters
+    settings = {field.name: field.default for field in fields(Config)}
+    assert settings.keys() == parameters.keys() - {"on_event"}
+    assert all(settings[name] == parameters[name].default for name in settings.keys() - {"name"})
+    heard: list[Event] = []
+    fetched = download_dataset(
+        "ptbxl", tmp_path / "out", only=["*.csv"], base_url=server.url, on_event=heard.append
+    )
+    assert capsys.readouterr() == ("", "")
+    assert fetched.counts.fetched == 2
+    assert repr(fetched).startswith("DownloadedDataset(")
+    files = [event for event in heard if isinstance(event, Progress) and event.what == "files"]
+    assert (files[-1].done, files[-1].total) == (2, 2)
+    assert files[-1].note.endswith(" MB")
+
+
+def test_a_listener_stops_a_download_and_the_next_call_resumes(server: Any, tmp_path: Path) -> None:
+    def stop(event: Event) -> bool:
+        return isinstance(event, Progress) and event.what == "files" and event.done > 0
+
+    settings: dict[str, Any] = {"base_url": server.url, "connections": 1}
+    with pytest.raises(Cancelled):
+        download_dataset("ptbxl", tmp_path / "out", **settings, on_event=stop)
+    assert download_dataset("ptbxl", tmp_path / "out", **settings).counts.kept > 0
+
+
 def test_open_datasets_are_those_of_physionet() -> None:
     for name, dataset in DATASETS.items():
         assert bool(Config(name).problems()) == (dataset.physionet is None)
@@ -130,7 +201,7 @@ def test_ctrl_c_ends_it_politely_and_the_same_command_goes_on(
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=15)  # nobody waits 20 s for a connection that is silent
     assert running.returncode == 130
-    assert "run the same command again to go on" in told
+    assert "run the same command again to resume" in told
     assert "Traceback" not in told
     server.faults = {}
     assert main(words) == 0

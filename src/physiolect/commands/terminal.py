@@ -53,7 +53,7 @@ class Terminal:
         if isinstance(event, Message):
             self._print(event.text)
         elif isinstance(event, Progress):
-            self._show(event.what, event.done, event.total)
+            self._show(event.what, event.done, event.total, f"{event.what} {event.note}".rstrip())
         else:
             self._train(event)
 

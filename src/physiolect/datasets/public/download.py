@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +20,7 @@ from physiolect.datasets.public.dataset import inside
 from physiolect.datasets.public.fetch import Fetcher, FileMissingError, FileRefusedError, Stopped
 from physiolect.datasets.store.manifest import sha256_of
 from physiolect.errors import ConfigError, DownloadError
+from physiolect.files import explaining_full_disk, lock_folder, writing
 
 PHYSIONET = "https://physionet.org/files"
 INDEX = "SHA256SUMS.txt"
@@ -34,6 +35,8 @@ _SHOWN = 12
 """How many names of an index are shown to the one who chose none of them."""
 _TELL_EVERY = 50_000
 """Lines of an index between two signs of life."""
+_LOOK_EVERY = 0.5
+"""Seconds between two looks at files that are being fetched."""
 _BESIDE = ("LICENSE.txt", "RECORDS")
 """What is fetched whatever is chosen, where there is such a file."""
 
@@ -52,6 +55,9 @@ class Watch:
 
     def failed(self, note: str) -> None:
         """Something failed that is going to be tried again."""
+
+    def waiting(self) -> None:
+        """No file was finished for a moment; the thread that called `download` calls it."""
 
     def finished(self) -> None:
         """One more file is as it should be, or was given up."""
@@ -111,25 +117,27 @@ def download(
     Raises:
         DownloadError: there is no such version, its index is damaged, nothing fits the selection or a part of it,
             some files could not be had, or the network is down. What was fetched is kept.
+        WriteError: another download writes to the folder, it cannot be made, or the disk is full.
     """
     fetcher, watch = fetcher or Fetcher(), watch or Watch()
-    root = f"{base_url.rstrip('/')}/{project}"
-    out.mkdir(parents=True, exist_ok=True)
-    index = out / INDEX
-    # The index is fetched anew each time: one that lies here may be of another dataset or version.
-    index.with_name(f".{INDEX}.part").unlink(missing_ok=True)
-    try:
-        fetcher.fetch(
-            f"{root}/{INDEX}", index, on_bytes=watch.received, on_retry=watch.failed, most=_INDEX_BYTES
-        )
-    except FileMissingError as error:
-        raise DownloadError(
-            f"there is no {project} at {base_url}, or it has no {INDEX}",
-            hint="check the project's name and version on its page",
-        ) from error
-    wanted = _Wanted(index, selection, watch)
-    watch.listed(wanted.count)
-    return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), connections)
+    root, index = f"{base_url.rstrip('/')}/{project}", out / INDEX
+    with lock_folder(out), explaining_full_disk(out):
+        with writing(out, hint="name a folder that may be written to"):
+            out.mkdir(parents=True, exist_ok=True)
+        # The index is fetched anew each time: one that lies here may be of another dataset or version.
+        index.with_name(f".{INDEX}.part").unlink(missing_ok=True)
+        try:
+            fetcher.fetch(
+                f"{root}/{INDEX}", index, on_bytes=watch.received, on_retry=watch.failed, most=_INDEX_BYTES
+            )
+        except FileMissingError as error:
+            raise DownloadError(
+                f"there is no {project} at {base_url}, or it has no {INDEX}",
+                hint="check the project's name and version on its page",
+            ) from error
+        wanted = _Wanted(index, selection, watch)
+        watch.listed(wanted.count)
+        return _Work(root, out, fetcher, watch).fetch_all(wanted.lines(), connections)
 
 
 def read_index(path: Path) -> Iterator[tuple[str, str]]:
@@ -239,6 +247,8 @@ class _Work:
         """Wait for the oldest files under way until only `leave` of them are left."""
         while len(ahead) > leave:
             _, future = ahead.popleft()
+            while not wait([future], _LOOK_EVERY).done:
+                self._watch.waiting()
             try:
                 if future.result():
                     self._fetched += 1

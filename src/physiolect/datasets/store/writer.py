@@ -26,7 +26,7 @@ from physiolect.datasets.store.manifest import (
 from physiolect.datasets.store.rows import Row, arrow_table
 from physiolect.datasets.store.store import read_shard
 from physiolect.errors import FormatError
-from physiolect.files import Lock, replacing
+from physiolect.files import Lock, replacing, writing
 
 SHARD_BYTES = 64 * 2**20
 """A shard is closed by the file whose samples bring it to this size."""
@@ -79,7 +79,8 @@ class StoreWriter:
         self._n_files = 0
         self._manifest: Manifest | None = None
         self._clear()
-        self.path.mkdir(parents=True, exist_ok=True)
+        with writing(self.path, hint="name a folder that may be written to"):
+            self.path.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(self.path / self.part.lock_name, f"part {self.part} of {self.path}", hint=_BUSY)
         try:
             self._take_up()
