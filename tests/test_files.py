@@ -10,7 +10,7 @@ import pytest
 
 from physiolect import files
 from physiolect.errors import WriteError
-from physiolect.files import GrowingFile, Lock
+from physiolect.files import GrowingFile, Lock, lock_folder
 
 
 def test_it_keeps_others_out_until_it_is_released(tmp_path: Path) -> None:
@@ -124,3 +124,16 @@ def test_a_growing_file_keeps_its_content_and_makes_its_folder(tmp_path: Path) -
     assert (tmp_path / "a" / "b.txt").read_bytes() == b"one\ntwo\n"
     with pytest.raises(WriteError, match="cannot be written"):
         GrowingFile(tmp_path / "a")
+
+
+def test_a_lock_that_cannot_be_written_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(WriteError, match="the disk is full"):
+            lock_folder(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    with lock_folder(tmp_path / "out"):
+        pass

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physiolect.formats import read_recording, write_recording
-from physiolect.formats.wfdb import read_header
+from physiolect.formats.wfdb_header import read_header
 from physiolect.formats.wfdb_plain import plain_header, plain_samples
 from physiolect.recording import LEADS, Recording
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, mat, npy, wfdb
+from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_header
 from physiolect.formats.boundary import parsing
 from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request, unit_name
@@ -163,7 +163,7 @@ def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Pa
 def _parts(header: Path) -> list[str]:
     """Return the names of the files that belong to the record of `header`."""
     try:
-        text = wfdb.read_header(header)
+        text = wfdb_header.read_header(header)
     except FormatError:
         return []  # reading it will say what is wrong with it
     if text.n_segments is None:
@@ -197,7 +197,7 @@ def _request(
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
     """Return what reads a path, and the file to give it."""
     with parsing(path, "plain"):
-        header = wfdb.find_header(path)
+        header = wfdb_header.find_header(path)
         exists, is_folder = path.exists(), path.is_dir()
         siblings = [] if exists else [file.name for file in path.parent.glob("*")][:10_000]
     if header is not None:

@@ -6,11 +6,17 @@ import os
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats import csv, npy, wfdb
+from physiolect.formats import csv, npy, wfdb_write
 from physiolect.recording import Recording
 
-WRITERS = {".csv": csv.write, ".npz": npy.write, ".hea": wfdb.write, ".dat": wfdb.write, "": wfdb.write}
-"""What writes each extension; none is a WFDB record."""
+WRITERS = {
+    ".csv": csv.write,
+    ".npz": npy.write,
+    ".hea": wfdb_write.write,
+    ".dat": wfdb_write.write,
+    "": wfdb_write.write,
+}
+"""What writes each extension; no extension means a WFDB record."""
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physiolect.contract import InputContract
+from physiolect.contract import CONTRACTS, InputContract
 from physiolect.datasets import Part, Row, Store, StoreWriter, is_store, open_store
 from physiolect.datasets.store.manifest import Rejection
 from physiolect.errors import ConfigError, FormatError, WriteError
@@ -357,3 +358,14 @@ def test_a_spoilt_shard_opens_or_is_refused(
 def test_an_impossible_part_is_refused(number: int, count: int) -> None:
     with pytest.raises(ConfigError, match="does not lie in"):
         Part(number, count)
+
+
+def test_a_full_disk_is_a_sentence_before_the_first_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(WriteError, match=f"the disk is full: {tmp_path / 'out'} could not be written"):
+        StoreWriter(tmp_path / "out", CONTRACTS["heartgpt-ecg"])

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from physiolect.datasets.public.dataset import Entry, LabelChoice, PublicDataset
-from physiolect.formats.wfdb import read_header
+from physiolect.formats.wfdb_header import read_header
 
 SCORED_2020 = {
     "164889003": "AF", "164890007": "AFL", "426627000": "Brady", "713427006": "CRBBB", "59118001": "CRBBB",
