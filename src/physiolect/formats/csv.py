@@ -15,23 +15,12 @@ from physiolect.errors import FormatError
 from physiolect.files import replacing
 from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import MAX_CHANNELS, check_size, recordings_in
-from physiolect.formats.request import Request, Unit, unit_name
-from physiolect.recording import Recording
+from physiolect.formats.request import Request
+from physiolect.recording import Recording, Unit, unit_name
+from physiolect.recording.channels import split_unit, with_unit
+from physiolect.recording.time_column import is_counter, rate_of_times, time_unit
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "?"}
-_TIME = re.compile(r"(elapsed[ _]?)?(time|timestamp|t)?[ _]*(s|secs?|seconds?|ms|msecs?|milliseconds?|us)?")
-_SECONDS = {
-    "": 1.0,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "ms": 1e-3,
-    "msec": 1e-3,
-    "millisecond": 1e-3,
-    "us": 1e-6,
-}
-_COUNTERS = {"", "index", "sample", "samples", "sample #", "sample number"}
-_WITH_UNIT = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
 _EVEN_ROWS = 16
 """A column without a name must rise evenly for so many rows to be taken for time; no signal does."""
 _BLOCK = 65_536  # rows written at once
@@ -75,17 +64,17 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         if _rises_evenly(values):
             steps, values = values[:, 0], values[:, 1:]
             counts = np.array_equal(steps - steps[0], np.arange(len(steps)))
-            stated = None if counts else _rate(steps, "", path, want.fs)
+            stated = None if counts else rate_of_times(steps, "", str(path), want.fs)
             yield from recordings_in(values.T, want, path, stated_fs=stated, as_is=True)
             return
         yield from recordings_in(values.reshape(-1) if 1 in values.shape else values, want, path)
         return
     names, units = _names_and_units(table, values)
     stated = None
-    if _is_counter(names[0], values[:, 0]):
+    if is_counter(names[0], values[:, 0]):
         names, units, values = names[1:], units[1:], values[:, 1:]
-    elif (match := _TIME.fullmatch(names[0].lower())) and names[0]:
-        stated = _rate(values[:, 0], units[0] or match[3] or "", path, want.fs)
+    elif (unit := time_unit(names[0])) is not None:
+        stated = rate_of_times(values[:, 0], units[0] or unit, str(path), want.fs)
         names, units, values = names[1:], units[1:], values[:, 1:]
     if not names:
         raise FormatError(f"{path} holds a time column only", hint="choose a file with a signal in it")
@@ -221,16 +210,8 @@ def _names_and_units(table: _Table, values: NDArray[np.float64]) -> tuple[list[s
             f"the header of {table.path} names {len(cells)} columns, but line {table.numbers[0]} has {values.shape[1]}",
             hint="name every column once",
         )
-    split = [_WITH_UNIT.fullmatch(cell) for cell in cells]
-    names = [match[1] if match else cell for match, cell in zip(split, cells, strict=True)]
-    units = [match[2] or None if match else None for match in split]
-    return names, [unit.strip("'") for unit in second] if second else units
-
-
-def _is_counter(name: str, column: NDArray[np.float64]) -> bool:
-    """Tell whether a column only counts the samples."""
-    counts = np.arange(len(column))
-    return name.lower() in _COUNTERS and len(column) > 1 and bool(np.array_equal(column - column[0], counts))
+    names, units = zip(*map(split_unit, cells), strict=True)
+    return list(names), [unit.strip("'") for unit in second] if second else list(units)
 
 
 def _rises_evenly(values: NDArray[np.float64]) -> bool:
@@ -244,57 +225,6 @@ def _rises_evenly(values: NDArray[np.float64]) -> bool:
     return bool(step > 0 and off < 0.5 * step)
 
 
-def _rate(times: NDArray[np.float64], unit: str, path: Path, given: float | None) -> float | None:
-    """Return the rate in Hz that a column of times tells; None where one sample tells nothing.
-
-    Raises:
-        FormatError: the times are not uniform, or their unit is unknown.
-    """
-    scale = _SECONDS.get(unit.lower().rstrip("s") if len(unit) > 2 else unit.lower())
-    if scale is None:
-        raise FormatError(f"the time column of {path} is in '{unit}'", hint="give it in s or ms")
-    if len(times) < 2:
-        return None
-    if np.isnan(times).any():
-        row = int(np.isnan(times).argmax()) + 1
-        raise FormatError(
-            f"the time in row {row} of {path} is missing", hint="fill it in, or remove the column and give fs"
-        )
-    steps = np.diff(times)
-    step = float(np.median(steps))
-    if step < 0:
-        raise FormatError(f"the times of {path} are not uniform: they fall", hint="sort the rows by time")
-    # Rounded times may be off by less than half a step; a sample lost or doubled is off by a whole one.
-    uneven = np.flatnonzero(~(np.abs(steps - step) < 0.5 * step))
-    if uneven.size or not np.isfinite(step):
-        where = int(uneven[0]) + 1 if uneven.size else 0
-        raise FormatError(
-            f"the times of {path} are not uniform: {times[where - 1]:g}, then {times[where]:g} in row {where + 1}, "
-            f"where steps are mostly {step:g}",
-            hint="resample to a uniform time column, or remove it and give fs, the rate in Hz",
-        )
-    rate = _simplest_rate(times * scale)
-    if not unit and rate <= 2 and given is None:
-        raise FormatError(
-            f"the times of {path} have no unit, and read as seconds they mean {rate:g} Hz",
-            hint="name the column 'time (ms)' or 'time (s)'",
-        )
-    return rate
-
-
-def _simplest_rate(times: NDArray[np.float64]) -> float:
-    """Return the roundest rate in Hz whose samples fall on these times, in seconds, as well as any rate's do."""
-    counts, origin = np.arange(len(times)), times[0]
-    raw = (len(times) - 1) / float(times[-1] - origin)
-    off = float(np.abs(times - origin - counts / raw).max())
-    allowed = 2 * off + 4 * np.spacing(np.abs(times).max())
-    exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
-    for rate in (*(round(raw, digits) for digits in range(13)), *exact):
-        if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
-            return float(rate)
-    return raw
-
-
 def write(recording: Recording, path: Path) -> None:
     """Write a recording as comma-separated text with a time column; reading gives back exactly the same samples.
 
@@ -303,7 +233,7 @@ def write(recording: Recording, path: Path) -> None:
     Raises:
         FormatError: the file cannot be written.
     """
-    names = [_header_cell(n, u) for n, u in zip(recording.channels, recording.units, strict=True)]
+    names = [with_unit(n, u) for n, u in zip(recording.channels, recording.units, strict=True)]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerow(["time (s)", *names])
         for first in range(0, recording.n_samples, _BLOCK):
@@ -312,9 +242,3 @@ def write(recording: Recording, path: Path) -> None:
             # numpy writes a float32 with as many digits as tell it from its neighbours
             rows = zip(times, *block.astype(str).tolist(), strict=True)
             file.writelines(f"{','.join(row)}\n" for row in rows)
-
-
-def _header_cell(name: str, unit: Unit) -> str:
-    if unit:
-        return f"{name} ({unit})"
-    return f"{name} ()" if _WITH_UNIT.fullmatch(name) else name

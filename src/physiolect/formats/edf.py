@@ -14,8 +14,8 @@ import numpy as np
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import check_size
-from physiolect.formats.request import Request, unit_name
-from physiolect.recording import Annotations, Recording
+from physiolect.formats.request import Request
+from physiolect.recording import Annotations, Recording, unit_name
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats.boundary import MAX_BYTES
-from physiolect.formats.request import Request, Unit
-from physiolect.recording import Annotations, Modality, Recording
+from physiolect.formats.request import Request
+from physiolect.recording import Annotations, Modality, Recording, Unit
 
 MAX_CHANNELS = 32
 """A matrix with more rows and columns than this is one of records x samples, unless it is said to be ECoG."""

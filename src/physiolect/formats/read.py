@@ -10,8 +10,8 @@ from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_header
 from physiolect.formats.boundary import parsing
 from physiolect.formats.outputs import is_output
-from physiolect.formats.request import Request, unit_name
-from physiolect.recording import Modality, Recording
+from physiolect.formats.request import Request
+from physiolect.recording import Modality, Recording, unit_name
 
 Reader = Callable[[Path, Request], Iterator[Recording]]
 

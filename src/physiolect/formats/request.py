@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.recording import Annotations, Modality, Recording, shared_modality
-
-Unit = str | None
+from physiolect.recording import Annotations, Modality, Recording, Unit
+from physiolect.recording.time_column import agreed_rate
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,7 @@ class Request:
         Raises:
             FormatError: neither says anything, the two differ, or the rate is not above 0.
         """
-        given = self.fs
-        if given is None and stated is None:
-            raise FormatError(
-                f"{path} states no sampling rate and fs is not given",
-                hint="give fs, the rate in Hz (--fs 500)",
-            )
-        if given is not None and stated is not None and not math.isclose(given, stated, rel_tol=1e-9):
-            raise FormatError(
-                f"{path} states {stated:g} Hz, but fs={given:g} was given",
-                hint="leave fs out to read the file at its own rate",
-            )
-        rate = float(given if stated is None else stated)  # type: ignore[arg-type]
-        if not (math.isfinite(rate) and rate > 0):
-            raise FormatError(
-                f"the sampling rate of {path} is {rate:g} Hz, but it must be above 0",
-                hint="give fs in Hz" if stated is None else "the header is damaged: fetch the file again",
-            )
-        return rate
+        return agreed_rate(self.fs, stated, str(path))
 
     def rows(self, names: Sequence[str], path: Path) -> list[int]:
         """Return the numbers of the wanted channels among `names`.
@@ -135,7 +116,7 @@ class Request:
             fs,
             names,
             tuple(unit or self.unit for unit in units) if units else self.unit,
-            self.modality or modality or (shared_modality(names) if names else None),
+            self.modality or modality,
             annotations if annotations is not None else Annotations(),
             source or str(path),
         )
@@ -155,20 +136,3 @@ class Request:
                     hint="choose other channels, or another stretch with start and stop",
                 )
         return recording
-
-
-_UNITS = {"uv": "uV", "mv": "mV", "v": "V", "nv": "nV", "mmhg": "mmHg", "a.u.": "au", "au": "au"}
-
-
-def unit_name(text: str) -> Unit:
-    """Return a unit in the house's spelling: "µV" and "microvolts" are "uV"; "" is None.
-
-    Only spellings that cannot mean another unit are changed: "MV" stays, for it may be megavolts.
-    """
-    text = re.sub(r"[µμ]", "u", text.replace("\x00", "").strip())
-    plain = re.sub(
-        r"^micro[- ]?volts?$", "uV", re.sub(r"^milli[- ]?volts?$", "mV", text, flags=re.I), flags=re.I
-    )
-    if plain and plain[0].islower():
-        return _UNITS.get(plain.lower(), plain)
-    return plain or None

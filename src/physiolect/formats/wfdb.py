@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import check_size
-from physiolect.formats.request import Request, Unit
+from physiolect.formats.request import Request
 from physiolect.formats.wfdb_annotations import read_annotations
 from physiolect.formats.wfdb_header import WfdbHeader, channel_names, parse, parse_segment, read_header
 from physiolect.formats.wfdb_library import codes, library
 from physiolect.formats.wfdb_plain import PlainHeader, plain_samples
-from physiolect.recording import Annotations, Recording
+from physiolect.recording import Annotations, Recording, Unit
 
 _BYTES = {
     "8": Fraction(1), "16": Fraction(2), "24": Fraction(3), "32": Fraction(4), "61": Fraction(2),

@@ -10,9 +10,9 @@ from typing import Any
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
-from physiolect.formats.request import Unit, unit_name
 from physiolect.formats.wfdb_library import library
 from physiolect.formats.wfdb_plain import plain_header
+from physiolect.recording import Unit, unit_name
 
 NO_UNIT = "?"
 """Is written for an unknown unit; "NU", of a signal without dimension, is a unit like others."""
