@@ -128,6 +128,12 @@ def test_missing_samples_are_counted_and_shown() -> None:
     )
 
 
+def test_a_length_is_written_without_an_exponent() -> None:
+    assert "; 0.5 s at 10 Hz;" in repr(Recording(np.zeros(5), 10))
+    assert "86,400 s at 1 Hz" in repr(Recording(np.zeros(86_400), 1))
+    assert "1,234,567 s at 1 Hz" in repr(Recording(np.zeros(1_234_567), 1))
+
+
 def test_units_are_one_a_channel() -> None:
     assert make(unit=("mV", "mV")).unit == "mV"
     assert make(unit=("mV", None)).units == ("mV", None)
