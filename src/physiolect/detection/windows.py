@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from torch import Tensor
 
 from physiolect.checkpoint import PUBLISHED, Checkpoint
 from physiolect.contract import AdaptationReport, InputContract, adapt, check_adaptable, select_channels
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.events import Tell
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps, rate_ratio
 from physiolect.tasks import Task
-from physiolect.tokenizers import LevelTokenizer
 
 OnWindow = Callable[[int, int], None]
 """Called with the windows judged so far and the number of all."""
@@ -34,20 +35,25 @@ _TOLERANCE = 1 + 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One channel of a recording as a model wants it, whole, with its long gaps marked."""
+    """The channels of a recording that a model takes, whole, with their long gaps marked."""
 
     signal: NDArray[np.float32]
-    """(N,) at `fs`, all finite: gaps are filled, the long ones only so that all lies on one grid."""
+    """(C, N) at `fs`, all finite: gaps are filled, the long ones only so that all lies on one grid."""
     fs: float
     """The contract's sampling rate in Hz."""
     gaps: NDArray[np.int64]
-    """(gaps, 2) first sample of each long gap at `fs`, and the sample after its last."""
+    """(gaps, 2) first sample of each long gap of any channel at `fs`, and the sample after its last; apart, in order."""
     ratio: Fraction
     """`fs` / the recording's own rate."""
     n_source: int
     """Samples of the recording at its own rate."""
     report: AdaptationReport
     """What was done to the recording."""
+
+    @property
+    def n_samples(self) -> int:
+        """Samples at `fs`."""
+        return self.signal.shape[1]
 
     def at_source(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the samples of the recording at its own rate that lie nearest to these at `fs`."""
@@ -66,12 +72,12 @@ class Track:
 
     def stretches(self) -> list[tuple[int, int]]:
         """Return what lies between the long gaps: first sample, and the sample after the last."""
-        edges = [0, *self.gaps.ravel().tolist(), len(self.signal)]
+        edges = [0, *self.gaps.ravel().tolist(), self.n_samples]
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
 def check_task(checkpoint: Checkpoint, task: Task) -> None:
-    """Refuse a checkpoint that was made for another task, or that no single channel can be shown to.
+    """Refuse a checkpoint that was made for another task, or that has several outputs.
 
     Raises:
         CheckpointError: it is.
@@ -81,12 +87,10 @@ def check_task(checkpoint: Checkpoint, task: Task) -> None:
             f"the checkpoint {checkpoint.task.does}, but one that {task.does} is needed",
             hint=f"use {name_detectors(checkpoint.contract.modality, task)}",
         )
-    n_channels, n_outputs = len(checkpoint.contract.channels), checkpoint.model.n_outputs
-    if n_channels > 1 or n_outputs != 1:
-        what = f"takes {n_channels} channels" if n_channels > 1 else "has more than one output"
+    if checkpoint.model.n_outputs != 1:
         raise CheckpointError(
-            f"the checkpoint {what}, but detection is of one channel and one output",
-            hint="use a model whose contract names one channel, or any (*), with a head of one output",
+            "the checkpoint has more than one output, but detection reads one",
+            hint="use a model with a head of one output",
         )
 
 
@@ -108,7 +112,7 @@ def check_recording(recording: Recording, contract: InputContract, channel: str 
         ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
     """
     chosen, n_infinite = _without_infinite(recording, contract, channel)
-    recording, channel = (chosen, 0) if n_infinite else (recording, channel)
+    recording, channel = (chosen, _only(chosen)) if n_infinite else (recording, channel)
     check_adaptable(recording, replace(contract, max_gap=inf), channel, window="all")
 
 
@@ -124,18 +128,23 @@ def _without_infinite(
     return chosen, n_infinite
 
 
+def _only(chosen: Recording) -> int | None:
+    """Return the channel to name where there is one; several are those that the contract names."""
+    return 0 if len(chosen.channels) == 1 else None
+
+
 def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
     """Adapt the whole of a recording, in spite of gaps that the contract would not bridge, and say where those are.
 
-    Infinite samples count as missing.
+    Infinite samples count as missing. A gap in any channel is a gap.
 
     Raises:
         ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
     """
     chosen, n_infinite = _without_infinite(recording, contract, channel)
-    recording, channel = (chosen, 0) if n_infinite else (recording, channel)
+    recording, channel = (chosen, _only(chosen)) if n_infinite else (recording, channel)
     gaps = find_gaps(chosen.signal)[:, 1:]
-    gaps = gaps[is_long(gaps, chosen.fs, contract.max_gap)]
+    gaps = _joined(gaps[is_long(gaps, chosen.fs, contract.max_gap)])
     adapted, report = adapt(recording, replace(contract, max_gap=inf), channel, window="all")
     notices = list(report.notices)
     if n_infinite:
@@ -148,13 +157,24 @@ def lay_out(recording: Recording, contract: InputContract, channel: str | int | 
     ratio = rate_ratio(recording.fs, contract.fs)
     inside = [made_up(start, stop, ratio, adapted.n_samples) for start, stop in gaps.tolist()]
     return Track(
-        signal=adapted.signal[0],
+        signal=adapted.signal,
         fs=contract.fs,
         gaps=np.array(inside, np.int64).reshape(-1, 2),
         ratio=ratio,
         n_source=recording.n_samples,
         report=replace(report, notices=tuple(notices)),
     )
+
+
+def _joined(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return gaps (gaps, 2) of several channels in order, those that overlap or touch as one."""
+    found: list[list[int]] = []
+    for start, stop in sorted(gaps.tolist()):
+        if found and start <= found[-1][1]:
+            found[-1][1] = max(found[-1][1], stop)
+        else:
+            found.append([start, stop])
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def made_up(start: int, stop: int, ratio: Fraction, n_samples: int) -> tuple[int, int]:
@@ -190,37 +210,45 @@ def stride_samples(stride: float | None, fs: float, default: int) -> int:
     return round(stride * fs)
 
 
-def window_ids(
-    tokenizer: LevelTokenizer,
+def encode_windows(
+    checkpoint: Checkpoint,
     signal: NDArray[np.float32],
     start: NDArray[np.int64],
     stop: NDArray[np.int64],
     length: int,
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Cut windows [start, stop) out of a signal, each into levels of its own.
+) -> tuple[Tensor, NDArray[np.bool_]]:
+    """Cut windows [start, stop) out of a signal (C, N), and encode each by itself.
 
-    A window shorter than `length`, at the end of a signal, is filled up with level 0, as published.
+    A window shorter than `length`, at the end of a signal, is filled up with level 0, as published, or with 0.
 
     Returns:
-        ids (W, length), and which windows are flat (W,); a short one never counts as that.
+        what the model takes, (W, length) levels or (W, C, length) numbers, and which windows are flat (W,); a short
+        one never counts as that.
     """
-    ids = np.zeros((len(start), length), np.int64)
-    flat = np.zeros(len(start), np.bool_)
     full = stop - start == length
-    if full.any():
-        cut = sliding_window_view(signal, length)[start[full]]  # (full, length)
-        ids[full], scale = tokenizer.encode(cut, flat="level")
-        flat[full] = (scale.high <= scale.low)[:, 0]
+    parts = np.moveaxis(sliding_window_view(signal, length, axis=1)[:, start[full]], 1, 0) if full.any() else None
+    flat = np.zeros(len(start), np.bool_)
+    inputs: Tensor | None = None
+    if parts is not None:  # (full, C, length)
+        encoded, flat[full] = checkpoint.encode(parts)
+        if full.all():
+            return encoded, flat
+        inputs = encoded.new_zeros((len(start), *encoded.shape[1:]))
+        inputs[torch.from_numpy(full)] = encoded
     for i in np.flatnonzero(~full):
-        ids[i, : stop[i] - start[i]], _ = tokenizer.encode(signal[start[i] : stop[i]], flat="level")
-    return ids, flat
+        encoded, _ = checkpoint.encode(signal[np.newaxis, :, start[i] : stop[i]])
+        if inputs is None:
+            inputs = encoded.new_zeros((len(start), *encoded.shape[1:-1], length))
+        inputs[i, ..., : stop[i] - start[i]] = encoded[0]
+    assert inputs is not None
+    return inputs, flat
 
 
 @torch.inference_mode()
-def probabilities(checkpoint: Checkpoint, ids: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
-    """Return what the model says of windows (B, T): a probability at every position (B, T), or at the last (B, 1)."""
+def probabilities(checkpoint: Checkpoint, inputs: Tensor, *, last_only: bool) -> NDArray[np.float32]:
+    """Return the model's probabilities for encoded windows: at every position (B, T), or at the last (B, 1)."""
     model = checkpoint.model.eval()
-    logits = model(torch.from_numpy(ids).to(model.device), last_only=last_only)[..., 0]
+    logits = model(inputs.to(model.device), last_only=last_only)[..., 0]
     return torch.sigmoid(logits.float()).cpu().numpy()
 
 
@@ -233,13 +261,13 @@ def judged_windows(
     *,
     batch_size: int,
     last_only: bool,
-    on_window: OnWindow | None,
+    tell: Tell,
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.bool_]]]:
-    """Run windows [start, stop) through the model, batch after batch.
+    """Run windows [start, stop) of a signal (C, N) through the model, batch after batch.
 
     Yields:
-        which of the windows, what the model says of them (B, T or 1), and which are flat (B,), of which it says nothing
-        that counts.
+        which of the windows, the model's probabilities for them (B, T or 1), and which are flat (B,): their
+        probabilities mean nothing.
 
     Raises:
         ConfigError: the batch size is not above 0.
@@ -248,7 +276,6 @@ def judged_windows(
         raise ConfigError(f"batch_size is {batch_size}, but must be at least 1", hint="64 is usual")
     for first in range(0, len(start), batch_size):
         batch = slice(first, min(first + batch_size, len(start)))
-        ids, flat = window_ids(checkpoint.levels, signal, start[batch], stop[batch], length)
-        yield batch, probabilities(checkpoint, ids, last_only=last_only), flat
-        if on_window is not None:
-            on_window(batch.stop, len(start))
+        inputs, flat = encode_windows(checkpoint, signal, start[batch], stop[batch], length)
+        yield batch, probabilities(checkpoint, inputs, last_only=last_only), flat
+        tell(batch.stop, len(start))

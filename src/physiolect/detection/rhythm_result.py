@@ -1,0 +1,166 @@
+"""How likely atrial fibrillation is in each window of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.detection.result import DetectionResult
+from physiolect.detection.windows import Reason
+from physiolect.recording import Annotations
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RhythmMark = Literal["AFIB", "N"]
+"""Atrial fibrillation, or anything else that the model learnt as its opposite; the words of WFDB."""
+
+THRESHOLD = 0.5
+"""Probability from which on a window counts as atrial fibrillation."""
+
+_LISTED = 10
+"""The summary lists so many episodes; the table has all."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A stretch of windows of one rhythm."""
+
+    start: float
+    """In seconds of the recording."""
+    stop: float
+    """In seconds of the recording."""
+    rhythm: RhythmMark | None
+    """None where nothing was judged."""
+    reason: Reason = ""
+    """Why nothing was judged."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class RhythmResult(DetectionResult):
+    """How likely atrial fibrillation is in each window of a recording."""
+
+    task: ClassVar[str] = "rhythm"
+    probability: NDArray[np.float32]
+    """(windows,) from 0 to 1; NaN where a window was not judged."""
+    start: NDArray[np.float64]
+    """(windows,) where each begins, in seconds of the recording."""
+    time: NDArray[np.float64]
+    """(windows,) where each ends: the probability holds at the end of what the model saw."""
+    reasons: tuple[Reason, ...]
+    """One a window: why it was not judged, "" where it was."""
+    window: float
+    """Length of a window in seconds."""
+    stride: float
+    """Seconds from one window to the next."""
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which windows were judged, (windows,)."""
+        return ~np.isnan(self.probability)
+
+    @property
+    def anything_judged(self) -> bool:
+        """Whether any window was judged."""
+        return bool(self.judged.any())
+
+    @property
+    def is_af(self) -> NDArray[np.bool_]:
+        """Which windows count as atrial fibrillation, (windows,); one that was not judged does not."""
+        return self.probability >= THRESHOLD  # NaN is never
+
+    @property
+    def rhythms(self) -> tuple[RhythmMark | None, ...]:
+        """The rhythm of each window; None where it was not judged."""
+        return tuple(
+            None if reason else "AFIB" if af else "N"
+            for af, reason in zip(self.is_af.tolist(), self.reasons, strict=True)
+        )
+
+    def episodes(self) -> list[Episode]:
+        """Return the stretches of one rhythm, in order of time.
+
+        The first window speaks for all of itself. Each later one speaks for the last `stride` seconds of it, or for all
+        of it where windows do not overlap.
+        """
+        begin = np.maximum(self.start, self.time - self.stride)
+        begin[:1] = self.start[:1]
+        rhythms = self.rhythms
+        found = []
+        for _, run in groupby(range(len(rhythms)), lambda i: (rhythms[i], self.reasons[i])):
+            first, *rest = run
+            last = rest[-1] if rest else first
+            found.append(
+                Episode(float(begin[first]), float(self.time[last]), rhythms[first], self.reasons[first])
+            )
+        return found
+
+    def annotations(self) -> Annotations:
+        """Return marks at the recording's own rate: "+" with "(AFIB" or "(N" where the rhythm changes.
+
+        A stretch that was not judged begins with a note (symbol '"'), and what follows it with the rhythm anew.
+        """
+        episodes = self.episodes()
+        return Annotations(
+            np.array([round(each.start * self.recording_fs) for each in episodes], np.int64),
+            tuple("+" if each.rhythm else '"' for each in episodes),
+            tuple(f"({each.rhythm}" if each.rhythm else f"not judged: {each.reason}" for each in episodes),
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """Return the table of windows: start_s and time_s (its end), probability, rhythm and why it was not judged."""
+        return {
+            "start_s": self.start + self.first,
+            "time_s": self.time + self.first,
+            "probability": self.probability,
+            "rhythm": list(self.rhythms),
+            "not_judged": list(self.reasons),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts, shares and stretches, ready for JSON."""
+        judged, af = int(self.judged.sum()), int(self.is_af.sum())
+        return super().to_dict() | {
+            "windows": {
+                "count": len(self.time), "judged": judged, "seconds": self.window, "stride": self.stride,
+                "af": af, "af_share": af / judged if judged else None,
+                "median_probability": float(np.nanmedian(self.probability)) if judged else None,
+            },
+            "episodes": [
+                {**asdict(each), "start": each.start + self.first, "stop": each.stop + self.first}
+                for each in self.episodes()
+            ],
+        }  # fmt: skip
+
+    def plot(self) -> Figure:
+        """Draw the probability over time, and the signal of the first channel in the most telling windows."""
+        from physiolect.plots import rhythm_figure
+
+        return rhythm_figure(
+            self.recording.signal[0], fs=self.recording_fs, begin=self.start, end=self.time,
+            probability=self.probability, start=self.first, unit=self.recording.units[0], title=self._title,
+        )  # fmt: skip
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        count, judged, af = len(self.time), int(self.judged.sum()), int(self.is_af.sum())
+        reasons = ", ".join(sorted(set(self.reasons) - {""}))
+        left = f"; {count - judged:,} not judged ({reasons})" if judged < count else ""
+        yield "windows", f"{count:,} of {self.window:g} s, {self.stride:g} s apart{left}"
+        if not judged:
+            yield "AF", "not known: no window could be judged"
+        elif count == 1:
+            yield "AF", f"probability {self.probability[0]:.3f}"
+        else:
+            yield "AF", f"{af:,} of {judged:,} windows ({af / judged:.1%}) at 0.5 or above"
+        found = [each for each in self.episodes() if each.rhythm == "AFIB"] if count > 1 else []
+        found.sort(key=lambda each: each.start - each.stop)
+        for number, each in enumerate(found[:_LISTED]):
+            span = f"{each.start + self.first:.2f} to {each.stop + self.first:.2f} s"
+            yield "" if number else "longest", f"{span}, {each.stop - each.start:g} s"
+        if len(found) > _LISTED:
+            yield "", f"and {len(found) - _LISTED} more"
