@@ -11,8 +11,9 @@ import pytest
 from physiolect import Recording, detect_beats, load_checkpoint, read_recording, synthetic
 from physiolect.detection import confidence_category
 from physiolect.detection.beats import find_beats
-from physiolect.detection.windows import judged_windows, window_ids
+from physiolect.detection.windows import encode_windows, judged_windows
 from physiolect.errors import CheckpointError, ConfigError, ContractError
+from physiolect.events import Event, Progress
 
 from .conftest import Make, Tops
 
@@ -30,10 +31,17 @@ def test_trace_and_beats_are_the_published_ones(golden: Path, weights: Path, exa
     start = np.arange(0, recording.n_samples, 100)
     stop = np.minimum(start + 500, recording.n_samples)
     with np.load(golden / "beat_ppg__example_context_PPG_beat_detect_long_input.npz") as expected:
-        ids, _ = window_ids(checkpoint.tokenizer, recording.signal[0], start, stop, 500)
+        ids, _ = encode_windows(checkpoint, recording.signal, start, stop, 500)
         np.testing.assert_array_equal(ids, expected["windows"])
         said = judged_windows(
-            checkpoint, recording.signal[0], start, stop, 500, batch_size=64, last_only=False, on_window=None
+            checkpoint,
+            recording.signal,
+            start,
+            stop,
+            500,
+            batch_size=64,
+            last_only=False,
+            tell=lambda *_: None,
         )
         windows = np.concatenate([each for _, each, _ in said])
         np.testing.assert_allclose(windows, expected["window_probs"], atol=1e-4)
@@ -115,11 +123,11 @@ def test_what_only_flat_windows_cover_is_not_judged(make: Make) -> None:
 
 
 def test_ctrl_c_keeps_what_was_judged(make: Make) -> None:
-    def stop(done: int, _: int) -> None:
-        if done == 4:
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 4:
             raise KeyboardInterrupt
 
-    found = detect_beats(make("beats"), pulse(20), batch_size=2, on_window=stop)
+    found = detect_beats(make("beats"), pulse(20), batch_size=2, on_event=stop)
     assert found.interrupted
     (rest,) = found.unjudged
     assert rest.reason == "interrupted"

@@ -1,23 +1,27 @@
 """Rhythms and beats in signals of any length, whole or as they come in; windows of a store."""
 
-from physiolect.detection.beats import BeatResult, Unjudged, confidence_category, detect_beats
+from physiolect.detection.beat_result import BeatResult, Unjudged, confidence_category
+from physiolect.detection.beats import detect_beats
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
-from physiolect.detection.rhythm import Episode, RhythmResult, detect_rhythm
+from physiolect.detection.result import DetectionResult
+from physiolect.detection.rhythm import detect_rhythm
+from physiolect.detection.rhythm_result import Episode, RhythmResult
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
 from physiolect.detection.windows import (
     Track,
     check_recording,
     check_task,
+    encode_windows,
     lay_out,
     name_detectors,
-    window_ids,
 )
 
 __all__ = [
     "BeatDecision",
     "BeatResult",
     "BeatStream",
+    "DetectionResult",
     "Episode",
     "Intervals",
     "RhythmDecision",
@@ -33,9 +37,9 @@ __all__ = [
     "confidence_category",
     "detect_beats",
     "detect_rhythm",
+    "encode_windows",
     "lay_out",
     "name_detectors",
     "predict_windows",
     "summarise_intervals",
-    "window_ids",
 ]

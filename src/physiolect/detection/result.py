@@ -30,7 +30,7 @@ class DetectionResult(Result):
     report: AdaptationReport
     """How the recording was adapted."""
     first: float = 0.0
-    """When the recording begins, in seconds of the one it was cut from. Summaries, tables and figures count from there."""
+    """When the recording begins, in seconds of the one it was cut from; tables and figures count from there."""
     interrupted: bool = False
     """Ctrl-C came first; what was judged by then is here."""
 

@@ -118,7 +118,7 @@ class RhythmResult(DetectionResult):
             "start_s": self.start + self.first,
             "time_s": self.time + self.first,
             "probability": self.probability,
-            "rhythm": list(self.rhythms),
+            "rhythm": [each or "" for each in self.rhythms],
             "not_judged": list(self.reasons),
         }
 

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.detection.beats import Confidence, Unjudged, beat_stride, confidence_category, find_beats
+from physiolect.detection.beat_result import Confidence, Unjudged, confidence_category
+from physiolect.detection.beats import beat_stride, find_beats
 from physiolect.detection.feed import Feed
-from physiolect.detection.rhythm import THRESHOLD
-from physiolect.detection.windows import Reason, check_task, probabilities, stride_samples, window_ids
-from physiolect.errors import ConfigError
+from physiolect.detection.rhythm_result import THRESHOLD
+from physiolect.detection.windows import Reason, check_task, encode_windows, probabilities, stride_samples
+from physiolect.errors import CheckpointError, ConfigError
 from physiolect.signals import find_gaps
 from physiolect.tasks import TASKS
+from physiolect.training import using_threads
+from physiolect.training.threads import choose_threads
 
 SETTLE = 0.5
 """Seconds of trace that must follow a peak before it is told: no later one can then take its place."""
@@ -72,16 +75,21 @@ class RhythmStream:
         checkpoint: a rhythm model.
         fs: rate of the signal in Hz.
         stride: seconds from one window to the next; None lays them one after another.
+        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
 
     Raises:
-        CheckpointError: the checkpoint is for another task.
+        CheckpointError: the checkpoint is for another task, or takes several channels.
         ContractError: the model's recordings are filtered in a way that needs all of them, or the rate is impossible.
         ConfigError: the stride is less than a sample.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None, threads: int | None = None
+    ) -> None:
         check_task(checkpoint, TASKS["rhythm"])
+        _check_one_channel(checkpoint)
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
+        self._threads = choose_threads(threads, checkpoint.model)
         self._feed = Feed(self._contract, fs)
         self._length = self._contract.max_samples
         self._step = stride_samples(stride, self._contract.fs, self._length)
@@ -93,7 +101,7 @@ class RhythmStream:
         self._next = 0
         self._feed.wait_for(self._length)
         # what loads at first use is loaded, so that the first decision is no later than any other
-        probabilities(checkpoint, np.zeros((1, self._length), np.int64), last_only=True)
+        self._said(np.zeros(self._length, np.float32))
 
     def push(self, samples: ArrayLike) -> list[RhythmDecision]:
         """Take the next samples (n,), missing ones as NaN, and return what can now be told."""
@@ -130,13 +138,14 @@ class RhythmStream:
         if any(a < stop and b > start for a, b in self._gaps):
             return np.nan, "gap"
         window = self._signal[start - self._first : stop - self._first]
-        ids, flat = window_ids(
-            self._checkpoint.levels, window, np.array([0]), np.array([self._length]), self._length
-        )
-        if flat[0]:
+        probability, flat = self._said(window)
+        if flat:
             return np.nan, "flat"
-        probability = float(probabilities(self._checkpoint, ids, last_only=True)[0, -1])
         return probability, "no number" if np.isnan(probability) else ""
+
+    def _said(self, window: NDArray[np.float32]) -> tuple[float, bool]:
+        said, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=True)
+        return float(said[-1]), flat
 
 
 class BeatStream:
@@ -152,18 +161,27 @@ class BeatStream:
         fs: rate of the signal in Hz.
         stride: seconds from the beginning of a window to that of the next; None is a fifth of a window.
         latency: from `stride` to a window's length, in seconds; None is a window's length.
+        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
 
     Raises:
-        CheckpointError: the checkpoint is for another task.
+        CheckpointError: the checkpoint is for another task, or takes several channels.
         ContractError: the model's recordings are filtered in a way that needs all of them, or the rate is impossible.
         ConfigError: stride or latency is out of range.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None, latency: float | None = None
+        self,
+        checkpoint: Checkpoint,
+        *,
+        fs: float,
+        stride: float | None = None,
+        latency: float | None = None,
+        threads: int | None = None,
     ) -> None:
         check_task(checkpoint, TASKS["beats"])
+        _check_one_channel(checkpoint)
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
+        self._threads = choose_threads(threads, checkpoint.model)
         self._feed = Feed(self._contract, fs)
         rate, self._length = self._contract.fs, self._contract.max_samples
         self._step = beat_stride(stride, rate, self._length)
@@ -186,7 +204,9 @@ class BeatStream:
         self._history = _History(rate)
         self._feed.wait_for(self._length)
         # what loads at first use is loaded, so that the first decision is no later than any other
-        probabilities(checkpoint, np.zeros((1, self._length), np.int64), last_only=False)
+        _run_window(
+            checkpoint, np.zeros(self._length, np.float32), self._length, self._threads, last_only=False
+        )
         find_beats(np.zeros(self._length), rate)
 
     def push(self, samples: ArrayLike) -> list[BeatDecision | Unjudged]:
@@ -242,15 +262,12 @@ class BeatStream:
 
     def _add(self, start: int, stop: int) -> None:
         window = self._signal[start - self._first : stop - self._first]
-        ids, flat = window_ids(
-            self._checkpoint.levels, window, np.array([0]), np.array([len(window)]), self._length
-        )
+        said, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=False)
         fixed = self._history.stop
         more = max(0, stop - fixed - len(self._total))
         self._total = np.pad(self._total, (0, more))
         self._n_windows = np.pad(self._n_windows, (0, more))
-        if not flat[0]:
-            said = probabilities(self._checkpoint, ids, last_only=False)[0]
+        if not flat:
             if not np.isfinite(said[: stop - start]).all():
                 self._no_number_up_to = stop
                 return
@@ -309,6 +326,26 @@ class _History:
         skip = max(0, len(self._trace) - round(_HISTORY * self._fs))
         self._trace, self._first = self._trace[skip:], self._first + skip
         return peaks, unjudged
+
+
+def _check_one_channel(checkpoint: Checkpoint) -> None:
+    n = len(checkpoint.contract.channels)
+    if n > 1:
+        raise CheckpointError(
+            f"the checkpoint takes {n} channels, but a stream is of one",
+            hint="record first, and give the recording; or use a model of one channel",
+        )
+
+
+def _run_window(
+    checkpoint: Checkpoint, window: NDArray[np.float32], length: int, threads: int, *, last_only: bool
+) -> tuple[NDArray[np.float32], bool]:
+    """Return the probabilities (T or 1,) for one window of up to `length` samples, and whether it is flat."""
+    inputs, flat = encode_windows(
+        checkpoint, window[np.newaxis], np.array([0]), np.array([len(window)]), length
+    )
+    with using_threads(threads, checkpoint.model):
+        return probabilities(checkpoint, inputs, last_only=last_only)[0], bool(flat[0])
 
 
 def _moment(decision: BeatDecision | Unjudged) -> float:

@@ -42,7 +42,7 @@ class Track:
     fs: float
     """The contract's sampling rate in Hz."""
     gaps: NDArray[np.int64]
-    """(gaps, 2) first sample of each long gap of any channel at `fs`, and the sample after its last; apart, in order."""
+    """(gaps, 2) first sample of each long gap of any channel at `fs`, and the sample after its last; in order."""
     ratio: Fraction
     """`fs` / the recording's own rate."""
     n_source: int
@@ -131,6 +131,11 @@ def _without_infinite(
 def _only(chosen: Recording) -> int | None:
     """Return the channel to name where there is one; several are those that the contract names."""
     return 0 if len(chosen.channels) == 1 else None
+
+
+def progress_name(chosen: Recording) -> str:
+    """Return what is counted while the windows of a recording are judged."""
+    return f"windows of {chosen.source or 'the recording'}, {', '.join(chosen.channels)}"
 
 
 def lay_out(recording: Recording, contract: InputContract, channel: str | int | None) -> Track:
@@ -226,7 +231,9 @@ def encode_windows(
         one never counts as that.
     """
     full = stop - start == length
-    parts = np.moveaxis(sliding_window_view(signal, length, axis=1)[:, start[full]], 1, 0) if full.any() else None
+    parts = (
+        np.moveaxis(sliding_window_view(signal, length, axis=1)[:, start[full]], 1, 0) if full.any() else None
+    )
     flat = np.zeros(len(start), np.bool_)
     inputs: Tensor | None = None
     if parts is not None:  # (full, C, length)

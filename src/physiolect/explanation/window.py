@@ -12,7 +12,7 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import AdaptationReport, select_channels
-from physiolect.detection import Track, lay_out, window_ids
+from physiolect.detection import Track, encode_windows, lay_out
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.recording import Recording
 
@@ -117,15 +117,16 @@ def cut_windows(
         )
     name = select_channels(recording, contract, channel).channels[0]
     track = lay_out(recording, contract, channel)
-    length = min(contract.max_samples, len(track.signal))
-    starts = np.arange(len(track.signal) - length, -1, -length)[:limit][::-1].copy()  # (windows,)
-    ids, flat = window_ids(checkpoint.levels, track.signal, starts, starts + length, length)
+    length = min(contract.max_samples, track.n_samples)
+    starts = np.arange(track.n_samples - length, -1, -length)[:limit][::-1].copy()  # (windows,)
+    inputs, flat = encode_windows(checkpoint, track.signal, starts, starts + length, length)
+    ids = inputs.numpy()
     good = ~flat & ~track.touches_gap(starts, length)
     return [_window(track, ids[i], int(starts[i]), name, first) for i in np.flatnonzero(good)]
 
 
 def _window(track: Track, ids: NDArray[np.int64], start: int, channel: str, first: float) -> Window:
-    signal = track.report.restore(track.signal[np.newaxis, start : start + len(ids)])[0]
+    signal = track.report.restore(track.signal[:, start : start + len(ids)])[0]
     return Window(
         ids=ids,
         signal=signal.astype(np.float32),

@@ -1,7 +1,6 @@
 """Reports: text, tables and figures in one HTML file, and what was detected in words."""
 
 from physiolect.report.demo import Continued, Curve, DemoResults, Score, demo_report
-from physiolect.report.detection import detection_summary, detection_words
 from physiolect.report.html import Report
 
 __all__ = [
@@ -11,6 +10,4 @@ __all__ = [
     "Report",
     "Score",
     "demo_report",
-    "detection_summary",
-    "detection_words",
 ]

@@ -1,117 +1,92 @@
-"""What was detected in a recording, as numbers for JSON and in words."""
+"""What was detected in a recording, as files: table, WFDB marks, figure, summary, and the trace of beats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from physiolect.detection import BeatResult, RhythmResult
-from physiolect.tasks import TASKS, Scope
+from physiolect.files import replacing
+from physiolect.formats import write_annotations
+from physiolect.formats.outputs import OUTPUT_MARK
 
-_LISTED = 10
-"""More episodes than these are left to the JSON."""
-
-
-def detection_summary(found: RhythmResult | BeatResult, first: float = 0.0) -> dict[str, Any]:
-    """Return counts, shares and stretches, ready for JSON.
-
-    Args:
-        found: the result.
-        first: where what was judged begins in the recording, in seconds; moments count from the recording's start.
-    """
-    return _rhythm(found, first) if isinstance(found, RhythmResult) else _beats(found, first)
+_SUMMARY = "summary.json"
 
 
-def detection_words(summary: dict[str, Any]) -> str:
-    """Return a summary in words, line under line.
+def write_detection(
+    result: RhythmResult | BeatResult, folder: str | os.PathLike[str], *, about: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write table, WFDB marks, figure and summary, each whole or not at all, the summary last.
+
+    Their names begin with the task's: rhythm.csv, rhythm.atr, rhythm.png; beats.csv, beats.qrs, beats.npz, beats.png.
+    Moments and samples count from the beginning of the recording that was cut (`result.first`).
 
     Args:
-        summary: of `detection_summary`, with the keys "task", "input", "channel" and "read" (start and stop) beside it.
+        result: of `detect_rhythm` or `detect_beats`.
+        folder: is made where it is missing; earlier results in it are replaced.
+        about: more entries of summary.json, such as the checkpoint's name.
+
+    Returns:
+        the files; without a mark there is no file of marks.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
-    read = summary["read"]
-    head = f"{summary['task']} of {summary['input']}, {summary['channel']}, {read['start']:g} to {read['stop']:g} s"
-    lines = _LINES[TASKS[summary["task"]].scope](summary)
-    return "\n".join([head, *(f"  {name:12}{text}" for name, text in lines)])
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{result.task}.csv"]
+    with replacing(files[0]) as path, path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(_rows(result))
+    files += _write_marks(result, folder / f"{result.task}.{'qrs' if isinstance(result, BeatResult) else 'atr'}")
+    if isinstance(result, BeatResult):
+        files.append(folder / f"{result.task}.npz")
+        with replacing(files[-1]) as path:
+            np.savez(path, **_arrays(result))
+    files.append(folder / f"{result.task}.png")
+    with replacing(files[-1]) as path:
+        result.plot().savefig(path)
+    files.append(folder / _SUMMARY)
+    summary = {**(about or {}), **result.to_dict(), "files": [str(file) for file in files]}
+    with replacing(files[-1]) as path:
+        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return files
 
 
-def _rhythm_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    windows, episodes = summary["windows"], summary["episodes"]
-    count, judged = windows["count"], windows["judged"]
-    reasons = ", ".join(sorted({each["reason"] for each in episodes if each["reason"]}))
-    left = f"; {count - judged:,} not judged ({reasons})" if judged < count else ""
-    yield "windows", f"{count:,} of {windows['seconds']:g} s, {windows['stride']:g} s apart{left}"
-    if not judged:
-        yield "AF", "not known: no window could be judged"
-    elif count == 1:
-        yield "AF", f"probability {windows['median_probability']:.3f}"
-    else:
-        yield "AF", f"{windows['af']:,} of {judged:,} windows ({windows['af_share']:.1%}) at 0.5 or above"
-    found = [each for each in episodes if each["rhythm"] == "AFIB"] if count > 1 else []
-    found.sort(key=lambda each: each["start"] - each["stop"])
-    for number, each in enumerate(found[:_LISTED]):
-        length = f"{each['stop'] - each['start']:g} s"
-        yield "" if number else "longest", f"{each['start']:.2f} to {each['stop']:.2f} s, {length}"
-    if len(found) > _LISTED:
-        yield "", f"and {len(found) - _LISTED} more"
+def _rows(result: RhythmResult | BeatResult) -> Iterator[list[str]]:
+    """Yield the lines of the table: its header, then numbers with six decimals, those that are missing empty."""
+    columns = result.columns()
+    yield list(columns)
+    for row in zip(*(np.asarray(column).tolist() for column in columns.values()), strict=True):
+        yield [_cell(value) for value in row]
 
 
-def _beat_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    sure, intervals = summary["confidence"], summary["intervals"]
-    if summary["found"]:
-        counts = ", ".join(f"{sure[name]:,} {name}" for name in ("high", "medium", "low"))
-        yield "beats", f"{summary['beats']:,}: {counts}"
-        yield "confidence", f"{sure['category']} (median {sure['median']:.2f})"
-    else:
-        yield "beats", "none found"
-    if intervals["count"]:
-        spread = (("SD", intervals["sd_s"]), ("RMSSD", intervals["rmssd_s"]))
-        yield "rate", f"{intervals['rate_bpm']:.1f} beats a minute"
-        yield (
-            "intervals",
-            f"{intervals['count']:,}: mean {intervals['mean_s']:.3f} s"
-            + "".join(f", {name} {value:.3f} s" for name, value in spread if value is not None),
-        )
-    if summary["unjudged"]:
-        total, n = sum(each["stop"] - each["start"] for each in summary["unjudged"]), len(summary["unjudged"])
-        reasons = ", ".join(sorted({each["reason"] for each in summary["unjudged"]}))
-        yield "not judged", f"{total:.2f} s in {n:,} stretch{'es' * (n > 1)} ({reasons})"
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.6f}"
+    return str(value)
 
 
-_LINES: dict[Scope, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
-    "window": _rhythm_lines,
-    "position": _beat_lines,
-}
+def _write_marks(result: RhythmResult | BeatResult, path: Path) -> list[Path]:
+    path.unlink(missing_ok=True)
+    marks = result.annotations()
+    if not len(marks):  # WFDB has no file without a mark
+        return []
+    offset = round(result.first * result.recording_fs)
+    write_annotations(replace(marks, sample=marks.sample + offset), result.recording_fs, path)
+    return [path]
 
 
-def _rhythm(found: RhythmResult, first: float) -> dict[str, Any]:
-    judged, af = int(found.judged.sum()), int(found.is_af.sum())
+def _arrays(result: BeatResult) -> dict[str, Any]:
+    first, fs = result.first, result.recording_fs
     return {
-        "windows": {
-            "count": len(found.time), "judged": judged, "seconds": found.window, "stride": found.stride,
-            "af": af, "af_share": af / judged if judged else None,
-            "median_probability": float(np.nanmedian(found.probability)) if judged else None,
-        },
-        "episodes": [
-            {**asdict(each), "start": each.start + first, "stop": each.stop + first} for each in found.episodes()
-        ],
+        "samples": result.samples + round(first * fs), "times_s": result.times + first,
+        "confidence": result.confidence, "trace": result.trace, "trace_time_s": result.trace_times + first,
+        "fs": np.float64(fs), "trace_fs": np.float64(result.fs), OUTPUT_MARK: np.array("detect"),
     }  # fmt: skip
-
-
-def _beats(found: BeatResult, first: float) -> dict[str, Any]:
-    return {
-        "found": found.found,
-        "beats": len(found.samples),
-        "confidence": {
-            "category": found.category,
-            "median": float(np.median(found.confidence)) if found.found else None,
-            **{name: found.categories.count(name) for name in ("high", "medium", "low")},
-        },
-        "intervals": found.intervals.to_dict(),
-        "unjudged": [
-            {"start": each.start + first, "stop": each.stop + first, "reason": each.reason}
-            for each in found.unjudged
-        ],
-    }
