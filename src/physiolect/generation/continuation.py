@@ -1,25 +1,30 @@
-"""Continue a recording."""
+"""A continuation: several ways in which a signal may go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.checkpoint import Checkpoint
-from physiolect.contract import AdaptationReport, adapt
-from physiolect.errors import CheckpointError, ConfigError
-from physiolect.generation.decoding import Mode, decode
-from physiolect.generation.sampling import Sampling
+from physiolect.contract import AdaptationReport
+from physiolect.generation.decoding import Mode
 from physiolect.recording import Recording
+from physiolect.result import Result, make_frame
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+QUANTILES = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+"""Columns of a table of several continuations, and their levels."""
 
 
-@dataclass(frozen=True, eq=False)
-class Continuation:
-    """What a model thinks comes next, several times over."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Continuation(Result):
+    """What a model expects to come next, several times over."""
 
     ids: NDArray[np.int64]
     """Token ids (samples, n)."""
@@ -35,6 +40,16 @@ class Continuation:
     """ "exact", or "hop" (approximate)."""
     interrupted: bool = False
     """Ctrl-C came first; what there was by then is here."""
+    truth: NDArray[np.float32] | None = None
+    """What was recorded after the context, up to (n,) in the recording's unit; None where nothing was."""
+    past_context: bool = False
+    """Whether it goes on past what a cache remembers exactly, where the modes differ."""
+    first: float = 0.0
+    """When the recording begins, in seconds of the one it was cut from; tables and figures count from there."""
+    length: float = 0.0
+    """Seconds of the recording, with what was recorded after the context."""
+    tokens_per_second: float = 0.0
+    """How fast it was made, all samples together."""
 
     @property
     def unit(self) -> str | None:
@@ -46,93 +61,90 @@ class Continuation:
         """The context in the recording's unit, (time,)."""
         return self.report.restore(self.context.signal)[0].astype(np.float32)
 
+    @property
+    def start(self) -> float:
+        """When the continuation begins, in seconds."""
+        return self.first + self.report.start + self.context.duration
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """When each token is, in seconds, (n,)."""
+        return self.start + np.arange(self.signal.shape[1]) / self.fs
+
+    @property
+    def approximate(self) -> bool:
+        """Whether mode "hop" made it differ from an exact continuation."""
+        return self.mode == "hop" and self.past_context
+
+    @property
+    def summary(self) -> str:
+        """What was generated, from which context, and how the recording was adapted, line under line."""
+        n_samples, n_tokens = self.ids.shape
+        channel, context = self.context.channels[0], self.start - self.context.duration
+        kind = "approximate (hop)" if self.approximate else "exact"
+        lines = [
+            f"continuation of {self.context.source or 'the recording'}, {channel}, from {self.start:g} s: "
+            f"{n_samples} x {n_tokens / self.fs:g} s at {self.fs:g} Hz in {self.unit or 'an unknown unit'}, {kind}, "
+            f"{self.tokens_per_second:,.0f} tokens/s",
+            f"context: {channel}, {context:g} to {self.start:g} s, {self.context.n_samples} tokens, "
+            f"of a recording from {self.first:g} to {self.first + self.length:g} s",
+            str(self.report),
+        ]
+        if self.interrupted:
+            lines.append(f"interrupted after {n_tokens} tokens, which are kept")
+        return "\n".join(lines)
+
     def quantiles(self, levels: ArrayLike = (0.05, 0.25, 0.5, 0.75, 0.95)) -> NDArray[np.float32]:
         """Return quantiles over the samples, (levels, n) in the recording's unit."""
         return np.quantile(self.signal, np.asarray(levels), axis=0).astype(np.float32)
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the table: time_s, generated_1, generated_2 … and, of several, their median and quantiles."""
+        table: dict[str, NDArray[Any]] = {"time_s": self.time}
+        table |= {f"generated_{i + 1}": row for i, row in enumerate(self.signal)}
+        if len(self.signal) > 1:
+            table |= dict(zip(QUANTILES, self.quantiles(list(QUANTILES.values())), strict=True))
+        return table
 
-def generate(
-    checkpoint: Checkpoint,
-    recording: Recording,
-    *,
-    n_tokens: int,
-    greedy: bool = False,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    n_samples: int = 1,
-    channel: str | None = None,
-    mode: Mode = "exact",
-    hop: int | None = None,
-    on_token: Callable[[NDArray[np.int64]], None] | None = None,
-) -> Continuation:
-    """Continue a recording from its end, one token a sample of signal.
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the table as a pandas DataFrame; `attrs["unit"]` is the unit of all columns but the time.
 
-    Args:
-        checkpoint: a decoder; the recording is adapted to its contract or refused. It runs where its model's weights
-            are, and in their type: `checkpoint.model.to("cuda", torch.bfloat16)` beforehand is faster, and rounds.
-        recording: the signal so far; its last window is the context.
-        n_tokens: samples to generate, at the contract's rate.
-        greedy: take the likeliest token each time.
-        temperature: divides the logits.
-        top_k: draw among the k likeliest.
-        top_p: draw among the likeliest that reach this probability together.
-        seed: makes the draw repeatable; None draws from torch's own generator.
-        n_samples: independent continuations; the context is computed once for all.
-        channel: which channel to continue; None lets the contract choose.
-        mode: "exact", or "hop": faster past the context, and approximate (see `decode`).
-        hop: ids dropped at once in mode "hop".
-        on_token: called with the new ids (samples,) after each token.
+        Raises:
+            PhysiolectError: pandas is not installed.
+        """
+        frame = make_frame(self.columns())
+        frame.attrs["unit"] = self.unit
+        return frame
 
-    Raises:
-        ContractError: the recording cannot be made into what the model accepts.
-        CheckpointError: the checkpoint is no decoder, or takes several channels.
-        ConfigError: a setting is out of range.
-    """
-    if checkpoint.outputs.kind != "token":
-        raise CheckpointError(
-            f"the checkpoint {checkpoint.task.does} and cannot continue a signal",
-            hint="use a base model, such as ECGPT or PPGPT",
-        )
-    for name, value in (("n_tokens", n_tokens), ("n_samples", n_samples)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}, but must be at least 1", hint=f"pass {name}=1 or more")
-    if len(checkpoint.contract.channels) > 1:
-        raise CheckpointError(
-            f"the checkpoint takes {len(checkpoint.contract.channels)} channels, but one alone can be continued",
-            hint="use a model whose contract names one channel, or any (*)",
-        )
-    context, report = adapt(recording, checkpoint.contract, channel)
-    ids, scale = checkpoint.levels.encode(context.signal[0])
-    device = checkpoint.model.device
-    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
-    steps = decode(
-        checkpoint.model.eval(),
-        torch.from_numpy(ids).to(device),
-        n_samples=n_samples,
-        sampling=Sampling(greedy, temperature, top_k, top_p),
-        generator=generator,
-        mode=mode,
-        hop=hop,
-    )
-    drawn: list[NDArray[np.int64]] = []
-    interrupted = False
-    try:
-        with torch.inference_mode():
-            for _ in range(n_tokens):
-                drawn.append(next(steps)[:, 0].cpu().numpy())
-                if on_token is not None:
-                    on_token(drawn[-1])
-    except KeyboardInterrupt:
-        interrupted = True
-    new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
-    return Continuation(
-        ids=new,
-        signal=report.restore(checkpoint.levels.decode(new, scale)[:, np.newaxis])[:, 0].astype(np.float32),
-        fs=context.fs,
-        context=context,
-        report=report,
-        mode=mode,
-        interrupted=interrupted,
-    )
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was generated, and from what, ready for JSON."""
+        n_samples, n_tokens = self.ids.shape
+        begin = self.start - self.context.duration
+        return {
+            "read": {"start": self.first, "stop": self.first + self.length},
+            "channel": self.context.channels[0],
+            "modality": self.context.modality,
+            "unit": self.unit,
+            "fs": self.fs,
+            "adaptation": {**self.report.to_dict(), "start": begin},
+            "context": {"start": begin, "stop": self.start, "tokens": self.context.n_samples},
+            "continuation": {
+                "seconds": n_tokens / self.fs, "tokens": n_tokens, "samples": n_samples,
+                "recorded_tokens": 0 if self.truth is None else len(self.truth),
+            },
+            "mode": self.mode,
+            "past_context": self.past_context,
+            "approximate": self.approximate,
+            "interrupted": self.interrupted,
+            "tokens_per_second": round(self.tokens_per_second, 1),
+        }  # fmt: skip
+
+    def plot(self) -> Figure:
+        """Draw the context and its continuations, beside what was recorded."""
+        from physiolect.plots import continuation_figure
+
+        parts = [Path(self.context.source).name, self.context.channels[0], f"continued at {self.start:g} s"]
+        return continuation_figure(
+            self.seen, self.signal, fs=self.fs, unit=self.unit, truth=self.truth,
+            title=" · ".join(filter(None, [*parts, "approximate" if self.approximate else ""])),
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What really came next, beside what a model said."""
+"""What was recorded after the context of a continuation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from physiolect.recording import Recording
 
 
 def recorded_truth(
-    recording: Recording, continuation: Continuation, contract: InputContract, channel: str | None = None
+    recording: Recording,
+    continuation: Continuation,
+    contract: InputContract,
+    channel: str | int | None = None,
 ) -> NDArray[np.float32]:
     """Return the samples that follow a continuation's context, on the same grid, in the recording's unit.
 

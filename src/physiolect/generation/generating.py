@@ -1,0 +1,211 @@
+"""Continue a recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from physiolect.checkpoint import Checkpoint
+from physiolect.contract import adapt
+from physiolect.errors import CheckpointError, ConfigError, ContractError
+from physiolect.events import Listener, Reporter
+from physiolect.generation.continuation import Continuation
+from physiolect.generation.decoding import Mode, decode, outgrows_cache
+from physiolect.generation.sampling import Sampling
+from physiolect.generation.truth import recorded_truth
+from physiolect.recording import Recording
+from physiolect.training import using_threads
+
+SECONDS, SAMPLES = 5.0, 5
+"""Length of a continuation, and how many are drawn, where nothing else is asked for."""
+_MOST_SECONDS = 1e9
+"""Three decades: a longer wish is a slip of the hand."""
+_ROUNDED = 0.01
+"""Seconds that `stop` may lie beyond the end, which messages round to two decimals."""
+
+OnToken = Callable[[NDArray[np.int64]], None]
+
+
+def generate(
+    checkpoint: Checkpoint,
+    recording: Recording,
+    *,
+    seconds: float | None = None,
+    n_tokens: int | None = None,
+    stop: float | None = None,
+    n_samples: int | None = None,
+    greedy: bool = False,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = 0,
+    channel: str | int | None = None,
+    mode: Mode = "exact",
+    hop: int | None = None,
+    first: float = 0.0,
+    threads: int | None = None,
+    on_event: Listener | None = None,
+    on_token: OnToken | None = None,
+) -> Continuation:
+    """Continue a recording, one token a sample of signal.
+
+    Ctrl-C ends it early; the result then holds what there was by then.
+
+    Args:
+        checkpoint: a decoder; the recording is adapted to its contract or refused. It runs where its model's weights
+            are, and in their type: `checkpoint.model.to("cuda", torch.bfloat16)` beforehand is faster, and rounds.
+        recording: the signal so far; its last window is the context.
+        seconds: length of the continuation; 5 where neither this nor `n_tokens` is given.
+        n_tokens: the same in samples at the contract's rate.
+        stop: continue from this moment of the recording, in seconds, and compare with what was recorded after it; None
+            continues from the end.
+        n_samples: independent continuations; the context is computed once for all. None is 5, or 1 with `greedy`.
+        greedy: take the likeliest token each time.
+        temperature: divides the logits.
+        top_k: draw among the k likeliest.
+        top_p: draw among the likeliest that reach this probability together.
+        seed: makes the draw repeatable; None draws from torch's own generator.
+        channel: which channel to continue; None lets the contract choose.
+        mode: "exact", or "hop": faster past the context, and approximate (see `decode`).
+        hop: ids dropped at once in mode "hop".
+        first: when the recording begins, in seconds of the one it was cut from.
+        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        on_event: gets the progress, and messages.
+        on_token: called with the new ids (samples,) after each token.
+
+    Raises:
+        ContractError: the recording cannot be made into what the model accepts.
+        CheckpointError: the checkpoint is no decoder, or takes several channels.
+        ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
+        Cancelled: `on_event` returned True.
+    """
+    _check_decoder(checkpoint)
+    contract, reporter = checkpoint.contract, Reporter(on_event)
+    n_tokens = _count_tokens(seconds, n_tokens, contract.fs)
+    n_samples = (1 if greedy else SAMPLES) if n_samples is None else n_samples
+    if n_samples < 1:
+        raise ConfigError(
+            f"n_samples is {n_samples}, but must be at least 1", hint="pass n_samples=1 or more"
+        )
+    n_seen = _count_seen(recording, stop, first)
+    context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel)
+    ids, scale = checkpoint.levels.encode(context.signal[0])
+    model = checkpoint.model.eval()
+    generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
+    past_context = outgrows_cache(model, context.n_samples, n_tokens)
+    tell = reporter.progress(f"tokens of {recording.source or 'the recording'}", n_tokens)
+    drawn: list[NDArray[np.int64]] = []
+    interrupted, begun = False, time.perf_counter()
+    try:
+        with using_threads(threads, model), torch.inference_mode():
+            steps = decode(
+                model,
+                torch.from_numpy(ids).to(model.device),
+                n_samples=n_samples,
+                sampling=Sampling(greedy, temperature, top_k, top_p),
+                generator=generator,
+                mode=mode,
+                hop=hop,
+            )
+            for _ in range(n_tokens):
+                drawn.append(next(steps)[:, 0].cpu().numpy())
+                if len(drawn) == 1 and past_context and mode == "exact":
+                    reporter.say(_slow_way(contract.max_samples))
+                tell(len(drawn))
+                if on_token is not None:
+                    on_token(drawn[-1])
+    except KeyboardInterrupt:
+        interrupted = True
+    taken = time.perf_counter() - begun
+    new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
+    found = Continuation(
+        ids=new,
+        signal=report.restore(checkpoint.levels.decode(new, scale)[:, np.newaxis])[:, 0].astype(np.float32),
+        fs=context.fs,
+        context=context,
+        report=report,
+        mode=mode,
+        interrupted=interrupted,
+        past_context=outgrows_cache(model, context.n_samples, new.shape[1]),
+        first=first,
+        length=recording.duration,
+        tokens_per_second=new.size / taken,
+    )
+    return replace(found, truth=_find_truth(found, recording, n_seen, checkpoint, channel, reporter))
+
+
+def _check_decoder(checkpoint: Checkpoint) -> None:
+    if checkpoint.outputs.kind != "token":
+        raise CheckpointError(
+            f"the checkpoint {checkpoint.task.does} and cannot continue a signal",
+            hint="use a base model, such as ECGPT or PPGPT",
+        )
+    n = len(checkpoint.contract.channels)
+    if n > 1:
+        raise CheckpointError(
+            f"the checkpoint takes {n} channels, but one alone can be continued",
+            hint="use a model whose contract names one channel, or any (*)",
+        )
+
+
+def _count_tokens(seconds: float | None, n_tokens: int | None, fs: float) -> int:
+    """Return how many tokens to generate."""
+    if seconds is not None and n_tokens is not None:
+        raise ConfigError("seconds and n_tokens both give the length", hint="leave one out")
+    if n_tokens is not None:
+        if n_tokens < 1:
+            raise ConfigError(
+                f"n_tokens is {n_tokens}, but must be at least 1", hint="pass n_tokens=1 or more"
+            )
+        return n_tokens
+    length = SECONDS if seconds is None else seconds
+    if not 0 < length <= _MOST_SECONDS:
+        raise ConfigError(
+            f"seconds is {length:g}, but must be above 0 and at most {_MOST_SECONDS:g}",
+            hint=f"leave it out for {SECONDS:g} s",
+        )
+    return max(1, round(length * fs))
+
+
+def _count_seen(recording: Recording, stop: float | None, first: float) -> int:
+    """Return how many samples of the recording come before `stop`."""
+    if stop is None:
+        return recording.n_samples
+    end = recording.duration
+    if not 0 < stop < inf or stop > end + _ROUNDED:
+        raise ConfigError(
+            f"stop is {first + stop:g} s, but {recording.source or 'the recording'} ends at {first + end:.2f} s",
+            hint="leave stop out to continue from the end",
+        )
+    return min(max(1, round(stop * recording.fs)), recording.n_samples)
+
+
+def _slow_way(context_length: int) -> str:
+    return (
+        f"past {context_length} tokens the model computes its whole context anew for each token; "
+        "mode hop is faster, and approximate"
+    )
+
+
+def _find_truth(
+    found: Continuation,
+    recording: Recording,
+    n_seen: int,
+    checkpoint: Checkpoint,
+    channel: str | int | None,
+    reporter: Reporter,
+) -> NDArray[np.float32] | None:
+    """Return what was recorded after the context, or None where nothing was, or it cannot be adapted."""
+    if recording.n_samples <= n_seen or not found.ids.size:
+        return None
+    try:
+        return recorded_truth(recording, found, checkpoint.contract, channel)
+    except ContractError as error:
+        reporter.say(f"what was recorded after {found.start:g} s is not shown: {error}")
+        return None
