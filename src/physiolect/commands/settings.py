@@ -73,28 +73,34 @@ class Reading:
         """List what is wrong with these settings."""
         return above_zero({"fs": self.fs}) + stretch_problems(source, self.start, self.stop)
 
-    def read(self, path: str | Path, **changed: Any) -> Recording:
+    def read(self, path: str | Path, *, content: bytes | None = None, **changed: Any) -> Recording:
         """Read a recording: all its channels or, where their rates differ, the one that is named.
 
         Args:
             path: of the recording.
+            content: its text where that has been read already, as from standard input.
             **changed: keywords of `read_recording` that replace these settings.
 
         Raises:
             FormatError: the file cannot be read.
         """
-        from physiolect.formats import read_recording
+        from physiolect.formats import read_recording, read_text
+
+        def read(**asked: Any) -> Recording:
+            if content is not None:
+                return read_text(content, source=str(path), **asked)
+            return read_recording(path, **asked)
 
         asked: dict[str, Any] = {
             "fs": self.fs, "modality": self.modality, "variable": self.variable,
             "start": self.start, "stop": self.stop, **changed,
         }  # fmt: skip
         try:
-            return read_recording(path, **asked)
+            return read(**asked)
         except FormatError:
             if self.channel is None or self.channel.isdigit():
                 raise
-            return read_recording(path, channels=[self.channel], **asked)
+            return read(channels=[self.channel], **asked)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,8 @@ class _Table:
         return f"column '{named}'" if named else f"column {index + 1}"
 
 
-def read(path: Path, want: Request) -> Iterator[Recording]:
-    """Yield the recordings of a text table.
+def read(path: Path, want: Request, content: bytes | None = None) -> Iterator[Recording]:
+    """Yield the recordings of a text table; with `content`, `path` only names it in messages.
 
     Columns are channels where a header names them; "II (mV)" gives the unit. A first column called time
     (t, seconds, ms …) gives the rate. Without a header a first column that rises evenly is time in seconds, or
@@ -56,7 +56,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     Raises:
         FormatError: the file is no text, has text or a missing cell among its numbers, or times that are not uniform.
     """
-    table = _table(path)
+    table = _table(path, _content(path) if content is None else content)
     values = _numbers(table)  # (rows, columns)
     if not table.header:
         if values.shape[1] > 1 and np.isnan(values[:, -1]).all():
@@ -97,17 +97,20 @@ def begins_with_numbers(path: Path) -> bool:
     return any(2 * sum(row) > len(row) for row in cells)
 
 
-def _table(path: Path) -> _Table:
-    """Read the file and tell its header and delimiter.
-
-    Raises:
-        FormatError: it is no text, or holds no numbers.
-    """
+def _content(path: Path) -> bytes:
     with parsing(path, "text"):
         size = path.stat().st_size
     check_size(size, path)
     with parsing(path, "text"):
-        content = path.read_bytes()
+        return path.read_bytes()
+
+
+def _table(path: Path, content: bytes) -> _Table:
+    """Find the header and the delimiter of a text table.
+
+    Raises:
+        FormatError: it is no text, or holds no numbers.
+    """
     text = _decode(content)
     if re.search(r"[\x00-\x08\x0e-\x1b]", text):
         raise FormatError(f"{path} is not text but binary data", hint="give the file its proper extension")

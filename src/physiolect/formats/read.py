@@ -72,6 +72,42 @@ def read_recording(
     return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
 
 
+def read_text(
+    content: str | bytes,
+    *,
+    source: str = "text",
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
+) -> Recording:
+    """Read one recording out of the content of a CSV, TSV or TXT file, such as what standard input gave.
+
+    Args:
+        content: The text: a table of numbers, or one number a line.
+        source: What messages call it.
+        fs: Sampling rate in Hz, where the text states none.
+        channels: As for `read_recording`.
+        start: First moment to read, in seconds from the beginning.
+        stop: End of the stretch to read, in seconds.
+        modality: "ecg", "ppg" or "ecog", where the text does not state it.
+        variable: Refused: text has no variables.
+        unit: Unit of the channels of which the text states none.
+        names: Names of all channels, where the text names none.
+
+    Raises:
+        FormatError: it is no table of numbers, states no rate, or has no such channel or stretch.
+    """
+    path = Path(source)
+    _checked(csv.read, path, variable)
+    want = _request(fs, channels, start, stop, modality, variable, unit, names, one=True)
+    return next(csv.read(path, want, content.encode() if isinstance(content, str) else content))
+
+
 def read_recordings(
     path: str | os.PathLike[str],
     *,

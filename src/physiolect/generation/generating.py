@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
 
 import numpy as np
 import torch
@@ -178,9 +177,10 @@ def _count_seen(recording: Recording, stop: float | None, first: float) -> int:
     if stop is None:
         return recording.n_samples
     end = recording.duration
-    if not 0 < stop < inf or stop > end + _ROUNDED:
+    if not 0 <= stop <= end + _ROUNDED:
         raise ConfigError(
-            f"stop is {first + stop:g} s, but {recording.source or 'the recording'} ends at {first + end:.2f} s",
+            f"stop is {first + stop:g} s, but {recording.source or 'the recording'} begins at {first:g} s and "
+            f"ends at {first + end:.2f} s",
             hint="leave stop out to continue from the end",
         )
     return min(max(1, round(stop * recording.fs)), recording.n_samples)
