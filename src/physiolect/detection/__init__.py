@@ -2,6 +2,7 @@
 
 from physiolect.detection.beat_result import BeatResult, Unjudged, confidence_category
 from physiolect.detection.beats import detect_beats
+from physiolect.detection.detecting import check_detector, detect, open_stream
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.result import DetectionResult
@@ -29,17 +30,20 @@ __all__ = [
     "RhythmStream",
     "Track",
     "Unjudged",
+    "check_detector",
     "check_examples",
     "check_recording",
     "check_task",
     "check_window_task",
     "check_windows",
     "confidence_category",
+    "detect",
     "detect_beats",
     "detect_rhythm",
     "encode_windows",
     "lay_out",
     "name_detectors",
+    "open_stream",
     "predict_windows",
     "summarise_intervals",
 ]

@@ -33,6 +33,10 @@ class Unjudged(NamedTuple):
     reason: Reason
     """Why."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a line of JSON of a stream has it."""
+        return {"start_s": self.start, "stop_s": self.stop, "not_judged": self.reason}
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class BeatResult(DetectionResult):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isnan
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +51,15 @@ class RhythmDecision:
         """Whether the window counts as atrial fibrillation; one that was not judged does not."""
         return self.probability >= THRESHOLD
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a line of JSON has it."""
+        return {
+            "start_s": self.start, "time_s": self.time,
+            "probability": None if isnan(self.probability) else round(self.probability, 6),
+            "rhythm": None if self.reason else "AFIB" if self.is_af else "N", "not_judged": self.reason or None,
+            **_lateness(self),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class BeatDecision:
@@ -66,6 +77,17 @@ class BeatDecision:
     """Seconds of signal that had come after `time` when this was told."""
     compute: float
     """Seconds that the computer then took."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a line of JSON has it."""
+        return {
+            "time_s": round(self.time, 6), "sample": self.sample, "confidence": round(self.confidence, 6),
+            "category": self.category, **_lateness(self),
+        }  # fmt: skip
+
+
+def _lateness(decision: RhythmDecision | BeatDecision) -> dict[str, float]:
+    return {"after_s": round(decision.after, 4), "compute_ms": round(1000 * decision.compute, 3)}
 
 
 class RhythmStream:

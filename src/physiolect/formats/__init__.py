@@ -4,4 +4,11 @@ from physiolect.formats.read import list_recordings, read_recording, read_record
 from physiolect.formats.wfdb_write import write_annotations
 from physiolect.formats.write import write_recording
 
-__all__ = ["list_recordings", "read_recording", "read_recordings", "read_text", "write_annotations", "write_recording"]
+__all__ = [
+    "list_recordings",
+    "read_recording",
+    "read_recordings",
+    "read_text",
+    "write_annotations",
+    "write_recording",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,28 @@ def begins_with_numbers(path: Path) -> bool:
         lines = file.read(4096).decode("latin-1").splitlines()[:4]
     cells = [[_is_number(cell) for cell in re.split(r"[,;\s]+", line.strip())] for line in lines]
     return any(2 * sum(row) > len(row) for row in cells)
+
+
+def read_numbers(lines: Iterable[str], source: str) -> Iterator[float]:
+    """Yield the number in each line while lines come in; blank lines are skipped, "nan" is a missing sample.
+
+    Args:
+        lines: text, such as an open file.
+        source: what messages call it.
+
+    Raises:
+        FormatError: a line is no number.
+    """
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text:
+            continue
+        if not _is_number(text):
+            raise FormatError(
+                f"line {number} of {source} is '{text[:40]}', which is no number",
+                hint="write one number a line, and nan for a missing sample",
+            )
+        yield float(text)
 
 
 def _content(path: Path) -> bytes:

@@ -23,6 +23,8 @@ _HEADERS = {
     ("time_s", "sample", "confidence", "category"),
 }
 """Columns of the tables that `detect` writes."""
+_TABLE = ("input", "results", "error")
+"""First columns of the table of the results for several recordings."""
 _QUANTILES = ("median", "q05", "q25", "q75", "q95")
 _KEYS = (
     {"signal", "ids", "time_s", "context", "fs", "unit"},
@@ -69,7 +71,7 @@ def _is_ours(line: str) -> bool:
     if line.startswith("#"):
         return line.lstrip("# ").startswith(OUTPUT_MARK)
     cells = tuple(next(csv.reader([line]), ()))
-    if cells in _HEADERS or any(_GENERATED.match(cell) for cell in cells):
+    if cells in _HEADERS or cells[:3] == _TABLE or any(_GENERATED.match(cell) for cell in cells):
         return True
     n = sum(cell.startswith("sample_") for cell in cells)
     earlier = ("time_s", *(f"sample_{i + 1}" for i in range(n)), *(_QUANTILES if n > 1 else ()))

@@ -21,7 +21,10 @@ _SUMMARY = "summary.json"
 
 
 def write_detection(
-    result: RhythmResult | BeatResult, folder: str | os.PathLike[str], *, about: Mapping[str, Any] | None = None
+    result: RhythmResult | BeatResult,
+    folder: str | os.PathLike[str],
+    *,
+    about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write table, WFDB marks, figure and summary, each whole or not at all, the summary last.
 
@@ -44,7 +47,9 @@ def write_detection(
     files = [folder / f"{result.task}.csv"]
     with replacing(files[0]) as path, path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(_rows(result))
-    files += _write_marks(result, folder / f"{result.task}.{'qrs' if isinstance(result, BeatResult) else 'atr'}")
+    files += _write_marks(
+        result, folder / f"{result.task}.{'qrs' if isinstance(result, BeatResult) else 'atr'}"
+    )
     if isinstance(result, BeatResult):
         files.append(folder / f"{result.task}.npz")
         with replacing(files[-1]) as path:

@@ -1,0 +1,189 @@
+"""Several inputs of a verb, one after another: files, folders, and standard input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from physiolect.commands.settings import Reading
+from physiolect.commands.terminal import say
+from physiolect.errors import FormatError, PhysiolectError
+from physiolect.recording import Recording
+
+if TYPE_CHECKING:
+    from physiolect.detection import BeatResult, RhythmResult
+    from physiolect.generation import Continuation
+    from physiolect.report import InputRow
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One recording."""
+
+    path: str
+    """What the user named, or found in a folder; "standard input"."""
+    label: str
+    """Name of the folder of its results, where there are several recordings."""
+    content: bytes | None = None
+    """What standard input gave."""
+
+    def read(self, reading: Reading, **changed: Any) -> Recording:
+        """Read it; see `Reading.read`."""
+        return reading.read(self.path, content=self.content, **changed)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a verb made of one recording."""
+
+    result: RhythmResult | BeatResult | Continuation
+    summary: dict[str, Any]
+    """As in summary.json."""
+
+
+Work = Callable[[Input, Path | None], Done]
+"""Does the verb's work on one recording, and writes it to a folder.
+
+It raises KeyboardInterrupt where it was stopped before there was anything to keep.
+"""
+
+
+def input_problems(inputs: Sequence[str]) -> list[str]:
+    """List what is wrong with the inputs of a verb."""
+    if list(inputs).count(STDIN) > 1:
+        return ["INPUTS has '-' twice, but standard input can be read once"]
+    return ["INPUTS has an empty name"] if "" in inputs else []
+
+
+def run_inputs(words: Sequence[str], work: Work, *, out: str | None, as_json: bool) -> int:
+    """Do the work on every recording, and return the exit code.
+
+    One file's results go to `out`, and what is wrong with it is raised. Of several inputs, or a folder, each recording
+    has a folder of its own and a line in summary.csv; one that fails is reported, and the others go on.
+
+    Raises:
+        PhysiolectError: the work on the only file failed, or a folder holds no recording.
+    """
+    folder = None if out is None else Path(out)
+    with _ending_in_order() as ended:
+        inputs = _list_inputs(words)
+        if len(words) == 1 and not Path(words[0]).is_dir():
+            try:
+                done = work(inputs[0], folder)
+            except KeyboardInterrupt:
+                if ended.code == 130:
+                    raise
+                say("ended by SIGTERM before there was anything to keep")
+                return ended.code
+            if as_json:
+                print(json.dumps(done.summary, indent=2))
+            return ended.code if done.result.interrupted else 0
+        return _run_all(inputs, work, folder, ended, as_json=as_json)
+
+
+def _run_all(inputs: list[Input], work: Work, out: Path | None, ended: _Ended, *, as_json: bool) -> int:
+    from physiolect.report import InputRow, input_numbers, write_inputs
+
+    rows: list[InputRow] = []
+    summaries: list[dict[str, Any]] = []
+    n_failed, stopped = 0, False
+    for each in inputs:
+        folder = None if out is None else out / each.label
+        try:
+            done = work(each, folder)
+        except KeyboardInterrupt:
+            stopped = True
+        except PhysiolectError as error:
+            n_failed += 1
+            sentence = str(error) if each.path in str(error) else f"{each.path}: {error}"
+            say(f"error: {sentence}" + (f"\nhint: {error.hint}" if error.hint else ""))
+            rows.append(InputRow(each.path, error=str(error)))
+            summaries.append({"input": each.path, "error": str(error), "hint": error.hint})
+        else:
+            rows.append(InputRow(each.path, folder, numbers=input_numbers(done.result)))
+            summaries.append(done.summary)
+            stopped = done.result.interrupted
+        if stopped:
+            break
+    if out is not None and rows:
+        out.mkdir(parents=True, exist_ok=True)
+        say(f"wrote {write_inputs(rows, out / 'summary.csv')}")
+    failed = f", {n_failed:,} failed" if n_failed else ""
+    say(f"{len(rows) - n_failed:,} of {len(inputs):,} recordings done{failed}")
+    if as_json:
+        print(json.dumps(summaries, indent=2))
+    return ended.code if stopped else 1 if n_failed else 0
+
+
+def _list_inputs(words: Sequence[str]) -> list[Input]:
+    """Return the recordings that words name, those of a folder without what a model wrote."""
+    paths: list[str] = []
+    for word in dict.fromkeys(words):
+        paths += _recordings_in(word) if Path(word).is_dir() else [word]
+    found: list[Input] = []
+    labels: set[str] = set()
+    for path in dict.fromkeys(paths):
+        stem = "stdin" if path == STDIN else Path(path).stem or path
+        label = next(
+            name for n in range(1, len(paths) + 2) if (name := stem if n == 1 else f"{stem}-{n}") not in labels
+        )
+        labels.add(label)
+        if path == STDIN:
+            content = getattr(sys.stdin, "buffer", sys.stdin).read()
+            content = content.encode() if isinstance(content, str) else content
+            found.append(Input("standard input", label, content))
+        else:
+            found.append(Input(path, label))
+    return found
+
+
+def _recordings_in(folder: str) -> list[str]:
+    from physiolect.formats import list_recordings
+    from physiolect.formats.outputs import is_output
+
+    every = list_recordings(folder)
+    kept = [str(path) for path in every if not is_output(path)]
+    n_skipped = len(every) - len(kept)
+    if not kept:
+        raise FormatError(
+            f"the folder {folder} holds no recording, only {n_skipped} files that a model wrote",
+            hint="name such a file itself to read it",
+        )
+    if n_skipped:
+        say(f"skipped {n_skipped:,} files in {folder} that a model wrote")
+    return kept
+
+
+class _Ended:
+    """How the run was ended from outside."""
+
+    code = 130
+    """Exit code: 130 for Ctrl-C, 143 for SIGTERM."""
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[_Ended]:
+    """Let SIGTERM end the run as Ctrl-C does."""
+    ended = _Ended()
+
+    def end(*_: object) -> None:
+        ended.code = 143
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
