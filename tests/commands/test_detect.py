@@ -223,17 +223,18 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     file = str(tmp_path / "file")
     problems = Config(
-        "c", fs=0, stride=-1, batch_size=0, threads=0, start=5, stop=4, out=file, latency=1
+        checkpoint="c", fs=0, stride=-1, batch_size=0, threads=0, start=5, stop=4, out=file, latency=1
     ).problems()
     told = ("--fs is 0", "--stride is -1", "--batch-size is 0", "--threads is 0", "--start 5", "is a file")
-    told += ("INPUT is missing", "--latency is for")
+    told += ("INPUTS is missing", "--latency is for")
     assert len(problems) == len(told)
     for words in told:
         assert any(words in problem for problem in problems), words
-    streamed = Config("c", "x", stream=True, channel="II", stop=3).problems()
+    streamed = Config(checkpoint="c", inputs=["x"], stream=True, channel="II", stop=3).problems()
     assert len(streamed) == 3
-    assert "--channel and --stop cannot be had with --stream" in streamed
-    assert Config("c", "x").problems() == Config("c", "-", stream=True, fs=1).problems() == []
+    assert "--channel and --stop cannot be used with --stream" in streamed
+    assert Config(checkpoint="c", inputs=["x"]).problems() == []
+    assert Config(checkpoint="c", inputs=["-"], stream=True, fs=1).problems() == []
 
 
 def test_a_stream_tells_beats_line_by_line(stream: Run, finger: Path, models: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_stream_tells_beats_line_by_line(stream: Run, finger: Path, models: Pa
     assert set(beats[0]) == {"time_s", "sample", "confidence", "category", "after_s", "compute_ms"}
     (gap,) = (line for line in lines if "sample" not in line)
     assert gap == {"start_s": pytest.approx(10), "stop_s": pytest.approx(11, abs=0.02), "not_judged": "gap"}
-    assert "a beat is told at most 2.82 s after it, and the time of computing" in err
+    assert "a decision comes at most 2.82 s after a beat, plus the time of computing" in err
     assert "read 3,875 samples (31 s)" in err
     assert "ms of computing" in err
 
@@ -265,7 +266,7 @@ def test_a_stream_tells_rhythm_as_the_recording_has_it(stream: Run, finger: Path
     assert [line["not_judged"] or "" for line in lines] == list(expected.reasons)
     late = [line["time_s"] for line in lines if line["after_s"] > 0.32]
     assert late == [10]  # it ends where the gap begins
-    assert "told 15 decisions" in err
+    assert "made 15 decisions" in err
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_a_stream_that_is_none_is_a_sentence_and_a_hint(stream: Run, text: str, 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--latency", "1"), "--latency is for beats, but the checkpoint detects a rhythm"),
+        (("--latency", "1"), "latency is for beats, but the checkpoint detects a rhythm"),
         (("--modality", "ecg"), "the numbers are ecg, but the model reads ppg"),
         (("--task", "beats"), "one that finds beats is needed"),
     ],
@@ -323,7 +324,7 @@ def test_a_stream_speaks_while_it_listens_and_ends_with_ctrl_c(models: Path) -> 
         out, err = process.communicate(timeout=300)
     assert first["time_s"] == 2.0
     assert (process.returncode, out) == (130, "")
-    assert "told 1 decision\n" in err  # of as many samples as it had read by then
+    assert "made 1 decision\n" in err  # of as many samples as it had read by then
     assert "Traceback" not in err
 
 
@@ -346,7 +347,7 @@ def test_ctrl_c_keeps_what_was_judged(run: Run, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(windows, "probabilities", stop)
     code, out, err = run("rhythm", "--batch-size", 4, "--out", tmp_path)
     assert code == 130
-    assert "interrupted by Ctrl-C: what was judged by then is kept" in err
+    assert "interrupted: what was judged by then is kept" in err
     assert "15 of 2 s, 2 s apart; 7 not judged (gap, interrupted)" in out
     assert (tmp_path / "rhythm.csv").exists()
 

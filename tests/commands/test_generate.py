@@ -82,13 +82,15 @@ def test_a_folder_holds_table_arrays_figure_and_summary(run: Run, tmp_path: Path
     assert "kept channel II of II, V5" in err
     table = np.genfromtxt(tmp_path / "out" / "continuation.csv", delimiter=",", names=True)
     assert table.dtype.names == (
-        "time_s", "sample_1", "sample_2", "sample_3", "median", "q05", "q25", "q75", "q95",
+        "time_s", *(f"{name}_mV" for name in (
+            "generated_1", "generated_2", "generated_3", "median", "q05", "q25", "q75", "q95",
+        )),
     )  # fmt: skip
     np.testing.assert_allclose(table["time_s"], 90 + np.arange(20) / 50)
     with np.load(tmp_path / "out" / "continuation.npz") as arrays:
         assert arrays["ids"].shape == (3, 20)
-        np.testing.assert_allclose(table["sample_2"], arrays["signal"][1], rtol=1e-5)
-        np.testing.assert_allclose(table["median"], np.median(arrays["signal"], 0), rtol=1e-5)
+        np.testing.assert_allclose(table["generated_2_mV"], arrays["signal"][1], rtol=1e-5)
+        np.testing.assert_allclose(table["median_mV"], np.median(arrays["signal"], 0), rtol=1e-5)
         assert str(arrays["unit"]) == "mV"
     assert (tmp_path / "out" / "continuation.png").read_bytes().startswith(b"\x89PNG")
     told = summary((tmp_path / "out" / "summary.json").read_text())
@@ -99,7 +101,8 @@ def test_a_folder_holds_table_arrays_figure_and_summary(run: Run, tmp_path: Path
 def test_the_table_is_a_recording_again(run: Run, tmp_path: Path) -> None:
     run("--tokens", 10, "--samples", 2, "--out", tmp_path)
     again = read_recording(tmp_path / "continuation.csv")
-    assert (again.fs, again.n_samples, again.channels[:2]) == (50.0, 10, ("sample_1", "sample_2"))
+    assert (again.fs, again.n_samples, again.unit) == (50.0, 10, "mV")
+    assert again.channels[:2] == ("generated_1", "generated_2")
 
 
 def test_it_says_what_generate_says_of_the_whole_recording(
@@ -139,7 +142,7 @@ def test_defaults_and_seeds(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert told["continuation"] == {"seconds": 5.0, "tokens": 250, "samples": 5, "recorded_tokens": 0}
     assert told["files"] == [str(tmp_path / "a" / name) for name in sorted(FILES)]
-    assert "--mode hop is faster" in err
+    assert "mode hop is faster" in err
     run("--out", tmp_path / "b")
     run("--out", tmp_path / "c", "--seed", 1)
     a, b, c = (np.load(tmp_path / name / "continuation.npz")["ids"] for name in "abc")
@@ -251,7 +254,7 @@ def test_without_a_checkpoint_an_ecog_is_refused(tmp_path: Path, capsys: pytest.
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = Config(
-        "x", "y", fs=0, start=5, stop=4, seconds=-1, tokens=0, samples=2, greedy=True, temperature=0.5,
+        inputs=["x"], checkpoint="y", fs=0, start=5, stop=4, seconds=-1, tokens=0, samples=2, greedy=True, temperature=0.5,
         top_p=2, seed=-1, hop=3, out=str(tmp_path / "file"),
     )  # fmt: skip
     problems = config.problems()
@@ -260,9 +263,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert len(problems) == len(told)
     for words in told:
         assert any(words in problem for problem in problems), words
-    assert Config("x", "y").problems() == []
-    assert "at most 1e+09" in Config("x", "y", seconds=1e308).problems()[0]
-    assert Config("x", "y", start=5).problems() == []
+    assert Config(inputs=["x"], checkpoint="y").problems() == []
+    assert "at most 1e+09" in Config(inputs=["x"], checkpoint="y", seconds=1e308).problems()[0]
+    assert Config(inputs=["x"], checkpoint="y", start=5).problems() == []
 
 
 @pytest.mark.parametrize(
@@ -310,7 +313,7 @@ def test_the_end_may_be_named_as_it_is_told(run: Run, recording: Path, tmp_path:
 
 def test_ctrl_c_keeps_what_there_is(recording: Path, checkpoint: Path, tmp_path: Path) -> None:
     script = (
-        "import signal, sys, physiolect.generation.continuation as c; from physiolect.cli import main\n"
+        "import signal, sys, physiolect.generation.generating as c; from physiolect.cli import main\n"
         "decode = c.decode\n"
         "def told(*a, **k):\n"
         "    for n, ids in enumerate(decode(*a, **k)):\n"

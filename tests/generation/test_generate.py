@@ -128,7 +128,7 @@ def test_interrupt_returns_what_there_is() -> None:
         if stop_at_third.count == 3:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
 
-    result = generate(checkpoint(), recording(), n_tokens=50, seed=0, on_token=stop_at_third)
+    result = generate(checkpoint(), recording(), n_tokens=50, seed=0, n_samples=1, on_token=stop_at_third)
     assert result.interrupted
     assert result.ids.shape == (1, 3)
 

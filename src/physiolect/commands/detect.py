@@ -44,8 +44,8 @@ class Config(Reading, Computing):
     """With --stream, for beats: seconds to wait for windows that cover a beat; a shorter wait uses fewer windows
     (default: a window's length, for all of them, as published)."""
     out: str | None = None
-    """Folder for table, WFDB annotations, figure and summary.json, and the trace of beats as .npz; of several recordings
-    each gets a folder in it, and summary.csv has a line for each."""
+    """Folder for table, WFDB annotations, figure and summary.json, and the trace of beats as .npz; of several
+    recordings each gets a folder in it, and summary.csv has a line for each."""
     json: bool = False
     """Print the summary as JSON on stdout."""
 
@@ -149,10 +149,10 @@ def _stream(config: Config, checkpoint: Checkpoint) -> int:
         latency=config.latency,
         threads=config.threads,
     )
-    what = "a window" if checkpoint.outputs.scope == "window" else "a beat"
+    what = "a window's end" if checkpoint.outputs.scope == "window" else "a beat"
     say(
-        f"reading one number a line at {config.fs:g} Hz; the decision about {what} comes at most {stream.delay:.2f} s "
-        "after its end, plus the time of computing"
+        f"reading one number a line at {config.fs:g} Hz; a decision comes at most {stream.delay:.2f} s after {what}, "
+        "plus the time of computing"
     )
     latencies: list[tuple[float, float]] = []
     n_read, code = 0, 0

@@ -123,17 +123,79 @@ def run(config: Config) -> int:
 
 def _continue(config: Config, checkpoint: Checkpoint, source: Input, out: Path | None) -> Done:
     """Continue one recording."""
-    from physiolect.generation import generate, read_stretch
+    from physiolect.generation import count_tokens, generate, read_stretch
     from physiolect.report import write_continuation
 
     contract = checkpoint.contract
-    n_tokens = config.tokens
-    if n_tokens is None and config.seconds is None:
-        seconds = None
+    n_tokens = count_tokens(config.seconds, config.tokens, contract.fs)
     stretch = read_stretch(
-        lambda start, stop: replace(source.read(config, start=start, stop=stop), source=source.path),
+        lambda start, stop: source.read(config, start=start, stop=stop),
         contract,
         start=config.start,
         stop=config.stop,
-        seconds=seconds,
+        seconds=n_tokens / contract.fs,
     )
+    recording = replace(stretch.recording, source=source.path)
+    if config.checkpoint is None:
+        _check_it_is_ecg(recording, config.channel)
+    with listening() as terminal:
+        continuation = generate(
+            checkpoint,
+            recording,
+            n_tokens=n_tokens,
+            stop=stretch.stop,
+            n_samples=config.samples,
+            greedy=config.greedy,
+            temperature=config.temperature,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            seed=config.seed,
+            channel=config.channel,
+            mode=config.mode,
+            hop=config.hop,
+            first=stretch.first,
+            threads=config.threads,
+            on_event=terminal,
+        )
+    if not continuation.ids.size:
+        raise KeyboardInterrupt  # before the first token: there is nothing to keep
+    about = _about(config, checkpoint, source)
+    summary = about | continuation.to_dict()
+    say(continuation.summary)
+    if config.checkpoint is None:
+        say("made by the ECG decoder that comes with Physiolect")
+    if out is None:
+        say("nothing was written: --out DIR keeps table, arrays, figure and summary")
+    else:
+        files = [str(file) for file in write_continuation(continuation, out, about=about)]
+        say("\n".join(f"wrote {file}" for file in files))
+        summary["files"] = files
+    return Done(continuation, summary)
+
+
+def _about(config: Config, checkpoint: Checkpoint, source: Input) -> dict[str, Any]:
+    """Return what the summary says about the command."""
+    from physiolect.training import choose_device
+
+    hidden = ("inputs", "checkpoint", "out", "json")
+    return {
+        "input": source.path,
+        "checkpoint": config.checkpoint or f"{_EMBEDDED} (with Physiolect)",
+        "published_as": checkpoint.run.get("published_as"),
+        "device": str(choose_device(config.device)),
+        "precision": str(checkpoint.model.dtype).removeprefix("torch."),
+        "settings": {name: value for name, value in asdict(config).items() if name not in hidden},
+    }
+
+
+def _check_it_is_ecg(recording: Recording, channel: str | None) -> None:
+    """Refuse what our own decoder cannot read, and name an option that helps."""
+    rows = range(len(recording.channels)) if channel is None else [recording.index(channel)]
+    told = {modality_of(recording.channels[row]) or recording.modality for row in rows}
+    if not told & {"ecg", None}:
+        what = recording.source if channel is None else f"channel {channel} of {recording.source}"
+        raise ContractError(
+            f"{what} is {' and '.join(sorted(map(str, told)))}, and the decoder used without --checkpoint "
+            "reads ECG",
+            hint="give --checkpoint with a model for this signal; HeartGPT's PPGPT_500k_iters.zip reads PPG",
+        )

@@ -134,7 +134,9 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     for path in dict.fromkeys(paths):
         stem = "stdin" if path == STDIN else Path(path).stem or path
         label = next(
-            name for n in range(1, len(paths) + 2) if (name := stem if n == 1 else f"{stem}-{n}") not in labels
+            name
+            for n in range(1, len(paths) + 2)
+            if (name := stem if n == 1 else f"{stem}-{n}") not in labels
         )
         labels.add(label)
         if path == STDIN:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from physiolect.checkpoint import Checkpoint
 from physiolect.detection.beat_result import BeatResult
 from physiolect.detection.beats import detect_beats
@@ -12,9 +14,9 @@ from physiolect.detection.windows import check_task, name_detectors
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.events import Listener
 from physiolect.recording import Modality, Recording
-from physiolect.tasks import TASKS
+from physiolect.tasks import TASKS, Scope
 
-_DETECT = {"window": detect_rhythm, "position": detect_beats}
+_DETECT: dict[Scope, Callable[..., RhythmResult | BeatResult]] = {"window": detect_rhythm, "position": detect_beats}
 
 
 def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from physiolect.generation.continuation import Continuation
 from physiolect.generation.decoding import decode, outgrows_cache
-from physiolect.generation.generating import generate
+from physiolect.generation.generating import count_tokens, generate
 from physiolect.generation.sampling import Sampling
 from physiolect.generation.steps import release_graphs
 from physiolect.generation.stretch import Stretch, read_stretch
@@ -12,6 +12,7 @@ __all__ = [
     "Continuation",
     "Sampling",
     "Stretch",
+    "count_tokens",
     "decode",
     "generate",
     "outgrows_cache",

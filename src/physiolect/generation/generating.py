@@ -86,7 +86,7 @@ def generate(
     """
     _check_decoder(checkpoint)
     contract, reporter = checkpoint.contract, Reporter(on_event)
-    n_tokens = _count_tokens(seconds, n_tokens, contract.fs)
+    n_tokens = count_tokens(seconds, n_tokens, contract.fs)
     n_samples = (1 if greedy else SAMPLES) if n_samples is None else n_samples
     if n_samples < 1:
         raise ConfigError(
@@ -153,8 +153,17 @@ def _check_decoder(checkpoint: Checkpoint) -> None:
         )
 
 
-def _count_tokens(seconds: float | None, n_tokens: int | None, fs: float) -> int:
-    """Return how many tokens to generate."""
+def count_tokens(seconds: float | None, n_tokens: int | None, fs: float) -> int:
+    """Return how many tokens to generate.
+
+    Args:
+        seconds: length of the continuation; 5 where neither this nor `n_tokens` is given.
+        n_tokens: the same in samples at the contract's rate.
+        fs: the contract's rate in Hz.
+
+    Raises:
+        ConfigError: both are given, or one is out of range.
+    """
     if seconds is not None and n_tokens is not None:
         raise ConfigError("seconds and n_tokens both give the length", hint="leave one out")
     if n_tokens is not None:
