@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import adapt
 from physiolect.errors import CheckpointError, ConfigError, ContractError
-from physiolect.events import Listener, Reporter
+from physiolect.events import Listener, Reporter, Tell
 from physiolect.generation.continuation import Continuation
 from physiolect.generation.decoding import Mode, decode, outgrows_cache
 from physiolect.generation.sampling import Sampling
@@ -87,40 +88,26 @@ def generate(
     _check_decoder(checkpoint)
     contract, reporter = checkpoint.contract, Reporter(on_event)
     n_tokens = count_tokens(seconds, n_tokens, contract.fs)
-    n_samples = (1 if greedy else SAMPLES) if n_samples is None else n_samples
-    if n_samples < 1:
-        raise ConfigError(
-            f"n_samples is {n_samples}, but must be at least 1", hint="pass n_samples=1 or more"
-        )
+    n_samples = _count_samples(n_samples, greedy)
     n_seen = _count_seen(recording, stop, first)
     context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel)
     ids, scale = checkpoint.levels.encode(context.signal[0])
     model = checkpoint.model.eval()
-    generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
-    past_context = outgrows_cache(model, context.n_samples, n_tokens)
-    tell = reporter.progress(f"tokens of {recording.source or 'the recording'}", n_tokens)
-    drawn: list[NDArray[np.int64]] = []
-    interrupted, begun = False, time.perf_counter()
-    try:
-        with using_threads(threads, model), torch.inference_mode():
-            steps = decode(
-                model,
-                torch.from_numpy(ids).to(model.device),
-                n_samples=n_samples,
-                sampling=Sampling(greedy, temperature, top_k, top_p),
-                generator=generator,
-                mode=mode,
-                hop=hop,
-            )
-            for _ in range(n_tokens):
-                drawn.append(next(steps)[:, 0].cpu().numpy())
-                if len(drawn) == 1 and past_context and mode == "exact":
-                    reporter.say(_slow_way(contract.max_samples))
-                tell(len(drawn))
-                if on_token is not None:
-                    on_token(drawn[-1])
-    except KeyboardInterrupt:
-        interrupted = True
+    slow = mode == "exact" and outgrows_cache(model, context.n_samples, n_tokens)
+    begun = time.perf_counter()
+    with using_threads(threads, model):
+        steps = decode(
+            model,
+            torch.from_numpy(ids).to(model.device),
+            n_samples=n_samples,
+            sampling=Sampling(greedy, temperature, top_k, top_p),
+            generator=None if seed is None else torch.Generator(model.device).manual_seed(seed),
+            mode=mode,
+            hop=hop,
+        )
+        tell = reporter.progress(f"tokens of {recording.source or 'the recording'}", n_tokens)
+        notice = _slow_way(contract.max_samples) if slow else ""
+        drawn, interrupted = _draw(steps, n_tokens, reporter, notice, tell, on_token)
     taken = time.perf_counter() - begun
     new = np.stack(drawn, 1) if drawn else np.empty((n_samples, 0), np.int64)  # (S, n)
     found = Continuation(
@@ -137,6 +124,30 @@ def generate(
         tokens_per_second=new.size / taken,
     )
     return replace(found, truth=_find_truth(found, recording, n_seen, checkpoint, channel, reporter))
+
+
+def _draw(
+    steps: Iterator[Tensor],
+    n_tokens: int,
+    reporter: Reporter,
+    notice: str,
+    tell: Tell,
+    on_token: OnToken | None,
+) -> tuple[list[NDArray[np.int64]], bool]:
+    """Return the ids of each token (samples,), and whether Ctrl-C came first; a notice is sent after the first."""
+    drawn: list[NDArray[np.int64]] = []
+    try:
+        with torch.inference_mode():
+            for _ in range(n_tokens):
+                drawn.append(next(steps)[:, 0].cpu().numpy())
+                if len(drawn) == 1 and notice:
+                    reporter.say(notice)
+                tell(len(drawn))
+                if on_token is not None:
+                    on_token(drawn[-1])
+    except KeyboardInterrupt:
+        return drawn, True
+    return drawn, False
 
 
 def _check_decoder(checkpoint: Checkpoint) -> None:
@@ -179,6 +190,17 @@ def count_tokens(seconds: float | None, n_tokens: int | None, fs: float) -> int:
             hint=f"leave it out for {SECONDS:g} s",
         )
     return max(1, round(length * fs))
+
+
+def _count_samples(n_samples: int | None, greedy: bool) -> int:
+    """Return how many continuations to draw."""
+    if n_samples is None:
+        return 1 if greedy else SAMPLES
+    if n_samples < 1:
+        raise ConfigError(
+            f"n_samples is {n_samples}, but must be at least 1", hint="pass n_samples=1 or more"
+        )
+    return n_samples
 
 
 def _count_seen(recording: Recording, stop: float | None, first: float) -> int:
