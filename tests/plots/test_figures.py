@@ -45,7 +45,7 @@ def texts(figure: Figure) -> str:
 
 
 def drawn(figure: Figure, label: str) -> np.ndarray:
-    (line,) = (line for line in figure.axes[0].lines if line.get_label() == label)
+    line = next(line for axes in figure.axes for line in axes.lines if line.get_label() == label)
     return np.asarray(line.get_xydata())
 
 
@@ -140,17 +140,21 @@ def test_importing_plots_does_not_import_matplotlib() -> None:
 
 def test_the_seam_is_at_zero_and_nothing_gapes() -> None:
     figure = continuation_figure(CONTEXT, SAMPLES, fs=100, unit="mV")
-    context, median = drawn(figure, "context"), drawn(figure, "median")
+    context, first, median = (drawn(figure, name) for name in ("context", "first continuation", "median"))
     assert context[0, 0] == pytest.approx(-1.99)
     np.testing.assert_allclose(context[-1], [0, CONTEXT[-1]])
     np.testing.assert_allclose(median[0], context[-1])
+    np.testing.assert_allclose(first[0], context[-1])
+    np.testing.assert_allclose(first[1:, 1], SAMPLES[0])
     np.testing.assert_allclose(median[1:, 0], np.arange(1, 101) / 100)
     np.testing.assert_allclose(median[1:, 1], np.median(SAMPLES, axis=0))
 
 
 def test_the_bands_hold_their_share_of_the_samples() -> None:
     figure = continuation_figure(CONTEXT, SAMPLES, fs=100, unit="mV")
-    bands = {c.get_label(): c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection)}
+    alone, every = figure.axes
+    assert not [c for c in alone.collections if isinstance(c, FillBetweenPolyCollection)]
+    bands = {c.get_label(): c for c in every.collections if isinstance(c, FillBetweenPolyCollection)}
     assert set(bands) == {"90 %", "50 %"}
     for label, inner in (("90 %", (0.05, 0.95)), ("50 %", (0.25, 0.75))):
         outline = bands[label].get_paths()[0].vertices
@@ -317,12 +321,12 @@ def beats(seconds: float, **changes: object) -> Figure:
 def test_beats_stand_on_the_signal_in_the_colour_and_shape_of_their_confidence() -> None:
     figure = beats(30, start=600.0)
     rate, first, second = figure.axes
-    assert first.get_xlim() == (600, 620)
-    assert second.get_xlim()[0] == 620
+    assert first.get_xlim() == (600, 615)
+    assert second.get_xlim() == (615, 630)
     marks = {line.get_marker(): line.get_xdata() for line in first.lines[1:]}
     assert set(marks) == {"o", "D", "X"}
     assert len({line.get_color() for line in first.lines[1:]}) == 3
-    assert marks["D"].tolist() == pytest.approx([602.3, 606.3, 610.3, 614.3, 618.3])
+    assert marks["D"].tolist() == pytest.approx([602.3, 606.3, 610.3, 614.3])
     np.testing.assert_allclose(np.concatenate([line.get_ydata() for line in rate.lines[:3]]), 60)
     assert {"finger", "seconds", "au", "high (16)", "medium (7)", "low (7)"} <= set(texts(figure).split("\n"))
 
@@ -340,6 +344,18 @@ def test_of_a_long_recording_the_ends_and_the_least_sure_beat_are_drawn() -> Non
     )  # "high" is commonest throughout
     assert figure.axes[0].get_xlabel() == "minutes"
     assert figure.axes[0].get_xlim() == pytest.approx((0, 4000 / 60))
+
+
+@pytest.mark.parametrize("seconds", [5.0, 24.0, 30.5, 40.02, 60.3, 119.9])
+def test_no_strip_of_a_short_recording_is_empty(seconds: float) -> None:
+    figure = beats(seconds)
+    spans = [axes.get_xlim() for axes in figure.axes[1:]]
+    lengths = np.diff(spans)[:, 0]
+    np.testing.assert_allclose(lengths, lengths[0])
+    assert lengths[0] <= 25
+    assert spans[-1][1] == pytest.approx(seconds, abs=0.01)
+    for axes in figure.axes[1:]:
+        assert np.ptp(axes.lines[0].get_xdata()) > 0.95 * lengths[0]
 
 
 def test_no_interval_is_drawn_across_what_was_not_judged() -> None:
@@ -375,6 +391,22 @@ def test_probability_is_drawn_over_time_beside_its_most_telling_windows() -> Non
     assert len(short.axes) == 2
     none = rhythm_figure(signal, fs=100.0, begin=begin, end=begin + 5, probability=np.full(20, np.nan))
     assert len(none.axes) == 6
+
+
+@pytest.mark.parametrize(
+    ("said", "titles"),
+    [
+        ([0.1] * 10 + [0.3] + [0.2] * 9, ["highest, nearest to a half: 0.30", "lowest: 0.10"]),
+        ([0.9] * 10 + [0.6] + [0.8] * 9, ["highest: 0.90", "nearest to a half, lowest: 0.60"]),
+        ([0.7] * 20, ["highest, nearest to a half, lowest: 0.70"]),
+    ],
+)
+def test_no_window_is_drawn_twice(said: list[float], titles: list[str]) -> None:
+    begin = np.arange(0, 100, 5.0)
+    figure = rhythm_figure(
+        np.sin(np.arange(10_000) / 7), fs=100.0, begin=begin, end=begin + 5, probability=np.array(said)
+    )
+    assert [axes.get_title(loc="left") for axes in figure.axes[1:]] == titles
 
 
 def test_a_beat_found_at_its_moment_lies_in_the_middle_bin() -> None:

@@ -1,15 +1,16 @@
-"""A signal and how a model goes on with it."""
+"""A signal, and how a model continues it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DRAWN_SAMPLES = 8
@@ -25,54 +26,66 @@ def continuation_figure(
     title: str = "",
     truth: ArrayLike | None = None,
 ) -> Figure:
-    """Draw a context, the continuations sampled from it, their median and 50 and 90 % bands.
+    """Draw a context and the first of its continuations alone; below it, all of them with 50 and 90 % bands.
+
+    The median of several is a thin line: after some seconds their beats no longer fall together and cancel in it.
 
     Args:
         context: what the model saw, (T,).
-        samples: its continuations, (S, N); with one alone there are no bands.
+        samples: its continuations, (S, N); one alone has no bands.
         fs: sampling rate of both in Hz.
         unit: of both, or None where unknown.
         title: above the axes.
-        truth: what really came next, up to (N,).
+        truth: what was recorded after the context, up to (N,).
     """
     seen = np.asarray(context, float)
     drawn = np.atleast_2d(np.asarray(samples, float))
-    figure = new_figure(2.9)
-    axes = figure.add_subplot()
-    # The lines leave from the last sample seen, so that nothing gapes at the seam.
+    # The lines leave from the last sample seen, so that there is no gap at the seam.
     ahead = np.arange(drawn.shape[1] + 1) / fs
     joined = np.concatenate([np.broadcast_to(seen[-1:], (len(drawn), 1)), drawn], axis=1)
-
-    axes.axvspan(0, ahead[-1], color=BLUE, alpha=0.035, linewidth=0)
-    axes.axvline(0, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))
-    axes.plot(np.arange(1 - len(seen), 1) / fs, seen, color=INK, linewidth=1.0, label="context")
-    if len(drawn) > 1:
-        low, quarter, median, three_quarters, high = np.quantile(
-            joined, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0
-        )
-        axes.fill_between(ahead, low, high, color=BLUE, alpha=0.14, linewidth=0, label="90 %")
-        axes.fill_between(ahead, quarter, three_quarters, color=BLUE, alpha=0.3, linewidth=0, label="50 %")
-        axes.plot(ahead, joined[:_DRAWN_SAMPLES].T, color=BLUE, linewidth=0.35, alpha=0.45)
-        axes.plot([], [], color=BLUE, linewidth=0.6, alpha=0.6, label="samples")
-        axes.plot(ahead, median, color=BLUE, linewidth=1.7, label="median")
-    else:
-        axes.plot(ahead, joined[0], color=BLUE, linewidth=1.3, label="continuation")
-    if truth is not None:
-        real = np.concatenate([seen[-1:], np.asarray(truth, float)])[: len(ahead)]
-        axes.plot(
-            ahead[: len(real)], real, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth"
-        )
-    dress(axes, x="seconds after the context", y=unit or "unit unknown")
-    axes.set_xlim((1 - len(seen)) / fs, ahead[-1])
-    axes.margins(y=0.08)
-    _legend_above(figure, title)
+    several = len(drawn) > 1
+    figure = new_figure(5.0 if several else 2.9)
+    rows = figure.subplots(1 + several, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes in rows:
+        _draw_context(axes, seen, ahead, fs)
+    name = "first continuation" if several else "continuation"
+    rows[0].plot(ahead, joined[0], color=BLUE, linewidth=1.2, label=name)
+    if several:
+        _draw_bands(rows[1], ahead, joined)
+    for axes in rows:
+        if truth is not None:
+            real = np.concatenate([seen[-1:], np.asarray(truth, float)])[: len(ahead)]
+            axes.plot(
+                ahead[: len(real)], real, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth"
+            )
+        dress(axes, y=unit or "unit unknown")
+        axes.set_xlim((1 - len(seen)) / fs, ahead[-1])
+        axes.margins(y=0.08)
+        _legend_above(axes)
+    rows[-1].set_xlabel("seconds after the context", fontsize=TEXT, color=INK)
+    rows[0].set_title(title, fontsize=TEXT + 1.5, color=INK, loc="left", fontweight="bold", pad=22)
+    if several:
+        rows[1].set_title(f"all {len(drawn):,}", fontsize=TEXT, color=QUIET, loc="left")
     return figure
 
 
-def _legend_above(figure: Figure, title: str) -> None:
-    """Put the title left and the legend right of it, both above the axes, where they hide no signal."""
-    axes = figure.axes[0]
-    axes.set_title(title, fontsize=TEXT + 1.5, color=INK, loc="left", fontweight="bold", pad=22)
+def _draw_context(axes: Axes, seen: NDArray[np.float64], ahead: NDArray[np.float64], fs: float) -> None:
+    axes.axvspan(0, ahead[-1], color=BLUE, alpha=0.035, linewidth=0)
+    axes.axvline(0, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))
+    axes.plot(np.arange(1 - len(seen), 1) / fs, seen, color=INK, linewidth=1.0, label="context")
+
+
+def _draw_bands(axes: Axes, ahead: NDArray[np.float64], joined: NDArray[np.float64]) -> None:
+    low, quarter, median, three_quarters, high = np.quantile(joined, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+    axes.fill_between(ahead, low, high, color=BLUE, alpha=0.14, linewidth=0, label="90 %")
+    axes.fill_between(ahead, quarter, three_quarters, color=BLUE, alpha=0.3, linewidth=0, label="50 %")
+    axes.plot(ahead, joined[:_DRAWN_SAMPLES].T, color=BLUE, linewidth=0.35, alpha=0.45)
+    axes.plot([], [], color=BLUE, linewidth=0.6, alpha=0.6, label="samples")
+    axes.plot(ahead, median, color=BLUE, linewidth=0.7, label="median")
+
+
+def _legend_above(axes: Axes) -> None:
+    """Put the legend above the axes, right of the title, where it hides no signal."""
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),

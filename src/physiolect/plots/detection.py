@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW = 20.0
-"""Seconds of signal in a row: beats are told apart, and their shape is seen."""
+"""Seconds of signal in a row: single beats and their shape can be seen."""
+_LONGER_ROW = 0.25
+"""Rows of a short signal may be longer by this share, in place of one more row."""
 _MOST_ROWS = 6
 """A longer recording is shown in part."""
 _MARKS = {"high": (GREEN, "o"), "medium": (AMBER, "D"), "low": (ORANGE, "X")}
@@ -117,20 +119,17 @@ def rhythm_figure(
     """
     values, said = np.asarray(signal), np.asarray(probability, float)
     begins, ends = np.asarray(begin, float), np.asarray(end, float)
-    shown = _telling_windows(said) if len(values) / fs > 60 else np.arange(0)
+    shown = _telling_windows(said) if len(values) / fs > 60 else {}
     rows = [(begins[i], ends[i]) for i in shown] or _rows(len(values) / fs)
     figure = new_figure(2.3 + 1.15 * len(rows))
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
     _draw_probability(axes[0], begins, ends, said, start, len(values) / fs)
-    for number, (row, (first, last)) in enumerate(zip(axes[1:], rows, strict=True)):
+    for row, (first, last) in zip(axes[1:], rows, strict=True):
         _draw_signal(row, values, fs, (first, last), start)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
-        if len(shown):
-            at = said[shown[number]]
-            row.set_title(
-                f"{('highest', 'nearest to a half', 'lowest')[number]}: {at:.2f}",
-                fontsize=TEXT, color=_colour(at), loc="left", pad=3,
-            )  # fmt: skip
+    for row, (window, word) in zip(axes[1:], shown.items(), strict=False):
+        at = said[window]
+        row.set_title(f"{word}: {at:.2f}", fontsize=TEXT, color=_colour(at), loc="left", pad=3)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
     figure.align_ylabels(axes)
     _head(figure, title)
@@ -138,11 +137,13 @@ def rhythm_figure(
 
 
 def _rows(seconds: float, at: float = 0.0) -> list[Span]:
-    """Return the stretches to draw, in seconds from the beginning; of a long signal one lies around `at`."""
-    if seconds <= _ROW:
-        return [(0.0, seconds)]
+    """Return the stretches to draw, in seconds from the beginning; of a long signal one lies around `at`.
+
+    A signal that is drawn whole is cut into equal rows, so that none is empty.
+    """
     if seconds <= _ROW * _MOST_ROWS:
-        return [(_ROW * i, _ROW * (i + 1)) for i in range(ceil(seconds / _ROW - 1e-9))]
+        n = max(1, ceil(seconds / _ROW - _LONGER_ROW))
+        return [(seconds * i / n, seconds * (i + 1) / n) for i in range(n)]
     around = min(max(0.0, round(at - _ROW / 2)), seconds - _ROW)
     return [(0.0, _ROW), (around, around + _ROW), (seconds - _ROW, seconds)]
 
@@ -152,11 +153,21 @@ def _places(samples: NDArray[np.int64], fs: float, trace_fs: float, n: int) -> N
     return np.minimum(np.round(samples / fs * trace_fs).astype(np.int64), n - 1)
 
 
-def _telling_windows(said: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the windows of the highest probability, of that nearest to a half, and of the lowest; none if none is."""
+def _telling_windows(said: NDArray[np.float64]) -> dict[int, str]:
+    """Return the windows to draw, each with what it is: highest, nearest to a half, lowest; or more than one of these.
+
+    There are none where nothing was judged.
+    """
     if np.isnan(said).all():
-        return np.arange(0)
-    return np.array([np.nanargmax(said), np.nanargmin(np.abs(said - _AF)), np.nanargmin(said)])
+        return {}
+    found: dict[int, str] = {}
+    for word, window in (
+        ("highest", np.nanargmax(said)),
+        ("nearest to a half", np.nanargmin(np.abs(said - _AF))),
+        ("lowest", np.nanargmin(said)),
+    ):
+        found[int(window)] = f"{found[int(window)]}, {word}" if int(window) in found else word
+    return found
 
 
 def _draw_signal(axes: Axes, values: NDArray[np.floating], fs: float, span: Span, start: float) -> None:

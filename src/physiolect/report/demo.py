@@ -144,14 +144,6 @@ def _add_continuations(report: Report, continued: Sequence[Continued]) -> None:
     )
     for each in continued:
         _add_bands(report, each)
-        first = continuation_figure(
-            each.continuation.seen,
-            each.continuation.signal[:1],
-            fs=each.continuation.fs,
-            unit=each.continuation.unit,
-            title=f"{each.name} · {each.rhythm}",
-        )
-        report.figure(first, "The first of these continuations, alone.")
 
 
 def _add_embedded(report: Report, found: DemoResults) -> None:
@@ -179,7 +171,8 @@ def _add_bands(report: Report, each: Continued) -> None:
     n_samples = len(continuation.signal)
     report.figure(
         figure,
-        f"Median and bands of all {n_samples} continuations, some of them as lines, and what was recorded.",
+        f"The first of {n_samples} continuations alone; below it median and bands of all, some of them as lines, and "
+        "what was recorded.",
     )
 
 
