@@ -48,7 +48,7 @@ def test_numbers_figures_and_commands_are_on_the_page(found: DemoResults) -> Non
     )
     assert "more to learn" not in told
     assert "physiolect inspect &#x27;a &lt;b&gt;&#x27;" in told
-    assert demo_report(found).html().count("<img") == 6
+    assert demo_report(found).html().count("<img") == 5
     assert "decoder of 1,596,901 parameters that was trained on real ECGs" in told
 
 
