@@ -16,7 +16,10 @@ from physiolect.events import Listener
 from physiolect.recording import Modality, Recording
 from physiolect.tasks import TASKS, Scope
 
-_DETECT: dict[Scope, Callable[..., RhythmResult | BeatResult]] = {"window": detect_rhythm, "position": detect_beats}
+_DETECT: dict[Scope, Callable[..., RhythmResult | BeatResult]] = {
+    "window": detect_rhythm,
+    "position": detect_beats,
+}
 
 
 def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
