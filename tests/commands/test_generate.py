@@ -254,8 +254,8 @@ def test_without_a_checkpoint_an_ecog_is_refused(tmp_path: Path, capsys: pytest.
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = Config(
-        inputs=["x"], checkpoint="y", fs=0, start=5, stop=4, seconds=-1, tokens=0, samples=2, greedy=True, temperature=0.5,
-        top_p=2, seed=-1, hop=3, out=str(tmp_path / "file"),
+        inputs=["x"], checkpoint="y", fs=0, start=5, stop=4, seconds=-1, tokens=0, samples=2, greedy=True,
+        temperature=0.5, top_p=2, seed=-1, hop=3, out=str(tmp_path / "file"),
     )  # fmt: skip
     problems = config.problems()
     told = ("--fs is 0", "--seconds is -1", "--tokens is 0", "--top-p is 2", "--seed is -1", "--start 5")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from physiolect.commands.settings import Reading
 from physiolect.commands.terminal import say
-from physiolect.errors import FormatError, PhysiolectError
+from physiolect.errors import PhysiolectError
 from physiolect.recording import Recording
 
 if TYPE_CHECKING:
@@ -149,20 +149,13 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
 
 
 def _recordings_in(folder: str) -> list[str]:
-    from physiolect.formats import list_recordings
-    from physiolect.formats.outputs import is_output
+    from physiolect.formats.read import list_recordings, list_with_outputs
 
-    every = list_recordings(folder)
-    kept = [str(path) for path in every if not is_output(path)]
-    n_skipped = len(every) - len(kept)
-    if not kept:
-        raise FormatError(
-            f"the folder {folder} holds no recording, only {n_skipped} files that a model wrote",
-            hint="name such a file itself to read it",
-        )
-    if n_skipped:
-        say(f"skipped {n_skipped:,} files in {folder} that a model wrote")
-    return kept
+    outputs = list_with_outputs(folder)[1]
+    found = list_recordings(folder)  # which refuses a folder of nothing but outputs
+    if outputs:
+        say(f"skipped {len(outputs):,} files in {folder} that a model wrote")
+    return [str(path) for path in found]
 
 
 class _Ended:
