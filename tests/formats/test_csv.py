@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from physiolect.errors import FormatError
-from physiolect.formats import read_recording, read_recordings
+from physiolect.formats import read_recording, read_recordings, read_text
+from physiolect.formats.csv import read_numbers
 from physiolect.recording import Recording
 
 WAVE = [0.5, -1.25, 3.0, 0.125, 2.5]
@@ -168,3 +169,21 @@ def test_a_rate_that_contradicts_the_times_is_refused(tmp_path: Path) -> None:
 def test_published_inputs(data: Path) -> None:
     found = list(read_recordings(data / "heartgpt" / "Example_inputs", fs=100))
     assert sorted({r.n_samples for r in found}) == [500, 7001]
+
+
+def test_text_that_was_read_already_is_a_recording() -> None:
+    found = read_text("time (s),II (mV)\n0,1\n0.01,2\n0.02,4\n", source="standard input", stop=0.02)
+    assert (found.fs, found.channels, found.unit, found.source) == (100.0, ("II",), "mV", "standard input")
+    assert found.signal.tolist() == [[1.0, 2.0]]
+    assert read_text(b"1\n2\n3\n", fs=50.0).signal.tolist() == [[1.0, 2.0, 3.0]]
+    with pytest.raises(FormatError, match="my text holds no numbers"):
+        read_text("", source="my text", fs=1.0)
+    with pytest.raises(FormatError, match="has no variables"):
+        read_text("1\n2\n", fs=1.0, variable="x")
+
+
+def test_numbers_are_read_line_by_line() -> None:
+    assert list(read_numbers(["1\n", "\n", " -2.5 \n"], "stdin")) == [1.0, -2.5]
+    for line in ("beat", "1_000", "1,2"):
+        with pytest.raises(FormatError, match=f"line 2 of stdin is '{line}', which is no number"):
+            list(read_numbers(["1", line], "stdin"))

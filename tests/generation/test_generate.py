@@ -10,7 +10,8 @@ import torch
 
 from physiolect import Checkpoint, InputContract, Recording, generate
 from physiolect.checkpoint import Outputs
-from physiolect.errors import CheckpointError, ConfigError, ContractError
+from physiolect.errors import Cancelled, CheckpointError, ConfigError, ContractError
+from physiolect.events import Event, Message, Progress
 from physiolect.generation import Sampling, decode
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -184,3 +185,96 @@ def test_refusals() -> None:
     detector.outputs = Outputs("rhythm")
     with pytest.raises(CheckpointError, match="detects a rhythm and cannot"):
         generate(detector, recording(), n_tokens=1)
+
+
+def test_the_length_is_given_in_seconds_or_in_tokens() -> None:
+    assert generate(checkpoint(), recording(), seconds=0.21, n_samples=1).ids.shape == (1, 21)
+    assert generate(checkpoint(), recording(), n_samples=1).ids.shape == (1, 500)  # 5 s at 100 Hz
+    with pytest.raises(ConfigError, match="seconds and n_tokens both give the length") as told:
+        generate(checkpoint(), recording(), seconds=1, n_tokens=100)
+    assert told.value.hint == "leave one out"
+    for seconds in (0, -1, float("nan"), 1e300):
+        with pytest.raises(ConfigError, match="seconds is"):
+            generate(checkpoint(), recording(), seconds=seconds)
+
+
+def test_several_are_drawn_alike_unless_told_otherwise() -> None:
+    first, second = (generate(checkpoint(), recording(), n_tokens=6) for _ in range(2))
+    assert first.ids.shape == (5, 6)
+    np.testing.assert_array_equal(first.ids, second.ids)
+    assert generate(checkpoint(), recording(), n_tokens=6, greedy=True).ids.shape == (1, 6)
+
+
+def test_from_a_moment_on_it_is_compared_with_what_was_recorded() -> None:
+    c, whole = checkpoint(), recording()
+    end = whole.duration - 0.5
+    found = generate(c, whole, seconds=1, stop=end, first=100.0)
+    before = generate(c, whole.slice(0, end), seconds=1)
+    np.testing.assert_array_equal(found.ids, before.ids)
+    assert before.truth is None
+    assert found.truth is not None
+    assert len(found.truth) == 50
+    assert found.start == pytest.approx(100 + end)
+    assert found.to_dict()["continuation"]["recorded_tokens"] == 50
+    for stop in (-1.0, whole.duration + 1):
+        with pytest.raises(ConfigError, match="begins at 0 s and ends at"):
+            generate(c, whole, seconds=1, stop=stop)
+
+
+def test_a_continuation_has_words_a_table_and_a_figure() -> None:
+    found = generate(
+        checkpoint(), replace(recording(), source="x/100"), n_tokens=10, n_samples=3, first=100.0
+    )
+    head, context, *_ = found.summary.splitlines()
+    assert head.startswith(
+        f"continuation of x/100, {found.context.channels[0]}, from {found.start:g} s: 3 x 0.1 s"
+    )
+    assert "exact" in head
+    assert "tokens, of a recording from 100 to" in context
+    assert repr(found).startswith("Continuation(continuation of x/100")
+    frame = found.to_frame()
+    assert list(frame.columns) == [
+        "time_s", "generated_1", "generated_2", "generated_3", "median", "q05", "q25", "q75", "q95",
+    ]  # fmt: skip
+    np.testing.assert_allclose(frame["median"], np.median(found.signal, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(np.diff(frame["time_s"]), 0.01)
+    assert frame.attrs["unit"] == found.unit
+    one = generate(checkpoint(), recording(), n_tokens=10, greedy=True)
+    assert list(one.to_frame().columns) == ["time_s", "generated_1"]
+    assert len(found.plot().axes) == 2
+    assert len(one.plot().axes) == 1
+
+
+def test_progress_is_reported_and_a_listener_ends_it() -> None:
+    heard: list[Event] = []
+    c = checkpoint()
+    generate(c, recording(), n_tokens=3, n_samples=1, on_event=heard.append)
+    assert [(e.done, e.total) for e in heard if isinstance(e, Progress)] == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(Cancelled, match="stopped by the caller"):
+        generate(
+            c,
+            recording(),
+            n_tokens=50,
+            on_event=lambda event: isinstance(event, Progress) and event.done == 3,
+        )
+
+
+def test_the_slow_way_is_said_once() -> None:
+    heard: list[Event] = []
+    long = checkpoint().contract.max_samples + 5
+    generate(checkpoint(), recording(), n_tokens=long, n_samples=1, on_event=heard.append)
+    assert len([e for e in heard if isinstance(e, Message) and "mode hop is faster" in e.text]) == 1
+
+
+def test_a_small_model_uses_one_thread_and_the_setting_comes_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    used: list[int] = []
+    try:
+        c, given = checkpoint(), {"n_tokens": 2, "n_samples": 1}
+        generate(c, recording(), **given, on_token=lambda _: used.append(torch.get_num_threads()))
+        generate(c, recording(), **given, threads=3, on_token=lambda _: used.append(torch.get_num_threads()))
+        assert used == [1, 1, 3, 3]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -151,8 +151,9 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
 def _recordings_in(folder: str) -> list[str]:
     from physiolect.formats.read import list_recordings, list_with_outputs
 
-    outputs = list_with_outputs(folder)[1]
-    found = list_recordings(folder)  # which refuses a folder of nothing but outputs
+    found, outputs = list_with_outputs(folder)
+    if not found:
+        list_recordings(folder)  # refuses the folder, and says why
     if outputs:
         say(f"skipped {len(outputs):,} files in {folder} that a model wrote")
     return [str(path) for path in found]
