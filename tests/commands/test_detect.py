@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import signal
@@ -28,6 +29,7 @@ from physiolect import (
 )
 from physiolect.cli import main
 from physiolect.commands.detect import Config
+from physiolect.detection import detect, open_stream
 from physiolect.formats import write_recording
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -383,3 +385,17 @@ def test_the_published_model_on_a_record_of_atrial_fibrillation(
         "count": 12, "judged": 12, "seconds": 5.0, "stride": 5.0, "af": 12, "af_share": 1.0,
         "median_probability": pytest.approx(0.99, abs=0.02),
     }  # fmt: skip
+
+
+def test_the_calls_have_the_defaults_of_the_verb() -> None:
+    config, inside = Config(checkpoint="c"), {"first", "on_event"}
+    for call in (detect, detect_rhythm, detect_beats, open_stream):
+        defaults = {
+            name: each.default
+            for name, each in inspect.signature(call).parameters.items()
+            if each.default is not each.empty and name not in inside
+        }
+        # one thread for a small model
+        assert defaults.pop("threads") is None
+        assert defaults == {name: getattr(config, name) for name in defaults}, call
+    assert config.threads == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 import socket
@@ -371,3 +372,16 @@ def test_a_channel_is_read_beside_others_of_another_rate(
     assert main(words) == 1
     assert "differ in sampling rate" in capsys.readouterr().err
     assert main([*words, "--channel", "ECG II"]) == 0
+
+
+def test_the_call_has_the_defaults_of_the_verb() -> None:
+    config = Config(inputs=["x"])
+    named = {"n_tokens": "tokens", "n_samples": "samples"}
+    defaults = {
+        name: each.default
+        for name, each in inspect.signature(generate).parameters.items()
+        if each.default is not each.empty and name not in ("first", "on_event", "on_token")
+    }
+    # one thread for a small model
+    assert (defaults.pop("threads"), config.threads) == (None, 1)
+    assert defaults == {name: getattr(config, named.get(name, name)) for name in defaults}
