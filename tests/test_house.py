@@ -35,6 +35,9 @@ def test_no_function_is_too_long() -> None:
 @pytest.mark.parametrize("inside_functions", [False, True], ids=["at import", "at any time"])
 def test_no_files_import_each_other(inside_functions: bool) -> None:
     imports = {name: set(_imported(path, inside_functions)) - {name} for name, path in _MODULES.items()}
+    imports["physiolect.recording.recording"] -= {
+        "physiolect.plots"
+    }  # Recording.plot, the one listed exception
     assert not _circles(imports)
 
 

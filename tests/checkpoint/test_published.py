@@ -52,7 +52,9 @@ def test_seeded_continuation(base: tuple[str, Checkpoint], golden: Path, example
     modality, checkpoint = base
     expected = stored(golden, modality)
     recording = read_recording(examples / f"{BASE[modality][1]}.csv", fs=FS[modality], modality=modality)
-    continuation = generate(checkpoint, recording, n_tokens=200, n_samples=1, seed=int(expected["multinomial_seed"]))
+    continuation = generate(
+        checkpoint, recording, n_tokens=200, n_samples=1, seed=int(expected["multinomial_seed"])
+    )
     np.testing.assert_array_equal(continuation.ids[0], expected["multinomial_tokens"])
 
 

@@ -83,7 +83,9 @@ def keep_on(name: str, work: Callable[[torch.cuda.Stream], None], own_stream: bo
             while not stop.is_set():
                 work(stream)
                 rounds[name] = rounds.get(name, 0) + 1
-                time.sleep(0.0005)  # threads that spin would leave the capturing one no time of the interpreter
+                time.sleep(
+                    0.0005
+                )  # threads that spin would leave the capturing one no time of the interpreter
     except BaseException as error:
         failures.append(f"{name}: {error!r}")
 
