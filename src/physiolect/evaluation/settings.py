@@ -73,6 +73,8 @@ class EvaluationSettings:
         ]
         if not 0 < self.threshold < 1:
             found.append(f"{called('threshold')} is {self.threshold:g}, but must be between 0 and 1")
+        if not 0 <= self.seed < 2**63:
+            found.append(f"{called('seed')} is {self.seed}, but must be from 0 to 2^63 - 1")
         if self.continuations < 0 or self.skip < 0:
             found.append(f"{called('continuations')} and {called('skip')} cannot be negative")
         for name, kind, scope in _OF_ONE_KIND:

@@ -103,8 +103,21 @@ def test_all_wrong_settings_are_named_at_once(tiny: Any) -> None:
         "skip is for task beats",
     ):
         assert message in str(refused.value)
-    with pytest.raises(ConfigError, match="task is 'rythm'"):
-        evaluate(tiny.store, tiny.base, task="rythm")
+    wrong: list[dict[str, Any]] = [
+        {"task": "rythm"},
+        {"baselines": "many"},
+        {"protocol": "fold"},
+        {"seed": -1},
+    ]
+    for each in wrong:
+        (name, value) = next(iter(each.items()))
+        with pytest.raises(ConfigError, match=f"{name} is '?{value}"):
+            evaluate(tiny.store, tiny.base, **{"task": "forecast", **each})
+
+
+def test_a_channel_may_be_a_number(tiny: Any) -> None:
+    how: Any = {"task": "forecast", "baselines": "none", "resamples": 20}
+    assert evaluate(tiny.store, tiny.base, channel=0, **how).count == 96
 
 
 @pytest.mark.parametrize(

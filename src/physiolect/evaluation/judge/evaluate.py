@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Store, open_store
-from physiolect.errors import ConfigError
+from physiolect.errors import ConfigError, check_option
 from physiolect.evaluation.judge import JUDGES, Trial
 from physiolect.evaluation.models import left_in_place, load_models
 from physiolect.evaluation.protocol import Protocol
@@ -30,7 +31,7 @@ def evaluate(
     column: str | None = None,
     positive: Sequence[str] = (),
     negative: Sequence[str] = (),
-    channel: str | None = None,
+    channel: str | int | None = None,
     stride: int | None = None,
     max_per_episode: int | None = None,
     detector: str | None = None,
@@ -83,9 +84,11 @@ def evaluate(
         CheckpointError: a checkpoint cannot be loaded, is for another task, or does not fit the store.
         Cancelled: the listener asked to stop.
     """
+    check_option("baselines", baselines, get_args(Baselines))
+    check_option("protocol", protocol, get_args(Protocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
-        positive=tuple(positive), negative=tuple(negative), channel=channel, stride=stride,
+        positive=tuple(positive), negative=tuple(negative), channel=None if channel is None else str(channel), stride=stride,
         max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
         resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,
     )  # fmt: skip
