@@ -88,7 +88,8 @@ def evaluate(
     check_option("protocol", protocol, get_args(Protocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
-        positive=tuple(positive), negative=tuple(negative), channel=None if channel is None else str(channel), stride=stride,
+        positive=tuple(positive), negative=tuple(negative),
+        channel=None if channel is None else str(channel), stride=stride,
         max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
         resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,
     )  # fmt: skip
