@@ -159,6 +159,25 @@ def test_json_of_several_is_a_list(run: Run, folder: Path) -> None:
     assert missing["hint"]
 
 
+def test_a_folder_without_recordings_is_an_input_that_fails(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("detect", tmp_path / "empty", folder / "a.csv", "--out", tmp_path / "out")
+    assert code == 1
+    assert f"error: the folder {tmp_path / 'empty'} holds no recording" in err
+    assert "1 of 2 recordings done, 1 failed" in err
+    assert {each.name for each in (tmp_path / "out").iterdir()} == {"a", "summary.csv"}
+    assert run("detect", tmp_path / "empty")[0] == 1
+
+
+def test_what_cannot_be_written_ends_the_run(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("a file in the way")
+    code, _, err = run("detect", folder, "--out", tmp_path / "out")
+    assert code == 1
+    assert err.count("error: ") == 1
+    assert "unexpected" not in err
+
+
 def test_ctrl_c_keeps_the_recordings_before_it(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

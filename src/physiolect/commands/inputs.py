@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physiolect.commands.settings import Reading
 from physiolect.commands.terminal import say
-from physiolect.errors import PhysiolectError
+from physiolect.errors import PhysiolectError, WriteError
 from physiolect.recording import Recording
 
 if TYPE_CHECKING:
@@ -35,9 +36,17 @@ class Input:
     """Name of the folder of its results, where there are several recordings."""
     content: bytes | None = None
     """What standard input gave."""
+    failure: PhysiolectError | None = None
+    """Why there is no recording, as in a folder of other things."""
 
     def read(self, reading: Reading, **changed: Any) -> Recording:
-        """Read it; see `Reading.read`."""
+        """Read it; see `Reading.read`.
+
+        Raises:
+            FormatError: it cannot be read.
+        """
+        if self.failure is not None:
+            raise self.failure
         return reading.read(self.path, content=self.content, **changed)
 
 
@@ -102,15 +111,19 @@ def _run_all(inputs: list[Input], work: Work, out: Path | None, ended: _Ended, *
             done = work(each, folder)
         except KeyboardInterrupt:
             stopped = True
+        except WriteError:
+            raise  # the others could not be written either
         except PhysiolectError as error:
             n_failed += 1
             sentence = str(error) if each.path in str(error) else f"{each.path}: {error}"
             say(f"error: {sentence}" + (f"\nhint: {error.hint}" if error.hint else ""))
             rows.append(InputRow(each.path, error=str(error)))
-            summaries.append({"input": each.path, "error": str(error), "hint": error.hint})
+            if as_json:
+                summaries.append({"input": each.path, "error": str(error), "hint": error.hint})
         else:
             rows.append(InputRow(each.path, folder, numbers=input_numbers(done.result)))
-            summaries.append(done.summary)
+            if as_json:
+                summaries.append(done.summary)
             stopped = done.result.interrupted
         if stopped:
             break
@@ -125,27 +138,39 @@ def _run_all(inputs: list[Input], work: Work, out: Path | None, ended: _Ended, *
 
 
 def _list_inputs(words: Sequence[str]) -> list[Input]:
-    """Return the recordings that words name, those of a folder without what a model wrote."""
+    """Return the recordings that words name, those of a folder without what a model wrote.
+
+    Raises:
+        FormatError: the only word is a folder without a recording.
+    """
     paths: list[str] = []
+    failures: dict[str, PhysiolectError] = {}
     for word in dict.fromkeys(words):
-        paths += _recordings_in(word) if Path(word).is_dir() else [word]
+        try:
+            paths += _recordings_in(word) if Path(word).is_dir() else [word]
+        except PhysiolectError as error:
+            if len(words) == 1:
+                raise
+            paths.append(word)
+            failures[word] = error
     found: list[Input] = []
     labels: set[str] = set()
     for path in dict.fromkeys(paths):
-        stem = "stdin" if path == STDIN else Path(path).stem or path
-        label = next(
-            name
-            for n in range(1, len(paths) + 2)
-            if (name := stem if n == 1 else f"{stem}-{n}") not in labels
-        )
-        labels.add(label)
+        label = _new_label("stdin" if path == STDIN else Path(path).stem or path, labels)
         if path == STDIN:
             content = getattr(sys.stdin, "buffer", sys.stdin).read()
             content = content.encode() if isinstance(content, str) else content
             found.append(Input("standard input", label, content))
         else:
-            found.append(Input(path, label))
+            found.append(Input(path, label, failure=failures.get(path)))
     return found
+
+
+def _new_label(stem: str, taken: set[str]) -> str:
+    """Return the stem, or with a number behind it where it is taken; from then on it is."""
+    label = next(name for n in count(1) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+    taken.add(label)
+    return label
 
 
 def _recordings_in(folder: str) -> list[str]:
