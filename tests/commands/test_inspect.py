@@ -1,12 +1,17 @@
 import json
+from dataclasses import fields
+from inspect import signature
 
 import numpy as np
 import pytest
 
 from physiolect import cli
+from physiolect.commands.inspect import Config
 from physiolect.contract import CONTRACTS
 from physiolect.formats import write_recording
+from physiolect.formats.outputs import OUTPUT_MARK
 from physiolect.recording import Annotations, Recording
+from physiolect.report import inspection
 
 
 @pytest.fixture
@@ -262,3 +267,32 @@ def test_what_is_remarkable_about_the_samples_is_told(tmp_path, inspect, facts):
         {"remark": "flat", "what": "V5 is flat for 40 % of its length"},
     ]
     assert "V5 is flat for 40 %" in inspect(tmp_path / "a.npz")[1]
+
+
+def test_an_output_of_a_model_is_called_one(tmp_path, inspect, facts):
+    (tmp_path / "in").mkdir()
+    signal = np.random.default_rng(0).normal(size=(2, 900)).astype(np.float32)
+    np.savez(tmp_path / "in" / "x.npz", signal=signal, fs=100.0, **{OUTPUT_MARK: "generate"})
+    np.savez(tmp_path / "in" / "marks.npz", samples=np.arange(3), **{OUTPUT_MARK: "detect"})
+    write_recording(Recording(signal, 100.0, ("II", "V5")), tmp_path / "in" / "r.npz")
+    told = facts(tmp_path / "in" / "x.npz")
+    assert (told["kind"], told["samples"]) == ("model output", 900)
+    assert "physiolect generate" in told["written by"]
+    assert facts(tmp_path / "in" / "marks.npz")["kind"] == "model output"
+    assert "not training data" in inspect(tmp_path / "in" / "x.npz")[1]
+    folder = facts(tmp_path / "in")
+    assert (folder["files"], folder["files that a model wrote"]) == (1, 2)
+    assert [each["recording"] for each in folder["recordings"]] == ["r.npz"]
+
+
+def test_one_call_does_what_the_verb_does(recording, inspect, facts):
+    parameters = signature(inspection.inspect).parameters
+    settings = {field.name: field.default for field in fields(Config) if field.name not in ("input", "json")}
+    assert settings == {name: each.default for name, each in parameters.items() if name != "path"}
+    found = inspection.inspect(recording[0])
+    assert found.facts == facts(recording[0])
+    assert repr(found) == f"Inspection(recording {recording[0]})"
+    assert "samples: 21600" in found.summary
+    assert list(found.to_frame()["channel"]) == ["MLII", "V5", "PLETH"]
+    embedded = inspection.inspect("ecg")
+    assert embedded.to_frame().set_index("fact").loc["parameters", "value"] == 1596901

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
-from physiolect.recording import Recording
 from physiolect.signals.extremes import column_extremes, column_starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from physiolect.recording import Recording
 
 _SAMPLES_A_COLUMN = 4
 """With more samples in a column of pixels, a signal is drawn as its lowest and highest value in each column."""
