@@ -10,35 +10,53 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint, load_checkpoint
     from physiolect.contract import InputContract, adapt
-    from physiolect.datasets import open_store
-    from physiolect.detection import BeatResult, RhythmResult, detect_beats, detect_rhythm
+    from physiolect.datasets import Encoded, EncodedStore, PreparedStore, encode, open_store, prepare
+    from physiolect.detection import BeatResult, RhythmResult, detect, detect_beats, detect_rhythm
+    from physiolect.evaluation import EvaluationResult, evaluate
+    from physiolect.explanation import Explanation, explain
     from physiolect.formats import read_recording, read_recordings
     from physiolect.generation import Continuation, generate
+    from physiolect.learning import CrossValidation, TrainedTokenizer, TrainingResult, train_tokenizer
     from physiolect.learning.cross_validate import cross_validate
     from physiolect.learning.finetune import finetune
     from physiolect.learning.pretrain import pretrain
     from physiolect.recording import Annotations, Recording
 
 _HOME = {
-    "Annotations": "recording",
-    "BeatResult": "detection",
-    "Checkpoint": "checkpoint",
-    "Continuation": "generation",
-    "InputContract": "contract",
-    "Recording": "recording",
-    "RhythmResult": "detection",
-    "adapt": "contract",
-    "cross_validate": "learning",
-    "detect_beats": "detection",
-    "detect_rhythm": "detection",
-    "finetune": "learning",
-    "generate": "generation",
-    "load_checkpoint": "checkpoint",
-    "open_store": "datasets",
-    "pretrain": "learning",
     "read_recording": "formats",
     "read_recordings": "formats",
+    "Recording": "recording",
+    "Annotations": "recording",
+    "InputContract": "contract",
+    "adapt": "contract",
+    "prepare": "datasets",
+    "PreparedStore": "datasets",
+    "open_store": "datasets",
+    "train_tokenizer": "learning",
+    "TrainedTokenizer": "learning",
+    "encode": "datasets",
+    "Encoded": "datasets",
+    "EncodedStore": "datasets",
+    "load_checkpoint": "checkpoint",
+    "Checkpoint": "checkpoint",
+    "pretrain": "learning",
+    "finetune": "learning",
+    "TrainingResult": "learning",
+    "cross_validate": "learning",
+    "CrossValidation": "learning",
+    "generate": "generation",
+    "Continuation": "generation",
+    "detect": "detection",
+    "detect_rhythm": "detection",
+    "RhythmResult": "detection",
+    "detect_beats": "detection",
+    "BeatResult": "detection",
+    "evaluate": "evaluation",
+    "EvaluationResult": "evaluation",
+    "explain": "explanation",
+    "Explanation": "explanation",
 }
+"""Public name -> the room that holds it, in the order a user meets them."""
 
 __all__ = [  # noqa: RUF022 (the order a user meets them in)
     "read_recording",
@@ -47,18 +65,32 @@ __all__ = [  # noqa: RUF022 (the order a user meets them in)
     "Annotations",
     "InputContract",
     "adapt",
+    "prepare",
+    "PreparedStore",
     "open_store",
+    "train_tokenizer",
+    "TrainedTokenizer",
+    "encode",
+    "Encoded",
+    "EncodedStore",
     "load_checkpoint",
     "Checkpoint",
     "pretrain",
     "finetune",
+    "TrainingResult",
     "cross_validate",
+    "CrossValidation",
     "generate",
     "Continuation",
+    "detect",
     "detect_rhythm",
     "RhythmResult",
     "detect_beats",
     "BeatResult",
+    "evaluate",
+    "EvaluationResult",
+    "explain",
+    "Explanation",
 ]
 
 

@@ -452,3 +452,11 @@ def test_the_verb_has_the_defaults_of_the_call() -> None:
         if name not in ("inputs", "out"):
             assert field.default == parameters[name].default, name
             assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physiolect.commands.prepare._SPEAK_EVERY", 0.0)
+    assert main(["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    assert "2 of 4 files\n" in capsys.readouterr().err

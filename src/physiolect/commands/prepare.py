@@ -111,8 +111,8 @@ class _Listener:
 
     def __call__(self, event: Event) -> None:
         self._terminal(event)
-        if not isinstance(event, Progress) or sys.stderr.isatty() or not event.done:
+        if not isinstance(event, Progress) or event.what != "files" or sys.stderr.isatty():
             return
         if time.monotonic() - self._spoke >= _SPEAK_EVERY:
             self._spoke = time.monotonic()
-            say(f"{event.done} of {event.total} {event.what}")
+            say(", ".join(filter(None, [f"{event.done} of {event.total} files", event.note])))

@@ -9,8 +9,9 @@ import pytest
 
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import open_store, prepare
+from physiolect.datasets.preparing.reporting import ReportingWatcher
 from physiolect.errors import Cancelled, ConfigError, FormatError
-from physiolect.events import Event, Message, Progress
+from physiolect.events import Event, Message, Progress, Reporter
 from physiolect.formats import write_recording
 from physiolect.recording import Recording
 
@@ -84,3 +85,12 @@ def test_a_folder_of_outputs_alone_is_no_training_data(tmp_path: Path) -> None:
     np.savez(tmp_path / "in" / "x.npz", signal=np.zeros((1, 300)), fs=100.0, physiolect_output="generate")
     with pytest.raises(FormatError, match=r"a model wrote all files that are named: .*x\.npz"):
         prepare(tmp_path / "in", tmp_path / "out")
+
+
+def test_the_file_that_is_waited_for_is_named() -> None:
+    heard: list[Event] = []
+    watcher = ReportingWatcher(Reporter(heard.append), verbose=False)
+    watcher.begin(2, 5)
+    watcher.waiting("in/slow.npz", 12.3)
+    assert heard[0] == Message("continuing: 2 of 5 files were finished before")
+    assert heard[-1] == Progress("files", 2, 5, "waiting for in/slow.npz (12 s)")

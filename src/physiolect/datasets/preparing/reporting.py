@@ -8,8 +8,6 @@ from physiolect.events import Reporter
 
 _LISTED = 5
 """Files left out that are listed; a count stands for the others."""
-_PATIENCE = 30.0
-"""Seconds after which a message names the file that is waited for; the next comes after twice the time."""
 
 
 class ReportingWatcher(Watcher):
@@ -22,26 +20,23 @@ class ReportingWatcher(Watcher):
 
     def __init__(self, reporter: Reporter, *, verbose: bool) -> None:
         self._reporter, self._verbose = reporter, verbose
-        self._tell = reporter.progress("files")
         self._done = self._files = self._rejected = 0
-        self._patience = _PATIENCE
 
     def begin(self, finished: int, files: int) -> None:
         """Report how many of the files earlier runs finished."""
         self._done, self._files = finished, files
         if finished:
             self._reporter.say(f"continuing: {finished} of {files} files were finished before")
-        self._tell(finished, files)
+        self._tell()
 
     def ended(self, outcome: Prepared) -> None:
         """Report that a file is done, and what of it was left out."""
         self._done += 1
-        self._patience = _PATIENCE
         for rejection in outcome.rejected:
             self._rejected += 1
             if self._verbose or self._rejected <= _LISTED:
                 self._reporter.say(f"left out: {rejection}")
-        self._tell(self._done, self._files)
+        self._tell()
 
     def lost(self, note: str) -> None:
         """Report that a worker was killed."""
@@ -49,12 +44,10 @@ class ReportingWatcher(Watcher):
 
     def waiting(self, name: str, seconds: float) -> None:
         """Report the oldest file in work where it takes long."""
-        if seconds >= self._patience:
-            self._patience = 2 * seconds
-            self._reporter.say(
-                f"waiting for {name} ({seconds:.0f} s); {self._done} of {self._files} files done"
-            )
-        self._tell(self._done, self._files)
+        self._tell(f"waiting for {name} ({seconds:.0f} s)")
+
+    def _tell(self, note: str = "") -> None:
+        self._reporter.progress("files", self._files, note=note)(self._done)
 
     def count_unlisted(self) -> None:
         """Report how many files and stretches were left out without a message."""
