@@ -191,11 +191,11 @@ def _about(config: Config, checkpoint: Checkpoint, source: Input) -> dict[str, A
 def _check_it_is_ecg(recording: Recording, channel: str | None) -> None:
     """Refuse what our own decoder cannot read, and name an option that helps."""
     rows = range(len(recording.channels)) if channel is None else [recording.index(channel)]
-    told = {modality_of(recording.channels[row]) or recording.modality for row in rows}
-    if not told & {"ecg", None}:
+    measured = {modality_of(recording.channels[row]) or recording.modality for row in rows}
+    if not measured & {"ecg", None}:
         what = recording.source if channel is None else f"channel {channel} of {recording.source}"
         raise ContractError(
-            f"{what} is {' and '.join(sorted(map(str, told)))}, and the decoder used without --checkpoint "
+            f"{what} is {' and '.join(sorted(map(str, measured)))}, and the decoder used without --checkpoint "
             "reads ECG",
             hint="give --checkpoint with a model for this signal; HeartGPT's PPGPT_500k_iters.zip reads PPG",
         )

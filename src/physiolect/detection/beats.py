@@ -155,18 +155,18 @@ def _trace(
     n_windows = np.zeros(track.n_samples, np.uint16)
     begun, interrupted = 0, False
     try:
-        for batch, said, flat in judged_windows(
+        for batch, likely, flat in judged_windows(
             checkpoint, track.signal, start, stop, length,
             batch_size=batch_size, last_only=False, tell=tell,
         ):  # fmt: skip
             for i in np.flatnonzero(~flat):
                 a, b = start[batch][i], stop[batch][i]
-                if not np.isfinite(said[i, : b - a]).all():
+                if not np.isfinite(likely[i, : b - a]).all():
                     if reasons and reasons[-1][2] == "no number" and a <= reasons[-1][1]:
                         a = reasons.pop()[0]  # windows overlap: one stretch
                     reasons.append((int(a), int(b), "no number"))
                     continue
-                total[a:b] += said[i, : b - a]
+                total[a:b] += likely[i, : b - a]
                 n_windows[a:b] += 1
             begun = int(batch.stop)
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ _MOST_PIECES = 4096
 
 
 class Feed:
-    """Samples as they come, brought onto a model's grid, gaps bridged and the long ones told."""
+    """Samples as they come, brought onto a model's grid, gaps bridged and the long ones reported."""
 
     def __init__(self, contract: InputContract, fs: float) -> None:
         if contract.passband or contract.preprocessing:
@@ -50,7 +50,7 @@ class Feed:
     def take(self, *, end: bool = False) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
         """Return the grid's next samples, and each long gap that has ended: its first, and the one after its last.
 
-        A gap is held back until it ends, since what follows it decides how it is bridged; so it is told before the
+        A gap is held back until it ends, since what follows it decides how it is bridged; so it is reported before the
         grid reaches it.
         """
         x = np.concatenate([self._bridged, *self._waiting])
@@ -66,8 +66,8 @@ class Feed:
         grid = self._resampler.push(x[known:])
         if end:
             grid = np.concatenate([grid, self._resampler.finish()])
-        told = [made_up(a, b, self.ratio, 2**62) for a, b in long.tolist()]
-        return grid.astype(np.float32), told
+        long_on_grid = [made_up(a, b, self.ratio, 2**62) for a, b in long.tolist()]
+        return grid.astype(np.float32), long_on_grid
 
     def check_length(self, contract: InputContract) -> None:
         """Refuse a signal that ended before there was anything to judge, or that held nothing.

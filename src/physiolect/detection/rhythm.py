@@ -64,11 +64,11 @@ def detect_rhythm(
     interrupted = False
     try:
         with using_threads(threads, checkpoint.model, positions=batch_size * length):
-            for batch, said, flat in judged_windows(
+            for batch, likely, flat in judged_windows(
                 checkpoint, track.signal, start[rows], start[rows] + length, length,
                 batch_size=batch_size, last_only=True, tell=tell,
             ):  # fmt: skip
-                last = np.where(flat, np.nan, said[:, -1])
+                last = np.where(flat, np.nan, likely[:, -1])
                 probability[rows[batch]] = last
                 reasons[rows[batch]] = np.where(flat, "flat", np.where(np.isnan(last), "no number", ""))
     except KeyboardInterrupt:

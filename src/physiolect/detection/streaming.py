@@ -24,14 +24,14 @@ from physiolect.training import using_threads
 from physiolect.training.threads import choose_threads
 
 SETTLE = 0.5
-"""Seconds of trace that must follow a peak before it is told: no later one can then take its place."""
+"""Seconds of trace that must follow a peak before it is reported: no later one can then take its place."""
 _HISTORY = 30.0
 """Seconds of trace in which peaks are looked for: more than a peak's width and prominence depend on."""
 
 
 @dataclass(frozen=True)
 class RhythmDecision:
-    """How likely atrial fibrillation is in one window, told as soon as its samples were there."""
+    """How likely atrial fibrillation is in one window, decided as soon as its samples were there."""
 
     start: float
     """Where the window begins, in seconds from the first sample."""
@@ -42,7 +42,7 @@ class RhythmDecision:
     reason: Reason
     """Why it was not."""
     after: float
-    """Seconds of signal that had come after `time` when this was told."""
+    """Seconds of signal that had come after `time` when this was decided."""
     compute: float
     """Seconds that the computer then took."""
 
@@ -74,7 +74,7 @@ class BeatDecision:
     category: Confidence
     """The same in a word."""
     after: float
-    """Seconds of signal that had come after `time` when this was told."""
+    """Seconds of signal that had come after `time` when this was decided."""
     compute: float
     """Seconds that the computer then took."""
 
@@ -123,10 +123,10 @@ class RhythmStream:
         self._next = 0
         self._feed.wait_for(self._length)
         # what loads at first use is loaded, so that the first decision is no later than any other
-        self._said(np.zeros(self._length, np.float32))
+        self._run_model(np.zeros(self._length, np.float32))
 
     def push(self, samples: ArrayLike) -> list[RhythmDecision]:
-        """Take the next samples (n,), missing ones as NaN, and return what can now be told."""
+        """Take the next samples (n,), missing ones as NaN, and return what can now be decided."""
         return self._advance(end=False) if self._feed.push(samples) else []
 
     def finish(self) -> list[RhythmDecision]:
@@ -142,32 +142,32 @@ class RhythmStream:
         begun = time.perf_counter()
         grid, gaps = self._feed.take(end=end)
         self._signal, self._gaps = np.concatenate([self._signal, grid]), [*self._gaps, *gaps]
-        told, fs = [], self._contract.fs
+        decided, fs = [], self._contract.fs
         while self._next + self._length <= self._first + len(self._signal):
             start, stop = self._next, self._next + self._length
             probability, reason = self._judge(start, stop)
             after = self._feed.received / self._feed.fs - stop / fs
             compute = time.perf_counter() - begun
-            told.append(RhythmDecision(start / fs, stop / fs, probability, reason, after, compute))
+            decided.append(RhythmDecision(start / fs, stop / fs, probability, reason, after, compute))
             self._next += self._step
         skip = min(self._next - self._first, len(self._signal))
         self._signal, self._first = self._signal[skip:], self._first + skip
         self._gaps = [gap for gap in self._gaps if gap[1] > self._next]
         self._feed.wait_for(self._next + self._length)
-        return told
+        return decided
 
     def _judge(self, start: int, stop: int) -> tuple[float, Reason]:
         if any(a < stop and b > start for a, b in self._gaps):
             return np.nan, "gap"
         window = self._signal[start - self._first : stop - self._first]
-        probability, flat = self._said(window)
+        probability, flat = self._run_model(window)
         if flat:
             return np.nan, "flat"
         return probability, "no number" if np.isnan(probability) else ""
 
-    def _said(self, window: NDArray[np.float32]) -> tuple[float, bool]:
-        said, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=True)
-        return float(said[-1]), flat
+    def _run_model(self, window: NDArray[np.float32]) -> tuple[float, bool]:
+        likely, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=True)
+        return float(likely[-1]), flat
 
 
 class BeatStream:
@@ -232,7 +232,7 @@ class BeatStream:
         find_beats(np.zeros(self._length), rate)
 
     def push(self, samples: ArrayLike) -> list[BeatDecision | Unjudged]:
-        """Take the next samples (n,), missing ones as NaN, and return what can now be told."""
+        """Take the next samples (n,), missing ones as NaN, and return what can now be decided."""
         return self._advance(end=False) if self._feed.push(samples) else []
 
     def finish(self) -> list[BeatDecision | Unjudged]:
@@ -263,7 +263,7 @@ class BeatStream:
         self._signal, self._first = self._signal[skip:], self._first + skip
         self._feed.wait_for(self._next + self._length)
         peaks, unjudged = self._history.tell(0 if end else self._settle, end=end)
-        return sorted([*self._told(peaks, begun), *unjudged], key=_moment)
+        return sorted([*self._decisions(peaks, begun), *unjudged], key=_moment)
 
     def _run(self, stop: int) -> None:
         """Run all windows that are complete before `stop`, and fix what no later one may change."""
@@ -284,17 +284,17 @@ class BeatStream:
 
     def _add(self, start: int, stop: int) -> None:
         window = self._signal[start - self._first : stop - self._first]
-        said, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=False)
+        likely, flat = _run_window(self._checkpoint, window, self._length, self._threads, last_only=False)
         fixed = self._history.stop
         more = max(0, stop - fixed - len(self._total))
         self._total = np.pad(self._total, (0, more))
         self._n_windows = np.pad(self._n_windows, (0, more))
         if not flat:
-            if not np.isfinite(said[: stop - start]).all():
+            if not np.isfinite(likely[: stop - start]).all():
                 self._no_number_up_to = stop
                 return
             late = max(0, fixed - start)  # what is fixed already stays as it is
-            self._total[start + late - fixed : stop - fixed] += said[late : stop - start]
+            self._total[start + late - fixed : stop - fixed] += likely[late : stop - start]
             self._n_windows[start + late - fixed : stop - fixed] += 1
 
     def _fix(self, stop: int) -> None:
@@ -304,7 +304,7 @@ class BeatStream:
         self._total, self._n_windows = self._total[n:], self._n_windows[n:]
         self._history.append(piece, "no number" if self._history.stop < self._no_number_up_to else "flat")
 
-    def _told(self, peaks: list[tuple[int, float]], begun: float) -> Iterator[BeatDecision]:
+    def _decisions(self, peaks: list[tuple[int, float]], begun: float) -> Iterator[BeatDecision]:
         compute = time.perf_counter() - begun
         for place, height in peaks:
             sample = min(round(place / self._feed.ratio), self._feed.received - 1)
@@ -314,12 +314,12 @@ class BeatStream:
 
 
 class _History:
-    """The latest trace, and what has been told of it."""
+    """The latest trace, and what has been reported of it."""
 
     def __init__(self, fs: float) -> None:
         self._fs = fs
         self._trace, self._first = np.empty(0, np.float32), 0
-        self._told = 0
+        self._reported = 0
         self._missing: list[tuple[int, int, Reason]] = []
 
     @property
@@ -337,14 +337,14 @@ class _History:
 
     def tell(self, settle: int, *, end: bool) -> tuple[list[tuple[int, float]], list[Unjudged]]:
         """Return peaks (place, height) and unjudged stretches that are certain and new; forget what is long past."""
-        certain = max(self._told, self.stop - settle)
+        certain = max(self._reported, self.stop - settle)
         places = find_beats(self._trace, self._fs)
-        new = places[(places + self._first >= self._told) & (places + self._first < certain)]
+        new = places[(places + self._first >= self._reported) & (places + self._first < certain)]
         peaks = [(int(place) + self._first, float(self._trace[place])) for place in new]
         ended = len(self._missing) if end or not self._missing or self._missing[-1][1] < self.stop else -1
         unjudged = [Unjudged(a / self._fs, b / self._fs, why) for a, b, why in self._missing[:ended]]
         self._missing = [] if ended == len(self._missing) else self._missing[-1:]
-        self._told = certain
+        self._reported = certain
         skip = max(0, len(self._trace) - round(_HISTORY * self._fs))
         self._trace, self._first = self._trace[skip:], self._first + skip
         return peaks, unjudged

@@ -83,8 +83,8 @@ def _is_listed(path: Path) -> bool:
     summary = path.with_name(_SUMMARY)
     if not summary.is_file() or summary.stat().st_size > _LARGEST_SUMMARY:
         return False
-    told = json.loads(summary.read_text(encoding="utf-8"))
-    if not isinstance(told, dict) or not {"checkpoint", "settings"} <= told.keys():
+    facts = json.loads(summary.read_text(encoding="utf-8"))
+    if not isinstance(facts, dict) or not {"checkpoint", "settings"} <= facts.keys():
         return False
-    files = told.get("files")
+    files = facts.get("files")
     return isinstance(files, list) and path.name in {Path(str(each)).name for each in files}

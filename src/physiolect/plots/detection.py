@@ -27,7 +27,7 @@ _MOST_DOTS, _COLUMNS = 1500, 300
 """More beats than these would hide one another: then there are columns, each of many."""
 _AF = 0.5
 
-_TOLD = ("first", "around the beat that is least sure", "last")
+_ROW_TITLES = ("first", "around the beat that is least sure", "last")
 
 Span = tuple[float, float]
 
@@ -73,8 +73,8 @@ def beats_figure(
     axes = figure.subplots(len(rows) + has_rate, 1, squeeze=False)[:, 0]
     if has_rate:
         _draw_rate(axes[0], beats / fs, names, unjudged, start, len(values) / fs)
-    told = _TOLD if len(values) / fs > _ROW * _MOST_ROWS else ("",) * len(rows)
-    for row, (first, last), what in zip(axes[has_rate:], rows, told, strict=True):
+    titles = _ROW_TITLES if len(values) / fs > _ROW * _MOST_ROWS else ("",) * len(rows)
+    for row, (first, last), what in zip(axes[has_rate:], rows, titles, strict=True):
         _draw_signal(row, values, fs, (first, last), start)
         row.set_title(what, fontsize=TEXT, color=QUIET, loc="left", pad=3)
         _shade(row, unjudged, start)
@@ -102,7 +102,7 @@ def rhythm_figure(
     unit: str | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw the probability of atrial fibrillation over time, and the signal it was told of.
+    """Draw the probability of atrial fibrillation over time, and the signal.
 
     A minute is drawn whole; of more there are the windows of the highest and the lowest probability, and the one
     nearest to a half.
@@ -117,18 +117,18 @@ def rhythm_figure(
         unit: of the signal, or None where unknown.
         title: above the figure.
     """
-    values, said = np.asarray(signal), np.asarray(probability, float)
+    values, likely = np.asarray(signal), np.asarray(probability, float)
     begins, ends = np.asarray(begin, float), np.asarray(end, float)
-    shown = _telling_windows(said) if len(values) / fs > 60 else {}
+    shown = _shown_windows(likely) if len(values) / fs > 60 else {}
     rows = [(begins[i], ends[i]) for i in shown] or _rows(len(values) / fs)
     figure = new_figure(2.3 + 1.15 * len(rows))
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
-    _draw_probability(axes[0], begins, ends, said, start, len(values) / fs)
+    _draw_probability(axes[0], begins, ends, likely, start, len(values) / fs)
     for row, (first, last) in zip(axes[1:], rows, strict=True):
         _draw_signal(row, values, fs, (first, last), start)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     for row, (window, word) in zip(axes[1:], shown.items(), strict=False):
-        at = said[window]
+        at = likely[window]
         row.set_title(f"{word}: {at:.2f}", fontsize=TEXT, color=_colour(at), loc="left", pad=3)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
     figure.align_ylabels(axes)
@@ -153,18 +153,18 @@ def _places(samples: NDArray[np.int64], fs: float, trace_fs: float, n: int) -> N
     return np.minimum(np.round(samples / fs * trace_fs).astype(np.int64), n - 1)
 
 
-def _telling_windows(said: NDArray[np.float64]) -> dict[int, str]:
+def _shown_windows(likely: NDArray[np.float64]) -> dict[int, str]:
     """Return the windows to draw, each with what it is: highest, nearest to a half, lowest; or more than one of these.
 
     There are none where nothing was judged.
     """
-    if np.isnan(said).all():
+    if np.isnan(likely).all():
         return {}
     found: dict[int, str] = {}
     for word, window in (
-        ("highest", np.nanargmax(said)),
-        ("nearest to a half", np.nanargmin(np.abs(said - _AF))),
-        ("lowest", np.nanargmin(said)),
+        ("highest", np.nanargmax(likely)),
+        ("nearest to a half", np.nanargmin(np.abs(likely - _AF))),
+        ("lowest", np.nanargmin(likely)),
     ):
         found[int(window)] = f"{found[int(window)]}, {word}" if int(window) in found else word
     return found
@@ -245,7 +245,7 @@ def _draw_probability(
     axes: Axes,
     begins: NDArray[np.float64],
     ends: NDArray[np.float64],
-    said: NDArray[np.float64],
+    likely: NDArray[np.float64],
     start: float,
     seconds: float,
 ) -> None:
@@ -253,11 +253,13 @@ def _draw_probability(
 
     unit, word = _time_unit(seconds)
     left, right = (start + begins) / unit, (start + ends) / unit
-    judged = ~np.isnan(said)
-    bars = np.stack([np.column_stack([left, said]), np.column_stack([right, said])], 1)[judged]  # (W, 2, 2)
+    judged = ~np.isnan(likely)
+    bars = np.stack([np.column_stack([left, likely]), np.column_stack([right, likely])], 1)[
+        judged
+    ]  # (W, 2, 2)
     axes.add_collection(
         LineCollection(
-            list(bars), colors=[_colour(each) for each in said[judged]], linewidths=2.2, capstyle="round"
+            list(bars), colors=[_colour(each) for each in likely[judged]], linewidths=2.2, capstyle="round"
         )
     )
     axes.axhline(_AF, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))

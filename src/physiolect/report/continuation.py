@@ -50,9 +50,9 @@ def write_continuation(
         np.savez(path, **_arrays(continuation))
     with replacing(figure) as path:
         continuation.plot().savefig(path)
-    told = {**(about or {}), **continuation.to_dict(), "files": [str(file) for file in files]}
+    facts = {**(about or {}), **continuation.to_dict(), "files": [str(file) for file in files]}
     with replacing(summary) as path:
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return files
 
 
