@@ -85,8 +85,8 @@ class RhythmResult(DetectionResult):
     def episodes(self) -> list[Episode]:
         """Return the stretches of one rhythm, in order of time.
 
-        The first window counts from its beginning. Each later one counts for its last `stride` seconds, or for all of it
-        where windows do not overlap.
+        The first window counts from its beginning. Each later one counts for its last `stride` seconds, or for all of
+        it where windows do not overlap.
         """
         begin = np.maximum(self.start, self.time - self.stride)
         begin[:1] = self.start[:1]
