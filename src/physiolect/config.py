@@ -158,6 +158,11 @@ def refuse(problems: Sequence[str], where: str, *, hint: str | None = None) -> N
     raise ConfigError(f"{where}: {len(problems)} problems{listed}", hint=hint)
 
 
+def in_python(sentence: str) -> str:
+    """Return a sentence of a verb with --options written as keywords of a call."""
+    return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), sentence)
+
+
 def variants(kind: Any) -> tuple[Any, ...]:
     """Return the members of a union type, or the type itself alone."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from physiolect.checkpoint import EMBEDDED, load_checkpoint
 from physiolect.checkpoint.checkpoint import Checkpoint, check_target
 from physiolect.checkpoint.published import export_published, load_published
-from physiolect.config import refuse
+from physiolect.config import in_python, refuse
 from physiolect.contract import ANY_CHANNEL
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import lock_folder, writing
@@ -82,7 +82,7 @@ def convert(
         WriteError: another run is writing to `dst`, it cannot be written, or the disk is full.
     """
     if problems := conversion_problems(os.fspath(src), task, percentiles):
-        refuse(problems, "convert")
+        refuse([in_python(each) for each in problems], "convert")
     source, target = Path(src), Path(dst)
     if percentiles is not None:
         return _import_tokenizer(source, target, (percentiles[0], percentiles[1]))

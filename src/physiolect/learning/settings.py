@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +96,13 @@ def read_settings(cls: type[S], call: str, given: Mapping[str, Any]) -> S:
     try:
         settings = config.from_dict(cls, with_saved_settings(plain), call)
     except ConfigError as error:
-        raise ConfigError(_in_python(str(error)), hint=_in_python(error.hint or "")) from error
+        raise ConfigError(config.in_python(str(error)), hint=config.in_python(error.hint or "")) from error
     problems = settings.problems()
     if problems:
         config.refuse(
-            [_in_python(each) for each in problems], call, hint=f"help(physiolect.{call}) lists all settings"
+            [config.in_python(each) for each in problems],
+            call,
+            hint=f"help(physiolect.{call}) lists all settings",
         )
     return settings
 
@@ -139,8 +140,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Store):
         return str(value.path)
     return str(value) if isinstance(value, Path) else config.plain(value)
-
-
-def _in_python(sentence: str) -> str:
-    """Return a sentence with --options written as keywords."""
-    return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), sentence)

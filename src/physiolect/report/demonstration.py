@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from physiolect import config
 from physiolect.checkpoint import EMBEDDED, load_checkpoint
-from physiolect.config import refuse
+from physiolect.config import in_python, refuse
 from physiolect.datasets import prepare
 from physiolect.errors import Cancelled
 from physiolect.events import Listener, Reporter
@@ -130,7 +130,7 @@ def demonstrate(
         KeyboardInterrupt: Ctrl-C; on SIGTERM, what the process does on it.
     """
     if problems := demo_problems(out, seed, minutes):
-        refuse(problems, "demo")
+        refuse([in_python(each) for each in problems], "demo")
     work = _Work(Path(out), seed, minutes, Reporter(on_event))
     work.prepare()
     trained = work.train()

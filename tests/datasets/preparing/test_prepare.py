@@ -53,8 +53,9 @@ def test_a_contract_of_ones_own_and_a_channel_by_number(folder: Path, tmp_path: 
 
 
 def test_wrong_settings_are_listed_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="2 problems"):
+    with pytest.raises(ConfigError, match="2 problems") as caught:
         prepare(tmp_path / "nowhere", tmp_path / "out", workers=-1)
+    assert "  - workers is -1" in str(caught.value)  # the keyword, not the option
     assert not (tmp_path / "out").exists()
 
 

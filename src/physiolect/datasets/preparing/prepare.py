@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from physiolect.config import in_python
 from physiolect.config import refuse as refuse_settings
 from physiolect.contract import InputContract
 from physiolect.datasets.preparing.outcomes import Silent, Watcher, in_order
@@ -89,7 +90,7 @@ def _paths(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
 def _prepare(settings: PrepareSettings, out: Path, verbose: bool, reporter: Reporter) -> PreparedStore:
     """Check the settings, find the files, and prepare them."""
     if problems := settings.problems():
-        refuse_settings(problems, "prepare")
+        refuse_settings([in_python(each) for each in problems], "prepare")
     reporter.progress("looking for recordings")(0)
     found = find_files(settings)
     for note in found.notes:

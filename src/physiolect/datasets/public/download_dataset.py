@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import urlsplit
 
-from physiolect.config import refuse
+from physiolect.config import in_python, refuse
 from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.datasets.public.dataset import PublicDataset
 from physiolect.datasets.public.download import PHYSIONET, Downloaded, Selection, Watch, download
@@ -73,7 +73,7 @@ def download_dataset(
         Cancelled: the listener asked to stop.
     """
     if problems := download_problems(name, out, records, connections, base_url):
-        refuse(problems, "download")
+        refuse([in_python(each) for each in problems], "download")
     reporter = Reporter(on_event)
     project, dataset = project_of(name), _known(name)
     place, source = (
