@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from physiolect.formats import read_recording, write_recording
 from physiolect.formats.outputs import OUTPUT_MARK, is_output
@@ -66,6 +67,14 @@ def test_arrays_are_known_by_their_mark_or_by_their_keys(tmp_path: Path) -> None
         assert not is_output(tmp_path / f"{name}.npz"), name
 
 
+def test_a_file_of_matlab_is_known_by_its_first_variable(tmp_path: Path) -> None:
+    signal = np.zeros((2, 40), np.float32)
+    savemat(tmp_path / "marked.mat", {OUTPUT_MARK: "explain", "signal": signal})
+    savemat(tmp_path / "plain.mat", {"signal": signal, "fs": 50.0})
+    assert is_output(tmp_path / "marked.mat")
+    assert not is_output(tmp_path / "plain.mat")
+
+
 def test_a_marked_file_that_is_named_on_purpose_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"time (s),generated_1 (mV),generated_2 (mV)\n{NUMBERS}\n")
     table = read_recording(tmp_path / "a.csv")
@@ -83,6 +92,8 @@ def test_a_summary_beside_a_file_lists_it(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     assert is_output(tmp_path / "a.csv")
     assert not is_output(tmp_path / "b.csv")
+    (tmp_path / "b.json").write_text(json.dumps({**summary, "files": ["b.csv"]}))  # as explain writes it
+    assert is_output(tmp_path / "b.csv")
     for text in ("[]", "{", json.dumps({"files": ["a.csv"]})):  # another program's summary
         (tmp_path / "summary.json").write_text(text)
         assert not is_output(tmp_path / "a.csv")

@@ -13,8 +13,9 @@ import torch
 from physiolect import Checkpoint, InputContract, synthetic
 from physiolect.errors import WriteError
 from physiolect.explanation import Explanation, explain
+from physiolect.formats.outputs import is_output
 from physiolect.models.gpt import GPT, GPTConfig
-from physiolect.report.explanation import write_explanation
+from physiolect.report.explanation import Numbers, write_explanation
 from physiolect.tokenizers import LevelTokenizer
 
 
@@ -42,6 +43,15 @@ def test_figure_numbers_table_and_summary(found: Explanation, tmp_path: Path) ->
     assert len(rows) == found.numbers["auroc"].size
     with np.load(tmp_path / "new" / "why" / "probing.npz") as file:
         np.testing.assert_array_equal(file["auroc"], found.numbers["auroc"])
+
+
+@pytest.mark.parametrize("numbers", ["npz", "mat"])
+def test_what_it_writes_is_marked_as_an_output(found: Explanation, tmp_path: Path, numbers: Numbers) -> None:
+    about = {"checkpoint": "ecg"}
+    write_explanation(found, tmp_path, numbers=numbers, about=about, settings={"windows": None})
+    (tmp_path / f"probing.{numbers}").rename(tmp_path / f"renamed.{numbers}")
+    assert is_output(tmp_path / f"renamed.{numbers}")
+    assert is_output(tmp_path / "probing.csv")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(

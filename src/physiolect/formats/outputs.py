@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 OUTPUT_MARK = "physiolect_output"
-"""Key of an `.npz` file that a model's output has and a recording has not; its value is the verb that wrote it.
+"""Key of an `.npz` or `.mat` file that only a model's output has; its value is the verb that wrote it.
 
 A text file may have it in its first line, as a comment: "# physiolect_output: generate".
 """
@@ -32,21 +32,24 @@ _KEYS = (
 )
 """Keys of the arrays that `generate` and `detect` wrote before there was a mark."""
 _TEXT = (".csv", ".tsv", ".txt")
+_MAT_HEAD = 512
+"""Bytes of a `.mat` file in which the name of its first variable lies."""
 _SUMMARY, _LARGEST_SUMMARY = "summary.json", 1 << 24
 
 
 def is_output(path: str | os.PathLike[str]) -> bool:
     """Return whether a file was written by a model: a continuation, or what was detected or explained.
 
-    Such a file has the mark. Files of earlier versions have their exact columns or keys, or the `summary.json` beside
-    them lists them. A file that cannot be read is no output: reading it says what is wrong.
+    Such a file has the mark. Files of earlier versions have their exact columns or keys, or the JSON file beside
+    them (`summary.json`, or that of an explanation's view) lists them. A file that cannot be read is no output: reading
+    it says what is wrong.
 
     Args:
-        path: of a file; only `.npz` and text files can be outputs.
+        path: of a file; only `.npz`, `.mat` and text files can be outputs.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix != ".npz" and suffix not in _TEXT:
+    if suffix not in (".npz", ".mat", *_TEXT):
         return False
     try:
         if not path.is_file():  # opening a pipe would wait
@@ -54,6 +57,9 @@ def is_output(path: str | os.PathLike[str]) -> bool:
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 marked = _are_ours({name.removesuffix(".npy") for name in archive.namelist()})
+        elif suffix == ".mat":
+            with path.open("rb") as file:
+                marked = OUTPUT_MARK.encode() in file.read(_MAT_HEAD)
         else:
             with path.open("rb") as file:
                 marked = _is_ours(file.readline(4096).decode("utf-8-sig", "replace").strip())
@@ -79,12 +85,14 @@ def _is_ours(line: str) -> bool:
 
 
 def _is_listed(path: Path) -> bool:
-    """Return whether the summary of a verb, beside a file, lists that file."""
-    summary = path.with_name(_SUMMARY)
-    if not summary.is_file() or summary.stat().st_size > _LARGEST_SUMMARY:
-        return False
-    facts = json.loads(summary.read_text(encoding="utf-8"))
-    if not isinstance(facts, dict) or not {"checkpoint", "settings"} <= facts.keys():
-        return False
-    files = facts.get("files")
-    return isinstance(files, list) and path.name in {Path(str(each)).name for each in files}
+    """Return whether the JSON file that a verb wrote beside a file lists that file."""
+    for summary in (path.with_name(_SUMMARY), path.with_suffix(".json")):
+        if not summary.is_file() or summary.stat().st_size > _LARGEST_SUMMARY:
+            continue
+        held = json.loads(summary.read_text(encoding="utf-8"))
+        if not isinstance(held, dict) or not {"checkpoint", "settings"} <= held.keys():
+            continue
+        files = held.get("files")
+        if isinstance(files, list) and path.name in {Path(str(each)).name for each in files}:
+            return True
+    return False

@@ -12,6 +12,7 @@ import numpy as np
 
 from physiolect.explanation import Explanation
 from physiolect.files import replacing, writing
+from physiolect.formats.outputs import OUTPUT_MARK
 
 Picture = Literal["png", "pdf", "svg"]
 Numbers = Literal["npz", "mat"]
@@ -49,13 +50,14 @@ def write_explanation(
     figure = result.plot()
     with replacing(files[0]) as path:
         figure.savefig(path)
+    marked = {OUTPUT_MARK: np.array("explain"), **result.numbers}  # first, where is_output looks for it
     with replacing(files[1]) as path:
         if numbers == "npz":
-            np.savez(path, **result.numbers)
+            np.savez(path, **marked)
         else:
             from scipy.io import savemat
 
-            savemat(path, result.numbers, oned_as="row")
+            savemat(path, marked, oned_as="row")
     if result.listed:
         files.append(folder / f"{result.view}.csv")
         with replacing(files[-1]) as path, path.open("w", encoding="utf-8", newline="") as file:
