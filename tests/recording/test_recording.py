@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
+from physiolect.formats import read_recording, write_recording
 from physiolect.recording import Annotations, Recording, canonical_channel, modality_of, shared_modality
 
 
@@ -256,6 +258,24 @@ def test_a_recording_comes_back_from_its_frame(fs: float, n_samples: int, unit: 
         recording.channels, recording.units, "ecg", "x",
     )  # fmt: skip
     np.testing.assert_array_equal(again.signal, signal)
+
+
+def test_columns_without_names_are_numbered() -> None:
+    made = Recording.from_frame(pd.DataFrame(np.zeros((50, 2))), 100)
+    assert (made.channels, made.modality) == (("ch1", "ch2"), None)
+
+
+def test_a_frame_of_dates_without_rows_has_no_rate() -> None:
+    empty = frame(II=[]).set_index(pd.DatetimeIndex([]))
+    with pytest.raises(FormatError, match="states no sampling rate"):
+        Recording.from_frame(empty)
+    assert Recording.from_frame(empty, 100).n_samples == 0
+
+
+def test_more_than_512_names_of_a_file_are_looked_through(tmp_path: Path) -> None:
+    signal = np.arange(600 * 700, dtype=np.float32).reshape(600, 700)
+    write_recording(Recording(signal, 100), tmp_path / "many.npz")
+    assert read_recording(tmp_path / "many.npz", channels=["ch600"]).signal[0, 0] == signal[-1, 0]
 
 
 def test_missing_samples_of_a_frame_are_nan() -> None:

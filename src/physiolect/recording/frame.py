@@ -31,7 +31,7 @@ class FrameParts(NamedTuple):
 
 def is_frame(value: object) -> bool:
     """Return whether something is a DataFrame, without importing pandas."""
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+    return all(hasattr(value, name) for name in ("columns", "iloc", "to_numpy"))
 
 
 def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> FrameParts:
@@ -48,7 +48,7 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
     Raises:
         FormatError: a column holds text, the times are not uniform, or there is no rate.
     """
-    names = [str(name) for name in frame.columns]
+    names = [f"ch{name + 1}" if isinstance(name, int) else str(name) for name in frame.columns]
     if time is not None and time not in names:
         raise FormatError(f"there is no column '{time}' in {_SOURCE}", hint=did_you_mean(time, names))
     stated = None
@@ -91,6 +91,8 @@ def _counts(frame: pandas.DataFrame, name: str) -> bool:
 
 def _rate(times: Any, name: str, fs: float | None) -> float | None:
     """Return the rate in Hz of a series of dates, durations or numbers."""
+    if len(times) < 2:
+        return None
     if times.dtype.kind in "Mm":
         return rate_of_times((times - times.iloc[0]).dt.total_seconds().to_numpy(), "s", _SOURCE, fs)
     plain, unit = split_unit(name)
