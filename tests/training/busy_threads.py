@@ -65,6 +65,7 @@ def collect(stream: torch.cuda.Stream) -> None:
         loop.append(graphs.popleft())
     del loop
     gc.collect()
+    time.sleep(0.25)  # a collection stops every thread: one after another would leave the others no time
 
 
 def replay(stream: torch.cuda.Stream) -> None:
