@@ -94,7 +94,7 @@ def detect_beats(
     chosen = select_channels(recording, contract, channel)
     track = lay_out(recording, contract, channel)
     tell = Reporter(on_event).progress(progress_name(chosen))
-    with using_threads(threads, checkpoint.model, positions=batch_size * length):
+    with using_threads(threads, checkpoint.model):
         trace, reasons, interrupted = _trace(
             checkpoint, track, step, length, contract.min_samples, batch_size, tell
         )

@@ -63,7 +63,7 @@ def detect_rhythm(
     tell = Reporter(on_event).progress(progress_name(chosen), len(rows))
     interrupted = False
     try:
-        with using_threads(threads, checkpoint.model, positions=batch_size * length):
+        with using_threads(threads, checkpoint.model):
             for batch, likely, flat in judged_windows(
                 checkpoint, track.signal, start[rows], start[rows] + length, length,
                 batch_size=batch_size, last_only=True, tell=tell,

@@ -8,37 +8,49 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from physiolect.errors import ConfigError
+
 _SMALL = 4e9
-"""Parameters times positions, below which several threads wait for each other more than they compute."""
+"""Parameters times positions of a window, below which several threads wait for each other more than they compute.
+
+How many windows pass the model at once does not count: on a busy machine every layer waits for the slowest thread.
+"""
 
 
-def choose_threads(threads: int | None, model: nn.Module | None, *, positions: int | None = None) -> int:
-    """Return how many threads a call uses; see `using_threads`."""
+def choose_threads(threads: int | None, model: nn.Module | None) -> int:
+    """Return how many threads a call uses; see `using_threads`.
+
+    Raises:
+        ConfigError: `threads` is below 1.
+    """
     if threads is not None:
+        if threads < 1:
+            raise ConfigError(
+                f"threads is {threads}, but must be at least 1", hint="leave it out for the usual number"
+            )
         return threads
     if model is None:
         return torch.get_num_threads()
-    n_positions = int(getattr(model, "context_length", 1)) if positions is None else positions
-    work = n_positions * sum(parameter.numel() for parameter in model.parameters())
+    work = int(getattr(model, "context_length", 1)) * sum(each.numel() for each in model.parameters())
     return 1 if work < _SMALL else torch.get_num_threads()
 
 
 @contextmanager
-def using_threads(
-    threads: int | None, model: nn.Module | None = None, *, positions: int | None = None
-) -> Iterator[int]:
+def using_threads(threads: int | None, model: nn.Module | None = None) -> Iterator[int]:
     """Use this many processor threads inside, and restore PyTorch's setting afterwards.
 
     Args:
         threads: how many; None is one for a small model, and PyTorch's setting for a large one or without a model.
         model: what computes.
-        positions: windows times samples that pass the model at once; None is one whole window.
 
     Yields:
         how many are used.
+
+    Raises:
+        ConfigError: `threads` is below 1.
     """
     before = torch.get_num_threads()
-    chosen = choose_threads(threads, model, positions=positions)
+    chosen = choose_threads(threads, model)
     torch.set_num_threads(chosen)
     try:
         yield chosen
