@@ -163,6 +163,11 @@ def in_python(sentence: str) -> str:
     return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), sentence)
 
 
+def as_names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return several names as a tuple; a text alone is one name, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def variants(kind: Any) -> tuple[Any, ...]:
     """Return the members of a union type, or the type itself alone."""
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)

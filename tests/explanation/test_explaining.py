@@ -136,6 +136,8 @@ def test_the_several_channels_of_a_recording_are_never_passed_over_in_silence(ma
         ({"view": "probing", "windows": 0}, "windows is 0, but must be at least 1"),
         ({"view": "faithfulness", "span": -1.0}, "span is -1, but must be above 0"),
         ({"seed": -1}, "seed is -1, but must be from 0"),
+        ({"combine": "most"}, "combine is 'most', which is not one of sum, mean"),
+        ({"view": "faithfulness", "replace": "zero"}, "replace is 'zero', which is not one of interpolation"),
         ({"view": "look"}, "view is 'look', which is not one of attention, heads"),
     ],
 )

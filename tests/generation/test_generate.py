@@ -177,6 +177,11 @@ def test_refusals() -> None:
         generate(checkpoint(), recording(), n_tokens=1, temperature=0, top_k=0, top_p=2)
     with pytest.raises(ConfigError, match="n_tokens is 0"):
         generate(checkpoint(), recording(), n_tokens=0)
+    with pytest.raises(ConfigError, match="mode is 'hops', which is not one of exact, hop"):
+        generate(checkpoint(), recording(), n_tokens=1, mode="hops")  # type: ignore[arg-type]
+    for seed in (-1, 2**64):
+        with pytest.raises(ConfigError, match=f"seed is {seed}, but must be from 0"):
+            generate(checkpoint(), recording(), n_tokens=1, seed=seed)
     several = checkpoint()
     several.contract = replace(CONTRACT, channels=("II", "V1"))
     with pytest.raises(CheckpointError, match="takes 2 channels"):

@@ -22,7 +22,15 @@ from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter
 from physiolect.errors import ConfigError
 from physiolect.events import Event, Message, Metrics
-from physiolect.learning import CrossValidation, TrainingResult, cross_validate, finetune, pretrain
+from physiolect.learning import (
+    CrossValidation,
+    FinetuneSettings,
+    TrainingResult,
+    cross_validate,
+    finetune,
+    pretrain,
+)
+from physiolect.learning.settings import read_settings
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.recording import Annotations
 from physiolect.tokenizers import LevelTokenizer
@@ -182,6 +190,15 @@ def test_wrong_settings_are_refused_in_the_words_of_a_call(
     assert message in str(refused.value)
     assert "--" not in str(refused.value) + str(refused.value.hint)
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_may_be_written_as_python_users_write_them(tmp_path: Path) -> None:
+    given = {"store": "s", "checkpoint": "c", "task": "rhythm", "out": tmp_path / "run"}
+    short = {"positive": "AFIB", "leave_out": "fold 10", "channel": 1, "class_weights": (1, 2.5)}
+    settings = read_settings(FinetuneSettings, "finetune", {**given, **short})
+    assert (settings.positive, settings.leave_out) == (("AFIB",), ("fold 10",))
+    assert (settings.channel, settings.class_weights) == ("1", "1,2.5")
+    assert settings.tuning.class_weights == (1.0, 2.5)
 
 
 def test_finetune_refuses_a_protocol(store: Path, base: Checkpoint, tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from physiolect.errors import CheckpointError, ConfigError
+from physiolect.errors import CheckpointError, ConfigError, check_option
 from physiolect.generation.sampling import Sampling
 from physiolect.generation.steps import is_captured, make_steps
 from physiolect.models.gpt import GPT
@@ -49,10 +49,11 @@ def decode(
         hop: ids dropped at once in mode "hop"; a fifth of the context if None.
 
     Raises:
-        ConfigError: the hop is out of range.
+        ConfigError: the mode is unknown, or the hop is out of range.
         CheckpointError: an output is not a number; on a GPU only those for the first token are checked.
     """
     sampling = sampling or Sampling()
+    check_option("mode", mode, get_args(Mode))
     limit = model.config.context_length
     hop = max(1, limit // 5) if hop is None else hop
     if mode == "hop" and not 1 <= hop < limit:

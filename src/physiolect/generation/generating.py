@@ -101,7 +101,7 @@ def generate(
             torch.from_numpy(ids).to(model.device),
             n_samples=n_samples,
             sampling=Sampling(greedy, temperature, top_k, top_p),
-            generator=None if seed is None else torch.Generator(model.device).manual_seed(seed),
+            generator=_generator(seed, model.device),
             mode=mode,
             hop=hop,
         )
@@ -201,6 +201,17 @@ def _count_samples(n_samples: int | None, greedy: bool) -> int:
             f"n_samples is {n_samples}, but must be at least 1", hint="pass n_samples=1 or more"
         )
     return n_samples
+
+
+def _generator(seed: int | None, device: torch.device) -> torch.Generator | None:
+    """Return what draws; None is torch's own generator."""
+    if seed is None:
+        return None
+    if not 0 <= seed < 2**63:
+        raise ConfigError(
+            f"seed is {seed}, but must be from 0 to {2**63 - 1}", hint="pass another, or None for no seed"
+        )
+    return torch.Generator(device).manual_seed(seed)
 
 
 def _count_seen(recording: Recording, stop: float | None, first: float) -> int:

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -92,7 +93,8 @@ def read_settings(cls: type[S], call: str, given: Mapping[str, Any]) -> S:
     Raises:
         ConfigError: settings are unknown, wrong, or contradict the run to resume; all are named at once.
     """
-    plain = {name: _plain(value) for name, value in given.items()}
+    hints = get_type_hints(cls)
+    plain = {name: _plain(value, hints.get(name)) for name, value in given.items()}
     try:
         settings = config.from_dict(cls, with_saved_settings(plain), call)
     except ConfigError as error:
@@ -135,8 +137,17 @@ def takes_settings(cls: type[TrainingSettings], *without: str) -> Callable[[Call
     return decorate
 
 
-def _plain(value: Any) -> Any:
-    """Return a keyword's value as YAML would hold it."""
+def _plain(value: Any, kind: Any) -> Any:
+    """Return a keyword's value as YAML would hold it, where Python users have shorter ways to write it.
+
+    A text alone is one name of several. A channel may be a number, and class weights may be numbers.
+    """
     if isinstance(value, Store):
         return str(value.path)
+    if kind == tuple[str, ...] and isinstance(value, str):
+        return [value]
+    if kind == str | None and isinstance(value, Integral) and not isinstance(value, bool):
+        return str(value)
+    if kind == str | None and isinstance(value, list | tuple):
+        return ",".join(map(str, value))
     return str(value) if isinstance(value, Path) else config.plain(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.config import as_names
 from physiolect.datasets import Store, amplitude_percentiles, choose_rows, open_store
 from physiolect.datasets.preparing.encode import each_row
 from physiolect.errors import ConfigError, FormatError
@@ -84,8 +85,8 @@ def train_tokenizer(
     memory: int | str | None = None,
     validation: float = 0.1,
     seed: int = 0,
-    validate_on: Sequence[str] = (),
-    leave_out: Sequence[str] = (),
+    validate_on: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> TrainedTokenizer:
@@ -112,7 +113,9 @@ def train_tokenizer(
     _check(merges, validation)
     store = store if isinstance(store, Store) else open_store(store)
     channels, unit = _shared(store)
-    train, held_out = choose_rows(store, validation, seed, validate_on=validate_on, leave_out=leave_out)
+    train, held_out = choose_rows(
+        store, validation, seed, validate_on=as_names(validate_on), leave_out=as_names(leave_out)
+    )
     report, folder = Reporter(on_event), None if out is None else Path(out)
     with nullcontext() if folder is None else lock_folder(folder):
         if folder is not None:

@@ -59,6 +59,12 @@ def test_wrong_settings_are_listed_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_words_that_mean_nothing_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"modality is 'emg'.*\n.*refuse is 'flatt'"):
+        prepare(folder, tmp_path / "out", modality="emg", refuse="flatt", workers=1)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
 def test_events_tell_of_progress_and_of_what_is_left_out(folder: Path, tmp_path: Path) -> None:
     heard: list[Event] = []
     prepare(folder, tmp_path / "out", channel="V5", workers=1, on_event=heard.append)

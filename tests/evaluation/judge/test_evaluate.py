@@ -134,6 +134,11 @@ def test_a_model_of_another_task_is_refused(tiny: Any, task: str, message: str) 
     assert refused.value.hint
 
 
+def test_a_text_alone_is_one_name(tiny: Any, tiny_module: Any) -> None:
+    with pytest.raises(ConfigError, match=r"is labelled VFL\b"):
+        evaluate(tiny.store, tiny.run(*tiny_module.AF), task="rhythm", positive="VFL", baselines="none")
+
+
 @pytest.mark.parametrize(
     ("task", "other", "message"),
     [

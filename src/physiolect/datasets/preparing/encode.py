@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.config import as_names
 from physiolect.contract import AdaptationReport, adapt, arrange_leads
 from physiolect.datasets.store.manifest import is_store
 from physiolect.datasets.store.store import Store, open_store
@@ -145,7 +146,7 @@ def encode(
 def encode(
     tokenizer: EcgByteTokenizer | str | os.PathLike[str], source: str | os.PathLike[str], *,
     out: str | os.PathLike[str] | None = None, fs: float | None = None, unit: str | None = None,
-    names: Sequence[str] = (), derive_limb: bool = False, on_event: Listener | None = None,
+    names: str | Sequence[str] = (), derive_limb: bool = False, on_event: Listener | None = None,
 ) -> Encoded | EncodedStore: ...  # fmt: skip
 def encode(
     tokenizer: EcgByteTokenizer | str | os.PathLike[str],
@@ -154,7 +155,7 @@ def encode(
     out: str | os.PathLike[str] | None = None,
     fs: float | None = None,
     unit: str | None = None,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     derive_limb: bool = False,
     on_event: Listener | None = None,
 ) -> Encoded | EncodedStore:
@@ -177,10 +178,10 @@ def encode(
         WriteError: another run writes to `out`, it cannot be written to, or the disk is full.
         Cancelled: the listener stopped the work.
     """
-    report, made_by = Reporter(on_event), as_ecg_byte(tokenizer)
+    report, made_by, names = Reporter(on_event), as_ecg_byte(tokenizer), as_names(names)
     if not isinstance(source, Store | Recording) and is_store(source):
         source = open_store(source)
-    _check_options(source, {"fs": fs, "unit": unit, "names": tuple(names)}, derive_limb)
+    _check_options(source, {"fs": fs, "unit": unit, "names": names}, derive_limb)
     if isinstance(source, Store):
         if out is None:
             raise ConfigError("out is missing", hint="name a folder for the tokenised store")

@@ -8,8 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
-from physiolect.config import in_python
+from physiolect.config import as_names, in_python
 from physiolect.config import refuse as refuse_settings
 from physiolect.contract import InputContract
 from physiolect.datasets.preparing.outcomes import Silent, Watcher, in_order
@@ -30,11 +31,11 @@ def prepare(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *,
     contract: str | os.PathLike[str] | InputContract = "heartgpt-ecg", channel: str | int | None = None,
     every_channel: bool = False, fs: float | None = None, modality: Modality | None = None,
-    variable: str | None = None, unit: str | None = None, names: Sequence[str] = (), patients: str | None = None,
+    variable: str | None = None, unit: str | None = None, names: str | Sequence[str] = (), patients: str | None = None,
     labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
     segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
-    refuse: Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None, shard: str | None = None,
-    strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
+    refuse: RemarkKind | Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None,
+    shard: str | None = None, strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
 ) -> PreparedStore:  # fmt: skip
     """Turn recordings into a store to train on; an unfinished store of the same settings is continued.
 
@@ -74,9 +75,10 @@ def prepare(
     settings = PrepareSettings(
         inputs=_paths(inputs), contract=contract if isinstance(contract, InputContract) else os.fspath(contract),
         channel=None if channel is None else str(channel), every_channel=every_channel, fs=fs, modality=modality,
-        variable=variable, unit=unit, names=tuple(names), patients=patients, labels=labels, dataset=dataset,
+        variable=variable, unit=unit, names=as_names(names), patients=patients, labels=labels, dataset=dataset,
         label_set=label_set, split=split, segment=segment, derive_limb=derive_limb, zero_missing=zero_missing,
-        refuse=tuple(refuse), workers=workers, scheduler=scheduler, shard=shard, strict=strict,
+        refuse=cast(tuple[RemarkKind, ...], as_names(refuse)), workers=workers, scheduler=scheduler, shard=shard,
+        strict=strict,
     )  # fmt: skip
     return _prepare(settings, Path(out), verbose, Reporter(on_event))
 

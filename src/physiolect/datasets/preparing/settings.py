@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from physiolect.config import load
 from physiolect.contract import ANY_CHANNEL, CONTRACTS, InputContract
@@ -22,7 +23,7 @@ from physiolect.datasets.preparing.public_files import public_files
 from physiolect.datasets.public.catalogue import DATASETS, recognise
 from physiolect.datasets.store.manifest import Part
 from physiolect.errors import ConfigError, PhysiolectError, check_option, did_you_mean
-from physiolect.recording import Modality, canonical_channel
+from physiolect.recording import MODALITIES, Modality, canonical_channel
 from physiolect.signals.quality import RemarkKind
 
 
@@ -62,6 +63,10 @@ class PrepareSettings:
         found += _errors(self.input_contract) + _errors(self.part)
         if self.fs is not None and not 0 < self.fs < float("inf"):
             found.append(f"--fs is {self.fs:g}, but must be above 0 Hz")
+        if self.modality is not None:
+            found += _errors(partial(check_option, "--modality", self.modality, MODALITIES))
+        for kind in self.refuse:
+            found += _errors(partial(check_option, "--refuse", kind, get_args(RemarkKind)))
         for name, path in (("patients", self.patients), ("labels", self.labels)):
             if path is not None and not Path(path).is_file():
                 found.append(f"there is no file '{path}' of {name}")

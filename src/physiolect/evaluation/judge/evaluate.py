@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from physiolect.checkpoint import Checkpoint
+from physiolect.config import as_names
 from physiolect.datasets import Store, open_store
 from physiolect.errors import ConfigError, check_option
 from physiolect.evaluation.judge import JUDGES, Trial
@@ -29,8 +30,8 @@ def evaluate(
     k: int = 5,
     labels: str | None = None,
     column: str | None = None,
-    positive: Sequence[str] = (),
-    negative: Sequence[str] = (),
+    positive: str | Sequence[str] = (),
+    negative: str | Sequence[str] = (),
     channel: str | int | None = None,
     stride: int | None = None,
     max_per_episode: int | None = None,
@@ -88,7 +89,7 @@ def evaluate(
     check_option("protocol", protocol, get_args(Protocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
-        positive=tuple(positive), negative=tuple(negative),
+        positive=as_names(positive), negative=as_names(negative),
         channel=None if channel is None else str(channel), stride=stride,
         max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
         resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,

@@ -105,6 +105,12 @@ class Question:
 
     def __post_init__(self) -> None:
         check_option("view", self.view, get_args(View))
+        for name, value, allowed in (
+            ("combine", self.combine, Combine),
+            ("replace", self.replace, Replacement),
+        ):
+            if value is not None:
+                check_option(name, value, get_args(allowed))
         if problems := option_problems(self.view, vars(self)):
             raise ConfigError("; ".join(problems), hint="correct these arguments, or leave them out")
 
