@@ -36,6 +36,13 @@ def test_a_listener_that_returns_true_stops_the_work() -> None:
     assert reporter.stopping
 
 
+def test_a_reporter_can_be_the_listener_of_other_work() -> None:
+    outer = Reporter(lambda event: True)
+    inner = Reporter(outer.send)
+    inner.say("training")
+    assert inner.stopping
+
+
 class Found(Result):
     summary = "2 < 3 beats\nall judged"  # type: ignore[assignment]
 

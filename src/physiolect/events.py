@@ -68,10 +68,11 @@ class Reporter:
         self._listener = listener
         self.stopping = False
 
-    def send(self, event: Event) -> None:
-        """Pass an event on."""
+    def send(self, event: Event) -> bool:
+        """Pass an event on; returns whether the listener has asked to stop, so that this can be a listener itself."""
         if self._listener is not None and self._listener(event) is True:
             self.stopping = True
+        return self.stopping
 
     def say(self, text: str) -> None:
         """Pass a sentence on."""

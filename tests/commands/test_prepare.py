@@ -339,7 +339,7 @@ def test_leads_that_one_lead_leaves_out_are_told_also_by_a_run_that_goes_on(
     assert main(words) == 0
     told = capsys.readouterr().err
     assert "took II 3 and left 3 other channels out (V5 3)" in told
-    assert "--channel names it, --every-channel takes each" in told
+    assert "channel names it, every_channel takes each" in told
     assert main(words) == 0
     assert "took II 3 and left 3 other channels out (V5 3)" in capsys.readouterr().err
     manifest = open_store(tmp_path / "out").manifests[0]
@@ -400,7 +400,7 @@ def test_leads_that_are_missing_are_named_with_those_there(
     assert main(words) == 1
     told = capsys.readouterr().err
     assert "the recording has no I, III, aVR" in told
-    assert "--zero-missing" in told
+    assert "zero_missing replace missing leads" in told
 
 
 def test_outputs_of_a_model_are_skipped_and_counted(
@@ -437,7 +437,7 @@ def test_the_verb_lists_the_first_files_left_out_and_counts_the_others(
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err
     assert told.count("left out: in/") == 5
-    assert "left out: 5 more; --verbose lists all" in told
+    assert "left out: 5 more; verbose lists all" in told
     assert main([*words, "--out", str(tmp_path / "all"), "--verbose"]) == 0
     told = capsys.readouterr().err
     assert told.count("left out: in/") == 10

@@ -160,7 +160,7 @@ def _export(source: str, target: Path) -> Conversion:
 
 
 def _counted(keys: Sequence[str]) -> str:
-    """Return how many arrays of weights have found their place; --verbose lists them."""
+    """Return how many arrays of weights have found their place; `Conversion.keys` lists them."""
     arrows = [key for key in keys if " -> " in key]
     others = [key for key in keys if " -> " not in key]
     return "; ".join([f"{len(arrows)} arrays of weights, each under its new name", *others])

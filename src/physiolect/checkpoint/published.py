@@ -122,8 +122,8 @@ def _task(path: Path, n_outputs: int | None, known: Published | None, asked: Tas
     if known_task is None and asked is None:
         raise CheckpointError(
             f"{path} has a detection head, but does not say what it detects",
-            hint="pass --task rhythm or --task beats",
+            hint="name the task: rhythm or beats",
         )
     if known_task is not None and asked not in (None, known_task):
-        raise CheckpointError(f"{path} is a {known_task} model, not {asked}", hint="leave --task out")
+        raise CheckpointError(f"{path} is a {known_task} model, not {asked}", hint="leave task out")
     return known_task or asked or "forecast"

@@ -83,7 +83,7 @@ class CrossValidatedRun:
             return found
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{file} does not list a run's folds", hint="cross-validate again with finetune --protocol"
+                f"{file} does not list a run's folds", hint="cross-validate again"
             ) from error
 
     def predictions(self, examples: Examples) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ def _given(names: NDArray[np.object_], given: Sequence[str | None] | None) -> li
     if len(there) < 2:
         raise ConfigError(
             f"the windows are of {len(there)} given fold{'s' * (len(there) != 1)}, and two are needed",
-            hint="prepare the store with --dataset and --split, or take k-fold or leave-one-out",
+            hint="prepare the store with a dataset and its split, or take k-fold or leave-one-out",
         )
     where: dict[str, str] = {}
     for name, fold in zip(names.tolist(), given, strict=True):

@@ -53,7 +53,7 @@ class Window:
         if not 0 <= at < len(self.ids):
             raise ConfigError(
                 f"{moment:g} s lies outside the window, which is {self.start:.2f} to {self.time[-1]:.2f} s",
-                hint="choose a moment within it, or move the window: it ends where the recording, or --stop, does",
+                hint="choose a moment within it, or another stretch of the recording: the window is the last one in it",
             )
         return at
 

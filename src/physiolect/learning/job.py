@@ -148,7 +148,7 @@ class Job:
         if checkpoint.tokenizer is None and tuning.augmentation != Augmentation():
             raise CheckpointError(
                 "augmentation varies levels, but the checkpoint's model reads real numbers",
-                hint="train without: --augmentation.noise 0 --augmentation.wander 0",
+                hint="train without it: augmentation.noise and augmentation.wander 0",
             )
         checkpoint.run = {}
         return checkpoint

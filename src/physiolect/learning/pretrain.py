@@ -101,7 +101,7 @@ class _Run:
         if len(store.contract.channels) > 1:
             raise ConfigError(
                 f"{settings.store} holds {len(store.contract.channels)} channels a row, but this decoder reads one",
-                hint="prepare a store of one channel: --contract heartgpt-ecg",
+                hint="prepare a store of one channel, as with the contract heartgpt-ecg",
             )
         if processes.device.type == "cuda":
             torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training

@@ -53,9 +53,9 @@ class TrainedTokenizer(Result):
         fewer = ": no pair is left that occurs twice" if n < self.requested else ""
         lines = [f"found {n} merges in {self.seconds:.1f} s{fewer}"]
         if self.use is not None:
-            low, high = self.tokenizer.range
+            (low, high), n_rows = self.tokenizer.range, len(self.held_out_rows)
             lines.append(
-                f"{len(self.held_out_rows)} rows left out: {self.use.compression:.2f} samples a token, "
+                f"{n_rows} row{'s' * (n_rows != 1)} left out: {self.use.compression:.2f} samples a token, "
                 f"{100 * self.use.used:.0f} % of the tokens in use, "
                 f"mean error {self.use.mean_error:.4f}{f' {unit}' if unit else ''}, "
                 f"{100 * self.use.outside:.2g} % of the samples cut at {low:.4g} or {high:.4g}"
@@ -215,7 +215,7 @@ def _shared(store: Store) -> tuple[tuple[str, ...], str | None]:
         raise FormatError(
             f"the rows of {store.path} differ in leads or units: {'; '.join(leads[:3])}"
             f"{' …' if len(leads) > 3 else ''} in {', '.join(units)}",
-            hint="prepare with --channel, or with a contract that names the leads and their unit",
+            hint="prepare with one channel, or with a contract that names the leads and their unit",
         )
     return channels.pop(), next(iter(store.units))
 

@@ -22,7 +22,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name.partition(":")[0] in ("mps", "xpu"):
         raise ConfigError(
             f"device is {name}, but the tokenizer needs float64, which only cpu and cuda are sure to have",
-            hint="pass cpu or cuda, or leave --device out",
+            hint="pass cpu or cuda, or leave device out",
         )
     check_option("device", name.partition(":")[0], ("cpu", "cuda"))
     try:
@@ -32,7 +32,7 @@ def choose_device(name: str = "auto") -> torch.device:
             f"'{name}' names no device", hint="write cpu, cuda, or cuda:1 for the second"
         ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device is {name}, but PyTorch sees no such GPU here", hint="leave --device out")
+        raise ConfigError(f"device is {name}, but PyTorch sees no such GPU here", hint="leave device out")
     return device
 
 
@@ -53,6 +53,6 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     if name == "bf16" and not able:
         raise ConfigError(
             f"precision is bf16, but {device} is not made for it",
-            hint="leave --precision out, or take a GPU made for it",
+            hint="leave precision out, or take a GPU made for it",
         )
     return torch.bfloat16 if able and name != "float32" else torch.float32

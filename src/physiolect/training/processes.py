@@ -107,7 +107,7 @@ class _Launched(Processes):
         if device not in ("auto", "cpu", "cuda"):
             raise ConfigError(
                 f"device is {device}, but each of {n_launched()} processes has one of its own",
-                hint="leave --device out; CUDA_VISIBLE_DEVICES chooses the GPUs",
+                hint="leave device out; CUDA_VISIBLE_DEVICES chooses the GPUs",
             )
         patience = InitProcessGroupKwargs(timeout=_PATIENCE)
         self._accelerator = Accelerator(

@@ -37,12 +37,12 @@ def choose_form(
     if name == "captured" and not able:
         raise ConfigError(
             f"form is captured, but {n_processes} processes train on {device}",
-            hint="leave --form out: a step is captured on one GPU only",
+            hint="leave form out: a step is captured on one GPU only",
         )
     if name == "compiled" and not _can_compile(device):
         raise ConfigError(
             f"form is compiled, but what compiles for {device} is not installed",
-            hint="leave --form out, or install Triton and gcc for a GPU, g++ for a CPU",
+            hint="leave form out, or install Triton and gcc for a GPU, g++ for a CPU",
         )
     if name == "auto":
         return "captured" if able else "eager"

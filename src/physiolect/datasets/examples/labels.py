@@ -245,7 +245,7 @@ def _there(counts: Counter[str]) -> str:
 def _nothing_labelled(store: Store) -> ConfigError:
     return ConfigError(
         f"no row of {store.path} is labelled",
-        hint="prepare recordings with annotations or --dataset, or give a table: labels and column",
+        hint="prepare recordings with annotations, or a public dataset, or give a table: labels and column",
     )
 
 

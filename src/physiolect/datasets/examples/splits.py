@@ -58,7 +58,9 @@ def published_split(
         if part not in there:
             raise ConfigError(
                 f"no row of {store.path} is of '{part}'",
-                hint=f"there are: {', '.join(there)}" if there else "prepare it with --dataset and --split",
+                hint=f"there are: {', '.join(there)}"
+                if there
+                else "prepare it as a public dataset that has a split",
             )
     kept = [source not in leave_out for source in store.sources]
     sides = [
@@ -162,7 +164,7 @@ def _warn_of_parts(store: Store) -> None:
     if there:
         warnings.warn(
             f"{store.path} has a published split ({', '.join(sorted(there)[:3])} …), and all its parts train here: "
-            "--validate-on and --leave-out keep parts apart",
+            "validate_on and leave_out keep parts apart",
             stacklevel=3,
         )
 
@@ -176,7 +178,7 @@ def _rows_kept(
     out, alone = there.intersection(leave_out), set(leave_out) - there
     for name, known in [(part, there) for part in validate_on] + [(name, set(sources)) for name in alone]:
         if name not in known:
-            listed = ", ".join(sorted(there)) or "none: prepare with --dataset and --split"
+            listed = ", ".join(sorted(there)) or "none: only public datasets have them"
             raise ConfigError(f"no row of {store.path} is of '{name}'", hint=f"its parts are {listed}")
     if twice := out.intersection(validate_on):
         raise ConfigError(

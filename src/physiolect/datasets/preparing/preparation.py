@@ -275,7 +275,7 @@ class _Work:
         if not len(pieces):
             raise ContractError(
                 f"{adapted.n_samples} samples at {adapted.fs:g} Hz fill no segment of {length}",
-                hint="give a shorter --segment",
+                hint="give a shorter segment",
             )
         marks = marks_within(
             adapted.annotations, [(k * length, (k + 1) * length) for k in range(len(pieces))]
@@ -372,4 +372,6 @@ def _read_channels(
     try:
         return list(read())  # it may state another rate, which is then the right one
     except FormatError as error:
-        raise FormatError(f"{first}; and without --fs: {error}", hint=first.hint) from error
+        raise FormatError(
+            f"{first}; and without the rate that was given: {error}", hint=first.hint
+        ) from error

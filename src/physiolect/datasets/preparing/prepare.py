@@ -200,14 +200,14 @@ def _write(
 
 def _refuse(rejected: Sequence[Rejection]) -> None:
     if rejected:
-        raise FormatError(str(rejected[0]), hint="mend the file, leave it out, or drop --strict")
+        raise FormatError(str(rejected[0]), hint="mend the file, leave it out, or prepare without strict")
 
 
 def _nothing(count: int, files: str) -> FormatError:
     return FormatError(
         f"none of {count} {files} could be prepared",
-        hint="the reasons stand above; is it the right --contract, --channel, --variable or --fs? --derive-limb and "
-        "--zero-missing make up for leads that are missing",
+        hint="the reasons were reported before; check contract, channel, variable and fs; derive_limb and zero_missing "
+        "replace missing leads",
     )
 
 

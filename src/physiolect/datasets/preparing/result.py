@@ -100,7 +100,7 @@ class PreparedStore(Result):
             others = sum(manifest.left_out.values())
             lines.append(
                 f"took {_counts(manifest.taken)} and left {others} other channels out ({_counts(manifest.left_out)}), "
-                "as the contract takes one: --channel names it, --every-channel takes each as a row"
+                "as the contract takes one: channel names it, every_channel takes each as a row"
             )
         return lines
 

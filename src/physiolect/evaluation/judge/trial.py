@@ -83,7 +83,7 @@ class Trial:
         if tested < len(examples):
             raise ConfigError(
                 f"{len(examples) - tested} windows are in no given split, and no baseline can be tested on them",
-                hint="prepare the store with --split, or take k-fold",
+                hint="prepare the store with a published split, or take k-fold",
             )
         by = "patient" if examples.by_patient else "patient or recording"
         return (
