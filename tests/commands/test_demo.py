@@ -136,18 +136,6 @@ def test_other_things_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("code", [130, 143])
-def test_a_listener_ends_a_demo_while_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demonstration, "_LEARN_FROM", (8, 20.0))
-    monkeypatch.setattr(demonstration, "_JUDGE_BY", (2, 30.0))
-    monkeypatch.setattr(demonstration, "_pace", lambda: (1, 0.01))
-    with pytest.raises(Cancelled):
-        demonstration.demonstrate(
-            tmp_path / "demo", minutes=5, on_event=lambda event: isinstance(event, Metrics)
-        )
-    run = load_checkpoint(tmp_path / "demo" / "run" / "last").run
-    assert run["step"] < run["settings"]["steps"] / 2
-
-
 def test_a_stopped_demo_says_so_and_starts_over(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,3 +163,15 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     file.touch()
     assert len(demo.Config(str(file), seed=-1, minutes=float("nan")).problems()) == 3
     assert demo.Config(str(tmp_path / "new")).problems() == []
+
+
+def test_a_listener_ends_a_demo_while_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstration, "_LEARN_FROM", (8, 20.0))
+    monkeypatch.setattr(demonstration, "_JUDGE_BY", (2, 30.0))
+    monkeypatch.setattr(demonstration, "_pace", lambda: (1, 0.01))
+    with pytest.raises(Cancelled):
+        demonstration.demonstrate(
+            tmp_path / "demo", minutes=5, on_event=lambda event: isinstance(event, Metrics)
+        )
+    run = load_checkpoint(tmp_path / "demo" / "run" / "last").run
+    assert run["step"] < run["settings"]["steps"] / 2
