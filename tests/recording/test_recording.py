@@ -178,6 +178,13 @@ def test_an_array_and_its_names_are_a_recording() -> None:
     assert Recording.from_array(np.zeros(5), 100, channels="II", unit="mV").signal.shape == (1, 5)
     with pytest.raises(FormatError, match="does not hold real numbers"):
         Recording.from_array(["a", "b"], 100)
+    with pytest.raises(FormatError, match="300 channels of 2 samples: more channels than samples") as caught:
+        Recording.from_array(np.zeros((300, 2)), 100)
+    assert "transpose it" in str(caught.value.hint)
+    for fs in (None, "fast"):
+        with pytest.raises(FormatError, match=f"the sampling rate is {fs}, but it must be above 0 Hz"):
+            Recording.from_array(np.zeros(5), fs)  # type: ignore[arg-type]
+    assert Recording(np.zeros((2, 5)), 100, unit=["mV", "uV"]).units == ("mV", "uV")  # type: ignore[arg-type]
 
 
 def frame(**columns: object) -> pd.DataFrame:

@@ -134,6 +134,7 @@ def cross_validate(
 
     Raises:
         ConfigError, CheckpointError, WriteError, TrainingError: as `finetune`.
+        Cancelled: the listener asked to stop while no model trained; calling again with resume=True resumes.
     """
     given = {
         "store": store,

@@ -54,6 +54,7 @@ def finetune(
         CheckpointError: the store does not fit the checkpoint.
         WriteError: another run is writing to the folder, or the disk is full.
         TrainingError: the loss or its gradient is not finite; the weights before that update are saved.
+        Cancelled: the listener asked to stop before the first update, while frozen blocks were computed.
     """
     given = {"store": store, "checkpoint": checkpoint, "task": task, "out": out, **settings}
     with starting("finetune", given, on_event) as (job, examples):

@@ -59,7 +59,10 @@ class Recording:
         if is_frame(self.signal):
             self._take_frame()
         signal = _as_signal(self.signal)
-        fs = float(self.fs)
+        try:
+            fs = float(self.fs)
+        except (TypeError, ValueError):
+            fs = np.nan
         if not (np.isfinite(fs) and fs > 0):
             raise FormatError(
                 f"the sampling rate is {self.fs}, but it must be above 0 Hz", hint="give fs, the rate in Hz"
@@ -71,7 +74,7 @@ class Recording:
                 f"{len(channels)} channel names for {signal.shape[0]} channels",
                 hint="name every channel once",
             )
-        unit = self.unit
+        unit = tuple(self.unit) if isinstance(self.unit, list) else self.unit
         if isinstance(unit, tuple):
             if len(unit) != len(channels):
                 raise FormatError(
@@ -127,10 +130,13 @@ class Recording:
             source: Where it came from.
 
         Raises:
-            FormatError: the parts contradict one another.
+            FormatError: the parts contradict one another, or there are more channels than samples.
         """
+        samples = np.asarray(signal)
+        if samples.ndim == 2 and 0 < samples.shape[1] < samples.shape[0]:
+            raise _transposed(samples.shape)
         return cls(
-            np.asarray(signal),
+            samples,
             fs,
             (channels,) if isinstance(channels, str) else tuple(channels),
             unit if unit is None or isinstance(unit, str) else tuple(unit),
@@ -353,15 +359,19 @@ def _as_signal(given: Any) -> NDArray[np.float32]:
         ) from error
     signal = signal[np.newaxis] if signal.ndim == 1 else signal
     if signal.ndim == 2 and signal.shape[0] > max(signal.shape[1], _MOST_CHANNELS) and signal.shape[1]:
-        raise FormatError(
-            f"the signal has {signal.shape[0]} channels of {signal.shape[1]} samples: more channels than samples",
-            hint="a signal is (channels, time): transpose it, Recording(array.T, fs)",
-        )
+        raise _transposed(signal.shape)
     if signal.ndim != 2 or signal.shape[0] == 0:
         raise FormatError(
             f"a signal is (channels, time), got shape {np.shape(given)}", hint="pass one row per channel"
         )
     return signal
+
+
+def _transposed(shape: tuple[int, ...]) -> FormatError:
+    return FormatError(
+        f"the signal has {shape[0]} channels of {shape[1]} samples: more channels than samples",
+        hint="a signal is (channels, time): transpose it, Recording(array.T, fs)",
+    )
 
 
 def seconds_text(value: float) -> str:
