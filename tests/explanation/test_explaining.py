@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import MISSING, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from matplotlib.figure import Figure
 
 from physiolect import Annotations, Checkpoint, Recording, synthetic
 from physiolect.commands.explain import Config
+from physiolect.detection import detect
 from physiolect.errors import Cancelled, CheckpointError, ConfigError, FormatError
 from physiolect.events import Event, Message, Progress
 from physiolect.explanation import attend, cut_window, cut_windows, explain
 from physiolect.explanation.views import VIEWS
+from physiolect.formats import write_recording
 
 Make = Callable[..., Checkpoint]
 
@@ -72,6 +75,16 @@ def test_a_stretch_of_a_whole_recording_is_that_of_one_cut_before(make: Make, he
     assert whole.window.time[-1] == pytest.approx(6.99)
     with pytest.raises(FormatError, match="does not lie in a recording of 8 seconds"):
         explain(make(), heart, view="attention", stop=9.0)
+
+
+def test_checkpoints_and_a_recording_may_be_paths(make: Make, heart: Recording, tmp_path: Path) -> None:
+    write_recording(heart, tmp_path / "heart.npz")
+    model, base = make("rhythm").save(tmp_path / "model"), make().save(tmp_path / "base")
+    found = explain(model, tmp_path / "heart.npz", view="change", base=base, score=False)
+    opened = explain(make("rhythm"), heart, view="change", base=make(), score=False)
+    np.testing.assert_array_equal(found.numbers["signal"], opened.numbers["signal"])
+    judged = detect(model, tmp_path / "heart.npz")
+    np.testing.assert_array_equal(judged.to_frame(), detect(make("rhythm"), heart).to_frame())
 
 
 @pytest.mark.parametrize("first", [0.0, 100.0])

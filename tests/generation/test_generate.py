@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from physiolect import Checkpoint, InputContract, Recording, generate
 from physiolect.checkpoint import Outputs
 from physiolect.errors import Cancelled, CheckpointError, ConfigError, ContractError
 from physiolect.events import Event, Message, Progress
+from physiolect.formats import write_recording
 from physiolect.generation import Sampling, decode
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
@@ -190,6 +192,14 @@ def test_refusals() -> None:
     detector.outputs = Outputs("rhythm")
     with pytest.raises(CheckpointError, match="detects a rhythm and cannot"):
         generate(detector, recording(), n_tokens=1)
+
+
+def test_a_checkpoint_and_a_recording_may_be_paths(tmp_path: Path) -> None:
+    model, heard = checkpoint(), recording()
+    write_recording(heard, tmp_path / "heard.npz")
+    found = generate(model.save(tmp_path / "model"), str(tmp_path / "heard.npz"), n_tokens=3)
+    assert np.array_equal(found.ids, generate(model, heard, n_tokens=3).ids)
+    assert found.context.source == str(tmp_path / "heard.npz")
 
 
 def test_the_length_is_given_in_seconds_or_in_tokens() -> None:

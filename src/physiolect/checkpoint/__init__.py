@@ -30,6 +30,7 @@ __all__ = [
     "Outputs",
     "Run",
     "Verification",
+    "as_checkpoint",
     "check_target",
     "export_published",
     "for_task",
@@ -84,6 +85,15 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"or {', '.join(EMBEDDED)}, which comes with Physiolect",
         )
     return load_folder(place)
+
+
+def as_checkpoint(given: Checkpoint | str | Path) -> Checkpoint:
+    """Return an opened checkpoint as it is, and load any other.
+
+    Raises:
+        CheckpointError: as for `load_checkpoint`.
+    """
+    return given if isinstance(given, Checkpoint) else load_checkpoint(given)
 
 
 def _is_checkpoint(place: Path) -> bool:

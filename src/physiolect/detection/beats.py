@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import select_channels
 from physiolect.detection.beat_result import BeatResult, Unjudged
 from physiolect.detection.timing import pulse_times, trace_times
@@ -20,6 +22,7 @@ from physiolect.detection.windows import (
 )
 from physiolect.errors import ConfigError
 from physiolect.events import Listener, Reporter, Tell
+from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps
 from physiolect.tasks import TASKS
@@ -51,8 +54,8 @@ def find_beats(trace: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
 
 
 def detect_beats(
-    checkpoint: Checkpoint,
-    recording: Recording,
+    checkpoint: Checkpoint | str | Path,
+    recording: Recording | str | Path,
     *,
     channel: str | int | None = None,
     stride: float | None = None,
@@ -70,8 +73,9 @@ def detect_beats(
     copy and the trace does not grow with its length.
 
     Args:
-        checkpoint: a beat model. It runs where its weights are, and in their type.
-        recording: of any length from the contract's least on.
+        checkpoint: a beat model, opened or as `load_checkpoint` takes it. It runs where its weights are, and in
+            their type.
+        recording: or its file; of any length from the contract's least on.
         channel: which one to judge; None lets the contract choose, and takes all channels that it names.
         stride: seconds from the beginning of a window to that of the next; None is a fifth of a window.
         batch_size: windows that go through the model at once.
@@ -87,6 +91,7 @@ def detect_beats(
 
     Source: Davies et al. 2024, arXiv:2407.20775, and the authors' program for long signals.
     """
+    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording)
     check_task(checkpoint, TASKS["beats"])
     contract = checkpoint.contract
     length = contract.max_samples

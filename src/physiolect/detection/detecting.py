@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.detection.beat_result import BeatResult
 from physiolect.detection.beats import detect_beats
 from physiolect.detection.rhythm import detect_rhythm
@@ -42,8 +43,8 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
 
 
 def detect(
-    checkpoint: Checkpoint,
-    recording: Recording,
+    checkpoint: Checkpoint | str | Path,
+    recording: Recording | str | Path,
     *,
     channel: str | int | None = None,
     stride: float | None = None,
@@ -62,6 +63,7 @@ def detect(
         ConfigError: a setting is out of range.
         Cancelled: `on_event` returned True.
     """
+    checkpoint = as_checkpoint(checkpoint)
     check_detector(checkpoint)
     return _DETECT[checkpoint.outputs.scope](
         checkpoint,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import select_channels
 from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.detection.windows import check_task, judged_windows, lay_out, progress_name, stride_samples
 from physiolect.events import Listener, Reporter
+from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.tasks import TASKS
 from physiolect.training import using_threads
 
 
 def detect_rhythm(
-    checkpoint: Checkpoint,
-    recording: Recording,
+    checkpoint: Checkpoint | str | Path,
+    recording: Recording | str | Path,
     *,
     channel: str | int | None = None,
     stride: float | None = None,
@@ -33,8 +36,9 @@ def detect_rhythm(
     does not grow with its length.
 
     Args:
-        checkpoint: a rhythm model. It runs where its weights are, and in their type.
-        recording: of any length from a window on.
+        checkpoint: a rhythm model, opened or as `load_checkpoint` takes it. It runs where its weights are, and in
+            their type.
+        recording: or its file; of any length from a window on.
         channel: which one to judge; None lets the contract choose, and takes all channels that it names.
         stride: seconds from one window to the next; None lays them one after another.
         batch_size: windows that go through the model at once.
@@ -50,6 +54,7 @@ def detect_rhythm(
 
     Source: Davies et al. 2024, arXiv:2407.20775: sigmoid of the fine-tuned head at the last position.
     """
+    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording)
     check_task(checkpoint, TASKS["rhythm"])
     contract = checkpoint.contract
     step = stride_samples(stride, contract.fs, contract.max_samples)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace as changed
+from pathlib import Path
 from typing import Literal
 
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.datasets.store.marks import marks_within
 from physiolect.events import Listener, Reporter
 from physiolect.explanation.attention import Combine
 from physiolect.explanation.faithfulness import Replacement
 from physiolect.explanation.views import VIEWS, Explanation, Question, View
+from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.training import using_threads
 
 
 def explain(
-    checkpoint: Checkpoint,
-    recording: Recording,
+    checkpoint: Checkpoint | str | Path,
+    recording: Recording | str | Path,
     *,
     view: View,
-    base: Checkpoint | None = None,
+    base: Checkpoint | str | Path | None = None,
     layer: int | Literal["all"] | None = None,
     head: int | Literal["all"] | None = None,
     query: float | None = None,
@@ -45,8 +47,8 @@ def explain(
     Layers and heads count from 1. All moments are in seconds of the recording.
 
     Args:
-        checkpoint: a model with attention; it computes where its weights are.
-        recording: the signal.
+        checkpoint: a model with attention, opened or as `load_checkpoint` takes it; it computes where its weights are.
+        recording: the signal, or its file.
         view: "attention": where a query looks. "heads": what each head of a layer looks at. "similarity": tokens of one
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
             "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model.
@@ -76,11 +78,12 @@ def explain(
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """
+    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording)
     asked = Question(
         checkpoint=checkpoint, recording=_cut(recording, start, stop, first), report=Reporter(on_event), view=view,
-        base=base, layer=layer, head=head, query=query, combine=combine, reference=reference,
-        tokens=None if tokens is None else tuple(tokens), windows=windows, span=span, replace=replace, score=score,
-        channel=channel, first=first if start is None else start, seed=seed,
+        base=None if base is None else as_checkpoint(base), layer=layer, head=head, query=query, combine=combine,
+        reference=reference, tokens=None if tokens is None else tuple(tokens), windows=windows, span=span,
+        replace=replace, score=score, channel=channel, first=first if start is None else start, seed=seed,
     )  # fmt: skip
     with using_threads(threads, checkpoint.model):
         found = VIEWS[view](asked)

@@ -72,6 +72,15 @@ def read_recording(
     return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
 
 
+def as_recording(given: Recording | str | os.PathLike[str]) -> Recording:
+    """Return a recording as it is, and read one that is given as a file.
+
+    Raises:
+        FormatError: as for `read_recording`.
+    """
+    return given if isinstance(given, Recording) else read_recording(given)
+
+
 def read_text(
     content: str | bytes,
     *,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint
+from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import adapt
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.events import Listener, Reporter, Tell
+from physiolect.formats import as_recording
 from physiolect.generation.continuation import Continuation
 from physiolect.generation.decoding import Mode, decode, outgrows_cache
 from physiolect.generation.sampling import Sampling
@@ -33,8 +35,8 @@ OnToken = Callable[[NDArray[np.int64]], None]
 
 
 def generate(
-    checkpoint: Checkpoint,
-    recording: Recording,
+    checkpoint: Checkpoint | str | Path,
+    recording: Recording | str | Path,
     *,
     seconds: float | None = None,
     n_tokens: int | None = None,
@@ -58,9 +60,10 @@ def generate(
     Ctrl-C ends it early; the result then holds what there was by then.
 
     Args:
-        checkpoint: a decoder; the recording is adapted to its contract or refused. It runs where its model's weights
-            are, and in their type: `checkpoint.model.to("cuda", torch.bfloat16)` beforehand is faster, and rounds.
-        recording: the signal so far; its last window is the context.
+        checkpoint: a decoder, opened or as `load_checkpoint` takes it; the recording is adapted to its contract or
+            refused. It runs where its model's weights are, and in their type: `checkpoint.model.to("cuda",
+            torch.bfloat16)` beforehand is faster, and rounds.
+        recording: the signal so far, or its file; its last window is the context.
         seconds: length of the continuation; 5 where neither this nor `n_tokens` is given.
         n_tokens: the same in samples at the contract's rate.
         stop: continue from this moment of the recording, in seconds, and compare with what was recorded after it; None
@@ -85,7 +88,7 @@ def generate(
         ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
         Cancelled: `on_event` returned True.
     """
-    _check_decoder(checkpoint)
+    checkpoint, recording = _open_decoder(checkpoint), as_recording(recording)
     contract, reporter = checkpoint.contract, Reporter(on_event)
     n_tokens = count_tokens(seconds, n_tokens, contract.fs)
     n_samples = _count_samples(n_samples, greedy)
@@ -150,7 +153,8 @@ def _draw(
     return drawn, False
 
 
-def _check_decoder(checkpoint: Checkpoint) -> None:
+def _open_decoder(given: Checkpoint | str | Path) -> Checkpoint:
+    checkpoint = as_checkpoint(given)
     if checkpoint.outputs.kind != "token":
         raise CheckpointError(
             f"the checkpoint {checkpoint.task.does} and cannot continue a signal",
@@ -162,6 +166,7 @@ def _check_decoder(checkpoint: Checkpoint) -> None:
             f"the checkpoint takes {n} channels, but one alone can be continued",
             hint="use a model whose contract names one channel, or any (*)",
         )
+    return checkpoint
 
 
 def count_tokens(seconds: float | None, n_tokens: int | None, fs: float) -> int:

@@ -253,7 +253,7 @@ def agreement_figure(
     of: str = "patient or recording",
     title: str = "",
 ) -> Figure:
-    """Draw numbers that were told over the true ones: a faint mark a window, a strong one a patient or recording.
+    """Draw predicted numbers over the true ones: a faint mark a window, a strong one a patient or recording.
 
     Args:
         said: (n,).
@@ -291,7 +291,7 @@ def agreement_figure(
         markeredgecolor="white",
         label=f"mean of a {of}",
     )
-    dress(axes, title=title, x=f"true {name}", y=f"told {name}")
+    dress(axes, title=title, x=f"true {name}", y=f"predicted {name}")
     _legend(figure, axes)
     return figure
 

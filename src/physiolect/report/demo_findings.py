@@ -99,7 +99,7 @@ def loss_curves(metrics: Path) -> tuple[Curve, Curve]:
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
 
     def curve(name: str) -> Curve:
-        told = [line for line in lines if name in line]
-        return [line["step"] for line in told], [line[name] for line in told]
+        held = [line for line in lines if name in line]
+        return [line["step"] for line in held], [line[name] for line in held]
 
     return curve("loss"), curve("validation_loss")

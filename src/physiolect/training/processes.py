@@ -28,7 +28,7 @@ class Processes:
     """This process alone: nothing to share, nobody to wait for.
 
     Args:
-        device: where it trains; the CPU unless told.
+        device: where it trains; the CPU by default.
     """
 
     rank = 0
@@ -43,7 +43,7 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module, regions: Iterable[nn.Module] = ()) -> nn.Module:
@@ -217,10 +217,10 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
 
 @contextmanager
 def noticing_loss() -> Iterator[None]:
-    """Tell a broken connection to another process by its name.
+    """Turn what libraries raise for a broken connection to another process into a LostProcessError.
 
     Raises:
-        LostProcessError: in the place of what the library raises.
+        LostProcessError: the connection is broken.
     """
     try:
         yield
@@ -230,10 +230,10 @@ def noticing_loss() -> Iterator[None]:
         raise LostProcessError(
             f"another of the {n_launched()} processes has ended or does not answer, "
             "and training cannot go on without it",
-            hint="it was killed, for want of memory perhaps, or has told above what went wrong",
+            hint="look for its own message above; without one it was killed, perhaps because memory ran out",
         ) from error
 
 
 def _is_of_connection(error: RuntimeError) -> bool:
-    """Tell the errors of a connection, which gloo gives no type of their own but the name of its file."""
+    """Return whether an error is of a connection: gloo's have no type of their own, but name its file."""
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)

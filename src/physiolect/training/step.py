@@ -79,7 +79,7 @@ class Step(Generic[Batch]):
         form: "eager"; "compiled", by torch.compile; or "captured", compiled where that is possible and then the whole
             update as one CUDA graph, replayed: one launch instead of hundreds.
         regions: what is compiled, each on its own and in place, so that blocks of one shape are compiled once; the
-            whole model unless told.
+            whole model by default.
         processes: who else trains the model, each with batches of its own and as large; losses and gradients are the
             means over all, and what one must refuse, all refuse.
     """
@@ -244,7 +244,7 @@ class Step(Generic[Batch]):
         return capture_graph(lambda: self._update(self._at), held, self._device, warm_ups=3)[0]
 
     def _make_moments(self) -> None:
-        """Let AdamW make its moments, by an update of nothing that it is told to leave out."""
+        """Initialise AdamW's state with a skipped zero-gradient step."""
         for _, parameter in self._named():
             parameter.grad = torch.zeros_like(parameter)
         self._refuse.fill_(1)

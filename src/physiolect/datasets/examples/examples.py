@@ -46,13 +46,13 @@ class Examples:
     by_patient: bool
     """Whether the patient of every window is known."""
     values: NDArray[np.float32] | None
-    """What is told of whole windows, (n,) or (n, classes); None for beats, which are marks of the store."""
+    """Labels of whole windows, (n,) or (n, classes); None for beats, which are marks of the store."""
     beat_width: int = 0
     """Samples to each side of a beat that count as the beat."""
     column: str | None = None
-    """Of the table that tells; None where there is none."""
+    """Column of the table of labels; None without a table."""
     unit: str | None = None
-    """Of a number that is to be told."""
+    """Unit of the numbers; None where the labels are no numbers."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,4 +1,4 @@
-"""What is told of stretches of a store: by marks, by rows' labels, or by a table."""
+"""Labels of stretches of a store: by marks, by rows' labels, or by a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POSITIVE, NEGATIVE = ("AFIB", "AF"), ("N", "sinus")
 
 
 class Span(NamedTuple):
-    """A stretch of a row of which one thing is told."""
+    """A stretch of a row with one label."""
 
     row: int
     begin: int
