@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
-from physiolect.checkpoint import Outputs
+from physiolect import Recording, detect
+from physiolect.checkpoint import Checkpoint, Outputs
 from physiolect.checkpoint.outputs import _READ
+from physiolect.contract import CONTRACTS
 from physiolect.datasets.examples.labels import LABELS
 from physiolect.errors import ConfigError
 from physiolect.explanation.target import _TARGETS
+from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tasks import TASKS, LabelledTaskName, Task, TaskName, find_task
+from physiolect.tokenizers import LevelTokenizer
 from physiolect.training.objectives import _LOSSES, Labelled
 
 
@@ -53,3 +59,14 @@ def test_an_unknown_task_is_refused_with_the_nearest() -> None:
     assert "rhythm" in (caught.value.hint or "")
     with pytest.raises(ConfigError, match="unknown to this version"):
         Outputs("rythm")
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS.values() if task.kind == "binary"], ids=str)
+def test_a_task_of_yes_or_no_is_detected_in_a_recording(task: Task) -> None:
+    config = GPTConfig(context_length=32, width=16, n_layers=1, n_heads=2, mlp_width=32, n_outputs=1)
+    contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=32, max_samples=32)
+    checkpoint = Checkpoint(GPT(config).eval(), LevelTokenizer(), contract, Outputs(task.name))
+    found = detect(checkpoint, Recording(np.sin(np.arange(320) / 5), 100.0, ("II",), "mV"))
+    assert found.to_dict()["task"] == task.name
+    assert found.summary
+    assert len(found.to_frame()) >= 0

@@ -53,11 +53,14 @@ TASKS: dict[str, Task] = {
 if TYPE_CHECKING:
     TaskName: TypeAlias = str
     LabelledTaskName: TypeAlias = str
+    DetectedTaskName: TypeAlias = str
 else:
     TaskName = Literal[tuple(TASKS)]
     """Name of any task, as settings state it."""
     LabelledTaskName = Literal[tuple(name for name, task in TASKS.items() if task.labels != "signal")]
     """Name of a task that is learned from labels."""
+    DetectedTaskName = Literal[tuple(name for name, task in TASKS.items() if task.kind == "binary")]
+    """Name of a task that `detect` does: its answers are yes or no."""
 
 
 def find_task(task: str | Task) -> Task:

@@ -382,7 +382,8 @@ def test_the_published_model_on_a_record_of_atrial_fibrillation(
     assert main([*words, "--stop", "60", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["windows"] == {
-        "count": 12, "judged": 12, "seconds": 5.0, "stride": 5.0, "af": 12, "af_share": 1.0,
+        "count": 12, "judged": 12, "seconds": 5.0, "stride": 5.0, "rhythm": "AFIB", "positive": 12,
+        "positive_share": 1.0,
         "median_probability": pytest.approx(0.99, abs=0.02),
     }  # fmt: skip
 

@@ -55,7 +55,7 @@ def test_rhythm_in_words() -> None:
 
 def test_what_was_not_judged_is_not_called_healthy() -> None:
     found = rhythm([np.nan, np.nan])
-    assert found.to_dict()["windows"]["af_share"] is None
+    assert found.to_dict()["windows"]["positive_share"] is None
     assert "not known: no window could be judged" in found.summary
     assert not found.anything_judged
 

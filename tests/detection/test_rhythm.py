@@ -99,7 +99,7 @@ def test_episodes_are_runs_of_one_rhythm_marked_at_the_recordings_rate() -> None
     assert list(found.annotations()) == [
         (0, "+", "(N"), (500, "+", "(AFIB"), (1000, '"', "not judged: gap"), (1250, "+", "(AFIB"), (1500, "+", "(N"),
     ]  # fmt: skip
-    assert found.is_af.tolist() == [False, False, True, True, False, True, False]
+    assert found.is_positive.tolist() == [False, False, True, True, False, True, False]
 
 
 def test_of_overlapping_windows_each_speaks_for_what_it_adds() -> None:

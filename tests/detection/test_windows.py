@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from physiolect import Checkpoint
-from physiolect.detection.windows import check_task, made_up
+from physiolect.detection.windows import check_answers, made_up
 from physiolect.errors import CheckpointError
 from physiolect.tasks import TASKS
 
@@ -46,5 +46,5 @@ def test_a_model_for_another_task_is_refused_with_one_that_would_do(
     make: Make, made: str, task: str, modality: str | None, hint: str
 ) -> None:
     with pytest.raises(CheckpointError, match="is needed") as caught:
-        check_task(make(made, modality=modality), TASKS[task])
+        check_answers(make(made, modality=modality), TASKS[task].scope)
     assert caught.value.hint == hint

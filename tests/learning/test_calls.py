@@ -213,3 +213,18 @@ def test_the_calls_are_public() -> None:
         finetune,
         cross_validate,
     )
+
+
+def test_a_detector_of_another_rhythm_writes_the_names_it_was_trained_with(
+    store: Path, base: Checkpoint, tmp_path: Path
+) -> None:
+    settings = {**SMALL, "steps": 1, "positive": ("N",), "negative": ("AFIB",)}
+    trained = finetune(store, base, task="rhythm", out=tmp_path / "run", **settings)
+    checkpoint = trained.checkpoint
+    assert checkpoint.outputs.answers == ("AFIB", "N")
+    found = physiolect.detect(checkpoint, open_store(store).recording(0))
+    assert (found.positive, found.negative) == ("N", "AFIB")
+    expected = ["N" if each >= 0.5 else "AFIB" for each in found.probability.tolist()]
+    assert list(found.rhythms) == expected
+    assert found.to_dict()["windows"]["rhythm"] == "N"
+    assert {note for note in found.annotations().note} <= {"(N", "(AFIB"}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from physiolect.checkpoint import EMBEDDED, load_checkpoint
 from physiolect.checkpoint.checkpoint import Checkpoint, check_target
@@ -17,11 +17,10 @@ from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import lock_folder, writing
 from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.result import Result, make_frame
+from physiolect.tasks import DetectedTaskName
 
 if TYPE_CHECKING:
     import pandas
-
-Head = Literal["rhythm", "beats"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,7 +64,7 @@ def convert(
     src: str | os.PathLike[str],
     dst: str | os.PathLike[str],
     *,
-    task: Head | None = None,
+    task: DetectedTaskName | None = None,
     percentiles: Sequence[float] | None = None,
 ) -> Conversion:
     """Make a checkpoint of published weights, published weights of a checkpoint, or a tokenizer of ECG-Byte's.
@@ -121,7 +120,7 @@ def _import_tokenizer(source: Path, target: Path, percentiles: tuple[float, floa
     return Conversion(target, (f"{target / FILE_NAME}: {merges} merges of ECG-Byte's; leads {leads}",))
 
 
-def _import(source: Path, target: Path, task: Head | None) -> Conversion:
+def _import(source: Path, target: Path, task: DetectedTaskName | None) -> Conversion:
     check_target(target)
     with lock_folder(target):
         if target.is_dir() and any(target.iterdir()):

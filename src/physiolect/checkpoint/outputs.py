@@ -12,6 +12,9 @@ from torch import Tensor
 from physiolect.errors import ConfigError
 from physiolect.tasks import TASKS, Kind, Scope
 
+FIBRILLATION = ("AFIB", "AF")
+"""Names of atrial fibrillation, whose opposite is sinus rhythm ("N") where none is recorded."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -31,6 +34,8 @@ class Outputs:
     """The number is output * sd + mean."""
     sd: float = 1.0
     """See `mean`."""
+    negative: str = ""
+    """For a rhythm, the name of its opposite: "N"; "" where it is not recorded."""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -48,6 +53,15 @@ class Outputs:
     def scope(self) -> Scope:
         """What an answer is about."""
         return TASKS[self.task].scope
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """What a binary answer is called, no and yes: ("N", "AFIB"), in WFDB's words for rhythms."""
+        yes = (
+            self.classes[0] if self.classes else "AFIB" if TASKS[self.task].labels == "rhythms" else self.task
+        )
+        sinus = "N" if yes in FIBRILLATION else f"not {yes}"
+        return self.negative or sinus, yes
 
     def problems(self, n_outputs: int | None) -> list[str]:
         """List what does not fit a head of this many outputs; None means one a token id."""

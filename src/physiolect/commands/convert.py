@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from physiolect.commands.terminal import say
+from physiolect.tasks import DetectedTaskName
 
 EXAMPLE = "physiolect convert ECGPT_560k_iters.zip ecgpt"
 
@@ -20,7 +21,7 @@ class Config:
     """A published HeartGPT file (.zip, .pth), a checkpoint to write as one, or an ECG-Byte tokenizer (.pkl)."""
     dst: str
     """Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file for the authors' code."""
-    task: Literal["rhythm", "beats"] | None = None
+    task: DetectedTaskName | None = None
     """What a detection head of your own training detects; the authors' five files are known."""
     percentiles: tuple[float, ...] | None = None
     """The 1st and 99th percentile, in mV, that an ECG-Byte tokenizer was trained with; its file does not state them."""

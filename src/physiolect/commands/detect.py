@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from physiolect.commands.inputs import STDIN, Done, Input, input_problems, run_inputs
 from physiolect.commands.settings import Computing, Reading, above_zero, at_least_one, folder_problems
 from physiolect.commands.terminal import listening, say
 from physiolect.files import check_writable
+from physiolect.tasks import DetectedTaskName
 
 if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint
@@ -32,7 +33,7 @@ class Config(Reading, Computing):
     """Recordings, folders of them, or - for standard input (CSV, or one number a line); leave out with --stream."""
     checkpoint: str
     """A rhythm or beat model: a checkpoint's folder, a published HeartGPT file, or owner/name on the Hub."""
-    task: Literal["rhythm", "beats"] | None = None
+    task: DetectedTaskName | None = None
     """Check that the checkpoint is for this task (default: not checked)."""
     stride: float | None = None
     """Seconds from one window to the next (default: rhythm, a window; beats, a fifth of one, as published)."""

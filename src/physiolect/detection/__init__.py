@@ -11,8 +11,8 @@ from physiolect.detection.rhythm_result import Episode, RhythmResult
 from physiolect.detection.streaming import BeatDecision, BeatStream, RhythmDecision, RhythmStream
 from physiolect.detection.windows import (
     Track,
+    check_answers,
     check_recording,
-    check_task,
     encode_windows,
     lay_out,
     name_detectors,
@@ -30,10 +30,10 @@ __all__ = [
     "RhythmStream",
     "Track",
     "Unjudged",
+    "check_answers",
     "check_detector",
     "check_examples",
     "check_recording",
-    "check_task",
     "check_window_task",
     "check_windows",
     "confidence_category",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class Unjudged(NamedTuple):
 class BeatResult(DetectionResult):
     """The beats of a recording; `found` says whether there are any."""
 
-    task: ClassVar[str] = "beats"
+    task: str = "beats"
+    """Name of the model's task."""
     samples: NDArray[np.int64]
     """(beats,) positions in samples at the recording's own rate; the model's grid is that of `fs`, so a beat is
     placed within half of 1 / fs."""

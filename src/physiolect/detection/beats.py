@@ -14,7 +14,7 @@ from physiolect.detection.timing import pulse_times, trace_times
 from physiolect.detection.windows import (
     Reason,
     Track,
-    check_task,
+    check_answers,
     judged_windows,
     lay_out,
     progress_name,
@@ -25,7 +25,6 @@ from physiolect.events import Listener, Reporter, Tell
 from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps
-from physiolect.tasks import TASKS
 from physiolect.training import using_threads
 
 HEIGHT = 0.015
@@ -92,7 +91,7 @@ def detect_beats(
     Source: Davies et al. 2024, arXiv:2407.20775, and the authors' program for long signals.
     """
     checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording)
-    check_task(checkpoint, TASKS["beats"])
+    check_answers(checkpoint, "position")
     contract = checkpoint.contract
     length = contract.max_samples
     step = beat_stride(stride, contract.fs, length)
@@ -105,6 +104,7 @@ def detect_beats(
         )
     peaks = find_beats(trace, track.fs)
     return BeatResult(
+        task=checkpoint.task.name,
         recording=chosen,
         fs=track.fs,
         report=track.report,

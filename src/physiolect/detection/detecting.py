@@ -11,7 +11,7 @@ from physiolect.detection.beats import detect_beats
 from physiolect.detection.rhythm import detect_rhythm
 from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.detection.streaming import BeatStream, RhythmStream
-from physiolect.detection.windows import check_task, name_detectors
+from physiolect.detection.windows import check_answers, name_detectors
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.events import Listener
 from physiolect.recording import Modality, Recording
@@ -28,7 +28,7 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
 
     Args:
         checkpoint: what is to detect.
-        task: "rhythm" or "beats"; None accepts both.
+        task: name of the task that it must be for; None accepts every task that is answered by yes or no.
 
     Raises:
         CheckpointError: it is for another task, or has several outputs.
@@ -39,7 +39,12 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
             f"the checkpoint {checkpoint.task.does}, and detects nothing in a recording",
             hint=f"use {name_detectors(checkpoint.contract.modality, *detectors)}",
         )
-    check_task(checkpoint, checkpoint.task if task is None else TASKS[task])
+    if task is not None and checkpoint.task != TASKS[task]:
+        raise CheckpointError(
+            f"the checkpoint {checkpoint.task.does}, but one that {TASKS[task].does} is needed",
+            hint=f"use {name_detectors(checkpoint.contract.modality, TASKS[task])}",
+        )
+    check_answers(checkpoint, checkpoint.outputs.scope)
 
 
 def detect(

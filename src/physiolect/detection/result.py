@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from physiolect.contract import AdaptationReport
 from physiolect.recording import Recording
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class DetectionResult(Result):
     """What a detector found in a recording."""
 
-    task: ClassVar[str]
-    """Name of the task."""
+    task: str
+    """Name of the model's task."""
     recording: Recording
     """What was judged, as recorded: the channels that the model takes."""
     fs: float

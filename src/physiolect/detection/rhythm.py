@@ -1,4 +1,4 @@
-"""Atrial fibrillation or not, window after window."""
+"""A rhythm or not, such as atrial fibrillation, window after window."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import numpy as np
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import select_channels
 from physiolect.detection.rhythm_result import RhythmResult
-from physiolect.detection.windows import check_task, judged_windows, lay_out, progress_name, stride_samples
+from physiolect.detection.windows import check_answers, judged_windows, lay_out, progress_name, stride_samples
 from physiolect.events import Listener, Reporter
 from physiolect.formats import as_recording
 from physiolect.recording import Recording
-from physiolect.tasks import TASKS
 from physiolect.training import using_threads
 
 
@@ -28,7 +27,7 @@ def detect_rhythm(
     threads: int | None = None,
     on_event: Listener | None = None,
 ) -> RhythmResult:
-    """Return how likely atrial fibrillation is in each window of a recording.
+    """Return how likely a rhythm, such as atrial fibrillation, is in each window of a recording.
 
     Windows are laid back from the recording's end, so that a recording as long as a window gives one probability, as
     published. The beginning is not judged where it fills no window. A window that is flat, or holds a gap longer than
@@ -55,7 +54,7 @@ def detect_rhythm(
     Source: Davies et al. 2024, arXiv:2407.20775: sigmoid of the fine-tuned head at the last position.
     """
     checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording)
-    check_task(checkpoint, TASKS["rhythm"])
+    check_answers(checkpoint, "window")
     contract = checkpoint.contract
     step = stride_samples(stride, contract.fs, contract.max_samples)
     chosen = select_channels(recording, contract, channel)
@@ -78,7 +77,11 @@ def detect_rhythm(
                 reasons[rows[batch]] = np.where(flat, "flat", np.where(np.isnan(last), "no number", ""))
     except KeyboardInterrupt:
         interrupted = True
+    negative, positive = checkpoint.outputs.answers
     return RhythmResult(
+        task=checkpoint.task.name,
+        positive=positive,
+        negative=negative,
         recording=chosen,
         fs=contract.fs,
         report=track.report,

@@ -1,15 +1,16 @@
-"""How likely atrial fibrillation is in each window of a recording."""
+"""How likely a rhythm, such as atrial fibrillation, is in each window of a recording."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.checkpoint.outputs import FIBRILLATION
 from physiolect.detection.result import DetectionResult
 from physiolect.detection.windows import Reason
 from physiolect.recording import Annotations
@@ -17,11 +18,8 @@ from physiolect.recording import Annotations
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RhythmMark = Literal["AFIB", "N"]
-"""Atrial fibrillation, or anything else that the model learnt as its opposite; the words of WFDB."""
-
 THRESHOLD = 0.5
-"""Probability from which on a window counts as atrial fibrillation."""
+"""Probability from which a window counts as the rhythm that the model detects."""
 
 _LISTED = 10
 """The summary lists so many episodes; the table has all."""
@@ -35,17 +33,21 @@ class Episode:
     """In seconds of the recording."""
     stop: float
     """In seconds of the recording."""
-    rhythm: RhythmMark | None
-    """None where nothing was judged."""
+    rhythm: str | None
+    """Its name, such as "AFIB" or "N"; None where nothing was judged."""
     reason: Reason = ""
     """Why nothing was judged."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class RhythmResult(DetectionResult):
-    """How likely atrial fibrillation is in each window of a recording."""
+    """How likely a rhythm is in each window of a recording."""
 
-    task: ClassVar[str] = "rhythm"
+    task: str = "rhythm"
+    positive: str = "AFIB"
+    """Name of the rhythm that the model detects."""
+    negative: str = "N"
+    """Name of its opposite."""
     probability: NDArray[np.float32]
     """(windows,) from 0 to 1; NaN where a window was not judged."""
     start: NDArray[np.float64]
@@ -70,16 +72,16 @@ class RhythmResult(DetectionResult):
         return bool(self.judged.any())
 
     @property
-    def is_af(self) -> NDArray[np.bool_]:
-        """Which windows count as atrial fibrillation, (windows,); one that was not judged does not."""
+    def is_positive(self) -> NDArray[np.bool_]:
+        """Which windows count as the rhythm, (windows,); one that was not judged does not."""
         return self.probability >= THRESHOLD  # NaN is never
 
     @property
-    def rhythms(self) -> tuple[RhythmMark | None, ...]:
+    def rhythms(self) -> tuple[str | None, ...]:
         """The rhythm of each window; None where it was not judged."""
         return tuple(
-            None if reason else "AFIB" if af else "N"
-            for af, reason in zip(self.is_af.tolist(), self.reasons, strict=True)
+            None if reason else self.positive if yes else self.negative
+            for yes, reason in zip(self.is_positive.tolist(), self.reasons, strict=True)
         )
 
     def episodes(self) -> list[Episode]:
@@ -101,7 +103,7 @@ class RhythmResult(DetectionResult):
         return found
 
     def annotations(self) -> Annotations:
-        """Return marks at the recording's own rate: "+" with "(AFIB" or "(N" where the rhythm changes.
+        """Return marks at the recording's own rate: "+" with a name, such as "(AFIB" or "(N", where the rhythm changes.
 
         A stretch that was not judged begins with a note (symbol '"'), and what follows it with the rhythm anew.
         """
@@ -124,11 +126,11 @@ class RhythmResult(DetectionResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts, shares and stretches, ready for JSON."""
-        judged, af = int(self.judged.sum()), int(self.is_af.sum())
+        judged, positive = int(self.judged.sum()), int(self.is_positive.sum())
         return super().to_dict() | {
             "windows": {
                 "count": len(self.time), "judged": judged, "seconds": self.window, "stride": self.stride,
-                "af": af, "af_share": af / judged if judged else None,
+                "rhythm": self.positive, "positive": positive, "positive_share": positive / judged if judged else None,
                 "median_probability": float(np.nanmedian(self.probability)) if judged else None,
             },
             "episodes": [
@@ -147,17 +149,18 @@ class RhythmResult(DetectionResult):
         )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        count, judged, af = len(self.time), int(self.judged.sum()), int(self.is_af.sum())
+        count, judged, positive = len(self.time), int(self.judged.sum()), int(self.is_positive.sum())
+        name = "AF" if self.positive in FIBRILLATION else self.positive
         reasons = ", ".join(sorted(set(self.reasons) - {""}))
         left = f"; {count - judged:,} not judged ({reasons})" if judged < count else ""
         yield "windows", f"{count:,} of {self.window:g} s, {self.stride:g} s apart{left}"
         if not judged:
-            yield "AF", "not known: no window could be judged"
+            yield name, "not known: no window could be judged"
         elif count == 1:
-            yield "AF", f"probability {self.probability[0]:.3f}"
+            yield name, f"probability {self.probability[0]:.3f}"
         else:
-            yield "AF", f"{af:,} of {judged:,} windows ({af / judged:.1%}) at 0.5 or above"
-        found = [each for each in self.episodes() if each.rhythm == "AFIB"] if count > 1 else []
+            yield name, f"{positive:,} of {judged:,} windows ({positive / judged:.1%}) at 0.5 or above"
+        found = [each for each in self.episodes() if each.rhythm == self.positive] if count > 1 else []
         found.sort(key=lambda each: each.start - each.stop)
         for number, each in enumerate(found[:_LISTED]):
             span = f"{each.start + self.first:.2f} to {each.stop + self.first:.2f} s"

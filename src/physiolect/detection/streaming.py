@@ -16,10 +16,9 @@ from physiolect.detection.beat_result import Confidence, Unjudged, confidence_ca
 from physiolect.detection.beats import beat_stride, find_beats
 from physiolect.detection.feed import Feed
 from physiolect.detection.rhythm_result import THRESHOLD
-from physiolect.detection.windows import Reason, check_task, encode_windows, probabilities, stride_samples
+from physiolect.detection.windows import Reason, check_answers, encode_windows, probabilities, stride_samples
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.signals import find_gaps
-from physiolect.tasks import TASKS
 from physiolect.training import using_threads
 from physiolect.training.threads import choose_threads
 
@@ -31,7 +30,7 @@ _HISTORY = 30.0
 
 @dataclass(frozen=True)
 class RhythmDecision:
-    """How likely atrial fibrillation is in one window, decided as soon as its samples were there."""
+    """How likely a rhythm is in one window, decided as soon as its samples were there."""
 
     start: float
     """Where the window begins, in seconds from the first sample."""
@@ -45,10 +44,14 @@ class RhythmDecision:
     """Seconds of signal that had come after `time` when this was decided."""
     compute: float
     """Seconds that the computer then took."""
+    positive: str = "AFIB"
+    """Name of the rhythm that the model detects."""
+    negative: str = "N"
+    """Name of its opposite."""
 
     @property
-    def is_af(self) -> bool:
-        """Whether the window counts as atrial fibrillation; one that was not judged does not."""
+    def is_positive(self) -> bool:
+        """Whether the window counts as the rhythm; one that was not judged does not."""
         return self.probability >= THRESHOLD
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,7 +59,8 @@ class RhythmDecision:
         return {
             "start_s": self.start, "time_s": self.time,
             "probability": None if isnan(self.probability) else round(self.probability, 6),
-            "rhythm": None if self.reason else "AFIB" if self.is_af else "N", "not_judged": self.reason or None,
+            "rhythm": None if self.reason else self.positive if self.is_positive else self.negative,
+            "not_judged": self.reason or None,
             **_lateness(self),
         }  # fmt: skip
 
@@ -108,7 +112,7 @@ class RhythmStream:
     def __init__(
         self, checkpoint: Checkpoint, *, fs: float, stride: float | None = None, threads: int | None = None
     ) -> None:
-        check_task(checkpoint, TASKS["rhythm"])
+        check_answers(checkpoint, "window")
         _check_one_channel(checkpoint)
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
         self._threads = choose_threads(threads, checkpoint.model)
@@ -143,12 +147,15 @@ class RhythmStream:
         grid, gaps = self._feed.take(end=end)
         self._signal, self._gaps = np.concatenate([self._signal, grid]), [*self._gaps, *gaps]
         decided, fs = [], self._contract.fs
+        negative, positive = self._checkpoint.outputs.answers
         while self._next + self._length <= self._first + len(self._signal):
             start, stop = self._next, self._next + self._length
             probability, reason = self._judge(start, stop)
             after = self._feed.received / self._feed.fs - stop / fs
             compute = time.perf_counter() - begun
-            decided.append(RhythmDecision(start / fs, stop / fs, probability, reason, after, compute))
+            decided.append(
+                RhythmDecision(start / fs, stop / fs, probability, reason, after, compute, positive, negative)
+            )
             self._next += self._step
         skip = min(self._next - self._first, len(self._signal))
         self._signal, self._first = self._signal[skip:], self._first + skip
@@ -200,7 +207,7 @@ class BeatStream:
         latency: float | None = None,
         threads: int | None = None,
     ) -> None:
-        check_task(checkpoint, TASKS["beats"])
+        check_answers(checkpoint, "position")
         _check_one_channel(checkpoint)
         self._checkpoint, self._contract = checkpoint, checkpoint.contract
         self._threads = choose_threads(threads, checkpoint.model)

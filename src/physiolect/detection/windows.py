@@ -20,7 +20,7 @@ from physiolect.errors import CheckpointError, ConfigError
 from physiolect.events import Tell
 from physiolect.recording import Recording
 from physiolect.signals import find_gaps, rate_ratio
-from physiolect.tasks import Task
+from physiolect.tasks import TASKS, Scope, Task
 
 OnWindow = Callable[[int, int], None]
 """Called with the windows judged so far and the number of all."""
@@ -76,16 +76,19 @@ class Track:
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def check_task(checkpoint: Checkpoint, task: Task) -> None:
-    """Refuse a checkpoint that was made for another task, or that has several outputs.
+def check_answers(checkpoint: Checkpoint, scope: Scope) -> None:
+    """Refuse a checkpoint that does not answer yes or no about windows, or positions, or that has several outputs.
 
     Raises:
-        CheckpointError: it is.
+        CheckpointError: it is of another kind or scope.
     """
-    if checkpoint.task != task:
+    outputs = checkpoint.outputs
+    if (outputs.kind, outputs.scope) != ("binary", scope):
+        wanted = [task for task in TASKS.values() if (task.kind, task.scope) == ("binary", scope)]
+        does = " or ".join(task.does for task in wanted)
         raise CheckpointError(
-            f"the checkpoint {checkpoint.task.does}, but one that {task.does} is needed",
-            hint=f"use {name_detectors(checkpoint.contract.modality, task)}",
+            f"the checkpoint {checkpoint.task.does}, but one that {does} is needed",
+            hint=f"use {name_detectors(checkpoint.contract.modality, *wanted)}",
         )
     if checkpoint.model.n_outputs != 1:
         raise CheckpointError(

@@ -16,6 +16,7 @@ from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.datasets import Examples
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import ExampleBatches
+from physiolect.datasets.examples.labels import NEGATIVE
 from physiolect.detection import check_examples
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.events import Reporter
@@ -137,7 +138,7 @@ class Job:
         stored, tuning = train.store.contract, self.tuning
         checkpoint = for_task(
             self.base.checkpoint,
-            _outputs_of(train),
+            _outputs_of(train, self.settings),
             pooling=tuning.pooling,
             unmask_last=tuning.unmask_last,
             dropout=tuning.dropout,
@@ -289,10 +290,11 @@ def _digest(examples: Examples) -> str:
     return found.hexdigest()
 
 
-def _outputs_of(train: Examples) -> Outputs:
+def _outputs_of(train: Examples, settings: FinetuneSettings) -> Outputs:
     """Return what the head's numbers will mean."""
     if train.kind != "number":
-        return Outputs(train.task.name, train.classes, train.several)
+        negative = (settings.negative or NEGATIVE)[0] if train.task.labels == "rhythms" else ""
+        return Outputs(train.task.name, train.classes, train.several, negative=negative)
     assert train.values is not None
     mean, sd = float(train.values.mean()), float(train.values.std())
     if not sd > 0:

@@ -48,8 +48,9 @@ def input_numbers(result: RhythmResult | BeatResult | Continuation) -> dict[str,
                 for name, key in (
                     ("windows", "count"),
                     ("judged", "judged"),
-                    ("af", "af"),
-                    ("af_share", "af_share"),
+                    ("rhythm", "rhythm"),
+                    ("positive", "positive"),
+                    ("positive_share", "positive_share"),
                 )
             }
             | {"median_probability": facts["windows"]["median_probability"]}

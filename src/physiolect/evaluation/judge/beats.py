@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets.examples.labels import beat_samples
 from physiolect.datasets.examples.splits import row_groups
-from physiolect.detection import check_recording, check_task, detect_beats
+from physiolect.detection import check_detector, check_recording, detect_beats
 from physiolect.errors import ConfigError
 from physiolect.evaluation.baselines import choose_detector, find_pulses
 from physiolect.evaluation.beats import TOLERANCE, BeatMatch, match_beats, measure_beats
@@ -126,7 +126,7 @@ def _finder(trial: Trial, models: Mapping[int, Checkpoint]) -> _Finder:
 def _check_rows(trial: Trial, models: Mapping[int, Checkpoint]) -> None:
     """Refuse a model that finds no beats, or rows that it does not take, before the first row is searched."""
     for row, model in models.items():
-        check_task(model, trial.settings.asked)
+        check_detector(model, trial.settings.task)
         check_recording(trial.store.recording(row), model.contract, trial.settings.channel)
 
 
