@@ -227,4 +227,4 @@ def test_a_detector_of_another_rhythm_writes_the_names_it_was_trained_with(
     expected = ["N" if each >= 0.5 else "AFIB" for each in found.probability.tolist()]
     assert list(found.rhythms) == expected
     assert found.to_dict()["windows"]["rhythm"] == "N"
-    assert {note for note in found.annotations().note} <= {"(N", "(AFIB"}
+    assert set(found.annotations().note) <= {"(N", "(AFIB"}

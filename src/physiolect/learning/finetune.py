@@ -91,10 +91,9 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
     base, given["checkpoint"] = _opened(given["checkpoint"])
     settings = read_settings(FinetuneSettings, call, given)
     reporter = Reporter(on_event)
-    threads = settings.threads or torch.get_num_threads()
     with (
         locked_run(settings.out_folder, resume=settings.resume, saved=settings.holds_run),
-        using_threads(threads),
+        using_threads(settings.threads),
         stop_signals(
             settings.minutes, on_signal=lambda: reporter.say("stopping after this update …")
         ) as stop,

@@ -39,6 +39,7 @@ from physiolect.training import (
     choose_form,
     choose_precision,
     fit,
+    using_threads,
 )
 
 FrozenFeatures: TypeAlias = dict[tuple[int, tuple[int, ...], int], Tensor]
@@ -123,7 +124,11 @@ class Job:
             "base": checkpoint.run.get("base") or self.base.record,
             **named_patients(train.groups, validation.groups if validation is not None else ()),
         }
-        with self._journal(out, train, state) as journal:
+        positions = self.tuning.batch_size * train.length
+        with (
+            using_threads(self.settings.threads, checkpoint.model, positions=positions),
+            self._journal(out, train, state) as journal,
+        ):
             callbacks = Callbacks(
                 save=self._saver(checkpoint, out, about),
                 report=journal.report,

@@ -67,14 +67,15 @@ def pretrain(
     """
     chosen = read_settings(PretrainSettings, "pretrain", {"store": store, "out": out, **settings})
     reporter = Reporter(on_event)
-    threads = chosen.threads or torch.get_num_threads()
     torch.manual_seed(chosen.seed)
     lock = locked_run(chosen.out_folder, resume=chosen.resume, saved=chosen.holds_run)
     try:
         with join_processes(chosen.device) as processes, lock if processes.main else nullcontext():
             quiet = reporter if processes.main else Reporter()
-            with using_threads(threads):
-                return _Run.prepare(chosen, processes, quiet).train()
+            run = _Run.prepare(chosen, processes, quiet)
+            positions = chosen.batch_size // processes.count * run.checkpoint.model.context_length
+            with using_threads(chosen.threads, run.checkpoint.model, positions=positions):
+                return run.train()
     except LostProcessError as error:
         step = last_saved_step(out)
         what = "nothing was saved yet, so start again" if step is None else f"resume from update {step}"

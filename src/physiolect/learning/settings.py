@@ -38,7 +38,8 @@ class TrainingSettings:
     form: Form = "auto"
     """Of the training step: eager, compiled, or captured as one CUDA graph, which auto takes on one GPU."""
     threads: int | None = None
-    """Processor threads; weights differ by rounding between numbers of threads (default: PyTorch's choice)."""
+    """Processor threads; weights differ by rounding between numbers of threads (default: one for a small model, else
+    PyTorch's choice)."""
     log_every: int = 10
     """Updates between lines of metrics.jsonl."""
     minutes: float | None = None

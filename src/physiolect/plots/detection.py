@@ -98,11 +98,12 @@ def rhythm_figure(
     begin: ArrayLike,
     end: ArrayLike,
     probability: ArrayLike,
+    rhythm: str = "AFIB",
     start: float = 0.0,
     unit: str | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw the probability of atrial fibrillation over time, and the signal.
+    """Draw the probability of a rhythm over time, and the signal.
 
     A minute is drawn whole; of more there are the windows of the highest and the lowest probability, and the one
     nearest to a half.
@@ -113,6 +114,7 @@ def rhythm_figure(
         begin: of each window, in seconds from the signal's beginning, (windows,).
         end: of each window likewise.
         probability: of each window; NaN where it was not judged.
+        rhythm: its name.
         start: where the signal begins in the recording, in seconds.
         unit: of the signal, or None where unknown.
         title: above the figure.
@@ -123,7 +125,7 @@ def rhythm_figure(
     rows = [(begins[i], ends[i]) for i in shown] or _rows(len(values) / fs)
     figure = new_figure(2.3 + 1.15 * len(rows))
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
-    _draw_probability(axes[0], begins, ends, likely, start, len(values) / fs)
+    _draw_probability(axes[0], begins, ends, likely, start, len(values) / fs, rhythm)
     for row, (first, last) in zip(axes[1:], rows, strict=True):
         _draw_signal(row, values, fs, (first, last), start)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
@@ -248,8 +250,11 @@ def _draw_probability(
     likely: NDArray[np.float64],
     start: float,
     seconds: float,
+    rhythm: str,
 ) -> None:
     from matplotlib.collections import LineCollection
+
+    short, long = ("AF", "atrial fibrillation") if rhythm in ("AFIB", "AF") else (rhythm, rhythm)
 
     unit, word = _time_unit(seconds)
     left, right = (start + begins) / unit, (start + ends) / unit
@@ -264,11 +269,11 @@ def _draw_probability(
     )
     axes.axhline(_AF, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))
     _shade(axes, list(zip(left[~judged].tolist(), right[~judged].tolist(), strict=True)), 0.0)
-    dress(axes, x=word, y="probability\nof AF")
+    dress(axes, x=word, y=f"probability\nof {short}")
     axes.set_xlim(start / unit, (start + seconds) / unit)
     axes.set_ylim(-0.05, 1.05)
     axes.set_yticks([0, 0.5, 1])
-    keys = {"atrial fibrillation": ORANGE, "other": BLUE} | ({"not judged": FAINT} if (~judged).any() else {})
+    keys = {long: ORANGE, "other": BLUE} | ({"not judged": FAINT} if (~judged).any() else {})
     for label, colour in keys.items():
         axes.plot([], [], color=colour, linewidth=2.2 if colour != FAINT else 6, label=label)
     _legend(axes)
