@@ -379,7 +379,7 @@ def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
     bound = manifest["shards"][0]["max_error"]
     assert "value = samples * scale + offset" in manifest["encoding"]
     assert bound == max(store.row(row).max_error for row in range(3)) == store.manifests[0].max_error
-    assert f"samples lie within {bound:.2g} mV of what was prepared" in capsys.readouterr().err
+    assert f"no sample is off by more than {bound:.2g} mV" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "out")]) == 0
     assert f"{bound:.4g} mV" in capsys.readouterr().out
 

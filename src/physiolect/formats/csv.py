@@ -135,7 +135,10 @@ def _table(path: Path, content: bytes) -> _Table:
     """
     text = _decode(content)
     if re.search(r"[\x00-\x08\x0e-\x1b]", text):
-        raise FormatError(f"{path} is not text but binary data", hint="give the file its proper extension")
+        raise FormatError(
+            f"{path} is not text but binary data",
+            hint="CSV, MAT, NPY, NPZ, WFDB, EDF and BDF are read; give a file of these its proper extension",
+        )
     full = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line and not line.isspace()]
     while full and full[0][1].startswith("#"):
         full.pop(0)

@@ -5,6 +5,7 @@ Source of the format: https://www.edfplus.info/specs/.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def _recording(reader: Any, path: Path, want: Request) -> Recording:
         listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
         raise FormatError(
             f"the channels of {path} differ in sampling rate: {listed}",
-            hint=f"choose channels of one rate (--channels {names[rows[0]]})",
+            hint=f"choose channels of one rate (--channels {shlex.quote(names[rows[0]])})",
         )
     fs = want.rate(rates[rows[0]], path)
     first, last = want.span(min(lengths[row] for row in rows), fs, path)

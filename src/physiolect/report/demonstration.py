@@ -191,7 +191,8 @@ class _Work:
 
         n_threads, pace = _pace()
         n_steps = max(20, round(60 * _PLANNED * self.minutes / pace))
-        self.say(f"3/5  training for {n_steps} updates, at most {self.minutes:g} minutes")
+        plural = "minute" if self.minutes == 1 else "minutes"
+        self.say(f"3/5  training for {n_steps} updates, at most {self.minutes:g} {plural}")
         begun = time.perf_counter()
         result = pretrain(
             self.out / "store", out=self.out / "run", steps=n_steps, batch_size=_BATCH, validation=VALIDATION,

@@ -94,8 +94,8 @@ class PreparedStore(Result):
             f"{size:.1f} MB"
         ]
         if self.n_rows:
-            unit = f" {contract.unit}" if contract.unit else ", each in its unit,"
-            lines.append(f"samples lie within {manifest.max_error:.2g}{unit} of what was prepared")
+            unit = f" {contract.unit}" if contract.unit else " in its channel's unit"
+            lines.append(f"stored as int16, no sample is off by more than {manifest.max_error:.2g}{unit}")
         if manifest.left_out:
             others = sum(manifest.left_out.values())
             lines.append(
