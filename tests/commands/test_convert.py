@@ -214,6 +214,6 @@ def test_a_published_tokenizer_becomes_ours(convert: Convert, data: Path) -> Non
     assert "1000 merges of ECG-Byte's" in err
     assert load_tokenizer("tokenizer") == EcgByteTokenizer.from_published(source, percentiles=(-0.45, 0.75))
     assert "holds something already" in convert(source, "tokenizer", "--percentiles", "-0.45", "0.75")[2]
-    assert "--percentiles P1 P99 go with" in convert(source, "other")[2]
+    assert "--percentiles P1 P99 are missing" in convert(source, "other")[2]
     assert "two numbers, but 1" in convert(source, "other", "--percentiles", "1")[2]
-    assert "--percentiles P1 P99 go with" in convert("weights.pth", "other", "--percentiles", "0", "1")[2]
+    assert "are for an ECG-Byte tokenizer" in convert("weights.pth", "other", "--percentiles", "0", "1")[2]

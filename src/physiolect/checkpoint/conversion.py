@@ -53,8 +53,11 @@ def conversion_problems(src: str, task: str | None, percentiles: Sequence[float]
     found = []
     if task is not None and Path(src).is_dir():
         found.append("--task is for .zip and .pth files; a checkpoint knows its own")
-    if (Path(src).suffix.lower() in (".pkl", ".pickle")) != (percentiles is not None):
-        found.append("--percentiles P1 P99 go with an ECG-Byte tokenizer (.pkl), which does not hold them")
+    tokenizer = Path(src).suffix.lower() in (".pkl", ".pickle")
+    if tokenizer and percentiles is None:
+        found.append("--percentiles P1 P99 are missing: the file of an ECG-Byte tokenizer does not hold them")
+    elif not tokenizer and percentiles is not None:
+        found.append("--percentiles are for an ECG-Byte tokenizer (.pkl) alone")
     elif percentiles is not None and len(percentiles) != 2:
         found.append(f"--percentiles are two numbers, but {len(percentiles)} are given")
     return found
