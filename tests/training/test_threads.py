@@ -50,3 +50,11 @@ def test_a_number_that_is_given_is_used_and_an_error_restores_the_setting() -> N
     with pytest.raises(ZeroDivisionError), using_threads(2, nn.Linear(10, 10)) as n:
         _ = n / (torch.get_num_threads() - 2)
     assert torch.get_num_threads() == 3
+
+
+def test_training_counts_the_windows_of_a_batch() -> None:
+    model = GPT(GPT_PRESETS["heartgpt-ecg"])
+    with using_threads(None, model, batch=32) as n:
+        assert n == 3
+    with using_threads(None, nn.Linear(10, 10), batch=32) as n:
+        assert n == 1

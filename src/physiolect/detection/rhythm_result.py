@@ -145,7 +145,8 @@ class RhythmResult(DetectionResult):
 
         return rhythm_figure(
             self.recording.signal[0], fs=self.recording_fs, begin=self.start, end=self.time,
-            probability=self.probability, rhythm=self.positive, start=self.first, unit=self.recording.units[0], title=self._title,
+            probability=self.probability, rhythm=self.positive, start=self.first, unit=self.recording.units[0],
+            title=self._title,
         )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:

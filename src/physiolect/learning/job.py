@@ -124,9 +124,8 @@ class Job:
             "base": checkpoint.run.get("base") or self.base.record,
             **named_patients(train.groups, validation.groups if validation is not None else ()),
         }
-        positions = self.tuning.batch_size * train.length
         with (
-            using_threads(self.settings.threads, checkpoint.model, positions=positions),
+            using_threads(self.settings.threads, checkpoint.model, batch=self.tuning.batch_size),
             self._journal(out, train, state) as journal,
         ):
             callbacks = Callbacks(

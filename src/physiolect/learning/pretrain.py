@@ -73,8 +73,8 @@ def pretrain(
         with join_processes(chosen.device) as processes, lock if processes.main else nullcontext():
             quiet = reporter if processes.main else Reporter()
             run = _Run.prepare(chosen, processes, quiet)
-            positions = chosen.batch_size // processes.count * run.checkpoint.model.context_length
-            with using_threads(chosen.threads, run.checkpoint.model, positions=positions):
+            batch = chosen.batch_size // processes.count
+            with using_threads(chosen.threads, run.checkpoint.model, batch=batch):
                 return run.train()
     except LostProcessError as error:
         step = last_saved_step(out)

@@ -13,11 +13,12 @@ from physiolect.errors import ConfigError
 _SMALL = 4e9
 """Parameters times positions of a window, below which several threads wait for each other more than they compute.
 
-How many windows pass the model at once does not count: on a busy machine every layer waits for the slowest thread.
+In use, how many windows pass the model at once does not count: on a busy machine every layer waits for the slowest
+thread. In training it does: an update takes long, and a night on one thread would be two.
 """
 
 
-def choose_threads(threads: int | None, model: nn.Module | None) -> int:
+def choose_threads(threads: int | None, model: nn.Module | None, *, batch: int = 1) -> int:
     """Return how many threads a call uses; see `using_threads`.
 
     Raises:
@@ -31,17 +32,18 @@ def choose_threads(threads: int | None, model: nn.Module | None) -> int:
         return threads
     if model is None:
         return torch.get_num_threads()
-    work = int(getattr(model, "context_length", 1)) * sum(each.numel() for each in model.parameters())
+    work = batch * int(getattr(model, "context_length", 1)) * sum(each.numel() for each in model.parameters())
     return 1 if work < _SMALL else torch.get_num_threads()
 
 
 @contextmanager
-def using_threads(threads: int | None, model: nn.Module | None = None) -> Iterator[int]:
+def using_threads(threads: int | None, model: nn.Module | None = None, *, batch: int = 1) -> Iterator[int]:
     """Use this many processor threads inside, and restore PyTorch's setting afterwards.
 
     Args:
         threads: how many; None is one for a small model, and PyTorch's setting for a large one or without a model.
         model: what computes.
+        batch: in training, windows a batch.
 
     Yields:
         how many are used.
@@ -50,7 +52,7 @@ def using_threads(threads: int | None, model: nn.Module | None = None) -> Iterat
         ConfigError: `threads` is below 1.
     """
     before = torch.get_num_threads()
-    chosen = choose_threads(threads, model)
+    chosen = choose_threads(threads, model, batch=batch)
     torch.set_num_threads(chosen)
     try:
         yield chosen
