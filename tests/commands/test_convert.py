@@ -143,7 +143,7 @@ def test_there_and_back_again(convert: Convert, name: str) -> None:
 
 def test_a_detector_is_what_it_is_said_to_be(convert: Convert) -> None:
     code, _, err = convert("detector.zip", "new")
-    assert (code, "--task rhythm or --task beats" in err) == (1, True)
+    assert (code, "name the task: rhythm or beats" in err) == (1, True)
     assert convert("detector.zip", "new", "--task", "beats")[0] == 0
     assert load_checkpoint("new").task.name == "beats"
     assert convert("new", "again.pth")[0] == 0
