@@ -232,3 +232,21 @@ def test_sigterm_writes_what_there_is(models: Path, folder: Path, tmp_path: Path
     else:
         assert "ended by SIGTERM before there was anything to keep" in done.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_results_of_two_recordings_are_never_mixed_in_one_folder(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run("detect", folder / "a.csv", "--out", out)[0] == 0
+    assert run("detect", folder / "a.csv", "--out", out)[0] == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    code, _, told = run("detect", folder / "b.npz", "--out", out)
+    assert code == 1
+    assert f"error: {out} holds the results of {folder / 'a.csv'}\nhint: name another folder" in told
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    several = tmp_path / "several"
+    assert run("detect", folder / "a.csv", folder / "b.npz", "--out", several)[0] == 0
+    code, _, told = run("detect", folder / "a.csv", "--out", several)
+    assert code == 1
+    assert f"error: {several} holds the results of several recordings" in told

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from physiolect.commands.settings import Reading
 from physiolect.commands.terminal import say
-from physiolect.errors import PhysiolectError, WriteError
+from physiolect.errors import FormatError, PhysiolectError, WriteError
 from physiolect.recording import Recording
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def run_inputs(words: Sequence[str], work: Work, *, out: str | None, as_json: bo
     with _ending_in_order() as ended:
         inputs = _list_inputs(words)
         if len(words) == 1 and not Path(words[0]).is_dir():
+            _refuse_other_results(folder, words[0])
             try:
                 done = work(inputs[0], folder)
             except KeyboardInterrupt:
@@ -108,6 +109,7 @@ def _run_all(inputs: list[Input], work: Work, out: Path | None, ended: _Ended, *
     for each in inputs:
         folder = None if out is None else out / each.label
         try:
+            _refuse_other_results(folder, each.path)
             done = work(each, folder)
         except KeyboardInterrupt:
             stopped = True
@@ -135,6 +137,26 @@ def _run_all(inputs: list[Input], work: Work, out: Path | None, ended: _Ended, *
     if as_json:
         print(json.dumps(summaries, indent=2))
     return ended.code if stopped else 1 if n_failed else 0
+
+
+def _refuse_other_results(folder: Path | None, path: str) -> None:
+    """Refuse a folder that holds the results of another recording, or of several: they would be mixed.
+
+    Raises:
+        FormatError: it does.
+    """
+    if folder is None or not folder.is_dir():
+        return
+    if (folder / "summary.csv").is_file():
+        raise FormatError(f"{folder} holds the results of several recordings", hint="name another folder")
+    try:
+        earlier = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["input"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if earlier != path:
+        raise FormatError(
+            f"{folder} holds the results of {earlier}", hint="name another folder, or remove this one"
+        )
 
 
 def _list_inputs(words: Sequence[str]) -> list[Input]:
