@@ -102,6 +102,10 @@ def read_header(path: Path) -> EdfHeader:
     if duration is None or not 0 < duration < 1e9:
         duration = None
     _check_date(fixed[168:184], notices)
+    if b"," in b"".join(
+        [fixed[184:192], fixed[236:256], *(field for k in (*_LIMITS, _COUNT) for field in columns[k])]
+    ):
+        notices.append("the header writes numbers with a decimal comma")
     kind = fixed[192:197].decode("latin-1").upper()
     return EdfHeader(
         path, width, start, n_records, duration, channels, kind.endswith("+D"), tuple(notices)
@@ -109,7 +113,9 @@ def read_header(path: Path) -> EdfHeader:
 
 
 def _is_edf(fixed: bytes) -> bool:
-    return fixed[:8].strip(b" \x00") == b"0" or (fixed[:1] == b"\xff" and fixed[1:8].strip(b" \x00") in (b"BIOSEMI", b""))
+    return fixed[:8].strip(b" \x00") == b"0" or (
+        fixed[:1] == b"\xff" and fixed[1:8].strip(b" \x00") in (b"BIOSEMI", b"")
+    )
 
 
 def _unreadable(path: Path, reason: str) -> FormatError:
@@ -175,7 +181,9 @@ def _compare_records(stated: int | None, found: int, rest: int, notices: list[st
 
 def _check_date(field: bytes, notices: list[str]) -> None:
     """Tell of a start that cannot be read: it touches no sample, and is not kept."""
-    if not re.fullmatch(rb"\d\d\.\d\d\.\d\d\d\d\.\d\d\.\d\d", field):
+    found = re.fullmatch(rb"(\d\d)\.(\d\d)\.\d\d(\d\d)\.(\d\d)\.(\d\d)", field)
+    limits = ((1, 31), (1, 12), (0, 23), (0, 59), (0, 59))
+    if not found or not all(a <= int(n) <= b for n, (a, b) in zip(found.groups(), limits, strict=True)):
         notices.append("the date or time of its start cannot be read; the samples do not depend on it")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
@@ -50,26 +51,68 @@ def read_recording(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Recording:
     """Read one recording from a CSV, TSV, TXT, NPY, NPZ, MAT, WFDB, EDF or BDF file.
 
     Args:
         path: The file; a WFDB record with or without extension.
         fs: Sampling rate in Hz, for a file that states none.
-        channels: Names, aliases or numbers from 0 of the channels to read, in this order; all by default.
+        channels: Names, aliases or numbers from 0 of the channels to read, in this order; by default all or, where
+            their rates differ, those at the rate of the ECG (else the PPG, the ECoG; or what `modality` says).
         start: First moment to read, in seconds from the beginning.
         stop: End of the stretch to read, in seconds.
         modality: "ecg", "ppg" or "ecog", where the file does not tell.
         variable: Which variable of a MAT or NPZ file; a field of a structure is "structure.field".
         unit: Unit of the channels of which the file states none.
         names: Names of all channels, for a file that names none.
+        channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
+            the first there is of atr, qrs and ecg.
 
     Raises:
         FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
             channel, stretch or variable.
     """
+    want = _request(
+        fs,
+        channels,
+        start,
+        stop,
+        modality,
+        variable,
+        unit,
+        names,
+        one=True,
+        channel=channel,
+        annotator=annotator,
+    )
     reader, file = _find(Path(path), variable)
-    return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
+    return next(reader(file, want))
+
+
+def read_every_rate(
+    path: str | os.PathLike[str],
+    *,
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
+    annotator: str | Sequence[str] | None = None,
+) -> list[Recording]:
+    """Read a file whose channels may differ in sampling rate: one recording for each rate, in the file's order.
+
+    Args: as of `read_recording`.
+
+    Raises:
+        FormatError: as for `read_recording`.
+    """
+    want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
+    reader, file = _find(Path(path), variable)
+    return list(reader(file, replace(want, every_rate=True)))
 
 
 def as_recording(given: Recording | str | os.PathLike[str]) -> Recording:
@@ -128,6 +171,8 @@ def read_recordings(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
@@ -143,11 +188,25 @@ def read_recordings(
         variable: Which variable of MAT or NPZ files.
         unit: Unit of the channels of which a file states none.
         names: Names of all channels, for files that name none.
+        channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        annotator: Which annotation files of WFDB records to read, by extension, one or several.
 
     Raises:
         FormatError: as for `read_recording`, or the folder holds nothing readable.
     """
-    want = _request(fs, channels, start, stop, modality, variable, unit, names, one=False)
+    want = _request(
+        fs,
+        channels,
+        start,
+        stop,
+        modality,
+        variable,
+        unit,
+        names,
+        one=False,
+        channel=channel,
+        annotator=annotator,
+    )
     for item in list_recordings(path):
         reader, file = _find(item, variable)
         yield from reader(file, want)
@@ -227,6 +286,8 @@ def _request(
     names: Sequence[str],
     *,
     one: bool,
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
     wanted = None if listed is None else tuple(listed)
@@ -236,7 +297,11 @@ def _request(
             hint="name every channel once, in the file's order",
         )
     stated = unit_name(unit) if unit else None
-    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one)
+    annotators = (annotator,) if isinstance(annotator, str) else annotator
+    return Request(
+        fs, wanted, start, stop, modality, variable, stated, tuple(names), one, channel,
+        None if annotators is None else tuple(annotators),
+    )  # fmt: skip
 
 
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:

@@ -38,6 +38,8 @@ class Request:
     """Names of all channels of a file that names none."""
     one: bool = True
     """Whether the caller can take one recording only."""
+    channel: str | int | None = None
+    """The one channel that will be used, where the rates of the channels differ."""
     annotator: tuple[str, ...] | None = None
     """Extensions of the WFDB annotation files to read; None means the usual one."""
     every_rate: bool = False
@@ -70,7 +72,8 @@ class Request:
         """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
 
         It is one group, unless `every_rate` asks for all. Where no channels were named and the rates differ, the
-        group is that of the ECG (or else the PPG, or the ECoG; or what `modality` says), by the channels' names.
+        group is that of `channel` or, without one, of the ECG (else the PPG, or the ECoG; or what `modality` says), by
+        the channels' names.
 
         Args:
             names: all channels of the file.
@@ -86,10 +89,7 @@ class Request:
             return [(rows, ())]
         if self.every_rate:
             return [([row for row in rows if rates[row] == rate], ()) for rate in found]
-        order = MODALITIES if self.modality is None else (self.modality,)
-        meant: set[float] = set()
-        for modality in order if self.channels is None else ():
-            meant = meant or {rates[row] for row in rows if modality_of(names[row]) == modality}
+        meant = set() if self.channels is not None else self._meant_rates(names, rates, path)
         if len(meant) != 1:
             listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
             more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
@@ -97,11 +97,38 @@ class Request:
                 f"the channels of {path} differ in sampling rate: {listed}{more}",
                 hint=f"choose a channel, or several of one rate (--channel '{names[rows[0]]}', or channels=)",
             )
-        (rate,) = meant
-        kept = [row for row in rows if rates[row] == rate]
-        others = ", ".join(f"{names[row]} ({rates[row]:g} Hz)" for row in rows if rates[row] != rate)
+        kept = [row for row in rows if rates[row] in meant]
+        if self.channel is not None and str(self.channel) not in names:
+            self._check_number(kept, names, path)
+        others = ", ".join(f"{names[row]} ({rates[row]:g} Hz)" for row in rows if rates[row] not in meant)
         chosen = ", ".join(names[row] for row in kept)
-        return [(kept, (f"read {chosen} at {rate:g} Hz; channels of other rates are left out: {others}",))]
+        return [
+            (kept, (f"read {chosen} at {meant.pop():g} Hz; channels of other rates are left out: {others}",))
+        ]
+
+    def _meant_rates(self, names: Sequence[str], rates: Sequence[float], path: Path) -> set[float]:
+        """Return the rates of the channels that the caller will use."""
+        if self.channel is not None:
+            (row,) = replace(self, channels=(self.channel,)).rows(names, path)
+            return {rates[row]}
+        for modality in MODALITIES if self.modality is None else (self.modality,):
+            meant = {rate for name, rate in zip(names, rates, strict=True) if modality_of(name) == modality}
+            if meant:
+                return meant
+        return set()
+
+    def _check_number(self, kept: Sequence[int], names: Sequence[str], path: Path) -> None:
+        """Refuse a number that would count other channels once those of other rates are left out.
+
+        Raises:
+            FormatError: it would.
+        """
+        (row,) = replace(self, channels=(self.channel or 0,)).rows(names, path)
+        if str(self.channel).isdecimal() and kept.index(row) != row:
+            raise FormatError(
+                f"channel {self.channel} of {path} has another number among the channels of its rate",
+                hint=f"name it: {names[row]}",
+            )
 
     def span(self, n_samples: int, fs: float, path: Path) -> tuple[int, int]:
         """Return the wanted stretch [first, last) in samples of a file of `n_samples` at `fs` Hz.
@@ -197,5 +224,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c
+        for c in text
     )
