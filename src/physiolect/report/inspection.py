@@ -150,10 +150,11 @@ def _recordings(found: list[Recording]) -> Facts:
         return facts
     each = [_recording(recording) for recording in found]
     facts["modality"] = shared_modality([name for recording in found for name in recording.channels])
-    facts["fs"] = [recording.fs for recording in found]
-    facts["samples"] = [recording.n_samples for recording in found]
+    del facts["fs"], facts["samples"]
     facts["channels"] = [
-        {**row, "fs": recording.fs} for recording, part in zip(found, each, strict=True) for row in part["channels"]
+        {**row, "fs": recording.fs, "samples": recording.n_samples}
+        for recording, part in zip(found, each, strict=True)
+        for row in part["channels"]
     ]
     facts["quality"] = [remark for part in each for remark in part["quality"]]
     facts["fits"] = [
