@@ -95,6 +95,8 @@ def read_header(path: Path) -> EdfHeader:
     stated = _count(fixed[236:244])
     start = _start(fixed, n_signals, size, record_bytes * (stated or 0), notices)
     n_records, rest = divmod(size - start, record_bytes)
+    if not n_records:
+        raise _unreadable(path, "it holds no whole record of samples")
     if n_records * max(channel.count for channel in channels) > _MOST_SAMPLES:
         raise _unreadable(path, "its length is impossible")
     _compare_records(stated, n_records, rest, notices)

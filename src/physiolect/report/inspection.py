@@ -152,16 +152,21 @@ def _recordings(found: list[Recording]) -> Facts:
     facts["modality"] = shared_modality([name for recording in found for name in recording.channels])
     del facts["fs"], facts["samples"]
     facts["channels"] = [
-        {**row, "fs": recording.fs, "samples": recording.n_samples}
+        {**row, "fs": recording.fs}
         for recording, part in zip(found, each, strict=True)
         for row in part["channels"]
     ]
     facts["quality"] = [remark for part in each for remark in part["quality"]]
     facts["fits"] = [
         next((answer for answer in answers if answer["fits"]), answers[0])
-        for answers in zip(*(part["fits"] for part in each), strict=True)
+        for answers in zip(*(part["fits"] for part in _meant(each)), strict=True)
     ]
     return facts
+
+
+def _meant(parts: list[Facts]) -> list[Facts]:
+    """Return those with a channel whose name says what it measures, which alone are read where none is chosen."""
+    return [part for part in parts if any(modality_of(row["channel"]) for row in part["channels"])] or parts[:1]
 
 
 def _recording(recording: Recording) -> Facts:
