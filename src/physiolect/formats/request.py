@@ -67,7 +67,7 @@ class Request:
         return [probe.index(channel) for channel in self.channels]
 
     def groups(
-        self, names: Sequence[str], rates: Sequence[float], path: Path
+        self, names: Sequence[str], rates: Sequence[float], path: Path, *, base: float | None = None
     ) -> list[tuple[list[int], tuple[str, ...]]]:
         """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
 
@@ -79,6 +79,7 @@ class Request:
             names: all channels of the file.
             rates: the sampling rate of each, in Hz.
             path: the file, for errors.
+            base: the rate in Hz that channels of all rates can be averaged down to, where that is possible.
 
         Raises:
             FormatError: the named channels differ in rate, or no name tells which channels are meant.
@@ -90,6 +91,9 @@ class Request:
         if self.every_rate:
             return [([row for row in rows if rates[row] == rate], ()) for rate in found]
         meant = set() if self.channels is not None else self._meant_rates(names, rates, path)
+        if len(meant) != 1 and base is not None:
+            own = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows if rates[row] != base)
+            return [(rows, (f"averaged down to {base:g} Hz: {own}; one channel alone keeps its rate",))]
         if len(meant) != 1:
             listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
             more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
@@ -191,7 +195,7 @@ class Request:
             names,
             tuple(printable(unit) if unit else self.unit for unit in units) if units else self.unit,
             self.modality or modality,
-            annotations if annotations is not None else Annotations(),
+            Annotations() if annotations is None else _printable_marks(annotations),
             source or str(path),
             tuple(printable(notice) for notice in notices),
         )
@@ -217,6 +221,12 @@ class Request:
             told = f"no valid sample in channel{'s' * (len(empty) > 1)} {', '.join(empty)}"
             return replace(recording, notices=(*recording.notices, told))
         return recording
+
+
+def _printable_marks(marks: Annotations) -> Annotations:
+    if all(map(str.isprintable, {*marks.symbol, *marks.note})):
+        return marks
+    return replace(marks, symbol=tuple(map(printable, marks.symbol)), note=tuple(map(printable, marks.note)))
 
 
 def printable(text: str) -> str:

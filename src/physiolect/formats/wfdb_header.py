@@ -10,6 +10,7 @@ from typing import Any
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
+from physiolect.formats.request import printable
 from physiolect.formats.wfdb_library import library
 from physiolect.formats.wfdb_plain import plain_header
 from physiolect.recording import Unit, unit_name
@@ -103,12 +104,18 @@ def find_header(path: Path) -> Path | None:
     header = path.with_suffix(".hea")
     if not header.is_file():
         return None
-    belongs = path.suffix in (".atr", ".qrs") or path.name in read_header(header).files()
+    belongs = path.suffix in (".atr", ".qrs", ".st", ".apn") or path.name in read_header(header).files()
     return header if belongs else None
 
 
 def parse(text: WfdbHeader) -> Any:
     """Have wfdb parse a header that is not plain, and refuse what contradicts itself before it costs memory."""
+    for name in text.files():
+        if not re.fullmatch(r"[^/\\]+", name) or name in (".", "..") or not name.isprintable():
+            raise FormatError(
+                f"{text.path} names the file '{printable(name)}', which cannot lie beside it",
+                hint="the header is damaged: fetch it again",
+            )
     with parsing(text.path, "WFDB header"):
         header: Any = plain_header(" ".join(text.record), text.lines)
         header = header or library().rdheader(os.path.abspath(text.path.with_suffix("")))
@@ -135,4 +142,18 @@ def parse_segment(text: WfdbHeader, name: str) -> tuple[WfdbHeader, Any]:
 
 
 def channel_names(header: Any) -> list[str]:
-    return [name or f"ch{i + 1}" for i, name in enumerate(header.sig_name)]
+    """Return one name a signal, without control characters."""
+    return [printable(name) if name else f"ch{i + 1}" for i, name in enumerate(header.sig_name)]
+
+
+def signals_of_files(header: Any) -> dict[str, list[int]]:
+    """Return which signals lie in each signal file, in their order there."""
+    found: dict[str, list[int]] = {}
+    for row, name in enumerate(header.file_name):
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def frame_counts(header: Any) -> list[int]:
+    """Return the samples a frame of each signal."""
+    return [count or 1 for count in header.samps_per_frame]

@@ -166,7 +166,9 @@ def _recordings(found: list[Recording]) -> Facts:
 
 def _meant(parts: list[Facts]) -> list[Facts]:
     """Return those with a channel whose name says what it measures, which alone are read where none is chosen."""
-    return [part for part in parts if any(modality_of(row["channel"]) for row in part["channels"])] or parts[:1]
+    return [part for part in parts if any(modality_of(row["channel"]) for row in part["channels"])] or parts[
+        :1
+    ]
 
 
 def _recording(recording: Recording) -> Facts:
