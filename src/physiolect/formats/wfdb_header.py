@@ -19,6 +19,8 @@ NO_UNIT = "?"
 """Is written for an unknown unit; "NU", of a signal without dimension, is a unit like others."""
 _HEADER_BYTES = 4 << 20
 _MAX_SAMPLES = 1 << 48  # a century at 90 kHz
+_MOST_SIGNALS = 1024  # the library takes milliseconds for each, and more than in proportion for many
+_MOST_SEGMENTS = 200_000
 _LINE_CHARACTERS = 1000  # wfdb's patterns take quadratic time on one long word
 
 
@@ -118,6 +120,8 @@ def parse(text: WfdbHeader) -> Any:
             )
     with parsing(text.path, "WFDB header"):
         header: Any = plain_header(" ".join(text.record), text.lines)
+        if header is None:
+            _check_count(text)
         header = header or library().rdheader(os.path.abspath(text.path.with_suffix("")))
         listed = header.n_sig if text.n_segments is None else header.n_seg
     if (header.sig_len or 0) > _MAX_SAMPLES:
@@ -131,6 +135,20 @@ def parse(text: WfdbHeader) -> Any:
             hint="the header is damaged: fetch it again",
         )
     return header
+
+
+def _check_count(text: WfdbHeader) -> None:
+    """Refuse more lines than any record has.
+
+    Raises:
+        FormatError: there are more.
+    """
+    what, most = ("signals", _MOST_SIGNALS) if text.n_segments is None else ("segments", _MOST_SEGMENTS)
+    if len(text.lines) > most:
+        raise FormatError(
+            f"{text.path} lists {len(text.lines):,} {what}; at most {most:,} are read",
+            hint="split the record, or check that the header is whole and is one",
+        )
 
 
 def parse_segment(text: WfdbHeader, name: str) -> tuple[WfdbHeader, Any]:

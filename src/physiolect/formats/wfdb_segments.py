@@ -131,24 +131,24 @@ def _join(
     units: dict[int, Unit] = {}
     for segment in segments:
         begin, end = max(segment.begin, first), min(segment.begin + segment.length, last)
-        for out, row in enumerate(rows):
-            if row not in segment.sources:
-                continue
-            source = segment.sources[row]
-            if check_files(segment.text, segment.header, [source]) < segment.length:
+        held = [(out, segment.sources[row]) for out, row in enumerate(rows) if row in segment.sources]
+        sources = [source for _, source in held]
+        if not held:
+            continue
+        if check_files(segment.text, segment.header, sources) < segment.length:
+            raise FormatError(
+                f"segment {segment.text.path} is shorter than stated", hint="fetch the record again"
+            )
+        own = segment.text.units()
+        for out, source in held:
+            if units.setdefault(out, own[source]) != own[source]:
                 raise FormatError(
-                    f"segment {segment.text.path} is shorter than stated", hint="fetch the record again"
-                )
-            unit = segment.text.units()[source]
-            if units.setdefault(out, unit) != unit:
-                raise FormatError(
-                    f"channel '{names[row]}' of {text.path} changes its unit from "
-                    f"{units[out] or 'an unknown one'} to {unit or 'an unknown one'}",
+                    f"channel '{names[rows[out]]}' of {text.path} changes its unit from "
+                    f"{units[out] or 'an unknown one'} to {own[source] or 'an unknown one'}",
                     hint="choose other channels, or read one segment at a time",
                 )
-            at = slice((begin - first) * per_frame, (end - first) * per_frame)
-            signal[out, at] = read_samples(
-                segment.text, segment.header, [source],
-                begin - segment.begin, end - segment.begin, per_frame,
-            )[0]  # fmt: skip
+        at = slice((begin - first) * per_frame, (end - first) * per_frame)
+        signal[[out for out, _ in held], at] = read_samples(
+            segment.text, segment.header, sources, begin - segment.begin, end - segment.begin, per_frame
+        )
     return signal, [units.get(out) for out in range(len(rows))]
