@@ -61,9 +61,7 @@ def _recording(
     path, count = header.path, channels[0].count
     at = timeline.positions(fs, count)
     stops = np.append(timeline.first[1:], header.n_records)
-    length = int(at[-1] + (stops[-1] - timeline.first[-1]) * count)
-    skipped = [timeline.skipped(channel.name, fs, count) for channel in channels]
-    length = _without_padding(skipped, length, count)
+    length = timeline.length(fs, count)
     first, last = want.span(length, fs, path)
     if last - first > header.n_records * count * _GAP_RATIO:
         raise FormatError(
@@ -74,8 +72,8 @@ def _recording(
     signal = np.full((len(channels), last - first), np.nan, np.float32)
     for begin, stop, position in zip(timeline.first.tolist(), stops.tolist(), at.tolist(), strict=True):
         _read_run(header, file, channels, (begin, stop), position - first, signal)
-    for row, stretches in zip(signal, skipped, strict=True):
-        for begin, stop in stretches:
+    for row, channel in zip(signal, channels, strict=True):
+        for begin, stop in timeline.skipped(channel.name, fs, count):
             row[max(0, begin - first) : max(0, stop - first)] = np.nan
     return want.recording(
         path,
@@ -86,15 +84,6 @@ def _recording(
         annotations=timeline.annotations(fs, count).window(first, last),
         notices=(*header.notices, *timeline.notices, *notices),
     )
-
-
-def _without_padding(skipped: Sequence[Sequence[tuple[int, int]]], length: int, count: int) -> int:
-    """Return the length without the samples that only fill the last record, of which annotations tell."""
-    ends = [
-        max((begin for begin, stop in stretches if stop >= length > begin >= length - count), default=length)
-        for stretches in skipped
-    ]
-    return max(ends)
 
 
 def _read_run(

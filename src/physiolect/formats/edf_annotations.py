@@ -11,6 +11,8 @@ _MARK = re.compile(rb"([+-]\d{1,15}(?:[.,]\d{0,15})?)(?:\x15(\d{0,15}(?:[.,]\d{0
 
 SKIPPED = "BAD_ACQ_SKIP"
 """What MNE calls a stretch without data; "@@" and a channel may follow."""
+PADDED = f"{SKIPPED} padding"
+"""Our own mark of the samples that only fill the last record."""
 
 
 class EdfMark(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.formats.edf_annotations import SKIPPED, EdfMark, read_marks
+from physiolect.formats.edf_annotations import PADDED, SKIPPED, EdfMark, read_marks
 from physiolect.formats.edf_header import EdfHeader
 from physiolect.recording import Annotations, seconds_text
 
@@ -56,6 +56,13 @@ class Timeline:
         marks = [mark for mark in self.marks if mark.text in (SKIPPED, f"{SKIPPED}@@{name}")]
         begin = self.samples(np.array([mark.onset for mark in marks], np.float64), fs, count).tolist()
         return [(at, at + round(mark.duration * fs)) for at, mark in zip(begin, marks, strict=True)]
+
+    def length(self, fs: float, count: int) -> int:
+        """Return the samples from the first to the last of a channel, without those that only fill the last record."""
+        end = int(self.positions(fs, count)[-1]) + (self.n_records - int(self.first[-1])) * count
+        filling = [mark.onset for mark in self.marks if mark.text == PADDED]
+        at = self.samples(np.array(filling, np.float64), fs, count)
+        return next((int(sample) for sample in at if end - count < sample < end), end)
 
 
 def read_timeline(header: EdfHeader, file: BinaryIO, duration: float, fastest: float) -> Timeline:
