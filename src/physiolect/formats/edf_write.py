@@ -93,7 +93,7 @@ def _choose_record(recording: Recording, width: int) -> _Record:
     fitting = []
     for count in range(1, most + 1):
         text = _eight(count / fs)
-        if text is not None and abs(count / float(text) / fs - 1) <= _RATE_ERROR:
+        if text is not None and float(text) > 0 and abs(count / float(text) / fs - 1) <= _RATE_ERROR:
             padding, wrong = -n_samples % count, abs(count / float(text) / fs - 1) > 1e-12
             fitting.append((wrong, padding > 0, abs(math.log(count / fs)), padding, count, text))
     if not fitting:
