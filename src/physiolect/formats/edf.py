@@ -81,7 +81,7 @@ def _recording(
         fs,
         channels=[channel.name for channel in channels],
         units=[channel.unit for channel in channels],
-        annotations=timeline.annotations(fs, count).window(first, last),
+        annotations=timeline.annotations(fs, count, first, last),
         notices=(*header.notices, *timeline.notices, *notices),
     )
 

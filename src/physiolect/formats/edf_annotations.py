@@ -31,11 +31,14 @@ def read_marks(text: bytes) -> tuple[float | None, list[EdfMark]]:
     """
     start: float | None = None
     marks: list[EdfMark] = []
+    if text.count(b"\x14") == 2 and text.endswith(b"\x14\x14"):  # nothing but the time: most records of a day
+        found = _MARK.match(text)
+        return (None if found is None else _number(found[1])), marks
     for number, part in enumerate(text.split(b"\x00")):
         found = _MARK.match(part) if part else None
         if found is None:
             continue
-        onset, duration = (_number(each or b"") for each in found.groups()[:2])
+        onset, duration = _number(found[1]), _number(found[2]) if found[2] else 0.0
         texts = found[3].split(b"\x14")
         if number == 0 and not texts[0]:
             start = onset

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -10,13 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.formats.edf_annotations import PADDED, SKIPPED, EdfMark, read_marks
+from physiolect.formats.edf_annotations import PADDED, SKIPPED, read_marks
 from physiolect.formats.edf_header import EdfHeader
 from physiolect.recording import Annotations, seconds_text
 
 _BLOCK = 1 << 20  # bytes read at once
 _STAMPS = 1.1e-3  # seconds by which a record's beginning may be off, written in whole milliseconds
 _LATEST = 1e11  # seconds
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The annotations of a file, in seconds as it counts them; three columns of one length."""
+
+    onset: NDArray[np.float64]
+    duration: NDArray[np.float64]
+    text: list[str]
+
+    def rows(self, texts: set[str]) -> list[int]:
+        """Return which marks have one of these texts."""
+        return [row for row, text in enumerate(self.text) if text in texts]
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Timeline:
     gap: NDArray[np.float64]
     """Seconds without samples before it, (runs,)."""
     n_records: int
-    marks: tuple[EdfMark, ...]
+    marks: Marks
     notices: tuple[str, ...] = ()
 
     def positions(self, fs: float, count: int) -> NDArray[np.int64]:
@@ -44,24 +59,25 @@ class Timeline:
         within = np.round((seconds - self.start[run]) * fs).astype(np.int64)
         return np.asarray(self.positions(fs, count)[run] + within, np.int64)
 
-    def annotations(self, fs: float, count: int) -> Annotations:
-        """Return the marks in samples, in order of time, without those of stretches that hold no data."""
-        marks = [mark for mark in self.marks if not mark.text.startswith(SKIPPED)]
-        at = self.samples(np.array([mark.onset for mark in marks], np.float64), fs, count)
-        order = np.argsort(at, kind="stable")
-        return Annotations(at[order], tuple(marks[i].text for i in order))
+    def annotations(self, fs: float, count: int, first: int, last: int) -> Annotations:
+        """Return the marks at samples [first, last), counted from `first`, without those of stretches without data."""
+        at = self.samples(self.marks.onset, fs, count)
+        inside = np.flatnonzero((at >= first) & (at < last))
+        inside = inside[np.argsort(at[inside], kind="stable")]
+        kept = [row for row in inside.tolist() if not self.marks.text[row].startswith(SKIPPED)]
+        return Annotations(at[kept] - first, tuple(self.marks.text[row] for row in kept))
 
     def skipped(self, name: str, fs: float, count: int) -> list[tuple[int, int]]:
         """Return the stretches [first, last) in which a channel holds no data though the file holds samples."""
-        marks = [mark for mark in self.marks if mark.text in (SKIPPED, f"{SKIPPED}@@{name}")]
-        begin = self.samples(np.array([mark.onset for mark in marks], np.float64), fs, count).tolist()
-        return [(at, at + round(mark.duration * fs)) for at, mark in zip(begin, marks, strict=True)]
+        rows = self.marks.rows({SKIPPED, f"{SKIPPED}@@{name}"})
+        begin = self.samples(self.marks.onset[rows], fs, count)
+        lengths = np.round(self.marks.duration[rows] * fs).astype(np.int64)
+        return list(zip(begin.tolist(), (begin + lengths).tolist(), strict=True))
 
     def length(self, fs: float, count: int) -> int:
         """Return the samples from the first to the last of a channel, without those that only fill the last record."""
         end = int(self.positions(fs, count)[-1]) + (self.n_records - int(self.first[-1])) * count
-        filling = [mark.onset for mark in self.marks if mark.text == PADDED]
-        at = self.samples(np.array(filling, np.float64), fs, count)
+        at = self.samples(self.marks.onset[self.marks.rows({PADDED})], fs, count)
         return next((int(sample) for sample in at if end - count < sample < end), end)
 
 
@@ -78,18 +94,28 @@ def read_timeline(header: EdfHeader, file: BinaryIO, duration: float, fastest: f
         FormatError: records overlap in time, or marks lie at impossible times.
     """
     starts = np.full(header.n_records, np.nan)
-    marks: list[EdfMark] = []
+    onsets, durations = array("d"), array("d")
+    texts: list[str] = []
     for number, channel in enumerate(each for each in header.channels if each.is_text):
-        for record, text in _texts(header, file, channel.begin, channel.count):
-            start, found = read_marks(text)
+        for record, content in _texts(header, file, channel.begin, channel.count):
+            start, found = read_marks(content)
             if number == 0 and start is not None:
                 starts[record] = start
-            marks += found
-    times = [*starts[np.isfinite(starts)].tolist(), *(mark.onset for mark in marks)]
-    times += [mark.duration for mark in marks]
-    if times and max(map(abs, times)) > _LATEST:
+            for mark in found:
+                onsets.append(mark.onset)
+                durations.append(mark.duration)
+                texts.append(sys.intern(mark.text))  # a day has many marks of few texts
+    marks = Marks(_column(onsets), _column(durations), texts)
+    if any(
+        np.abs(each[np.isfinite(each)]).max(initial=0) > _LATEST
+        for each in (starts, marks.onset, marks.duration)
+    ):
         raise FormatError(f"{header.path} has annotations at impossible times", hint="fetch the file again")
-    return _runs(header, starts, tuple(marks), duration, max(0.5 / fastest, _STAMPS))
+    return _runs(header, starts, marks, duration, max(0.5 / fastest, _STAMPS))
+
+
+def _column(numbers: array[float]) -> NDArray[np.float64]:
+    return np.frombuffer(numbers, np.float64) if numbers else np.empty(0)
 
 
 def _texts(header: EdfHeader, file: BinaryIO, begin: int, count: int) -> Iterator[tuple[int, bytes]]:
@@ -109,7 +135,7 @@ def _texts(header: EdfHeader, file: BinaryIO, begin: int, count: int) -> Iterato
 def _runs(
     header: EdfHeader,
     starts: NDArray[np.float64],
-    marks: tuple[EdfMark, ...],
+    marks: Marks,
     duration: float,
     tolerance: float,
 ) -> Timeline:

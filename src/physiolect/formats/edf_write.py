@@ -21,6 +21,8 @@ from physiolect.signals import find_gaps
 
 _RECORD_BYTES = 61_440
 """The most that the standard recommends for a record."""
+_COARSE = 16
+"""How many times wider than the samples the limits may be, which have eight characters each."""
 _RATE_ERROR = 1e-7  # of the rate, by the eight characters of a record's length
 
 
@@ -112,7 +114,7 @@ def _scale(name: str, row: NDArray[np.float32], bits: int) -> _Scale:
     if low == high:
         low, high = (low - 1, high + 1) if abs(low) < 1e4 else (low - abs(low) / 8, high + abs(high) / 8)
     lower, upper = _eight(low, math.floor), _eight(high, math.ceil)
-    if lower is None or upper is None or float(upper) - float(lower) > 1.5 * (high - low):
+    if lower is None or upper is None or float(upper) - float(lower) > _COARSE * (high - low):
         raise FormatError(
             f"the samples of channel {name}, {low:g} to {high:g}, do not fit EDF's header of eight characters",
             hint="give them in another unit, or write .npz",
