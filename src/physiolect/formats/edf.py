@@ -22,7 +22,7 @@ from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request
 from physiolect.recording import Recording
 
-_BLOCK = 1 << 20  # bytes read at once
+_BLOCK = 1 << 18  # bytes read at once
 _GAP_RATIO = 100  # a recording may be so many times longer than what it holds
 
 
@@ -69,6 +69,7 @@ def _recording(
             hint="nearly all is gaps: read a stretch with start and stop",
         )
     check_size((last - first) * len(channels) * 4, path)
+    annotations = timeline.annotations(fs, count, first, last)
     signal = np.full((len(channels), last - first), np.nan, np.float32)
     for begin, stop, position in zip(timeline.first.tolist(), stops.tolist(), at.tolist(), strict=True):
         _read_run(header, file, channels, (begin, stop), position - first, signal)
@@ -81,7 +82,7 @@ def _recording(
         fs,
         channels=[channel.name for channel in channels],
         units=[channel.unit for channel in channels],
-        annotations=timeline.annotations(fs, count, first, last),
+        annotations=annotations,
         notices=(*header.notices, *timeline.notices, *notices),
     )
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_MARK = re.compile(rb"([+-]\d{1,15}(?:[.,]\d{0,15})?)(?:\x15(\d{0,15}(?:[.,]\d{0,15})?))?\x14([^\x00]*)")
+_MARK = re.compile(
+    rb"(?:^|\x00)([+-]\d{1,15}(?:[.,]\d{0,15})?)(?:\x15(\d{0,15}(?:[.,]\d{0,15})?))?\x14([^\x00]*)"
+)
 """Onset, duration, and texts that \\x14 ends, of one mark."""
 
 SKIPPED = "BAD_ACQ_SKIP"
@@ -31,26 +33,21 @@ def read_marks(text: bytes) -> tuple[float | None, list[EdfMark]]:
     """
     start: float | None = None
     marks: list[EdfMark] = []
-    if text.count(b"\x14") == 2 and text.endswith(b"\x14\x14"):  # nothing but the time: most records of a day
-        found = _MARK.match(text)
-        return (None if found is None else _number(found[1])), marks
-    for number, part in enumerate(text.split(b"\x00")):
-        found = _MARK.match(part) if part else None
-        if found is None:
-            continue
-        onset, duration = _number(found[1]), _number(found[2]) if found[2] else 0.0
-        texts = found[3].split(b"\x14")
-        if number == 0 and not texts[0]:
-            start = onset
-        marks.extend(EdfMark(onset, duration, _decoded(each)) for each in texts if each)
+    for number, (onset, duration, content) in enumerate(_MARK.findall(text)):
+        at = _number(onset)
+        if number == 0 and content[:1] in (b"", b"\x14"):
+            start = at
+        for each in content.split(b"\x14"):
+            if each:
+                marks.append(EdfMark(at, _number(duration) if duration else 0.0, _decoded(each)))
     return start, marks
 
 
 def _number(text: bytes) -> float:
     try:
-        return float(text.replace(b",", b"."))
-    except ValueError:
-        return 0.0
+        return float(text)
+    except ValueError:  # a decimal comma, or a point alone
+        return float(b"0" + text.lstrip(b"+").replace(b",", b".")) if text[:1] != b"-" else -_number(text[1:])
 
 
 def _decoded(text: bytes) -> str:
