@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import read_every_rate, read_recording
@@ -167,6 +171,8 @@ def test_the_file_s_size_counts_its_records(tmp_path: Path) -> None:
         b"UV",
         b"microV",
         b"\xb5Volt",
+        b"\xc3\x82\xc2\xb5V",
+        b"\xef\xbf\xbdV",
         b"uV\x00\x00",
     ],
 )
@@ -188,6 +194,28 @@ def test_a_microvolt_in_any_spelling(tmp_path: Path, unit: bytes) -> None:
 )
 def test_labels_of_any_encoding(tmp_path: Path, label: str | bytes, name: str) -> None:
     assert read_recording(make_edf(tmp_path / "x.edf", labels=(label,)), modality="ecg").channels == (name,)
+
+
+def test_two_channels_of_one_name_are_chosen_by_number(tmp_path: Path) -> None:
+    path = make_edf(tmp_path / "x.edf", labels=("ECG", "ECG"), counts=(100, 100))
+    with pytest.raises(FormatError, match="2 channels named 'ECG'") as caught:
+        read_recording(path, channels="ECG")
+    assert caught.value.hint == "choose by number: 0 or 1"
+    assert read_recording(path, channels=1).channels == ("ECG",)
+
+
+def test_the_header_s_own_length_is_not_believed(tmp_path: Path) -> None:
+    path = make_edf(tmp_path / "x.edf")
+    content = path.read_bytes()
+    for stated in (b"256     ", b"        ", b"99999999", b"600     "):
+        path.write_bytes(content[:184] + stated + content[192:])
+        recording = read_recording(path)
+        np.testing.assert_allclose(recording.signal[0], STEPS, atol=1e-7)
+        assert recording.notices == ("the header states another length than it has",)
+    path.write_bytes(content[:184] + b"600     " + content[192:512] + bytes(88) + content[512:])
+    np.testing.assert_allclose(
+        read_recording(path).signal[0], STEPS, atol=1e-7
+    )  # now the file has 88 bytes more
 
 
 def test_odd_fields_do_not_touch_the_samples(tmp_path: Path) -> None:
@@ -287,3 +315,49 @@ def test_real_files_equal_the_library(data: Path, name: str) -> None:
 def test_a_real_file_of_73_channels(data: Path) -> None:
     recording = read_recording(data / "format_samples/edf_bdf/test.bdf")
     assert (recording.signal.shape, recording.fs, recording.channels[-1]) == ((73, 2048), 2048, "Status")
+
+
+SPOILS = [
+    b"0",
+    b"9",
+    b"-",
+    b".",
+    b",",
+    b" ",
+    b"\x00",
+    b"\xb5",
+    b"\x14",
+    b"\x15",
+    b"+9",
+    b"99999999",
+    b"-1",
+    b"\xff",
+]
+
+
+@given(
+    edits=st.lists(st.tuples(st.integers(0, 1700), st.sampled_from(SPOILS)), min_size=1, max_size=8),
+    kind=st.sampled_from([b"EDF+D", b"EDF+C", b""]),
+    keep=st.integers(0, 4000),
+    bdf=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_headers_and_times_raise_our_errors_in_little_memory(
+    tmp_path: Path, edits: list[tuple[int, bytes]], kind: bytes, keep: int, bdf: bool
+) -> None:
+    path = make_edf(
+        tmp_path / "x.edf", labels=("ECG", "Resp"), counts=(100, 50), kind=kind, starts=("+0", "+1", "+4", "+5"),
+        more=b"+2\x150.1\x14N\x14\x00",
+    )  # fmt: skip
+    content = bytearray(path.read_bytes())
+    content[:8] = b"\xffBIOSEMI" if bdf else content[:8]
+    for at, new in edits:
+        content[at : at + len(new)] = new
+    path.write_bytes(content[: len(content) - keep] if keep < 400 else content)
+    tracemalloc.start()
+    with suppress(FormatError):
+        for recording in read_every_rate(path):
+            repr(recording)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import (
@@ -18,6 +20,7 @@ from physiolect.formats import (
     write_annotations,
     write_recording,
 )
+from physiolect.formats.wfdb_annotations import read_annotations
 from physiolect.recording import Annotations, Recording
 
 
@@ -309,6 +312,22 @@ def test_annotators(record: Path) -> None:
             read(annotator=name)
         assert caught.value.hint
         assert "st" in caught.value.hint
+
+
+def test_an_annotation_file_stands_for_its_record(record: Path) -> None:
+    record.with_suffix(".ecg").write_bytes(words((1, 10), (0, 0)))
+    assert read_recording(record.with_suffix(".ecg")).n_samples == read_recording(record).n_samples
+    assert list_recordings(record.parent) == [record.with_suffix(".hea")]
+
+
+@given(content=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_as_annotations(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.atr"
+    path.write_bytes(content)
+    found = read_annotations(path, {1: "N"})
+    assert (found.marks.sample >= 0).all()
+    assert (np.diff(found.marks.sample) >= 0).all()
 
 
 def test_damaged_annotations_give_the_part_before(record: Path) -> None:

@@ -224,6 +224,6 @@ def _bare(field: bytes) -> bytes:
 def _unit(field: bytes) -> Unit:
     """Return a unit; before "V" only the micro sign is no letter of ASCII, whichever encoding it is written in."""
     plain = _bare(field)
-    if re.fullmatch(rb"([\x80-\xff][\x00-\xff]?[\x80-\xff]?) ?V(olts?)?", plain) or plain == b"\x83\xcaV":
+    if re.fullmatch(rb"([\x80-\xff]{1,6}|\xa3g) ?V(olts?)?", plain):
         return "uV"
     return unit_name(_text(plain))

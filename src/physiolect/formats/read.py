@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_header
+from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_annotations, wfdb_header
 from physiolect.formats.boundary import parsing
 from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request
@@ -270,9 +270,10 @@ def _parts(header: Path) -> list[str]:
         text = wfdb_header.read_header(header)
     except FormatError:
         return []  # reading it will say what is wrong with it
+    annotations = [f"{header.stem}.{name}" for name in wfdb_annotations.KNOWN]
     if text.n_segments is None:
-        return [name for name in text.files() if not name.endswith(".hea")]
-    return [f"{name}.hea" for name in text.files() if name != header.stem]
+        return [name for name in text.files() if not name.endswith(".hea")] + annotations
+    return annotations + [f"{name}.hea" for name in text.files() if name != header.stem]
 
 
 def _request(

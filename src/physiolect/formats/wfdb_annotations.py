@@ -6,7 +6,9 @@ Source: WFDB Applications Guide, annot(5), https://physionet.org/physiotools/wag
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +70,8 @@ def record_annotations(
     Raises:
         FormatError: a named annotation file is not there.
     """
-    there = [name for name in KNOWN if _has_bytes(header.with_suffix(f".{name}"))]
+    files = {name: header.with_suffix(f".{name}") for name in KNOWN}
+    there = [name for name, file in files.items() if _has_bytes(file) and is_annotation_file(file)]
     if annotators is not None:
         chosen = _named(header, annotators, there)
     else:
@@ -101,8 +104,17 @@ def _named(header: Path, annotators: Sequence[str], there: Sequence[str]) -> lis
     return list(dict.fromkeys(annotators))
 
 
+def is_annotation_file(path: Path) -> bool:
+    """Tell whether a file beside a header is called like annotations, and is no Holter recording."""
+    return path.suffix[1:] in KNOWN and not (path.suffix == ".ecg" and _is_ishne(path))
+
+
 def _has_bytes(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size > 0
+    try:
+        found = os.stat(file)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def _is_ishne(file: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
 from physiolect.formats.request import printable
+from physiolect.formats.wfdb_annotations import is_annotation_file
 from physiolect.formats.wfdb_library import library
 from physiolect.formats.wfdb_plain import plain_header
 from physiolect.recording import Unit, unit_name
@@ -106,7 +107,7 @@ def find_header(path: Path) -> Path | None:
     header = path.with_suffix(".hea")
     if not header.is_file():
         return None
-    belongs = path.suffix in (".atr", ".qrs", ".st", ".apn") or path.name in read_header(header).files()
+    belongs = is_annotation_file(path) or path.name in read_header(header).files()
     return header if belongs else None
 
 
