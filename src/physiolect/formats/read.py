@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
@@ -310,7 +311,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
     with parsing(path, "plain"):
         header = wfdb_header.find_header(path)
         exists, is_folder = path.exists(), path.is_dir()
-        siblings = [] if exists else [file.name for file in path.parent.glob("*")][:10_000]
+        missing = not exists and header is None
+        siblings = [file.name for file in islice(path.parent.glob("*"), 10_000)] if missing else []
     if header is not None:
         return _checked(wfdb.read, header, variable)
     if not exists:

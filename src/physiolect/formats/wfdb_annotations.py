@@ -70,8 +70,11 @@ def record_annotations(
     Raises:
         FormatError: a named annotation file is not there.
     """
-    files = {name: header.with_suffix(f".{name}") for name in KNOWN}
-    there = [name for name, file in files.items() if _has_bytes(file) and is_annotation_file(file)]
+    record = str(header.with_suffix(""))
+    held = [name for name in KNOWN if _has_bytes(f"{record}.{name}")]
+    if not held and annotators is None:
+        return Annotations(), []
+    there = [name for name in held if is_annotation_file(Path(f"{record}.{name}"))]
     if annotators is not None:
         chosen = _named(header, annotators, there)
     else:
@@ -109,7 +112,7 @@ def is_annotation_file(path: Path) -> bool:
     return path.suffix[1:] in KNOWN and not (path.suffix == ".ecg" and _is_ishne(path))
 
 
-def _has_bytes(file: Path) -> bool:
+def _has_bytes(file: str) -> bool:
     try:
         found = os.stat(file)
     except OSError:

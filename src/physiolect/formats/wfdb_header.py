@@ -113,7 +113,7 @@ def find_header(path: Path) -> Path | None:
 
 def parse(text: WfdbHeader) -> Any:
     """Have wfdb parse a header that is not plain, and refuse what contradicts itself before it costs memory."""
-    for name in text.files():
+    for name in dict.fromkeys(text.files()):
         if not re.fullmatch(r"[^/\\]+", name) or name in (".", "..") or not name.isprintable():
             raise FormatError(
                 f"{text.path} names the file '{printable(name)}', which cannot lie beside it",
