@@ -242,6 +242,27 @@ def test_a_channel_without_a_range_is_in_steps_of_no_unit(tmp_path: Path) -> Non
     assert "no valid range" in recording.notices[0]
 
 
+@pytest.mark.parametrize("bdf", [False, True])
+def test_a_stretch_of_long_records(tmp_path: Path, bdf: bool) -> None:
+    starts = ("+0", "+1", "+2", "+3") if not bdf else ()
+    path = make_edf(
+        tmp_path / "x.edf", labels=("II", "V5"), counts=(600_001, 7), limits=("0", "1", "0", "1"), starts=starts,
+        more=b"+2\x14beat\x14",
+    )  # fmt: skip
+    content = bytearray(path.read_bytes())
+    stored = np.frombuffer(content[1024 if starts else 768 :], "<i2").astype("<i4")
+    if bdf:
+        content[:8] = b"\xffBIOSEMI"
+        content[768:] = stored.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+        path.write_bytes(content)
+    truth = stored.reshape(4, -1)[:, :600_001].reshape(-1)
+    np.testing.assert_array_equal(read_recording(path, channels="II").signal[0], truth)
+    for first, last in ((0, 5), (600_000, 600_003), (1_199_999, 2_100_007)):
+        part = read_recording(path, channels="II", start=first / 600_001, stop=last / 600_001)
+        np.testing.assert_array_equal(part.signal[0], truth[first:last])
+    assert len(read_recording(path, channels="II").annotations) == len(starts) // 4
+
+
 def test_an_unknown_length_of_record_asks_for_the_rate(tmp_path: Path) -> None:
     path = make_edf(tmp_path / "x.edf", duration="0")
     with pytest.raises(FormatError, match="states no sampling rate"):

@@ -100,7 +100,11 @@ def _read_run(
     low = begin + max(0, -position) // count  # the first and last record of which `out` holds a part
     high = min(stop, begin - (position - length) // count)
     record_bytes = header.record_samples * header.width
-    step = max(1, _BLOCK // record_bytes)
+    if record_bytes > _BLOCK:
+        for record in range(low, high):
+            _read_long(header, file, channels, record, position + (record - begin) * count, out)
+        return
+    step = _BLOCK // record_bytes
     for record in range(low, high, step):
         n = min(step, high - record)
         file.seek(header.start + record * record_bytes)
@@ -108,14 +112,35 @@ def _read_run(
         at = position + (record - begin) * count
         from_, to = max(at, 0), min(at + n * count, length)
         for row, channel in zip(out, channels, strict=True):
-            stored = _stored(block, channel, header.width)[from_ - at : to - at]
+            first = channel.begin * header.width
+            stored = _stored(block[:, first : first + count * header.width], header.width)[
+                from_ - at : to - at
+            ]
             row[from_:to] = (stored + channel.zero) * channel.gain
 
 
-def _stored(block: NDArray[np.uint8], channel: EdfChannel, width: int) -> NDArray[np.integer]:
-    """Return the samples of a channel as they are stored, (records * samples a record)."""
-    at = channel.begin * width
-    part = np.ascontiguousarray(block[:, at : at + channel.count * width])
+def _read_long(
+    header: EdfHeader,
+    file: BinaryIO,
+    channels: Sequence[EdfChannel],
+    record: int,
+    at: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Write what is wanted of one long record, which begins at sample `at` of `out`, a stretch at a time."""
+    begin = header.start + record * header.record_samples * header.width
+    from_, to = max(at, 0), min(at + channels[0].count, out.shape[1])
+    for row, channel in zip(out, channels, strict=True):
+        for low in range(from_, to, _BLOCK):
+            high = min(low + _BLOCK, to)
+            file.seek(begin + (channel.begin + low - at) * header.width)
+            block = np.frombuffer(file.read((high - low) * header.width), np.uint8)
+            row[low:high] = (_stored(block, header.width) + channel.zero) * channel.gain
+
+
+def _stored(block: NDArray[np.uint8], width: int) -> NDArray[np.integer]:
+    """Return samples as they are stored, (samples,), out of their bytes."""
+    part = np.ascontiguousarray(block)
     if width == 2:
         return part.view("<i2").reshape(-1)
     low, middle, high = part.reshape(-1, 3).astype(np.int32).T

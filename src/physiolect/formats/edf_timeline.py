@@ -121,14 +121,20 @@ def _column(numbers: array[float]) -> NDArray[np.float64]:
 def _texts(header: EdfHeader, file: BinaryIO, begin: int, count: int) -> Iterator[tuple[int, bytes]]:
     """Yield each record's number and its annotations in one channel; records without any are passed over."""
     record_bytes, width = header.record_samples * header.width, header.width
-    step = max(1, _BLOCK // record_bytes)
+    first, n_bytes = begin * width, count * width
+    if record_bytes > _BLOCK:  # of long records nothing but the annotations is read
+        for record in range(header.n_records):
+            file.seek(header.start + record * record_bytes + first)
+            if text := file.read(n_bytes).rstrip(b"\x00"):
+                yield record, text
+        return
+    step = _BLOCK // record_bytes
     for record in range(0, header.n_records, step):
         file.seek(header.start + record * record_bytes)
         block = file.read(min(step, header.n_records - record) * record_bytes)
         for k in range(len(block) // record_bytes):
-            at = k * record_bytes + begin * width
-            text = block[at : at + count * width].rstrip(b"\x00")
-            if text:
+            at = k * record_bytes + first
+            if text := block[at : at + n_bytes].rstrip(b"\x00"):
                 yield record + k, text
 
 
