@@ -157,18 +157,12 @@ def _recordings(found: list[Recording]) -> Facts:
         for row in part["channels"]
     ]
     facts["quality"] = [remark for part in each for remark in part["quality"]]
+    meant = [part for part in each if any(modality_of(row["channel"]) for row in part["channels"])]
     facts["fits"] = [
         next((answer for answer in answers if answer["fits"]), answers[0])
-        for answers in zip(*(part["fits"] for part in _meant(each)), strict=True)
-    ]
+        for answers in zip(*(part["fits"] for part in meant), strict=True)
+    ] or [{"contract": "any", "fits": False, "notes": "the channels differ in sampling rate: choose one"}]
     return facts
-
-
-def _meant(parts: list[Facts]) -> list[Facts]:
-    """Return those with a channel whose name says what it measures, which alone are read where none is chosen."""
-    return [part for part in parts if any(modality_of(row["channel"]) for row in part["channels"])] or parts[
-        :1
-    ]
 
 
 def _recording(recording: Recording) -> Facts:
