@@ -141,8 +141,8 @@ def test_a_dead_channel_that_is_not_needed_is_a_remark(tmp_path: Path) -> None:
     signal = np.random.default_rng(0).standard_normal((3, 2500)).cumsum(axis=1) / 50
     signal[2] = np.nan
     write_recording(Recording(signal, 250, ("II", "V1", "ABP"), ("mV", "mV", "mmHg")), tmp_path / "a")
-    prepared = prepare_file(File("a", tmp_path / "a.hea"), Preparation(PLAIN))
-    assert prepared.rows[0].recording().channels == ("II", "V1")
+    prepared = prepare_file(File("a", tmp_path / "a.hea"), Preparation(CONTRACTS["heartgpt-ecg"]))
+    assert prepared.rows[0].recording().channels == ("II",)
     assert [(each.kind, each.note) for each in prepared.remarks] == [
         ("reading", "no valid sample in channel ABP")
     ]
