@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
-from physiolect.formats import read_every_rate, read_recording
+from physiolect.formats import as_recording, read_every_rate, read_recording
 
 Writer = Callable[..., None]
 
@@ -45,6 +45,7 @@ def test_where_rates_differ_the_ecg_is_read_and_the_rest_is_listed(tmp_path: Pat
     )
     assert read_recording(path, channels="PLETH").fs == read_recording(path, modality="ppg").fs == 100
     assert read_recording(path, channel="PLETH").channels == ("PLETH",)
+    assert as_recording(path, "PLETH").channels == ("PLETH",)
     assert read_recording(path, channel="1").channels == ("ECG II", "V5")
     assert read_recording(path, channels=["V5", "II"]).fs == 250
     assert [part.fs for part in read_every_rate(path)] == [250, 100]

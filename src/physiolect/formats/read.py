@@ -116,13 +116,17 @@ def read_every_rate(
     return list(reader(file, replace(want, every_rate=True)))
 
 
-def as_recording(given: Recording | str | os.PathLike[str]) -> Recording:
+def as_recording(given: Recording | str | os.PathLike[str], channel: str | int | None = None) -> Recording:
     """Return a recording as it is, and read one that is given as a file.
+
+    Args:
+        given: The recording, or its file.
+        channel: The one channel that will be used; where rates differ, the channels of its rate are read.
 
     Raises:
         FormatError: as for `read_recording`.
     """
-    return given if isinstance(given, Recording) else read_recording(given)
+    return given if isinstance(given, Recording) else read_recording(given, channel=channel)
 
 
 def read_text(
