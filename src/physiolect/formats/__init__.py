@@ -1,12 +1,20 @@
 """Files that hospitals and PhysioNet hand out: one file of this room for each format."""
 
-from physiolect.formats.read import as_recording, list_recordings, read_recording, read_recordings, read_text
+from physiolect.formats.read import (
+    as_recording,
+    list_recordings,
+    read_every_rate,
+    read_recording,
+    read_recordings,
+    read_text,
+)
 from physiolect.formats.wfdb_write import write_annotations
 from physiolect.formats.write import write_recording
 
 __all__ = [
     "as_recording",
     "list_recordings",
+    "read_every_rate",
     "read_recording",
     "read_recordings",
     "read_text",

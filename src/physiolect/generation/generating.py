@@ -88,7 +88,7 @@ def generate(
         ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
         Cancelled: `on_event` returned True.
     """
-    checkpoint, recording = _open_decoder(checkpoint), as_recording(recording)
+    checkpoint, recording = _open_decoder(checkpoint), as_recording(recording, channel)
     contract, reporter = checkpoint.contract, Reporter(on_event)
     n_tokens = count_tokens(seconds, n_tokens, contract.fs)
     n_samples = _count_samples(n_samples, greedy)
