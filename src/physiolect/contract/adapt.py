@@ -98,7 +98,7 @@ def _examine(
 ) -> _Examined:
     """Choose channels, factors and the window, and refuse what cannot be adapted."""
     check_option("window", window, ("last", "all"))
-    findings = Findings()
+    findings = Findings(notices=list(recording.notices))
     rows = choose_channels(recording, contract, channel, findings)
     factors = unit_factors(recording, rows, contract.unit, findings)
     plan = plan_window(recording, contract, window, findings)
@@ -274,6 +274,7 @@ def _adapted(
         unit=_unit(block, contract),
         modality=modalities.pop() if len(modalities) == 1 else None,
         annotations=_marks(recording, plan),
+        notices=(),  # the report has them
     )
 
 

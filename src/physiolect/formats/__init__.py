@@ -1,6 +1,13 @@
 """Files that hospitals and PhysioNet hand out: one file of this room for each format."""
 
-from physiolect.formats.read import as_recording, list_recordings, read_recording, read_recordings, read_text
+from physiolect.formats.read import (
+    as_recording,
+    list_recordings,
+    read_recording,
+    read_recordings,
+    read_stretches,
+    read_text,
+)
 from physiolect.formats.wfdb_write import write_annotations
 from physiolect.formats.write import write_recording
 
@@ -9,6 +16,7 @@ __all__ = [
     "list_recordings",
     "read_recording",
     "read_recordings",
+    "read_stretches",
     "read_text",
     "write_annotations",
     "write_recording",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.recording import Annotations, Modality, Recording, Unit
+from physiolect.recording import MODALITIES, Annotations, Modality, Recording, Unit, modality_of
 from physiolect.recording.time_column import agreed_rate
 
 
@@ -37,6 +38,12 @@ class Request:
     """Names of all channels of a file that names none."""
     one: bool = True
     """Whether the caller can take one recording only."""
+    annotator: tuple[str, ...] | None = None
+    """Extensions of the WFDB annotation files to read; None means the usual one."""
+    stretch: int | None = None
+    """How many samples a recording holds at most, where a file is read as several that follow each other."""
+    every_rate: bool = False
+    """Whether the channels of each sampling rate make a recording of their own."""
 
     def rate(self, stated: float | None, path: Path) -> float:
         """Return the sampling rate in Hz out of what the file states and what the caller gave.
@@ -58,6 +65,45 @@ class Request:
             raise FormatError("channels is empty", hint="name a channel, or leave channels out for all")
         probe = Recording(np.empty((len(names), 0), np.float32), 1.0, tuple(names), source=str(path))
         return [probe.index(channel) for channel in self.channels]
+
+    def groups(
+        self, names: Sequence[str], rates: Sequence[float], path: Path
+    ) -> list[tuple[list[int], tuple[str, ...]]]:
+        """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
+
+        It is one group, unless `every_rate` asks for all. Where no channels were named and the rates differ, the
+        group is that of the ECG (or else the PPG, or the ECoG; or what `modality` says), by the channels' names.
+
+        Args:
+            names: all channels of the file.
+            rates: the sampling rate of each, in Hz.
+            path: the file, for errors.
+
+        Raises:
+            FormatError: the named channels differ in rate, or no name tells which channels are meant.
+        """
+        rows = self.rows(names, path)
+        found = list(dict.fromkeys(rates[row] for row in rows))
+        if len(found) == 1:
+            return [(rows, ())]
+        if self.every_rate:
+            return [([row for row in rows if rates[row] == rate], ()) for rate in found]
+        order = MODALITIES if self.modality is None else (self.modality,)
+        meant: set[float] = set()
+        for modality in order if self.channels is None else ():
+            meant = meant or {rates[row] for row in rows if modality_of(names[row]) == modality}
+        if len(meant) != 1:
+            listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
+            more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
+            raise FormatError(
+                f"the channels of {path} differ in sampling rate: {listed}{more}",
+                hint=f"choose a channel, or several of one rate (--channel '{names[rows[0]]}', or channels=)",
+            )
+        (rate,) = meant
+        kept = [row for row in rows if rates[row] == rate]
+        others = ", ".join(f"{names[row]} ({rates[row]:g} Hz)" for row in rows if rates[row] != rate)
+        chosen = ", ".join(names[row] for row in kept)
+        return [(kept, (f"read {chosen} at {rate:g} Hz; channels of other rates are left out: {others}",))]
 
     def span(self, n_samples: int, fs: float, path: Path) -> tuple[int, int]:
         """Return the wanted stretch [first, last) in samples of a file of `n_samples` at `fs` Hz.
@@ -91,6 +137,7 @@ class Request:
         annotations: Annotations | None = None,
         source: str = "",
         allow_empty: bool = False,
+        notices: Sequence[str] = (),
     ) -> Recording:
         """Make the recording out of the stretch and channels already read, and look it over.
 
@@ -103,23 +150,28 @@ class Request:
             modality: What the file says it is.
             annotations: Marks, in samples from the first of `signal`.
             source: Where it came from, where that is more than `path`.
-            allow_empty: Whether a channel may hold nothing but NaN.
+            allow_empty: Whether all channels may hold nothing but NaN.
+            notices: What the user should know, a sentence each.
 
         Raises:
-            FormatError: a channel holds nothing but NaN, or an infinite value.
+            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or a value is
+                infinite.
         """
         with np.errstate(over="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
-        names = tuple(channels)
+        names = tuple(printable(name) for name in channels)
+        self._check_unit(units, path)
         recording = Recording(
             samples,
             fs,
             names,
-            tuple(unit or self.unit for unit in units) if units else self.unit,
+            tuple(printable(unit) if unit else self.unit for unit in units) if units else self.unit,
             self.modality or modality,
             annotations if annotations is not None else Annotations(),
             source or str(path),
+            tuple(printable(notice) for notice in notices),
         )
+        empty = []
         for name, row in zip(recording.channels, recording.signal, strict=True):
             # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -130,9 +182,33 @@ class Request:
                     f"channel '{name}' of {path} holds infinite values or values too large for float32",
                     hint="write missing samples as NaN, or choose other channels",
                 )
-            if not allow_empty and np.isnan(row).all():
-                raise FormatError(
-                    f"channel '{name}' of {path} has no valid sample, only NaN",
-                    hint="choose other channels, or another stretch with start and stop",
-                )
+            if np.isnan(row).all():
+                empty.append(name)
+        if empty and not allow_empty and (self.channels is not None or len(empty) == len(recording.channels)):
+            raise FormatError(
+                f"channel '{empty[0]}' of {path} has no valid sample, only NaN",
+                hint="choose other channels, or another stretch with start and stop",
+            )
+        if empty and not allow_empty:
+            told = f"no valid sample in channel{'s' * (len(empty) > 1)} {', '.join(empty)}"
+            return replace(recording, notices=(*recording.notices, told))
         return recording
+
+    def _check_unit(self, units: Sequence[Unit], path: Path) -> None:
+        """Refuse a unit that no channel takes, because the file states another one for each."""
+        if self.unit is None or not units or None in units or self.unit in units:
+            return
+        raise FormatError(
+            f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
+            hint="leave unit out to read the file in its own unit",
+        )
+
+
+def printable(text: str) -> str:
+    """Return a text out of a file with its control characters escaped, so that none reaches a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c
+        for c in text
+    )

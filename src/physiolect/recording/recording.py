@@ -54,6 +54,8 @@ class Recording:
     annotations: Annotations = field(default_factory=Annotations)
     source: str = ""
     """Where it came from: a path, or what made it."""
+    notices: tuple[str, ...] = ()
+    """What reading the file met that the user should know, a sentence each: lost samples, channels left out …"""
 
     def __post_init__(self) -> None:
         if is_frame(self.signal):
