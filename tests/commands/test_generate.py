@@ -369,9 +369,11 @@ def test_a_channel_is_read_beside_others_of_another_rate(
         writer.setSignalHeaders(headers)
         writer.writeSamples(signals)
     words = ["generate", str(path), "--tokens", "5", "--samples", "1"]
-    assert main(words) == 1
-    assert "differ in sampling rate" in capsys.readouterr().err
-    assert main([*words, "--channel", "ECG II"]) == 0
+    for more in ([], ["--channel", "ECG II"], ["--channel", "0"]):
+        assert main([*words, *more]) == 0
+        assert "channels of other rates are left out: Resp (25 Hz)" in capsys.readouterr().err
+    assert main([*words, "--channel", "Resp"]) == 1
+    assert "channel Resp is flat" in capsys.readouterr().err
 
 
 def test_the_call_has_the_defaults_of_the_verb() -> None:

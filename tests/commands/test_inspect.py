@@ -296,3 +296,18 @@ def test_one_call_does_what_the_verb_does(recording, inspect, facts):
     assert list(found.to_frame()["channel"]) == ["MLII", "V5", "PLETH"]
     embedded = inspection.inspect("ecg")
     assert embedded.to_frame().set_index("fact").loc["parameters", "value"] == 1596901
+
+
+def test_channels_of_several_rates_are_all_shown_with_theirs(tmp_path, inspect, facts):
+    frames = np.random.default_rng(0).integers(-900, 900, (1000, 5)).astype("<i2")
+    (tmp_path / "f.dat").write_bytes(frames.tobytes())
+    lines = "f.dat 16x4 1000/mV 16 0 0 0 0 {}\nf.dat 16 10/mmHg 16 0 0 0 0 {}\n"
+    (tmp_path / "f.hea").write_text("f 2 125 1000\n" + lines.format("II", "ABP"))
+    found = facts(tmp_path / "f")
+    assert [(row["channel"], row["fs"]) for row in found["channels"]] == [("II", 500), ("ABP", 125)]
+    assert found["fits"][0]["fits"]
+    assert "fs (Hz)" in inspect(tmp_path / "f")[1]
+    (tmp_path / "f.hea").write_text("f 2 125 1000\n" + lines.format("one", "other"))
+    assert facts(tmp_path / "f")["fits"] == [
+        {"contract": "any", "fits": False, "notes": "the channels differ in sampling rate: choose one"}
+    ]

@@ -334,3 +334,14 @@ def test_mitdb_100_meets_the_published_contract(data: Path) -> None:
         assert abs(int(near.argmax()) - 10) <= 1
     whole, _ = adapt(recording, ECG, window="all")
     assert np.abs(whole.signal[:, -500:] - adapted.signal).max() <= 1e-6 * np.ptp(whole.signal)
+
+
+def test_what_reading_met_is_reported_once_and_explains_refusals() -> None:
+    told = "read II at 250 Hz; channels of other rates are left out: PLETH (125 Hz)"
+    recording = replace(wavy(250, 20), notices=(told,))
+    adapted, report = adapt(recording, ECG)
+    assert report.notices[0] == told
+    assert adapted.notices == adapt(adapted, ECG)[1].notices == ()
+    with pytest.raises(ContractError) as caught:
+        adapt(recording, CONTRACTS["heartgpt-ppg"])
+    assert told in str(caught.value.hint)

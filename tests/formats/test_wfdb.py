@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wfdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import (
     list_recordings,
+    read_every_rate,
     read_recording,
     read_recordings,
     write_annotations,
     write_recording,
 )
+from physiolect.formats.wfdb_annotations import read_annotations
 from physiolect.recording import Annotations, Recording
 
 
@@ -187,14 +192,6 @@ def test_wrong_things_say_what_and_what_to_do(record: Path) -> None:
         read_recording(signal)
 
 
-def test_damaged_annotations_are_refused(record: Path) -> None:
-    content = record.with_suffix(".atr").read_bytes()
-    for damaged in (b"\xff\xff\xff", content[:-2], content[:5]):
-        record.with_suffix(".atr").write_bytes(damaged)
-        with pytest.raises(FormatError, match=r"r1\.atr is not a readable WFDB annotation file"):
-            read_recording(record)
-
-
 def words(*pairs: tuple[int, int]) -> bytes:
     return np.array([code << 10 | value for code, value in pairs], "<u2").tobytes()
 
@@ -228,12 +225,162 @@ def test_annotations_equal_those_of_the_wfdb_library(data: Path) -> None:
         assert ours.note == tuple(text.strip("\x00") for text in theirs.aux_note)
 
 
-def test_a_dead_channel_is_named(tmp_path: Path) -> None:
+def test_a_dead_channel_refuses_nothing_but_itself(tmp_path: Path) -> None:
     signal = np.vstack([np.arange(10.0), np.full(10, np.nan)])
     write_recording(Recording(signal, 100, ("II", "V5")), tmp_path / "d")
+    assert read_recording(tmp_path / "d").notices == ("no valid sample in channel V5",)
+    assert read_recording(tmp_path / "d", channels=["II"]).notices == ()
     with pytest.raises(FormatError, match=r"channel 'V5' of .* has no valid sample"):
-        read_recording(tmp_path / "d")
-    assert read_recording(tmp_path / "d", channels=["II"]).n_samples == 10
+        read_recording(tmp_path / "d", channels=["II", "V5"])
+
+
+def test_a_missing_file_costs_its_own_channels_alone(tmp_path: Path) -> None:
+    write_recording(Recording(np.arange(10.0), 100, ("II",)), tmp_path / "d")
+    header = (tmp_path / "d.hea").read_text().replace("d 1 ", "d 2 ")
+    (tmp_path / "d.hea").write_text(header + "gone.dat 16 200/mV 16 0 0 0 0 V5\n")
+    recording = read_recording(tmp_path / "d")
+    assert recording.channels == ("II",)
+    assert recording.notices == ("left out V5: gone.dat is not beside the header",)
+    with pytest.raises(FormatError, match=r"gone\.dat is not beside it"):
+        read_recording(tmp_path / "d", channels="V5")
+
+
+def write_frames(folder: Path, name: str, first: str = "II", second: str = "ABP") -> None:
+    """Write ten frames of four samples of one signal and one of another; sample 5 and all of frame 3 are invalid."""
+    frames = np.arange(50, dtype="<i2").reshape(10, 5)
+    frames[1, 1] = frames[3, :] = -32768
+    (folder / f"{name}.dat").write_bytes(frames.tobytes())
+    (folder / f"{name}.hea").write_text(
+        f"{name} 2 50 10\n{name}.dat 16x4 1(0)/mV 16 0 0 0 0 {first}\n{name}.dat 16 1(0)/mmHg 16 0 0 0 0 {second}\n"
+    )
+
+
+def test_invalid_samples_of_a_frame_are_no_voltage(tmp_path: Path) -> None:
+    write_frames(tmp_path, "f")
+    both = read_recording(tmp_path / "f", channels=["II", "ABP"])
+    assert both.fs == 50
+    assert both.notices == ("averaged down to 50 Hz: II 200 Hz; one channel alone keeps its rate",)
+    np.testing.assert_allclose(both.signal[0, :4], [1.5, (5 + 7 + 8) / 3, 11.5, np.nan], rtol=1e-6)
+    assert np.isnan(both.signal[1, 3])
+    alone = read_recording(tmp_path / "f", channels="II")
+    assert alone.fs == 200
+    assert np.flatnonzero(np.isnan(alone.signal[0])).tolist() == [5, 12, 13, 14, 15]
+
+
+def test_an_ecg_keeps_its_own_rate(tmp_path: Path) -> None:
+    write_frames(tmp_path, "f")
+    recording = read_recording(tmp_path / "f")
+    assert (recording.fs, recording.channels, recording.n_samples) == (200, ("II",), 40)
+    assert recording.notices == ("read II at 200 Hz; channels of other rates are left out: ABP (50 Hz)",)
+    assert read_recording(tmp_path / "f", channel="ABP").fs == 50
+    assert [part.fs for part in read_every_rate(tmp_path / "f")] == [200, 50]
+
+
+def test_an_ecg_keeps_its_own_rate_in_segments(tmp_path: Path) -> None:
+    write_frames(tmp_path, "a")
+    write_frames(tmp_path, "b")
+    (tmp_path / "m.hea").write_text("m/3 2 50 25\na 10\n~ 5\nb 10\n")
+    whole, segment = read_recording(tmp_path / "m"), read_recording(tmp_path / "a")
+    assert (whole.fs, whole.channels, whole.n_samples) == (200, ("II",), 100)
+    np.testing.assert_array_equal(whole.signal[:, :40], segment.signal)
+    np.testing.assert_array_equal(whole.signal[:, 60:], segment.signal)
+    assert np.isnan(whole.signal[:, 40:60]).all()
+    part = read_recording(tmp_path / "m", start=0.1, stop=0.4)
+    np.testing.assert_array_equal(part.signal, whole.slice(0.1, 0.4).signal)
+    assert read_recording(tmp_path / "m", channels="ABP").fs == 50
+
+
+def test_annotators(record: Path) -> None:
+    read = partial(read_recording, record)
+    assert read().notices == ()
+    record.with_suffix(".st").write_bytes(words((1, 10), (0, 0)))
+    record.with_suffix(".qrs").write_bytes(words((1, 200), (0, 0)))
+    assert read().notices == ("the annotations are those of r1.atr; there are also qrs, st (annotator)",)
+    assert list(read(annotator="st").annotations) == [(10, "N", "")]
+    assert read(annotator=["qrs", "st"]).annotations.sample.tolist() == [10, 200]
+    assert read(annotator=()).annotations.sample.tolist() == []
+    record.with_suffix(".own").write_bytes(words((5, 7), (0, 0)))
+    assert list(read(annotator="own").annotations) == [(7, "V", "")]
+    record.with_suffix(".atr").unlink()
+    assert read().annotations.sample.tolist() == [200]
+    record.with_suffix(".qrs").rename(record.with_suffix(".ecg"))
+    assert "those of r1.ecg; there are also st" in read().notices[0]
+    record.with_suffix(".ecg").write_bytes(b"ISHNE1.0" + b"\x01" * 600)  # a Holter recording
+    assert not len(read().annotations)
+    for name in ("atr", "../st", ""):
+        with pytest.raises(FormatError, match="there is no annotation file") as caught:
+            read(annotator=name)
+        assert caught.value.hint
+        assert "st" in caught.value.hint
+
+
+def test_an_annotation_file_stands_for_its_record(record: Path) -> None:
+    record.with_suffix(".ecg").write_bytes(words((1, 10), (0, 0)))
+    assert read_recording(record.with_suffix(".ecg")).n_samples == read_recording(record).n_samples
+    assert list_recordings(record.parent) == [record.with_suffix(".hea")]
+
+
+@given(content=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_as_annotations(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.atr"
+    path.write_bytes(content)
+    found = read_annotations(path, {1: "N"})
+    assert (found.marks.sample >= 0).all()
+    assert (np.diff(found.marks.sample) >= 0).all()
+
+
+def test_damaged_annotations_give_the_part_before(record: Path) -> None:
+    whole = list(read_recording(record).annotations)
+    content = record.with_suffix(".atr").read_bytes()
+    back = words((1, 5), (59, 0)) + b"\xff\xff\x00\x00" + words((1, 0), (0, 0))
+    for damaged, marks, told in (
+        (content[:-2], whole, "is cut short"),
+        (b"\x05\x04\xff", [(5, "N", "")], "is cut short"),
+        (words((1, 5), (59, 0)), [(5, "N", "")], "is cut short"),
+        (b"\xff", [], "is cut short"),
+        (back, [(5, "N", "")], "a mark at an impossible time"),
+    ):
+        record.with_suffix(".atr").write_bytes(damaged)
+        recording = read_recording(record)
+        assert list(recording.annotations) == marks
+        assert told in recording.notices[0]
+        assert f"the {len(marks)} marks before that are read" in recording.notices[0]
+
+
+def test_an_annotation_file_is_bounded(record: Path) -> None:
+    with record.with_suffix(".atr").open("wb") as file:
+        file.truncate(3 << 30)  # no byte of it is on the disk
+    recording = read_recording(record)
+    assert not len(recording.annotations)
+    assert "is too large for annotations (3,072 MiB)" in recording.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("x 1 250 3\n. 16 1000 16 0 0 0 0 II\n", r"x\.hea names the file '\.'"),
+        ("x 1 250 3\n.. 16 1000 16 0 0 0 0 II\n", r"names the file '\.\.'"),
+        ("x 1 250 3\n../x.dat 16 1000 16 0 0 0 0 II\n", "cannot lie beside it"),
+        ("x 1 250 3\n/etc/passwd 16 1000 16 0 0 0 0 II\n", "cannot lie beside it"),
+        ("x 1 250 3\na\x1bb.dat 16 1000/mV 16 0 0 0 0 II\n", r"names the file 'a\\x1bb\.dat'"),
+        ("x/2000 1 250 6000\n" + "y 3\n" * 2000, "lists its segments many times over: 6000 samples out of 3"),
+        ("x 40000 250 1\n" + "x.dat 16 1/mV 0 0 0 0 0 a\n" * 40000, "lists 40,000 signals"),
+    ],
+)
+def test_headers_that_would_cost_or_lead_astray(tmp_path: Path, header: str, told: str) -> None:
+    (tmp_path / "x.hea").write_text(header)
+    (tmp_path / "x.dat").write_bytes(bytes(80_000))
+    (tmp_path / "y.hea").write_text("y 1 250 3\nx.dat 16 1000/mV 16 0 0 0 0 II\n")
+    with pytest.raises(FormatError, match=told) as caught:
+        read_recording(tmp_path / "x")
+    assert caught.value.hint
+
+
+def test_control_characters_of_names_are_escaped(tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_bytes(np.arange(30, dtype="<i2").tobytes())
+    (tmp_path / "x.hea").write_text("x 1 250 30\nx.dat 16 1000/mV 16 0 0 0 0 II\x1b]0;pwned\x07\x1b[2J\n")
+    assert read_recording(tmp_path / "x").channels == ("II\\x1b]0;pwned\\x07\\x1b[2J",)
 
 
 def test_remote_addresses_are_not_followed(tmp_path: Path) -> None:
@@ -259,7 +406,9 @@ def test_real_records(data: Path) -> None:
     samples = data / "wfdb_samples"
     assert read_recording(samples / "a103l").channels == ("II", "V", "PLETH")
     assert read_recording(samples / "a103l.mat", channels="PLETH").modality == "ppg"
-    assert read_recording(samples / "03700181").fs == 125
+    monitor = read_recording(samples / "03700181")
+    assert (monitor.fs, monitor.channels) == (500, ("MCL1",))
+    assert read_recording(samples / "03700181", channels=["MCL1", "ABP"]).fs == 125
     assert read_recording(samples / "03700181", channels="MCL1").fs == 500
     assert read_recording(samples / "test01_00s").modality == "ecg"
     assert read_recording(samples / "v102s").units == ("mV", "mV", "NU", "NU")

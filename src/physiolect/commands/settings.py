@@ -8,7 +8,6 @@ from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physiolect.errors import FormatError
 from physiolect.recording import Modality
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Reading:
         return above_zero({"fs": self.fs}) + stretch_problems(source, self.start, self.stop)
 
     def read(self, path: str | Path, *, content: bytes | None = None, **changed: Any) -> Recording:
-        """Read a recording: all its channels or, where their rates differ, the one that is named.
+        """Read a recording: all its channels or, where their rates differ, those of the rate that is needed.
 
         Args:
             path: of the recording.
@@ -86,21 +85,13 @@ class Reading:
         """
         from physiolect.formats import read_recording, read_text
 
-        def read(**asked: Any) -> Recording:
-            if content is not None:
-                return read_text(content, source=str(path), **asked)
-            return read_recording(path, **asked)
-
         asked: dict[str, Any] = {
             "fs": self.fs, "modality": self.modality, "variable": self.variable,
             "start": self.start, "stop": self.stop, **changed,
         }  # fmt: skip
-        try:
-            return read(**asked)
-        except FormatError:
-            if self.channel is None or self.channel.isdigit():
-                raise
-            return read(channels=[self.channel], **asked)
+        if content is not None:
+            return read_text(content, source=str(path), **asked)
+        return read_recording(path, channel=self.channel, **asked)
 
 
 @dataclass(frozen=True, kw_only=True)

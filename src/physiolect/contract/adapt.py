@@ -98,7 +98,7 @@ def _examine(
 ) -> _Examined:
     """Choose channels, factors and the window, and refuse what cannot be adapted."""
     check_option("window", window, ("last", "all"))
-    findings = Findings(notices=list(recording.notices))
+    findings = Findings(notices=list(recording.notices), reading=recording.notices)
     rows = choose_channels(recording, contract, channel, findings)
     factors = unit_factors(recording, rows, contract.unit, findings)
     plan = plan_window(recording, contract, window, findings)

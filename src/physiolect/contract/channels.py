@@ -21,7 +21,7 @@ def select_channels(
     Raises:
         ContractError: the channels are not there, or measure something else.
     """
-    findings = Findings()
+    findings = Findings(reading=recording.notices)
     rows = choose_channels(recording, contract, channel, findings)
     if findings.refusals:
         raise findings.error()

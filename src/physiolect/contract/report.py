@@ -50,6 +50,8 @@ class Findings:
     notices: list[str] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
     """Reasons, and the hint that goes with each."""
+    reading: tuple[str, ...] = ()
+    """What reading the recording met: channels left out may be those that are missed."""
 
     def refuse(self, reason: str, hint: str) -> None:
         """Note a reason why the recording cannot be adapted."""
@@ -58,4 +60,4 @@ class Findings:
     def error(self) -> ContractError:
         """Return all refusals as one error."""
         hints = dict.fromkeys(self.refusals.values())  # each once, in order
-        return ContractError("; ".join(self.refusals), hint="; ".join(hints))
+        return ContractError("; ".join(self.refusals), hint="; ".join([*hints, *self.reading]))

@@ -3,6 +3,7 @@
 from physiolect.formats.read import (
     as_recording,
     list_recordings,
+    read_every_rate,
     read_recording,
     read_recordings,
     read_stretches,
@@ -14,6 +15,7 @@ from physiolect.formats.write import write_recording
 __all__ = [
     "as_recording",
     "list_recordings",
+    "read_every_rate",
     "read_recording",
     "read_recordings",
     "read_stretches",

@@ -1,97 +1,147 @@
 """EDF, EDF+, BDF and BDF+ recordings, with their annotations.
 
+Our own reader, for pyedflib refuses what many devices write: other sizes than the header states, a record cut short,
+letters beyond ASCII, decimal commas, gaps. Where pyedflib reads, the samples are equal (a test).
 Source of the format: https://www.edfplus.info/specs/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
+from physiolect.formats.edf_header import EdfChannel, EdfHeader, read_header
+from physiolect.formats.edf_timeline import Timeline, read_timeline
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Recording, unit_name
+from physiolect.recording import Recording
+
+_BLOCK = 1 << 18  # bytes read at once
+_GAP_RATIO = 100  # a recording may be so many times longer than what it holds
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:
-    """Yield the one recording of an EDF or BDF file; only the wanted stretch is read.
+    """Yield the recording of an EDF or BDF file, or one for each sampling rate; only the wanted stretch is read.
 
     Raises:
-        FormatError: the wanted channels differ in rate, or the file is damaged.
+        FormatError: the wanted channels differ in rate, or the file cannot be read.
     """
-    import pyedflib
-
-    _check_length(path)
-    with parsing(path, "EDF or BDF"):
-        reader = pyedflib.EdfReader(str(path))
-    try:
-        yield _recording(reader, path, want)
-    finally:
-        # edflib keeps a table of open files and refuses to open one twice.
-        reader.close()
-
-
-def _check_length(path: Path) -> None:
-    """Compare the header with the size of the file, which edflib does too, but prints what it finds.
-
-    Raises:
-        FormatError: the two differ.
-    """
-    with parsing(path, "EDF or BDF"):
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            fixed = file.read(256)
-            header_size, n_records, n_signals = (
-                int(fixed[a:b]) for a, b in ((184, 192), (236, 244), (252, 256))
-            )
-            file.seek(256 + 216 * n_signals)  # behind the labels, units, ranges and filters of every signal
-            counts = [int(file.read(8)) for _ in range(n_signals)]
-    sample_size = 3 if fixed[:1] == b"\xff" else 2
-    stated = header_size + n_records * sum(counts) * sample_size
-    if n_records < 1 or stated != size:
-        raise FormatError(
-            f"{path} is truncated or damaged: its header promises {stated} bytes and it has {size}",
-            hint="fetch the file again",
-        )
-
-
-def _recording(reader: Any, path: Path, want: Request) -> Recording:
-    with parsing(path, "EDF or BDF"):
-        names = [label.strip() for label in reader.getSignalLabels()]
-        rates = [float(rate) for rate in reader.getSampleFrequencies()]
-        lengths = [int(n) for n in reader.getNSamples()]
-        dimensions = [reader.getPhysicalDimension(row) for row in range(len(names))]
-    if not names:
+    header = read_header(path)
+    signals = header.signals
+    if not signals:
         raise FormatError(f"{path} holds annotations only", hint="choose a file with a signal in it")
-    rows = want.rows(names, path)
-    if len({rates[row] for row in rows}) > 1:
-        listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
+    names = [channel.name for channel in signals]
+    duration = header.duration
+    if duration is None:  # the rate is that of the first wanted channel
+        duration = signals[want.rows(names, path)[0]].count / want.rate(None, path)
+    rates = [channel.count / duration for channel in signals]
+    with parsing(path, "EDF or BDF"), path.open("rb") as file:
+        timeline = read_timeline(header, file, duration, max(rates))
+        for rows, notices in want.groups(names, rates, path):
+            fs = want.rate(rates[rows[0]], path)
+            chosen = [signals[row] for row in rows]
+            yield _recording(header, file, chosen, timeline, fs, want, notices)
+
+
+def _recording(
+    header: EdfHeader,
+    file: BinaryIO,
+    channels: Sequence[EdfChannel],
+    timeline: Timeline,
+    fs: float,
+    want: Request,
+    notices: Sequence[str],
+) -> Recording:
+    path, count = header.path, channels[0].count
+    at = timeline.positions(fs, count)
+    stops = np.append(timeline.first[1:], header.n_records)
+    length = timeline.length(fs, count)
+    first, last = want.span(length, fs, path)
+    if last - first > header.n_records * count * _GAP_RATIO:
         raise FormatError(
-            f"the channels of {path} differ in sampling rate: {listed}",
-            hint=f"choose channels of one rate (--channels {names[rows[0]]})",
+            f"{path} lasts {length / fs:g} s, but holds {header.n_records * count / fs:g} s of samples",
+            hint="nearly all is gaps: read a stretch with start and stop",
         )
-    fs = want.rate(rates[rows[0]], path)
-    first, last = want.span(min(lengths[row] for row in rows), fs, path)
-    check_size((last - first) * len(rows) * 8, path)
-    signal = np.empty((len(rows), last - first), np.float32)
-    with parsing(path, "EDF or BDF"):
-        for out, row in enumerate(rows):
-            signal[out] = reader.readSignal(row, first, last - first)
-        onsets, _, texts = reader.readAnnotations()
-        onset = np.asarray(onsets, np.float64)
-    if not np.all(np.abs(onset) < 2**62 / fs):
-        raise FormatError(f"{path} has annotations at impossible times", hint="fetch the file again")
-    marks = Annotations(np.round(onset * fs).astype(np.int64), tuple(str(text) for text in texts))
+    check_size((last - first) * len(channels) * 4, path)
+    annotations = timeline.annotations(fs, count, first, last)
+    signal = np.full((len(channels), last - first), np.nan, np.float32)
+    for begin, stop, position in zip(timeline.first.tolist(), stops.tolist(), at.tolist(), strict=True):
+        _read_run(header, file, channels, (begin, stop), position - first, signal)
+    for row, channel in zip(signal, channels, strict=True):
+        for begin, stop in timeline.skipped(channel.name, fs, count):
+            row[max(0, begin - first) : max(0, stop - first)] = np.nan
     return want.recording(
         path,
         signal,
         fs,
-        channels=[names[row] for row in rows],
-        units=[unit_name(dimensions[row]) for row in rows],
-        annotations=marks.window(first, last),
+        channels=[channel.name for channel in channels],
+        units=[channel.unit for channel in channels],
+        annotations=annotations,
+        notices=(*header.notices, *timeline.notices, *notices),
     )
+
+
+def _read_run(
+    header: EdfHeader,
+    file: BinaryIO,
+    channels: Sequence[EdfChannel],
+    records: tuple[int, int],
+    position: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Write the samples of records without a gap into `out` (channels, time), where the run begins at `position`."""
+    (begin, stop), count, length = records, channels[0].count, out.shape[1]
+    low = begin + max(0, -position) // count  # the first and last record of which `out` holds a part
+    high = min(stop, begin - (position - length) // count)
+    record_bytes = header.record_samples * header.width
+    if record_bytes > _BLOCK:
+        for record in range(low, high):
+            _read_long(header, file, channels, record, position + (record - begin) * count, out)
+        return
+    step = _BLOCK // record_bytes
+    for record in range(low, high, step):
+        n = min(step, high - record)
+        file.seek(header.start + record * record_bytes)
+        block = np.frombuffer(file.read(n * record_bytes), np.uint8).reshape(n, record_bytes)
+        at = position + (record - begin) * count
+        from_, to = max(at, 0), min(at + n * count, length)
+        for row, channel in zip(out, channels, strict=True):
+            first = channel.begin * header.width
+            stored = _stored(block[:, first : first + count * header.width], header.width)[
+                from_ - at : to - at
+            ]
+            row[from_:to] = (stored + channel.zero) * channel.gain
+
+
+def _read_long(
+    header: EdfHeader,
+    file: BinaryIO,
+    channels: Sequence[EdfChannel],
+    record: int,
+    at: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Write what is wanted of one long record, which begins at sample `at` of `out`, a stretch at a time."""
+    begin = header.start + record * header.record_samples * header.width
+    from_, to = max(at, 0), min(at + channels[0].count, out.shape[1])
+    for row, channel in zip(out, channels, strict=True):
+        for low in range(from_, to, _BLOCK):
+            high = min(low + _BLOCK, to)
+            file.seek(begin + (channel.begin + low - at) * header.width)
+            block = np.frombuffer(file.read((high - low) * header.width), np.uint8)
+            row[low:high] = (_stored(block, header.width) + channel.zero) * channel.gain
+
+
+def _stored(block: NDArray[np.uint8], width: int) -> NDArray[np.integer]:
+    """Return samples as they are stored, (samples,), out of their bytes."""
+    part = np.ascontiguousarray(block)
+    if width == 2:
+        return part.view("<i2").reshape(-1)
+    low, middle, high = part.reshape(-1, 3).astype(np.int32).T
+    return (low | middle << 8 | high << 16) - ((high & 0x80) << 17)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, excel, mat, npy, parquet, wfdb, wfdb_header
+from physiolect.formats import csv, edf, excel, mat, npy, parquet, wfdb, wfdb_annotations, wfdb_header
 from physiolect.formats.boundary import parsing
 from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request
@@ -60,13 +61,16 @@ def read_recording(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Recording:
     """Read one recording of a file, in any format that docs/formats.md lists.
 
     Args:
         path: The file; a WFDB record with or without extension.
         fs: Sampling rate in Hz, for a file that states none.
-        channels: Names, aliases or numbers from 0 of the channels to read, in this order; all by default.
+        channels: Names, aliases or numbers from 0 of the channels to read, in this order; by default all or, where
+            their rates differ, those at the rate of the ECG (else the PPG, the ECoG; or what `modality` says).
         start: First moment to read, in seconds from the beginning.
         stop: End of the stretch to read, in seconds.
         modality: "ecg", "ppg" or "ecog", where the file does not tell.
@@ -74,13 +78,52 @@ def read_recording(
             structure is "structure.field".
         unit: Unit of the channels of which the file states none.
         names: Names of all channels, for a file that names none.
+        channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
+            the first there is of atr, qrs and ecg.
 
     Raises:
         FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
             channel, stretch or variable.
     """
+    want = _request(
+        fs,
+        channels,
+        start,
+        stop,
+        modality,
+        variable,
+        unit,
+        names,
+        one=True,
+        channel=channel,
+        annotator=annotator,
+    )
     reader, file = _find(Path(path), variable)
-    return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
+    return next(reader(file, want))
+
+
+def read_every_rate(
+    path: str | os.PathLike[str],
+    *,
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
+    annotator: str | Sequence[str] | None = None,
+) -> list[Recording]:
+    """Read a file whose channels may differ in sampling rate: one recording for each rate, in the file's order.
+
+    Args: as of `read_recording`.
+
+    Raises:
+        FormatError: as for `read_recording`.
+    """
+    want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
+    reader, file = _find(Path(path), variable)
+    return list(reader(file, replace(want, every_rate=True)))
 
 
 def as_recording(given: Recording | str | os.PathLike[str]) -> Recording:
@@ -139,6 +182,8 @@ def read_recordings(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
@@ -154,11 +199,25 @@ def read_recordings(
         variable: Which variable of MAT or NPZ files.
         unit: Unit of the channels of which a file states none.
         names: Names of all channels, for files that name none.
+        channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        annotator: Which annotation files of WFDB records to read, by extension, one or several.
 
     Raises:
         FormatError: as for `read_recording`, or the folder holds nothing readable.
     """
-    want = _request(fs, channels, start, stop, modality, variable, unit, names, one=False)
+    want = _request(
+        fs,
+        channels,
+        start,
+        stop,
+        modality,
+        variable,
+        unit,
+        names,
+        one=False,
+        channel=channel,
+        annotator=annotator,
+    )
     for item in list_recordings(path):
         reader, file = _find(item, variable)
         yield from reader(file, want)
@@ -257,9 +316,10 @@ def _parts(header: Path) -> list[str]:
         text = wfdb_header.read_header(header)
     except FormatError:
         return []  # reading it will say what is wrong with it
+    annotations = [f"{header.stem}.{name}" for name in wfdb_annotations.KNOWN]
     if text.n_segments is None:
-        return [name for name in text.files() if not name.endswith(".hea")]
-    return [f"{name}.hea" for name in text.files() if name != header.stem]
+        return [name for name in text.files() if not name.endswith(".hea")] + annotations
+    return annotations + [f"{name}.hea" for name in text.files() if name != header.stem]
 
 
 def _request(
@@ -273,6 +333,8 @@ def _request(
     names: Sequence[str],
     *,
     one: bool,
+    channel: str | int | None = None,
+    annotator: str | Sequence[str] | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
     wanted = None if listed is None else tuple(listed)
@@ -282,7 +344,11 @@ def _request(
             hint="name every channel once, in the file's order",
         )
     stated = unit_name(unit) if unit else None
-    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one)
+    annotators = (annotator,) if isinstance(annotator, str) else annotator
+    return Request(
+        fs, wanted, start, stop, modality, variable, stated, tuple(names), one, channel,
+        None if annotators is None else tuple(annotators),
+    )  # fmt: skip
 
 
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
@@ -290,7 +356,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
     with parsing(path, "plain"):
         header = wfdb_header.find_header(path)
         exists, is_folder = path.exists(), path.is_dir()
-        siblings = [] if exists else [file.name for file in path.parent.glob("*")][:10_000]
+        missing = not exists and header is None
+        siblings = [file.name for file in islice(path.parent.glob("*"), 10_000)] if missing else []
     if header is not None:
         return _checked(wfdb.read, header, variable)
     if not exists:

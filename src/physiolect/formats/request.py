@@ -38,6 +38,8 @@ class Request:
     """Names of all channels of a file that names none."""
     one: bool = True
     """Whether the caller can take one recording only."""
+    channel: str | int | None = None
+    """The one channel that will be used, where the rates of the channels differ."""
     annotator: tuple[str, ...] | None = None
     """Extensions of the WFDB annotation files to read; None means the usual one."""
     stretch: int | None = None
@@ -67,17 +69,19 @@ class Request:
         return [probe.index(channel) for channel in self.channels]
 
     def groups(
-        self, names: Sequence[str], rates: Sequence[float], path: Path
+        self, names: Sequence[str], rates: Sequence[float], path: Path, *, base: float | None = None
     ) -> list[tuple[list[int], tuple[str, ...]]]:
         """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
 
         It is one group, unless `every_rate` asks for all. Where no channels were named and the rates differ, the
-        group is that of the ECG (or else the PPG, or the ECoG; or what `modality` says), by the channels' names.
+        group is that of `channel` or, without one, of the ECG (else the PPG, or the ECoG; or what `modality` says), by
+        the channels' names.
 
         Args:
             names: all channels of the file.
             rates: the sampling rate of each, in Hz.
             path: the file, for errors.
+            base: the rate in Hz that channels of all rates can be averaged down to, where that is possible.
 
         Raises:
             FormatError: the named channels differ in rate, or no name tells which channels are meant.
@@ -88,10 +92,10 @@ class Request:
             return [(rows, ())]
         if self.every_rate:
             return [([row for row in rows if rates[row] == rate], ()) for rate in found]
-        order = MODALITIES if self.modality is None else (self.modality,)
-        meant: set[float] = set()
-        for modality in order if self.channels is None else ():
-            meant = meant or {rates[row] for row in rows if modality_of(names[row]) == modality}
+        meant = set() if self.channels is not None else self._meant_rates(names, rates, path)
+        if len(meant) != 1 and base is not None:
+            own = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows if rates[row] != base)
+            return [(rows, (f"averaged down to {base:g} Hz: {own}; one channel alone keeps its rate",))]
         if len(meant) != 1:
             listed = ", ".join(f"{names[row]} {rates[row]:g} Hz" for row in rows[:12])
             more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
@@ -99,11 +103,38 @@ class Request:
                 f"the channels of {path} differ in sampling rate: {listed}{more}",
                 hint=f"choose a channel, or several of one rate (--channel '{names[rows[0]]}', or channels=)",
             )
-        (rate,) = meant
-        kept = [row for row in rows if rates[row] == rate]
-        others = ", ".join(f"{names[row]} ({rates[row]:g} Hz)" for row in rows if rates[row] != rate)
+        kept = [row for row in rows if rates[row] in meant]
+        if self.channel is not None and str(self.channel) not in names:
+            self._check_number(kept, names, path)
+        others = ", ".join(f"{names[row]} ({rates[row]:g} Hz)" for row in rows if rates[row] not in meant)
         chosen = ", ".join(names[row] for row in kept)
-        return [(kept, (f"read {chosen} at {rate:g} Hz; channels of other rates are left out: {others}",))]
+        return [
+            (kept, (f"read {chosen} at {meant.pop():g} Hz; channels of other rates are left out: {others}",))
+        ]
+
+    def _meant_rates(self, names: Sequence[str], rates: Sequence[float], path: Path) -> set[float]:
+        """Return the rates of the channels that the caller will use."""
+        if self.channel is not None:
+            (row,) = replace(self, channels=(self.channel,)).rows(names, path)
+            return {rates[row]}
+        for modality in MODALITIES if self.modality is None else (self.modality,):
+            meant = {rate for name, rate in zip(names, rates, strict=True) if modality_of(name) == modality}
+            if meant:
+                return meant
+        return set()
+
+    def _check_number(self, kept: Sequence[int], names: Sequence[str], path: Path) -> None:
+        """Refuse a number that would count other channels once those of other rates are left out.
+
+        Raises:
+            FormatError: it would.
+        """
+        (row,) = replace(self, channels=(self.channel or 0,)).rows(names, path)
+        if str(self.channel).isdecimal() and kept.index(row) != row:
+            raise FormatError(
+                f"channel {self.channel} of {path} has another number among the channels of its rate",
+                hint=f"name it: {names[row]}",
+            )
 
     def span(self, n_samples: int, fs: float, path: Path) -> tuple[int, int]:
         """Return the wanted stretch [first, last) in samples of a file of `n_samples` at `fs` Hz.
@@ -167,7 +198,7 @@ class Request:
             names,
             tuple(printable(unit) if unit else self.unit for unit in units) if units else self.unit,
             self.modality or modality,
-            annotations if annotations is not None else Annotations(),
+            Annotations() if annotations is None else _printable_marks(annotations),
             source or str(path),
             tuple(printable(notice) for notice in notices),
         )
@@ -202,6 +233,12 @@ class Request:
             f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
             hint="leave unit out to read the file in its own unit",
         )
+
+
+def _printable_marks(marks: Annotations) -> Annotations:
+    if all(map(str.isprintable, {*marks.symbol, *marks.note})):
+        return marks
+    return replace(marks, symbol=tuple(map(printable, marks.symbol)), note=tuple(map(printable, marks.note)))
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
+from physiolect.formats.request import printable
+from physiolect.formats.wfdb_annotations import is_annotation_file
 from physiolect.formats.wfdb_library import library
 from physiolect.formats.wfdb_plain import plain_header
 from physiolect.recording import Unit, unit_name
@@ -18,6 +20,8 @@ NO_UNIT = "?"
 """Is written for an unknown unit; "NU", of a signal without dimension, is a unit like others."""
 _HEADER_BYTES = 4 << 20
 _MAX_SAMPLES = 1 << 48  # a century at 90 kHz
+_MOST_SIGNALS = 1024  # the library takes milliseconds for each, and more than in proportion for many
+_MOST_SEGMENTS = 200_000
 _LINE_CHARACTERS = 1000  # wfdb's patterns take quadratic time on one long word
 
 
@@ -103,14 +107,22 @@ def find_header(path: Path) -> Path | None:
     header = path.with_suffix(".hea")
     if not header.is_file():
         return None
-    belongs = path.suffix in (".atr", ".qrs") or path.name in read_header(header).files()
+    belongs = is_annotation_file(path) or path.name in read_header(header).files()
     return header if belongs else None
 
 
 def parse(text: WfdbHeader) -> Any:
     """Have wfdb parse a header that is not plain, and refuse what contradicts itself before it costs memory."""
+    for name in dict.fromkeys(text.files()):
+        if not re.fullmatch(r"[^/\\]+", name) or name in (".", "..") or not name.isprintable():
+            raise FormatError(
+                f"{text.path} names the file '{printable(name)}', which cannot lie beside it",
+                hint="the header is damaged: fetch it again",
+            )
     with parsing(text.path, "WFDB header"):
         header: Any = plain_header(" ".join(text.record), text.lines)
+        if header is None:
+            _check_count(text)
         header = header or library().rdheader(os.path.abspath(text.path.with_suffix("")))
         listed = header.n_sig if text.n_segments is None else header.n_seg
     if (header.sig_len or 0) > _MAX_SAMPLES:
@@ -126,6 +138,20 @@ def parse(text: WfdbHeader) -> Any:
     return header
 
 
+def _check_count(text: WfdbHeader) -> None:
+    """Refuse more lines than any record has.
+
+    Raises:
+        FormatError: there are more.
+    """
+    what, most = ("signals", _MOST_SIGNALS) if text.n_segments is None else ("segments", _MOST_SEGMENTS)
+    if len(text.lines) > most:
+        raise FormatError(
+            f"{text.path} lists {len(text.lines):,} {what}; at most {most:,} are read",
+            hint="split the record, or check that the header is whole and is one",
+        )
+
+
 def parse_segment(text: WfdbHeader, name: str) -> tuple[WfdbHeader, Any]:
     """Parse the header of a segment, which may have no segments of its own."""
     segment = read_header(text.path.with_name(f"{name}.hea"))
@@ -135,4 +161,18 @@ def parse_segment(text: WfdbHeader, name: str) -> tuple[WfdbHeader, Any]:
 
 
 def channel_names(header: Any) -> list[str]:
-    return [name or f"ch{i + 1}" for i, name in enumerate(header.sig_name)]
+    """Return one name a signal, without control characters."""
+    return [printable(name) if name else f"ch{i + 1}" for i, name in enumerate(header.sig_name)]
+
+
+def signals_of_files(header: Any) -> dict[str, list[int]]:
+    """Return which signals lie in each signal file, in their order there."""
+    found: dict[str, list[int]] = {}
+    for row, name in enumerate(header.file_name):
+        found.setdefault(name, []).append(row)
+    return found
+
+
+def frame_counts(header: Any) -> list[int]:
+    """Return the samples a frame of each signal."""
+    return [count or 1 for count in header.samps_per_frame]

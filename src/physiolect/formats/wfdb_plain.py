@@ -80,18 +80,23 @@ def plain_samples(
 ) -> NDArray[np.float32]:
     """Return the stretch [first, last) of these signals in their units, (rows, time), NaN where samples are missing."""
     read = np.empty((len(rows), last - first), np.float32)
-    for name in dict.fromkeys(header.file_name[row] for row in rows):
-        beside = [k for k, other in enumerate(header.file_name) if other == name]
-        begin = (header.byte_offset[beside[0]] or 0) + 2 * first * len(beside)
-        count = (last - first) * len(beside)
-        stored = np.fromfile(folder / name, "<i2", count, offset=begin).reshape(
-            -1, len(beside)
-        )  # (T, signals)
-        for out, row in enumerate(rows):
-            if header.file_name[row] == name:
-                samples = stored[:, beside.index(row)]
-                # float64 until it is rounded, as the library does, so that both give the same bits
-                values = (samples.astype(np.float64) - header.baseline[row]).astype(np.float32)
-                read[out] = values.astype(np.float64) / header.adc_gain[row]
-                read[out, samples == _MISSING] = np.nan
+    wanted: dict[str, list[tuple[int, int]]] = {}  # file -> (place in the answer, signal)
+    for out, row in enumerate(rows):
+        wanted.setdefault(header.file_name[row], []).append((out, row))
+    beside: dict[str, list[int]] = {name: [] for name in wanted}
+    for row, name in enumerate(header.file_name):
+        if name in beside:
+            beside[name].append(row)
+    for name, pairs in wanted.items():
+        n_signals = len(beside[name])
+        place = {row: k for k, row in enumerate(beside[name])}
+        begin = (header.byte_offset[beside[name][0]] or 0) + 2 * first * n_signals
+        count = (last - first) * n_signals
+        stored = np.fromfile(folder / name, "<i2", count, offset=begin).reshape(-1, n_signals)  # (T, signals)
+        for out, row in pairs:
+            samples = stored[:, place[row]]
+            # float64 until it is rounded, as the library does, so that both give the same bits
+            values = (samples.astype(np.float64) - header.baseline[row]).astype(np.float32)
+            read[out] = values.astype(np.float64) / header.adc_gain[row]
+            read[out, samples == _MISSING] = np.nan
     return read

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats import csv, npy, wfdb_write
+from physiolect.formats import csv, edf_write, npy, wfdb_write
 from physiolect.recording import Recording
 
 WRITERS = {
@@ -15,15 +15,18 @@ WRITERS = {
     ".hea": wfdb_write.write,
     ".dat": wfdb_write.write,
     "": wfdb_write.write,
+    ".edf": edf_write.write,
+    ".bdf": edf_write.write,
 }
 """What writes each extension; no extension means a WFDB record."""
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write a recording as CSV, NPZ or WFDB, by the extension of `path`.
+    """Write a recording as CSV, NPZ, EDF+, BDF+ or WFDB, by the extension of `path`.
 
     CSV and NPZ are read back exactly equal, but CSV holds no annotations and no modality that the channel
     names do not tell. WFDB (`.hea`, or no extension) keeps annotations and stores samples in 16-bit steps.
+    EDF+ and BDF+ (`.edf`, `.bdf`) keep annotations as texts and store 16-bit or 24-bit steps.
 
     Args:
         recording: What to write.
@@ -36,7 +39,8 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise FormatError(
-            f"cannot write '{path.suffix}' files", hint="allowed: .csv, .npz, or .hea for a WFDB record"
+            f"cannot write '{path.suffix}' files",
+            hint="allowed: .csv, .npz, .edf, .bdf, or .hea for a WFDB record",
         )
     if recording.n_samples == 0:
         raise FormatError(f"{path} would hold no samples", hint="write a recording that has some")

@@ -60,6 +60,7 @@ def shared_modality(channels: Sequence[str]) -> Modality | None:
 _UNITS = {"uv": "uV", "mv": "mV", "v": "V", "nv": "nV", "mmhg": "mmHg", "a.u.": "au", "au": "au"}
 
 
+@lru_cache(1024)
 def unit_name(text: str) -> Unit:
     """Return a unit in the house's spelling: "µV" and "microvolts" are "uV"; "" is None.
 

@@ -252,19 +252,23 @@ class Recording:
                 f"there is no channel {channel} among {len(self.channels)}",
                 hint=f"count from 0, or use a name: {', '.join(self.channels)}",
             )
-        if channel in self.channels:
-            return self.channels.index(channel)
-        wanted = canonical_channel(channel)
-        rows = [
-            i for i, name in enumerate(self.channels) if canonical_channel(name).lower() == wanted.lower()
-        ]
-        if len(rows) != 1:
-            trouble = "no channel" if not rows else f"{len(rows)} channels"
+        rows = [row for row, name in enumerate(self.channels) if name == channel]
+        if not rows:
+            wanted = canonical_channel(channel).lower()
+            rows = [
+                row for row, name in enumerate(self.channels) if canonical_channel(name).lower() == wanted
+            ]
+        if len(rows) == 1:
+            return rows[0]
+        where = self.source or "the recording"
+        if not rows:
             raise FormatError(
-                f"{trouble} named '{channel}' in {self.source or 'the recording'}",
-                hint=did_you_mean(channel, self.channels),
+                f"no channel named '{channel}' in {where}", hint=did_you_mean(channel, self.channels)
             )
-        return rows[0]
+        raise FormatError(
+            f"{len(rows)} channels named '{channel}' in {where}",
+            hint=f"choose by number: {' or '.join(map(str, rows))}",
+        )
 
     def select(self, channels: Iterable[str | int]) -> Recording:
         """Return the recording with these channels only, in this order; one channel is not copied.

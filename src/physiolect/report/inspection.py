@@ -14,7 +14,7 @@ import numpy as np
 
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
-from physiolect.recording import Annotations, Modality, Recording, modality_of
+from physiolect.recording import Annotations, Modality, Recording, modality_of, shared_modality
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def inspect(
         return Inspection(_folder(place))
     if place.is_file() and place.name == _TOKENIZER_FILE:
         return Inspection(_tokenizer(place))
-    from physiolect.formats import read_recording, read_stretches
+    from physiolect.formats import read_every_rate, read_stretches
     from physiolect.formats.outputs import is_output
     from physiolect.report.long_recording import STRETCH, describe_stretches, is_long
 
@@ -102,9 +102,9 @@ def inspect(
         )  # fmt: skip
         return Inspection(describe_stretches(parts, _recording))
     read = partial(
-        read_recording, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
+        read_every_rate, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
     )  # fmt: skip
-    return Inspection(_output(place, read) if is_output(place) else _recording(read()))
+    return Inspection(_output(place, read) if is_output(place) else _recordings(read()))
 
 
 def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
@@ -139,14 +139,36 @@ def _folder(path: Path) -> Facts:
     }
 
 
-def _output(path: Path, read: Callable[[], Recording]) -> Facts:
+def _output(path: Path, read: Callable[[], list[Recording]]) -> Facts:
     """Describe a file that a model wrote; where it can be read as a recording, as one."""
     try:
-        facts = _recording(read())
+        facts = _recordings(read())
     except FormatError:
         facts = {"name": str(path)}
     note = "physiolect generate, detect or explain; not training data"
     return {**facts, "kind": "model output", "name": str(path), "written by": note}
+
+
+def _recordings(found: list[Recording]) -> Facts:
+    """Describe a file: one recording, or one for each sampling rate of its channels."""
+    facts = _recording(found[0])
+    if len(found) == 1:
+        return facts
+    each = [_recording(recording) for recording in found]
+    facts["modality"] = shared_modality([name for recording in found for name in recording.channels])
+    del facts["fs"], facts["samples"]
+    facts["channels"] = [
+        {**row, "fs": recording.fs}
+        for recording, part in zip(found, each, strict=True)
+        for row in part["channels"]
+    ]
+    facts["quality"] = [remark for part in each for remark in part["quality"]]
+    meant = [part for part in each if any(modality_of(row["channel"]) for row in part["channels"])]
+    facts["fits"] = [
+        next((answer for answer in answers if answer["fits"]), answers[0])
+        for answers in zip(*(part["fits"] for part in meant), strict=True)
+    ] or [{"contract": "any", "fits": False, "notes": "the channels differ in sampling rate: choose one"}]
+    return facts
 
 
 def _recording(recording: Recording) -> Facts:
@@ -158,6 +180,7 @@ def _recording(recording: Recording) -> Facts:
         "seconds": recording.duration,
         "samples": recording.n_samples,
         "channels": [_channel(recording, row) for row in range(len(recording.channels))],
+        "notices": [{"notice": notice} for notice in recording.notices],
         "quality": _quality(recording),
         "annotations": _marks(recording.annotations),
         "fits": _fits(recording),

@@ -14,7 +14,7 @@ from physiolect.signals.gaps import bridge_gaps, find_gaps
 
 Signal = NDArray[np.floating]
 Swap = Literal["RA/LA", "RA/LL"]
-RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap", "derived", "zeros"]
+RemarkKind = Literal["missing", "flat", "clipped", "amplitude", "swap", "derived", "zeros", "reading"]
 REMARK_KINDS: tuple[RemarkKind, ...] = (
     "missing",
     "flat",
@@ -23,8 +23,9 @@ REMARK_KINDS: tuple[RemarkKind, ...] = (
     "swap",
     "derived",
     "zeros",
+    "reading",
 )
-"""What may be remarked of a recording; the last two of leads that are not its own but were asked for."""
+"""What may be remarked of a recording: "derived" and "zeros" of leads that are not its own, "reading" of its file."""
 
 _FLAT = 1.0  # seconds at one value
 _PLATEAU = 0.02  # seconds at a lead's highest or lowest value: what is cut off is flat and has edges

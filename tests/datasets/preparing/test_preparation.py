@@ -137,6 +137,17 @@ def test_marks_come_along_at_the_new_rate_in_every_segment_and_past_a_gap(tmp_pa
     assert list(after.annotations)[:2] == [(0, "+", "(AFIB"), (150, "N", "")]  # 3300 is 299 after 3001
 
 
+def test_a_dead_channel_that_is_not_needed_is_a_remark(tmp_path: Path) -> None:
+    signal = np.random.default_rng(0).standard_normal((3, 2500)).cumsum(axis=1) / 50
+    signal[2] = np.nan
+    write_recording(Recording(signal, 250, ("II", "V1", "ABP"), ("mV", "mV", "mmHg")), tmp_path / "a")
+    prepared = prepare_file(File("a", tmp_path / "a.hea"), Preparation(CONTRACTS["heartgpt-ecg"]))
+    assert prepared.rows[0].recording().channels == ("II",)
+    assert [(each.kind, each.note) for each in prepared.remarks] == [
+        ("reading", "no valid sample in channel ABP")
+    ]
+
+
 def test_missing_leads_are_refused_derived_or_zero_as_asked(tmp_path: Path) -> None:
     file = File("a", write(tmp_path / "a.npz", channels=("II", "I", "V1", "V2")))
     twelve = replace(PLAIN, channels=LEADS)

@@ -209,6 +209,7 @@ class _Work:
         except ContractError as error:
             self.rejected.append(Rejection(source, str(error)))
             return ()
+        remarks += [Remark(source, "reading", notice) for notice in recording.notices]
         remarks += quality_remarks(recording)
         self.remarks += remarks
         refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
