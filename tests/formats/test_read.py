@@ -112,8 +112,10 @@ def test_what_a_file_does_not_say_may_be_told(tmp_path: Path, recording: Recordi
     table = read_recording(tmp_path / "timed.csv", unit="mV", names=names)
     assert (table.fs, table.channels, table.units) == (250, names, ("mV",) * n)
     write_recording(recording, tmp_path / "said")
-    said = read_recording(tmp_path / "said", unit="nV", names=names)
+    said = read_recording(tmp_path / "said", unit="mV", names=names)
     assert (said.channels, said.units) == (recording.channels, recording.units)
+    with pytest.raises(FormatError, match="states mV, but unit=nV was given"):
+        read_recording(tmp_path / "said", unit="nV")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from physiolect.contract.channels import channel_modality, rows_of
 from physiolect.contract.units import conversion_factor
 from physiolect.recording import Recording
-from physiolect.signals.quality import RemarkKind, Swap, limb_swap, measure_quality
+from physiolect.signals.quality import Quality, RemarkKind, Swap, limb_swap, measure_quality
 
 _LARGEST = 10.0
 """mV from the median beyond which no surface ECG goes."""
@@ -36,7 +36,7 @@ class Remark:
         return f"{self.source}: {self.note}"
 
 
-def quality_remarks(recording: Recording) -> list[Remark]:
+def quality_remarks(recording: Recording, quality: Quality | None = None) -> list[Remark]:
     """Return what is remarkable about a recording: one remark a kind, naming the channels.
 
     - "missing": samples are missing or infinite.
@@ -48,8 +48,12 @@ def quality_remarks(recording: Recording) -> list[Remark]:
     "swap" is remarked of none of 1,625 records of PTB-XL and 50 of CinC 2021; with the arms' electrodes swapped by
     computation of 94 % of the same PTB-XL records, with right arm and left leg swapped of 87 % (every fifth of them in
     tests/contract/test_quality.py).
+
+    Args:
+        recording: What to look at.
+        quality: What was measured of the whole, where `recording` is one stretch of it.
     """
-    quality = measure_quality(recording.signal, recording.fs)
+    quality = quality or measure_quality(recording.signal, recording.fs)
     limit = np.array([_limit(recording, row) for row in range(len(recording.channels))])
     found: list[tuple[RemarkKind, str]] = [
         ("missing", _shares(recording, quality.missing, "misses", "of its samples")),

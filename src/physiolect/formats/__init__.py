@@ -6,6 +6,7 @@ from physiolect.formats.read import (
     read_every_rate,
     read_recording,
     read_recordings,
+    read_stretches,
     read_text,
 )
 from physiolect.formats.wfdb_write import write_annotations
@@ -17,6 +18,7 @@ __all__ = [
     "read_every_rate",
     "read_recording",
     "read_recordings",
+    "read_stretches",
     "read_text",
     "write_annotations",
     "write_recording",

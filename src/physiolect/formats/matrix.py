@@ -19,7 +19,10 @@ from physiolect.recording import Annotations, Modality, Recording, Unit
 MAX_CHANNELS = 32
 """A matrix with more rows and columns than this is one of records x samples, unless it is said to be ECoG."""
 
-RATE_NAMES = {"fs", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency"}
+RATE_NAMES = {
+    "fs", "fshz", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
+    "samplingfreq", "samplefreq", "samplingratehz", "sampleratehz", "currsamplerate", "freqsampling", "ratehz",
+}  # fmt: skip
 """How files call their sampling rate, in small letters and without "_"."""
 
 
@@ -92,6 +95,7 @@ def recordings_in(
     modality: Modality | None = None,
     annotations: Annotations | None = None,
     as_is: bool = False,
+    notices: Sequence[str] = (),
 ) -> Iterator[Recording]:
     """Yield the recordings an array holds, reading no more of it than was asked for.
 
@@ -108,6 +112,7 @@ def recordings_in(
         modality: What the file says it is.
         annotations: Marks, in samples from the start of the wanted stretch.
         as_is: Whether the array is known to be (channels, time).
+        notices: What the user should know, a sentence each.
 
     Raises:
         FormatError: the shape means no recording, or many where one was asked for.
@@ -120,7 +125,7 @@ def recordings_in(
             hint="prepare and read_recordings take many; if the rows are ECoG channels, say so (--modality ecog)",
         )
     fs = want.rate(stated_fs, path)
-    names = _names(channels, want.names, layout.n_channels, path)
+    names = name_channels(channels, want.names, layout.n_channels, path)
     _check_names(names, units, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
@@ -136,11 +141,12 @@ def recordings_in(
             annotations=annotations,
             source=f"{path}[{record}]" if layout.many else str(path),
             # One dead record must not hide the thousands after it.
-            allow_empty=layout.n_records > 1,
+            allow_empty=layout.n_records > 1 or want.stretch is not None,
+            notices=notices,
         )
 
 
-def _names(
+def name_channels(
     channels: Sequence[str], wanted: tuple[str, ...] | None, n_channels: int, path: Path
 ) -> tuple[str, ...]:
     """Return the file's names of its channels, or the caller's, or "ch1", "ch2" and so on."""

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_annotations, wfdb_header
+from physiolect.formats import csv, edf, excel, mat, npy, parquet, wfdb, wfdb_annotations, wfdb_header
 from physiolect.formats.boundary import parsing
 from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request
+from physiolect.formats.text_source import COMPRESSED, is_text
 from physiolect.recording import Modality, Recording, unit_name
 
 Reader = Callable[[Path, Request], Iterator[Recording]]
@@ -21,6 +22,11 @@ READERS: dict[str, Reader] = {
     ".csv": csv.read,
     ".tsv": csv.read,
     ".txt": csv.read,
+    **dict.fromkeys(COMPRESSED, csv.read),
+    ".parquet": parquet.read_parquet,
+    ".pq": parquet.read_parquet,
+    ".feather": parquet.read_feather,
+    ".xlsx": excel.read,
     ".npy": npy.read_npy,
     ".npz": npy.read_npz,
     ".mat": mat.read,
@@ -35,6 +41,9 @@ _MAGIC: tuple[tuple[bytes, Reader], ...] = (
     (b"PK\x03\x04", npy.read_npz),
     (b"MATLAB", mat.read),
     (mat.HDF5, mat.read),
+    (b"PAR1", parquet.read_parquet),
+    (b"ARROW1", parquet.read_feather),
+    (b"FEA1", parquet.read_feather),
     (b"0       ", edf.read),
     (b"\xffBIOSEMI", edf.read),
 )
@@ -55,7 +64,7 @@ def read_recording(
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
 ) -> Recording:
-    """Read one recording from a CSV, TSV, TXT, NPY, NPZ, MAT, WFDB, EDF or BDF file.
+    """Read one recording of a file, in any format that docs/formats.md lists.
 
     Args:
         path: The file; a WFDB record with or without extension.
@@ -65,7 +74,8 @@ def read_recording(
         start: First moment to read, in seconds from the beginning.
         stop: End of the stretch to read, in seconds.
         modality: "ecg", "ppg" or "ecog", where the file does not tell.
-        variable: Which variable of a MAT or NPZ file; a field of a structure is "structure.field".
+        variable: Which variable of a MAT or NPZ file, sheet of a workbook or table in a ZIP archive; a field of a
+            structure is "structure.field".
         unit: Unit of the channels of which the file states none.
         names: Names of all channels, for a file that names none.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
@@ -217,6 +227,39 @@ def read_recordings(
         yield from reader(file, want)
 
 
+def read_stretches(
+    path: str | os.PathLike[str],
+    n_samples: int,
+    *,
+    fs: float | None = None,
+    channels: str | int | Sequence[str | int] | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
+) -> Iterator[Recording]:
+    """Iterate over one recording of a text table in stretches that follow each other, with one in memory at a time.
+
+    Notices of the whole come with the last stretch. Files of other formats come as one stretch.
+
+    Args:
+        path: The file.
+        n_samples: How long a stretch is, to the next block of lines.
+        fs: As for `read_recording`.
+        channels: As for `read_recording`.
+        modality: As for `read_recording`.
+        variable: As for `read_recording`.
+        unit: As for `read_recording`.
+        names: As for `read_recording`.
+
+    Raises:
+        FormatError: as for `read_recording`; for times, when the stretch in which they are wrong is reached.
+    """
+    want = _request(fs, channels, None, None, modality, variable, unit, names, one=True)
+    reader, file = _find(Path(path), variable)
+    yield from reader(file, replace(want, stretch=n_samples))
+
+
 def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
     """Return one path for each readable thing in a folder and the folders in it, sorted, without reading them.
 
@@ -258,7 +301,9 @@ def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Pa
         parts = {part for file in files if file.suffix == ".hea" for part in _parts(file)}
         for file in files:
             suffix = file.suffix.lower()
-            if suffix not in READERS or file.name in parts:
+            if suffix not in READERS or file.name in parts or (suffix in COMPRESSED and not is_text(file)):
+                continue
+            if csv.is_event_list(file, names):
                 continue
             if is_output(file):
                 outputs.append(file)
@@ -328,6 +373,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
             f"{path} is a folder, not a recording",
             hint="name a file in it; prepare and read_recordings take folders",
         )
+    if not path.is_file():  # reading a pipe or a device would wait, or never end
+        raise FormatError(f"{path} is no regular file", hint="name a file")
     with parsing(path, "plain"), path.open("rb") as file:
         head = file.read(8)
     if not head:
@@ -351,7 +398,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
 
 def _checked(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:
     """Refuse a variable for a format that has none."""
-    if variable is not None and reader not in (mat.read, npy.read_npz):
+    named = (mat.read, npy.read_npz, excel.read)
+    if variable is not None and reader not in named and path.suffix.lower() != ".zip":
         raise FormatError(
             f"{path} has no variables to choose '{variable}' from", hint="leave variable out, or use channels"
         )

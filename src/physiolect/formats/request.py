@@ -42,6 +42,8 @@ class Request:
     """The one channel that will be used, where the rates of the channels differ."""
     annotator: tuple[str, ...] | None = None
     """Extensions of the WFDB annotation files to read; None means the usual one."""
+    stretch: int | None = None
+    """How many samples a recording holds at most, where a file is read as several that follow each other."""
     every_rate: bool = False
     """Whether the channels of each sampling rate make a recording of their own."""
 
@@ -189,6 +191,7 @@ class Request:
         with np.errstate(over="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
         names = tuple(printable(name) for name in channels)
+        self._check_unit(units, path)
         recording = Recording(
             samples,
             fs,
@@ -221,6 +224,15 @@ class Request:
             told = f"no valid sample in channel{'s' * (len(empty) > 1)} {', '.join(empty)}"
             return replace(recording, notices=(*recording.notices, told))
         return recording
+
+    def _check_unit(self, units: Sequence[Unit], path: Path) -> None:
+        """Refuse a unit that no channel takes, because the file states another one for each."""
+        if self.unit is None or not units or None in units or self.unit in units:
+            return
+        raise FormatError(
+            f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
+            hint="leave unit out to read the file in its own unit",
+        )
 
 
 def _printable_marks(marks: Annotations) -> Annotations:

@@ -92,9 +92,15 @@ def inspect(
         return Inspection(_folder(place))
     if place.is_file() and place.name == _TOKENIZER_FILE:
         return Inspection(_tokenizer(place))
-    from physiolect.formats import read_every_rate
+    from physiolect.formats import read_every_rate, read_stretches
     from physiolect.formats.outputs import is_output
+    from physiolect.report.long_recording import STRETCH, describe_stretches, is_long
 
+    if is_long(place):
+        parts = read_stretches(
+            path, STRETCH, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
+        )  # fmt: skip
+        return Inspection(describe_stretches(parts, _recording))
     read = partial(
         read_every_rate, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
     )  # fmt: skip

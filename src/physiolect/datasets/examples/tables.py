@@ -39,9 +39,15 @@ def read_column(path: str | os.PathLike[str], column: str, sources: Collection[s
         raise ConfigError(
             f"{path} has no column '{column}' of labels", hint=did_you_mean(column, set(names) - {key})
         )
+    for name in (key, column):
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"{path} has {names.count(name)} columns '{name}'",
+                hint="leave one of them, or rename the others",
+            )
     known = set(sources)
     found: dict[str, Any] = {}
-    for name, value in zip(table[key].to_pylist(), table[column].to_pylist(), strict=True):
+    for name, value in zip(_values(table, key, Path(path)), _values(table, column, Path(path)), strict=True):
         source = str(name)
         if source not in known or value is None or value == "":
             continue
@@ -56,6 +62,22 @@ def read_column(path: str | os.PathLike[str], column: str, sources: Collection[s
             hint=f"the column '{key}' must name them as the store does: {_some(known)}",
         )
     return found
+
+
+def _values(table: pa.Table, column: str, path: Path) -> list[Any]:
+    """Return a column's values.
+
+    Raises:
+        ConfigError: one is no value that Python has: text that is not UTF-8, a date beyond the year 9999.
+    """
+    try:
+        return list(table[column].to_pylist())
+    except (ValueError, OverflowError) as error:
+        reason = "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{path} cannot be read: {reason}, in column '{column}'",
+            hint="write the table again; labels are words or numbers",
+        ) from error
 
 
 def _some(sources: Collection[str]) -> str:
@@ -77,7 +99,7 @@ def _read(path: Path) -> pa.Table:
             options = csv.ConvertOptions(column_types=dict.fromkeys(KEYS, pa.string()))
             return reader(str(path), convert_options=options)
         return reader(str(path))
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(
             f"{path} cannot be read: {reason}", hint="give a CSV file with a header line, or Parquet"
