@@ -1,10 +1,13 @@
 """Files that hospitals and PhysioNet hand out: one file of this room for each format."""
 
+from physiolect.formats.exporting import Exported, export
 from physiolect.formats.read import list_recordings, read_recording, read_recordings, read_text
 from physiolect.formats.wfdb_write import write_annotations
 from physiolect.formats.write import write_recording
 
 __all__ = [
+    "Exported",
+    "export",
     "list_recordings",
     "read_recording",
     "read_recordings",

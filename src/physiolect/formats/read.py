@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, mat, npy, wfdb, wfdb_header
+from physiolect.formats import csv, edf, mat, npy, signatures, wfdb, wfdb_header
 from physiolect.formats.boundary import parsing
+from physiolect.formats.hospital import contec, dicom, documents, ishne, mfer, recorders, scp
 from physiolect.formats.outputs import is_output
 from physiolect.formats.request import Request
+from physiolect.formats.research import acq, xdf
 from physiolect.recording import Modality, Recording, unit_name
 
 Reader = Callable[[Path, Request], Iterator[Recording]]
@@ -25,6 +27,13 @@ READERS: dict[str, Reader] = {
     ".edf": edf.read,
     ".bdf": edf.read,
     ".hea": wfdb.read,
+    ".dcm": dicom.read,
+    ".xml": documents.read,
+    ".scp": scp.read,
+    ".ecg": recorders.read,
+    ".mwf": mfer.read,
+    ".acq": acq.read,
+    ".xdf": xdf.read,
 }
 """What reads each extension."""
 
@@ -35,8 +44,31 @@ _MAGIC: tuple[tuple[bytes, Reader], ...] = (
     (mat.HDF5, mat.read),
     (b"0       ", edf.read),
     (b"\xffBIOSEMI", edf.read),
+    (ishne.MAGIC, ishne.read),
+    (xdf.MAGIC, xdf.read),
+    *((mark, documents.read) for mark in documents.MAGICS),
 )
 """How files begin, for names that tell nothing."""
+
+_MAGIC_WITHIN: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
+    (dicom.is_dicom, dicom.read),
+    (scp.is_scp, scp.read),
+    (mfer.is_mfer, mfer.read),
+    (contec.is_contec, contec.read),
+    (acq.is_acq, acq.read),
+)
+"""The same, for formats whose mark stands further behind."""
+
+_HOLD_SEVERAL: tuple[Reader, ...] = (
+    mat.read,
+    npy.read_npz,
+    dicom.read,
+    documents.read,
+    mfer.read,
+    acq.read,
+    xdf.read,
+)
+"""Readers of files in which `variable` chooses."""
 
 
 def read_recording(
@@ -50,8 +82,9 @@ def read_recording(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    patient_key: str | None = None,
 ) -> Recording:
-    """Read one recording from a CSV, TSV, TXT, NPY, NPZ, MAT, WFDB, EDF or BDF file.
+    """Read one recording from a file of any format of docs/formats.md.
 
     Args:
         path: The file; a WFDB record with or without extension.
@@ -63,13 +96,18 @@ def read_recording(
         variable: Which variable of a MAT or NPZ file; a field of a structure is "structure.field".
         unit: Unit of the channels of which the file states none.
         names: Names of all channels, for a file that names none.
+        patient_key: A secret with which the patient's id becomes a pseudonym, kept as a note ("patient 3f…");
+            without it nothing of a patient is kept.
 
     Raises:
         FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
             channel, stretch or variable.
     """
     reader, file = _find(Path(path), variable)
-    return next(reader(file, _request(fs, channels, start, stop, modality, variable, unit, names, one=True)))
+    want = _request(
+        fs, channels, start, stop, modality, variable, unit, names, one=True, patient_key=patient_key
+    )
+    return next(reader(file, want))
 
 
 def read_text(
@@ -119,6 +157,7 @@ def read_recordings(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    patient_key: str | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
@@ -134,11 +173,14 @@ def read_recordings(
         variable: Which variable of MAT or NPZ files.
         unit: Unit of the channels of which a file states none.
         names: Names of all channels, for files that name none.
+        patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
 
     Raises:
         FormatError: as for `read_recording`, or the folder holds nothing readable.
     """
-    want = _request(fs, channels, start, stop, modality, variable, unit, names, one=False)
+    want = _request(
+        fs, channels, start, stop, modality, variable, unit, names, one=False, patient_key=patient_key
+    )
     for item in list_recordings(path):
         reader, file = _find(item, variable)
         yield from reader(file, want)
@@ -218,6 +260,7 @@ def _request(
     names: Sequence[str],
     *,
     one: bool,
+    patient_key: str | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
     wanted = None if listed is None else tuple(listed)
@@ -227,7 +270,7 @@ def _request(
             hint="name every channel once, in the file's order",
         )
     stated = unit_name(unit) if unit else None
-    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one)
+    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one, patient_key=patient_key)
 
 
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
@@ -248,7 +291,7 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
             hint="name a file in it; prepare and read_recordings take folders",
         )
     with parsing(path, "plain"), path.open("rb") as file:
-        head = file.read(8)
+        head = file.read(signatures.HEAD)
     if not head:
         raise FormatError(f"{path} is empty", hint="choose a file with a signal in it")
     suffix = path.suffix.lower()
@@ -263,6 +306,9 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
             hint="fetch the header too; both must lie in one folder",
         )
     by_content = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
+    by_content = by_content or next((reader for is_it, reader in _MAGIC_WITHIN if is_it(head)), None)
+    if by_content is None:
+        signatures.refuse_known(head, path)
     # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
     reader = READERS.get(suffix) or by_content or csv.read
     return _checked(reader, path, variable)
@@ -270,7 +316,7 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
 
 def _checked(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:
     """Refuse a variable for a format that has none."""
-    if variable is not None and reader not in (mat.read, npy.read_npz):
+    if variable is not None and reader not in _HOLD_SEVERAL:
         raise FormatError(
             f"{path} has no variables to choose '{variable}' from", hint="leave variable out, or use channels"
         )

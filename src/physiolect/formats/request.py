@@ -37,6 +37,8 @@ class Request:
     """Names of all channels of a file that names none."""
     one: bool = True
     """Whether the caller can take one recording only."""
+    patient_key: str | None = None
+    """Secret with which a patient's id becomes a pseudonym; None keeps nothing of it."""
 
     def rate(self, stated: float | None, path: Path) -> float:
         """Return the sampling rate in Hz out of what the file states and what the caller gave.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from physiolect.errors import FormatError
 from physiolect.formats import csv, npy, wfdb_write
+from physiolect.formats.hospital import aecg_write, dicom_write
 from physiolect.recording import Recording
 
 WRITERS = {
@@ -15,15 +16,18 @@ WRITERS = {
     ".hea": wfdb_write.write,
     ".dat": wfdb_write.write,
     "": wfdb_write.write,
+    ".dcm": dicom_write.write,
+    ".xml": aecg_write.write,
 }
 """What writes each extension; no extension means a WFDB record."""
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write a recording as CSV, NPZ or WFDB, by the extension of `path`.
+    """Write a recording as CSV, NPZ, WFDB, DICOM (.dcm) or HL7 aECG (.xml), by the extension of `path`.
 
     CSV and NPZ are read back exactly equal, but CSV holds no annotations and no modality that the channel
     names do not tell. WFDB (`.hea`, or no extension) keeps annotations and stores samples in 16-bit steps.
+    DICOM keeps annotations too, and aECG notes alone; both store whole steps, those of the recording where it has some.
 
     Args:
         recording: What to write.
@@ -36,7 +40,8 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         raise FormatError(
-            f"cannot write '{path.suffix}' files", hint="allowed: .csv, .npz, or .hea for a WFDB record"
+            f"cannot write '{path.suffix}' files",
+            hint="allowed: .csv, .npz, .dcm, .xml (HL7 aECG), or .hea for a WFDB record",
         )
     if recording.n_samples == 0:
         raise FormatError(f"{path} would hold no samples", hint="write a recording that has some")
