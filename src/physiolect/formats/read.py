@@ -270,7 +270,9 @@ def _request(
             hint="name every channel once, in the file's order",
         )
     stated = unit_name(unit) if unit else None
-    return Request(fs, wanted, start, stop, modality, variable, stated, tuple(names), one, patient_key=patient_key)
+    return Request(
+        fs, wanted, start, stop, modality, variable, stated, tuple(names), one, patient_key=patient_key
+    )
 
 
 def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:

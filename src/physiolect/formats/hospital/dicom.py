@@ -168,8 +168,7 @@ def _rhythm(group: Any, path: Path) -> Rhythm:
     stored = np.frombuffer(content, order + kind, n_channels * n_samples).reshape(n_samples, n_channels)
     with parsing(path, "DICOM"):
         names = numbered_names([_name(each) for each in definitions])
-        units: dict[bytes, str | None] = {}
-        scales = [_scale(each, units) for each in definitions]
+        scales = [_scale(each) for each in definitions]
         missing = _padding(padding, order + kind)
     return Rhythm(
         fs,
@@ -188,45 +187,50 @@ def _name(channel: Any) -> str:
 
     Texts go first because writers number leads from 1 in the place of SCP-ECG's codes.
     """
-    source = _first(channel, _SOURCE)
-    texts = [_text(source, _MEANING), _text(channel, _LABEL)]
-    names = [lead_name(text) for text in texts if text]
+    source = _code(channel, _SOURCE)
+    names = [lead_name(text) for text in (source[_MEANING], _text(channel, _LABEL)) if text]
     known = next((name for name in names if name in LEAD_CODES), None)
     if known is None:
-        prefix, _, number = _text(source, _CODE).replace("-", ":").rpartition(":")
-        scheme = _text(source, _SCHEME)
+        prefix, _, number = source[_CODE].replace("-", ":").rpartition(":")
+        scheme = source[_SCHEME]
         if (scheme, prefix) in (("SCPECG", "5.6.3:9"), ("MDC", "2")) and number.isdecimal():
             known = SCP_LEADS.get(int(number[:6]))
     return known or next(iter(names), "")
 
 
-def _scale(channel: Any, units: dict[bytes, str | None]) -> tuple[float, float, str | None]:
-    """Return units a step, what is added, and the unit of a channel; 1, 0 and no unit where none is stated.
-
-    Args:
-        channel: Its definition.
-        units: What was found of other channels, by how it is stored.
-    """
+def _scale(channel: Any) -> tuple[float, float, str | None]:
+    """Return units a step, what is added, and the unit of a channel; 1, 0 and no unit where none is stated."""
     gain, correction, baseline = (_text(channel, tag) for tag in (_SENSITIVITY, _CORRECTION, _BASELINE))
     if not gain:
         return 1.0, 0.0, None
-    factor, offset = float(gain) * float(correction or 1), float(baseline or 0)
-    stored = channel.get_item(_SENSITIVITY_UNITS).value if _SENSITIVITY_UNITS in channel else b""
-    if not isinstance(stored, bytes):  # pydicom has unpacked the sequence already
-        return factor, offset, unit_name(_text(_first(channel, _SENSITIVITY_UNITS), _CODE))
-    if stored not in units:  # the channels of a file have few units, and unpacking one takes long
-        units[stored] = unit_name(_text(_first(channel, _SENSITIVITY_UNITS), _CODE))
-    return factor, offset, units[stored]
+    unit = unit_name(_code(channel, _SENSITIVITY_UNITS)[_CODE])
+    return float(gain) * float(correction or 1), float(baseline or 0), unit
 
 
-def _first(dataset: Any, tag: int) -> Any:
-    """Return the first item of a sequence, or None."""
-    return next(iter(dataset[tag].value or ()), None) if tag in dataset else None
+def _code(dataset: Any, tag: int) -> dict[int, str]:
+    """Return value, scheme and meaning of the code that a sequence of one item holds, "" where there is none."""
+    element = dataset.get_item(tag)
+    stored = None if element is None else element.value
+    if isinstance(stored, bytes):  # not unpacked yet: that takes pydicom longer than all the rest of a file
+        found = {part: _short_text(stored, part) for part in (_CODE, _SCHEME, _MEANING)}
+        if all(text is not None for text in found.values()):
+            return {part: text or "" for part, text in found.items()}
+    item = next(iter(dataset[tag].value or ()), None) if element is not None else None
+    return {part: _text(item, part) for part in (_CODE, _SCHEME, _MEANING)}
+
+
+def _short_text(stored: bytes, tag: int) -> str | None:
+    """Return the first text with this tag in the bytes of a sequence, or None where it is not stored in the usual way."""
+    at = stored.find((tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little"))
+    if at < 0 or stored[at + 4 : at + 6] not in (b"SH", b"LO"):
+        return None
+    size = int.from_bytes(stored[at + 6 : at + 8], "little")
+    return stored[at + 8 : at + 8 + size].decode("utf-8", "replace").strip(" \0")
 
 
 def _text(dataset: Any, tag: int) -> str:
-    """Return an element as text, "" where there is none; without pydicom's checks, which take most of the time."""
-    element = dataset.get_item(tag) if dataset is not None and tag in dataset else None
+    """Return an element as text, "" where there is none; without pydicom's checks, which take long."""
+    element = None if dataset is None else dataset.get_item(tag)
     value = "" if element is None or element.value is None else element.value
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip(" \0")
 
