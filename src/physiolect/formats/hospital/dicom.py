@@ -220,7 +220,7 @@ def _code(dataset: Any, tag: int) -> dict[int, str]:
 
 
 def _short_text(stored: bytes, tag: int) -> str | None:
-    """Return the first text with this tag in the bytes of a sequence, or None where it is not stored in the usual way."""
+    """Return the first text with this tag in the bytes of a sequence; None where it is stored in another way."""
     at = stored.find((tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little"))
     if at < 0 or stored[at + 4 : at + 6] not in (b"SH", b"LO"):
         return None
