@@ -88,7 +88,7 @@ def test_a_stretch_of_a_day_takes_its_own_memory(tmp_path: Path, make: ModuleTyp
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert recording.n_samples == 3600 * 250
-    assert peak < 3 * recording.signal.nbytes + (16 << 20)
+    assert peak < 1.5 * recording.signal.nbytes
 
 
 def test_ishne_that_is_damaged(tmp_path: Path, make: ModuleType) -> None:

@@ -17,6 +17,7 @@ from physiolect.formats.request import Request, Unit
 from physiolect.recording import LEADS, Annotations, Modality, Recording, modality_of
 
 MOST_CHANNELS = 512
+_BLOCK = 1 << 16
 
 
 @dataclass
@@ -89,8 +90,8 @@ class Rhythm:
         """Write a stretch of one lead in its unit, block by block."""
         offset = self.offsets[row] if len(self.offsets) else 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(first, last, 1 << 20):
-                stop = min(start + (1 << 20), last)
+            for start in range(first, last, _BLOCK):
+                stop = min(start + _BLOCK, last)
                 stored = np.asarray(self.rows[row][start:stop])
                 block = stored * float(self.gains[row]) + float(offset)
                 if self.missing is not None:
