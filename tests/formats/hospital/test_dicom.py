@@ -150,3 +150,28 @@ def test_real_files_equal_pydicom(data: Path) -> None:
             "uV",
         )
         assert "QRS Duration 75 ms" in recording.annotations.note
+
+
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, False)])
+def test_other_transfer_syntaxes(tmp_path: Path, make: ModuleType, implicit: bool, little: bool) -> None:
+    leads = make.make_leads()
+    make.dicom(tmp_path / "x.dcm", leads)
+    dataset = pydicom.dcmread(tmp_path / "x.dcm")
+    for group in dataset.WaveformSequence:
+        if not little:
+            group.WaveformData = np.frombuffer(group.WaveformData, "<i2").astype(">i2").tobytes()
+    syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(tmp_path / "y.dcm", dataset, implicit_vr=implicit, little_endian=little, force_encoding=True)
+    recording = read_recording(tmp_path / "y.dcm")
+    assert (recording.channels, recording.unit) == (make.EIGHT, "uV")
+    np.testing.assert_array_equal(recording.signal, leads * 2.5 + 10)
+
+
+def test_deflated_files_are_refused(tmp_path: Path, make: ModuleType) -> None:
+    make.dicom(tmp_path / "x.dcm", make.make_leads())
+    dataset = pydicom.dcmread(tmp_path / "x.dcm")
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "x.dcm")
+    with pytest.raises(FormatError, match="deflated DICOM file"):
+        read_recording(tmp_path / "x.dcm")
