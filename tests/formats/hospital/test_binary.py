@@ -208,3 +208,11 @@ def test_real_files(data: Path) -> None:
 
 def _rows(recording: Recording) -> dict[str, np.ndarray]:
     return dict(zip(recording.channels, recording.signal, strict=True))
+
+
+def test_channels_without_a_name_take_the_callers(tmp_path: Path, make: ModuleType) -> None:
+    (tmp_path / "x.ecg").write_bytes(make.ishne(make.make_leads(2), codes=(0, 0)))
+    assert read_recording(tmp_path / "x.ecg").channels == ("ch1", "ch2")
+    assert read_recording(tmp_path / "x.ecg", names=["II", "V1"], channels="V1").channels == ("V1",)
+    with pytest.raises(FormatError, match="1 names were given"):
+        read_recording(tmp_path / "x.ecg", names=["II"])

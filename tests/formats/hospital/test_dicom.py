@@ -162,7 +162,9 @@ def test_other_transfer_syntaxes(tmp_path: Path, make: ModuleType, implicit: boo
             group.WaveformData = np.frombuffer(group.WaveformData, "<i2").astype(">i2").tobytes()
     syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRBigEndian
     dataset.file_meta.TransferSyntaxUID = syntax
-    pydicom.dcmwrite(tmp_path / "y.dcm", dataset, implicit_vr=implicit, little_endian=little, force_encoding=True)
+    pydicom.dcmwrite(
+        tmp_path / "y.dcm", dataset, implicit_vr=implicit, little_endian=little, force_encoding=True
+    )
     recording = read_recording(tmp_path / "y.dcm")
     assert (recording.channels, recording.unit) == (make.EIGHT, "uV")
     np.testing.assert_array_equal(recording.signal, leads * 2.5 + 10)
