@@ -47,6 +47,7 @@ _SOURCE, _LABEL = 0x003A0208, 0x003A0203
 _SENSITIVITY, _SENSITIVITY_UNITS, _CORRECTION, _BASELINE = 0x003A0210, 0x003A0211, 0x003A0212, 0x003A0213
 """Tags of a channel's definition."""
 
+_PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _SMALL = 1 << 20
 _MOST_ITEMS = 200_000
 
@@ -71,11 +72,11 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     dataset = _dataset(path)
     with parsing(path, "DICOM"):
         groups = list(dataset.get("WaveformSequence") or ())
-        kind = str(dataset.get("SOPClassUID", "")) and dataset.SOPClassUID.name
         notes, marks = _annotations(dataset)
-        patient = str(dataset.get("PatientID", ""))
-        names = [part for name in str(dataset.get("PatientName", "")).split("^") for part in name.split()]
+        patient, names = _text(dataset, _PATIENT_ID), _text(dataset, _PATIENT_NAME).replace("^", " ").split()
     if not groups:
+        with parsing(path, "DICOM"):
+            kind = str(dataset.get("SOPClassUID", "")) and dataset.SOPClassUID.name
         raise FormatError(
             f"{path} is a DICOM file without a waveform ({str(kind)[:60] or 'kind not stated'})",
             hint="choose a file of an ECG storage class; an image or a PDF of an ECG is no recording",
