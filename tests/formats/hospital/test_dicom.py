@@ -177,3 +177,13 @@ def test_deflated_files_are_refused(tmp_path: Path, make: ModuleType) -> None:
     dataset.save_as(tmp_path / "x.dcm")
     with pytest.raises(FormatError, match="deflated DICOM file"):
         read_recording(tmp_path / "x.dcm")
+
+
+def test_a_note_that_holds_the_patients_name_is_dropped(tmp_path: Path, make: ModuleType) -> None:
+    make.dicom(tmp_path / "x.dcm", make.make_leads())
+    dataset = pydicom.dcmread(tmp_path / "x.dcm")
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName = "M\u00fcller^Ann"
+    dataset.WaveformAnnotationSequence[0].UnformattedTextValue = "M\u00fcller came with palpitations"
+    dataset.save_as(tmp_path / "x.dcm")
+    assert read_recording(tmp_path / "x.dcm").annotations.note == ("Heart rate 61 /min",)

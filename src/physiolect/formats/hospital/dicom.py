@@ -47,7 +47,7 @@ _SOURCE, _LABEL = 0x003A0208, 0x003A0203
 _SENSITIVITY, _SENSITIVITY_UNITS, _CORRECTION, _BASELINE = 0x003A0210, 0x003A0211, 0x003A0212, 0x003A0213
 """Tags of a channel's definition."""
 
-_PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
+_PATIENT_ID = 0x00100020
 _SMALL = 1 << 20
 _MOST_ITEMS = 200_000
 
@@ -73,7 +73,9 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     with parsing(path, "DICOM"):
         groups = list(dataset.get("WaveformSequence") or ())
         notes, marks = _annotations(dataset)
-        patient, names = _text(dataset, _PATIENT_ID), _text(dataset, _PATIENT_NAME).replace("^", " ").split()
+        patient = _text(dataset, _PATIENT_ID)
+        # Unpacked as the notes are, in the file's character set, so that a name in a note is found.
+        names = str(dataset.get("PatientName", "")).replace("^", " ").split() if notes else []
     if not groups:
         with parsing(path, "DICOM"):
             kind = str(dataset.get("SOPClassUID", "")) and dataset.SOPClassUID.name
