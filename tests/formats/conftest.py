@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +27,17 @@ def _make_recording(n_samples: int = 500, fs: float = 250.0) -> Recording:
         "ecg",
         Annotations([5, 100, 400], ("+", "N", "V"), ("(AFIB", "", "")),
     )
+
+
+@pytest.fixture(scope="session")
+def make() -> ModuleType:
+    """What makes files of hospitals and laboratories: devices.py."""
+    spec = importlib.util.spec_from_file_location("devices", Path(__file__).with_name("devices.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "detect": "find atrial fibrillation or beats in a recording, or in numbers as they come in",
     "evaluate": "measure a checkpoint on a store, with intervals by patient and baselines",
     "explain": "show what a model looks at in a recording, and how far to trust the picture",
+    "export": "write a recording, or a folder of them, in another format",
     "convert": "turn published weights into a checkpoint, and back",
 }
 """Verb -> what it does in one line; `physiolect.commands` holds a module for each, "a b" being a/b.py."""

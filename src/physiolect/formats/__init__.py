@@ -1,5 +1,6 @@
 """Files that hospitals and PhysioNet hand out: one file of this room for each format."""
 
+from physiolect.formats.exporting import Exported, export
 from physiolect.formats.read import (
     as_recording,
     list_recordings,
@@ -13,7 +14,9 @@ from physiolect.formats.wfdb_write import write_annotations
 from physiolect.formats.write import write_recording
 
 __all__ = [
+    "Exported",
     "as_recording",
+    "export",
     "list_recordings",
     "read_every_rate",
     "read_recording",

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-from physiolect.errors import FormatError, did_you_mean
-from physiolect.formats import csv, edf, excel, mat, npy, parquet, wfdb, wfdb_annotations, wfdb_header
-from physiolect.formats.boundary import parsing
+from physiolect.errors import FormatError
+from physiolect.formats import (
+    csv,
+    wfdb_annotations,
+    wfdb_header,
+)
 from physiolect.formats.outputs import is_output
+from physiolect.formats.readers import READERS, check_variable, find_reader
 from physiolect.formats.request import Request
 from physiolect.formats.text_source import COMPRESSED, is_text
 from physiolect.recording import Modality, Recording, unit_name
-
-Reader = Callable[[Path, Request], Iterator[Recording]]
-
-READERS: dict[str, Reader] = {
-    ".csv": csv.read,
-    ".tsv": csv.read,
-    ".txt": csv.read,
-    **dict.fromkeys(COMPRESSED, csv.read),
-    ".parquet": parquet.read_parquet,
-    ".pq": parquet.read_parquet,
-    ".feather": parquet.read_feather,
-    ".xlsx": excel.read,
-    ".npy": npy.read_npy,
-    ".npz": npy.read_npz,
-    ".mat": mat.read,
-    ".edf": edf.read,
-    ".bdf": edf.read,
-    ".hea": wfdb.read,
-}
-"""What reads each extension."""
-
-_MAGIC: tuple[tuple[bytes, Reader], ...] = (
-    (b"\x93NUMPY", npy.read_npy),
-    (b"PK\x03\x04", npy.read_npz),
-    (b"MATLAB", mat.read),
-    (mat.HDF5, mat.read),
-    (b"PAR1", parquet.read_parquet),
-    (b"ARROW1", parquet.read_feather),
-    (b"FEA1", parquet.read_feather),
-    (b"0       ", edf.read),
-    (b"\xffBIOSEMI", edf.read),
-)
-"""How files begin, for names that tell nothing."""
 
 
 def read_recording(
@@ -63,6 +33,7 @@ def read_recording(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    patient_key: str | None = None,
 ) -> Recording:
     """Read one recording of a file, in any format that docs/formats.md lists.
 
@@ -81,6 +52,8 @@ def read_recording(
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
             the first there is of atr, qrs and ecg.
+        patient_key: A secret with which the patient's id becomes a pseudonym, kept as a note ("patient 3f…");
+            without it nothing of a patient is kept.
 
     Raises:
         FormatError: the file is missing, damaged, states no rate, holds many recordings, or has no such
@@ -98,8 +71,9 @@ def read_recording(
         one=True,
         channel=channel,
         annotator=annotator,
+        patient_key=patient_key,
     )
-    reader, file = _find(Path(path), variable)
+    reader, file = find_reader(Path(path), variable)
     return next(reader(file, want))
 
 
@@ -122,7 +96,7 @@ def read_every_rate(
         FormatError: as for `read_recording`.
     """
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
-    reader, file = _find(Path(path), variable)
+    reader, file = find_reader(Path(path), variable)
     return list(reader(file, replace(want, every_rate=True)))
 
 
@@ -170,7 +144,7 @@ def read_text(
         FormatError: it is no table of numbers, states no rate, or has no such channel or stretch.
     """
     path = Path(source)
-    _checked(csv.read, path, variable)
+    check_variable(csv.read, path, variable)
     want = _request(fs, channels, start, stop, modality, variable, unit, names, one=True)
     return next(csv.read(path, want, content.encode() if isinstance(content, str) else content))
 
@@ -188,6 +162,7 @@ def read_recordings(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    patient_key: str | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
@@ -205,6 +180,7 @@ def read_recordings(
         names: Names of all channels, for files that name none.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.
+        patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
 
     Raises:
         FormatError: as for `read_recording`, or the folder holds nothing readable.
@@ -221,9 +197,10 @@ def read_recordings(
         one=False,
         channel=channel,
         annotator=annotator,
+        patient_key=patient_key,
     )
     for item in list_recordings(path):
-        reader, file = _find(item, variable)
+        reader, file = find_reader(item, variable)
         yield from reader(file, want)
 
 
@@ -256,7 +233,7 @@ def read_stretches(
         FormatError: as for `read_recording`; for times, when the stretch in which they are wrong is reached.
     """
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True)
-    reader, file = _find(Path(path), variable)
+    reader, file = find_reader(Path(path), variable)
     yield from reader(file, replace(want, stretch=n_samples))
 
 
@@ -292,7 +269,7 @@ def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Pa
     """
     path = Path(path)
     if not path.is_dir():
-        return [_find(path, None)[1]], []
+        return [find_reader(path, None)[1]], []
     found: list[Path] = []
     outputs: list[Path] = []
     for folder, folders, names in os.walk(path):
@@ -339,6 +316,7 @@ def _request(
     one: bool,
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    patient_key: str | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
     wanted = None if listed is None else tuple(listed)
@@ -351,56 +329,5 @@ def _request(
     annotators = (annotator,) if isinstance(annotator, str) else annotator
     return Request(
         fs, wanted, start, stop, modality, variable, stated, tuple(names), one, channel,
-        None if annotators is None else tuple(annotators),
+        None if annotators is None else tuple(annotators), patient_key=patient_key,
     )  # fmt: skip
-
-
-def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
-    """Return what reads a path, and the file to give it."""
-    with parsing(path, "plain"):
-        header = wfdb_header.find_header(path)
-        exists, is_folder = path.exists(), path.is_dir()
-        missing = not exists and header is None
-        siblings = [file.name for file in islice(path.parent.glob("*"), 10_000)] if missing else []
-    if header is not None:
-        return _checked(wfdb.read, header, variable)
-    if not exists:
-        close = did_you_mean(path.name, siblings)
-        hint = close if close.startswith("did") else "check the path; a WFDB record needs its .hea"
-        raise FormatError(f"there is no file {path}", hint=hint)
-    if is_folder:
-        raise FormatError(
-            f"{path} is a folder, not a recording",
-            hint="name a file in it; prepare and read_recordings take folders",
-        )
-    if not path.is_file():  # reading a pipe or a device would wait, or never end
-        raise FormatError(f"{path} is no regular file", hint="name a file")
-    with parsing(path, "plain"), path.open("rb") as file:
-        head = file.read(8)
-    if not head:
-        raise FormatError(f"{path} is empty", hint="choose a file with a signal in it")
-    suffix = path.suffix.lower()
-    if head[:1] == b"\x80" and suffix in (".pkl", ".pickle"):
-        raise FormatError(
-            f"{path} is a pickle, which could run code if it were opened",
-            hint="of ECG-Byte's published tokenizers `physiolect convert` makes a folder; save signals as NPZ",
-        )
-    if suffix == ".dat":
-        raise FormatError(
-            f"{path} has no header {path.stem}.hea that names it",
-            hint="fetch the header too; both must lie in one folder",
-        )
-    by_content = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
-    # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
-    reader = READERS.get(suffix) or by_content or csv.read
-    return _checked(reader, path, variable)
-
-
-def _checked(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:
-    """Refuse a variable for a format that has none."""
-    named = (mat.read, npy.read_npz, excel.read)
-    if variable is not None and reader not in named and path.suffix.lower() != ".zip":
-        raise FormatError(
-            f"{path} has no variables to choose '{variable}' from", hint="leave variable out, or use channels"
-        )
-    return reader, path

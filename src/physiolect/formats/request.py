@@ -46,6 +46,8 @@ class Request:
     """How many samples a recording holds at most, where a file is read as several that follow each other."""
     every_rate: bool = False
     """Whether the channels of each sampling rate make a recording of their own."""
+    patient_key: str | None = None
+    """Secret with which a patient's id becomes a pseudonym; None keeps nothing of it."""
 
     def rate(self, stated: float | None, path: Path) -> float:
         """Return the sampling rate in Hz out of what the file states and what the caller gave.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from physiolect.errors import FormatError
 from physiolect.formats import csv, edf_write, npy, wfdb_write
+from physiolect.formats.hospital import aecg_write, dicom_write
 from physiolect.recording import Recording
 
 WRITERS = {
@@ -17,16 +18,20 @@ WRITERS = {
     "": wfdb_write.write,
     ".edf": edf_write.write,
     ".bdf": edf_write.write,
+    ".dcm": dicom_write.write,
+    ".xml": aecg_write.write,
 }
 """What writes each extension; no extension means a WFDB record."""
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write a recording as CSV, NPZ, EDF+, BDF+ or WFDB, by the extension of `path`.
+    """Write a recording as CSV, NPZ, EDF+, BDF+, DICOM, HL7 aECG or WFDB, by the extension of `path`.
 
     CSV and NPZ are read back exactly equal, but CSV holds no annotations and no modality that the channel
     names do not tell. WFDB (`.hea`, or no extension) keeps annotations and stores samples in 16-bit steps.
     EDF+ and BDF+ (`.edf`, `.bdf`) keep annotations as texts and store 16-bit or 24-bit steps.
+    DICOM (`.dcm`) keeps annotations too, and aECG (`.xml`) notes alone; both store whole steps, those of the recording
+    where it has some.
 
     Args:
         recording: What to write.
@@ -40,7 +45,7 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     if writer is None:
         raise FormatError(
             f"cannot write '{path.suffix}' files",
-            hint="allowed: .csv, .npz, .edf, .bdf, or .hea for a WFDB record",
+            hint="allowed: .csv, .npz, .edf, .bdf, .dcm, .xml (HL7 aECG), or .hea for a WFDB record",
         )
     if recording.n_samples == 0:
         raise FormatError(f"{path} would hold no samples", hint="write a recording that has some")

@@ -1,0 +1,213 @@
+"""Recordings from one format to another, without what could tell whose they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from physiolect.errors import ConfigError, FormatError, PhysiolectError, WriteError
+from physiolect.events import Listener, Reporter
+from physiolect.formats.hospital.patients import NOTE, clean_texts
+from physiolect.formats.read import list_recordings, read_recording, read_recordings
+from physiolect.formats.wfdb_library import codes
+from physiolect.formats.write import WRITERS
+from physiolect.recording import Annotations, Modality, Recording
+from physiolect.result import Result
+
+Target = Literal["edf", "dicom", "aecg", "wfdb", "csv", "npz"]
+SUFFIXES: dict[str, str] = {
+    "edf": ".edf", "dicom": ".dcm", "aecg": ".xml", "wfdb": ".hea", "csv": ".csv", "npz": ".npz"
+}  # fmt: skip
+"""Format to write -> extension of its files."""
+
+_WITHOUT_MARKS = ("csv",)
+_NOTES_ALONE = ("aecg",)
+_REMOVED = "removed"
+"""What stands for a mark whose text spoke of a person."""
+_LONGEST_WFDB_NOTE = 254
+
+
+@dataclass(frozen=True, repr=False)
+class Exported(Result):
+    """What `export` wrote."""
+
+    files: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...] = ()
+    """Files of a folder that could not be read or written, and why."""
+    lost: tuple[str, ...] = ()
+    """What the format cannot hold, a sentence each."""
+
+    @property
+    def summary(self) -> str:
+        """What was written, skipped and lost."""
+        first = f"{self.files[0]} written" if len(self.files) == 1 else f"{len(self.files)} files written"
+        lines = [first + (f", {len(self.skipped)} inputs skipped" if self.skipped else "")]
+        return "\n".join([*lines, *self.lost])
+
+
+def export(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    to: Target,
+    deidentify: bool = True,
+    fs: float | None = None,
+    channels: Sequence[str | int] | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    modality: Modality | None = None,
+    variable: str | None = None,
+    unit: str | None = None,
+    names: Sequence[str] = (),
+    patient_key: str | None = None,
+    on_event: Listener | None = None,
+) -> Exported:
+    """Write a recording, or all recordings of a folder, in another format.
+
+    No recording holds a patient's name, birth date or id. With `deidentify`, dates in notes are masked too, and notes
+    and marks whose text speaks of a person are removed.
+
+    Args:
+        source: A recording of any format, or a folder of them.
+        out: The file to write; a folder where `source` is one. Files in it keep the names of their sources.
+        to: The format to write.
+        deidentify: Whether to clean notes and marks.
+        fs: Sampling rate in Hz, for files that state none.
+        channels: Names, aliases or numbers from 0 of the channels to write; all by default.
+        start: First moment to write, in seconds.
+        stop: End of the stretch to write, in seconds.
+        modality: "ecg", "ppg" or "ecog", where the files do not tell.
+        variable: Which variable, series or stream of a file that holds several.
+        unit: Unit of the channels of which a file states none.
+        names: Names of all channels, for files that name none.
+        patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
+        on_event: Is told of skipped files and of progress.
+
+    Raises:
+        ConfigError: the format is unknown, or `out` has the extension of another.
+        FormatError: the source cannot be read, or the format cannot hold it.
+        WriteError: `out` exists, or cannot be written.
+    """
+    source, out = Path(source), Path(out)
+    if problems := out_problems(to, out, is_folder=source.is_dir()):
+        raise ConfigError(problems[0], hint=f"formats and extensions: {_listed()}")
+    asked = {
+        "fs": fs, "channels": channels, "start": start, "stop": stop, "modality": modality, "variable": variable,
+        "unit": unit, "names": names, "patient_key": patient_key,
+    }  # fmt: skip
+    if not source.is_dir():
+        recording = read_recording(source, **asked)  # type: ignore[arg-type]
+        target = _target(out, to)
+        _check_new(target, to)
+        return Exported((target,), lost=tuple(_write(recording, target, to, deidentify)))
+    reporter = Reporter(on_event)
+    written: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
+    lost: dict[str, None] = {}
+    listed = list_recordings(source)
+    tell = reporter.progress("files", len(listed))
+    for number, item in enumerate(listed, 1):
+        try:
+            many = list(read_recordings(item, **asked))  # type: ignore[arg-type]
+            for k, recording in enumerate(many):
+                stem = item.relative_to(source).with_suffix("")
+                name = f"{stem.name}_{k}" if len(many) > 1 else stem.name
+                target = _target(out / stem.parent / _safe(name, to), to)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _check_new(target, to)
+                lost.update(dict.fromkeys(_write(recording, target, to, deidentify)))
+                written.append(target)
+        except PhysiolectError as error:
+            if isinstance(error, WriteError) and not written:
+                raise
+            skipped.append((item, str(error)))
+            reporter.say(f"skipped: {error}")
+        tell(number)
+    if not written:
+        raise FormatError(
+            f"none of the {len(listed)} recordings of {source} could be written",
+            hint="see why each was skipped",
+        )
+    return Exported(tuple(written), tuple(skipped), tuple(lost))
+
+
+def out_problems(to: str, out: Path, *, is_folder: bool) -> list[str]:
+    """List what is wrong with a format and the name of the file, or folder, to write."""
+    if to not in SUFFIXES or SUFFIXES[to] not in WRITERS:
+        return [f"'{to}' is no format that can be written"]
+    if is_folder:
+        return [f"--out '{out}' is a file, but a folder is exported"] if out.is_file() else []
+    others = set(SUFFIXES.values()) - {SUFFIXES[to]}
+    if out.suffix.lower() in others:
+        return [f"--out '{out}' has the extension of another format than {to}"]
+    return [f"--out '{out}' is a folder, but one recording is exported"] if out.is_dir() else []
+
+
+def _listed() -> str:
+    return ", ".join(f"{name} ({suffix})" for name, suffix in SUFFIXES.items() if suffix in WRITERS)
+
+
+def _target(out: Path, to: str) -> Path:
+    suffix = SUFFIXES[to]
+    return out if out.suffix.lower() == suffix else out.with_name(out.name + suffix)
+
+
+def _safe(name: str, to: str) -> str:
+    """Return a file's name with what WFDB cannot have in it replaced."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name) if to == "wfdb" else name
+
+
+def _check_new(target: Path, to: str) -> None:
+    names = [target.with_suffix(suffix) for suffix in (".hea", ".dat", ".atr")] if to == "wfdb" else [target]
+    there = next((name for name in names if name.exists()), None)
+    if there is not None:
+        raise WriteError(f"{there} exists already", hint="name another --out, or remove it first")
+
+
+def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> list[str]:
+    """Write one recording, and return what its format could not hold."""
+    marks = without_persons(recording.annotations) if deidentify else recording.annotations
+    lost = []
+    if to in _WITHOUT_MARKS and len(marks):
+        lost.append(f"{to} holds no annotations: they are left out")
+    if to in _NOTES_ALONE and any(symbol != NOTE for symbol in marks.symbol):
+        lost.append(f"{to} holds notes alone: other annotations are left out")
+    if to == "wfdb":
+        marks = _as_wfdb(marks)
+    WRITERS[SUFFIXES[to]](replace(recording, annotations=marks), target)
+    return lost
+
+
+def without_persons(marks: Annotations) -> Annotations:
+    """Return marks with dates masked in their texts, without notes that speak of a person.
+
+    A mark whose symbol is such a text stays, as "removed".
+    """
+    kept = []
+    for sample, symbol, note in marks:
+        clean = next(iter(clean_texts([note])), "")
+        if symbol == NOTE and note and not clean:
+            continue
+        short = len(symbol) <= 2  # a code of WFDB
+        kept.append((sample, symbol if short else next(iter(clean_texts([symbol])), _REMOVED), clean))
+    return _marks(kept)
+
+
+def _as_wfdb(marks: Annotations) -> Annotations:
+    """Return marks with symbols that WFDB has: any other becomes a note that holds it."""
+    known = set(codes().values())
+    kept = []
+    for sample, symbol, note in marks:
+        text = note if symbol in known else f"{symbol} {note}".strip()
+        plain = text.encode("ascii", "replace").decode()[:_LONGEST_WFDB_NOTE]
+        kept.append((sample, symbol if symbol in known else NOTE, plain))
+    return _marks(kept)
+
+
+def _marks(kept: Sequence[tuple[int, str, str]]) -> Annotations:
+    samples, symbols, notes = zip(*kept, strict=True) if kept else ((), (), ())
+    return Annotations(samples, symbols, notes)  # type: ignore[arg-type]

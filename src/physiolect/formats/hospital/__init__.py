@@ -1,0 +1,1 @@
+"""What electrocardiographs and Holter recorders export: one file of this room for each format."""

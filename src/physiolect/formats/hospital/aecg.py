@@ -1,0 +1,198 @@
+"""HL7 annotated ECG (aECG) XML: the rhythm series, with the statements and measurements of its annotations.
+
+Source: Brown, Badilini, HL7 aECG Implementation Guide, 2005 (ANSI/HL7 V3 ECG, R1-2004).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.errors import FormatError
+from physiolect.formats.hospital.lead_names import lead_name, numbered_names
+from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
+from physiolect.formats.hospital.xml import Element, number_of
+from physiolect.formats.request import Request
+from physiolect.recording import Recording, unit_name
+
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_MEASUREMENTS = {
+    "MDC_ECG_HEART_RATE": "ventricular rate", "MDC_ECG_TIME_PD_PR": "PR interval",
+    "MDC_ECG_TIME_PD_QRS": "QRS duration", "MDC_ECG_TIME_PD_QT": "QT interval",
+    "MDC_ECG_TIME_PD_QTC": "QTc interval", "MDC_ECG_TIME_PD_QTcB": "QTc interval (Bazett)",
+    "MDC_ECG_TIME_PD_QTcF": "QTc interval (Fridericia)", "MDC_ECG_TIME_PD_RR": "RR interval",
+    "MDC_ECG_ANGLE_P_FRONT": "P axis", "MDC_ECG_ANGLE_QRS_FRONT": "QRS axis", "MDC_ECG_ANGLE_T_FRONT": "T axis",
+}  # fmt: skip
+"""HL7's code of a measurement -> its name."""
+
+_BEAT = "REPRESENTATIVE_BEAT"
+_MOST_DIGITS = 9
+NOTE_CODES = (
+    "MDC_ECG_INTERPRETATION_STATEMENT",
+    "MDC_ECG_INTERPRETATION_SUMMARY",
+    "MDC_ECG_INTERPRETATION_COMMENT",
+)
+"""Codes of annotations that are a text."""
+
+
+def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
+    """Yield the recordings of an AnnotatedECG document, one a sequence set of a rhythm series.
+
+    Representative beats (derived series) are not read.
+
+    Raises:
+        FormatError: there is no waveform, or one contradicts itself.
+    """
+    patient = next(
+        (each.get("extension", "") for each in root.iterfind(".//trialSubject/id") if each.get("extension")),
+        "",
+    )
+    personal = [each.get("extension", "") for each in root.iterfind(".//subject//id")]
+    personal += [
+        name for each in root.iterfind(".//subject//name") for name in each.itertext() if name.strip()
+    ]
+    rhythms = []
+    # A derived series has an element of its own, so that "series" is the rhythm alone.
+    for series in root.iterfind("component/series"):
+        if _code(series) == _BEAT:
+            continue
+        for sequences in series.iterfind("component/sequenceSet"):
+            rhythm = _rhythm(sequences, path)
+            rhythm.notes = [*_statements(series), *_measurements(series)]
+            rhythm.patient, rhythm.personal = patient, personal
+            rhythms.append(rhythm)
+    if not rhythms:
+        raise FormatError(
+            f"{path} is an HL7 aECG file without a rhythm series",
+            hint="export it with waveforms; a representative beat alone is no recording",
+        )
+    for number, rhythm in choose(rhythms, path, want, "series"):
+        source = f"{path}#{number}" if len(rhythms) > 1 else str(path)
+        yield rhythm.recording(path, want, source)
+
+
+def _rhythm(sequences: Element, path: Path) -> Rhythm:
+    fs: float | None = None
+    names: list[str] = []
+    rows: list[NDArray[np.generic]] = []
+    gains: list[float] = []
+    offsets: list[float] = []
+    units: list[str | None] = []
+    for sequence in sequences.iterfind("component/sequence"):
+        code = _code(sequence)
+        value = sequence.find("value")
+        if value is None:
+            continue
+        increment = value.find("increment")
+        if code.startswith("TIME") or increment is not None:
+            fs = fs or _rate(increment)
+            continue
+        if len(names) == MOST_CHANNELS:
+            break
+        scale, origin = value.find("scale"), value.find("origin")
+        step, unit = _quantity(scale)
+        shift, shift_unit = _quantity(origin)
+        if not step or (shift and shift_unit != unit):
+            raise FormatError(
+                f"{path} does not state the step of lead {code[:40]}",
+                hint="export the file with a scale a lead",
+            )
+        names.append(lead_name(code))
+        rows.append(_digits(value, code, path))
+        gains.append(step)
+        offsets.append(shift or 0.0)
+        units.append(unit_name(unit))
+    return Rhythm(fs, numbered_names(names), rows, gains, units, offsets, modality="ecg")
+
+
+def _code(element: Element) -> str:
+    code = element.find("code")
+    return "" if code is None else code.get("code", "")
+
+
+def _quantity(element: Element | None) -> tuple[float | None, str]:
+    if element is None:
+        return None, ""
+    return number_of(element.get("value")), element.get("unit", "")
+
+
+def _rate(increment: Element | None) -> float | None:
+    """Return the rate in Hz of a list of times."""
+    step, unit = _quantity(increment)
+    if not step or step < 0 or unit not in _SECONDS:
+        return None
+    rate = 1 / (step * _SECONDS[unit])
+    # 1/360 s is written with some digits only.
+    return round(rate) if abs(rate - round(rate)) < 1e-4 * rate else rate
+
+
+def _digits(value: Element, code: str, path: Path) -> NDArray[np.generic]:
+    text = value.findtext("digits") or ""
+    digits: NDArray[np.generic] | None = _whole_numbers(text)
+    if digits is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns of what is no number, and stops there
+            try:
+                digits = np.fromstring(text, np.float64, sep=" ")
+            except (ValueError, DeprecationWarning):
+                digits = np.empty(0)
+    if not len(digits):
+        raise FormatError(
+            f"{path} holds no numbers for lead {code[:40]}", hint="the file is damaged: export it again"
+        )
+    return digits
+
+
+def _whole_numbers(text: str) -> NDArray[np.int32] | None:
+    """Return whole numbers between blanks; None where the text holds anything else.
+
+    numpy's own reading of text takes three times as long, which is most of the time that a file takes.
+    """
+    raw = np.frombuffer(f"  {text}".encode("ascii", "replace"), np.uint8)
+    digit, minus = raw - np.uint8(48) < 10, raw == 45
+    if not (digit | minus | (raw == 32) | (raw - np.uint8(9) < 5)).all():
+        return None
+    edges = np.flatnonzero(np.diff(digit, prepend=False, append=False))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int((ends - starts).max()) if len(starts) else 0
+    negative = minus[starts - 1]
+    glued = negative & (digit | minus)[starts - 2]
+    if (
+        not 0 < longest <= _MOST_DIGITS
+        or glued.any()
+        or np.count_nonzero(negative) != np.count_nonzero(minus)
+    ):
+        return None
+    values = (raw[ends - 1] - np.uint8(48)).astype(np.int32)
+    for place in range(1, longest):
+        at = ends - 1 - place
+        values += np.where(at >= starts, raw[at] - np.uint8(48), 0) * np.int32(10**place)
+    return np.where(negative, -values, values)
+
+
+def _annotations(series: Element) -> Iterator[Element]:
+    for place in ("subjectOf/annotationSet", "derivation/derivedSeries/subjectOf/annotationSet"):
+        for each in series.iterfind(place):
+            yield from each.iter("annotation")
+
+
+def _statements(series: Element) -> Iterator[str]:
+    for annotation in _annotations(series):
+        if _code(annotation) in NOTE_CODES:
+            value = annotation.find("value")
+            if value is not None:
+                yield " ".join(value.itertext())
+
+
+def _measurements(series: Element) -> Iterator[str]:
+    seen = set()
+    for annotation in _annotations(series):
+        code = _code(annotation)
+        value, unit = _quantity(annotation.find("value"))
+        if code in _MEASUREMENTS and value is not None and code not in seen:
+            seen.add(code)
+            yield f"{_MEASUREMENTS[code]} {value:g} {unit or ''}".strip()

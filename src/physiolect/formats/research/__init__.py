@@ -1,0 +1,1 @@
+"""What laboratories' recording systems write: one file of this room for each format."""
