@@ -24,7 +24,6 @@ _OPTIONS = (
     "windows",
     "span",
     "replace",
-    "channel",
     "seed",
 )
 """Settings that go to the library as they are."""
@@ -113,13 +112,14 @@ def run(config: Config) -> None:
     for model in models.values():
         model.model.to(device)
     whole = config.view in _NEEDS_RHYTHM and config.start is not None
-    recording = config.read(config.input, start=None if whole else config.start)
+    recording = config.with_lead(config.read(config.input, start=None if whole else config.start))
     with listening() as terminal:
         found = explain(
             models["checkpoint"],
             replace(recording, source=config.input),
             view=config.view,
             base=models.get("base"),
+            channel=config.chosen,
             query=config.moment,
             score=not config.no_score,
             start=config.start if whole else None,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
+from physiolect.contract.samples import has_two_states, is_dead, sampled_kind
 from physiolect.errors import FormatError
-from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of
+from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of, stated_kind
+
+_SLOWEST = 4.0
+"""Hz up to which a series holds one number for many beats, as of heart rates, and no waveform."""
 
 
 def select_channels(
@@ -45,6 +49,8 @@ def choose_channels(
         rows = _first_fitting(recording, contract, findings)
     else:
         rows = _named(recording, contract, findings)
+    if rows:
+        _check_kind(recording, rows, contract, findings)
     if rows and contract.modality is not None:
         _check_modality(recording, rows, contract.modality, findings)
     if rows:
@@ -66,8 +72,35 @@ def goes_by(channel: str, name: str) -> bool:
 
 
 def channel_modality(recording: Recording, row: int) -> Modality | None:
-    """Return what a channel measures: by its own name, else by what the recording says."""
-    return modality_of(recording.channels[row]) or recording.modality
+    """Return what a channel measures: by its own name, else by the recording's; None for a time or a pressure."""
+    name = recording.channels[row]
+    meant = modality_of(name)
+    return meant if meant or stated_kind(name, recording.units[row]) else recording.modality
+
+
+def other_kind(recording: Recording, row: int) -> str | None:
+    """Return what a channel is by its unit, name or samples where it is no signal for a model: time, a pressure …."""
+    kind = stated_kind(recording.channels[row], recording.units[row])
+    return kind or sampled_kind(recording.signal[row], recording.fs)
+
+
+def _check_kind(recording: Recording, rows: list[int], contract: InputContract, findings: Findings) -> None:
+    """Refuse channels that are no waveform, and rates at which nothing is one."""
+    for row in rows:
+        kind = other_kind(recording, row)
+        if kind is not None:
+            unit = recording.units[row]
+            findings.refuse(
+                f"channel {recording.channels[row]}{f' in {unit}' if unit else ''} is {kind}"
+                + (f", but the model reads {contract.modality}" if contract.modality else ", and no signal"),
+                f"{has_channels(recording)}; choose another channel, or give it its right name and unit",
+            )
+    if contract.modality is not None and recording.fs <= _SLOWEST:
+        findings.refuse(
+            f"at {recording.fs:g} Hz there is one number for a beat or for many, as in a series of heart rates: this "
+            f"is no {contract.modality}",
+            "give the waveform itself, or the right rate (fs)",
+        )
 
 
 def _asked_for(
@@ -93,20 +126,67 @@ def _asked_for(
 
 
 def _first_fitting(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
-    wanted = contract.modality
-    if wanted is None:
-        return [0]
-    told = [channel_modality(recording, row) for row in range(len(recording.channels))]
-    for modality in (wanted, None):  # a channel that says it fits comes before one that says nothing
-        fitting = [row for row, each in enumerate(told) if each == modality]
-        if fitting:
-            return [_usual_lead(recording, fitting)]
-    findings.refuse(
-        f"the model reads {wanted}, but the recording holds "
-        + ", ".join(f"{name} ({modality})" for name, modality in zip(recording.channels, told, strict=True)),
-        f"give a recording with {wanted}, or a checkpoint for what this one holds",
-    )
+    """Return the row of one channel that says it is what the model reads, or of the only one that may be.
+
+    Of several that say so, lead II of twelve leads or the first is taken; of several that say nothing, none.
+    """
+    wanted, every = contract.modality, range(len(recording.channels))
+    other = {
+        row: kind for row in every if (kind := stated_kind(recording.channels[row], recording.units[row]))
+    }
+    meant = {row: modality_of(recording.channels[row]) for row in every if row not in other}
+    told = {row: each or recording.modality for row, each in meant.items()}
+    says_so = [row for row in meant if wanted is not None and meant[row] == wanted]
+    silent = [row for row in meant if wanted is None or (meant[row] is None and told[row] in (None, wanted))]
+    for rows in (says_so, silent):
+        ramps = {row: kind for row in rows if (kind := sampled_kind(recording.signal[row], recording.fs))}
+        other |= ramps
+        rows[:] = [row for row in rows if row not in ramps]
+        if rows:
+            break
+    may_be = [row for row in meant if row not in other]
+    fitting = _living(recording, says_so or silent, findings)
+    if len(fitting) == 1 or (fitting and says_so):
+        return [_usual_lead(recording, fitting)]
+    if fitting:
+        _refuse_to_guess(recording, fitting, wanted, findings)
+    else:
+        _refuse_all(recording, {**{row: str(told[row]) for row in may_be}, **other}, contract, findings)
     return []
+
+
+def _living(recording: Recording, rows: list[int], findings: Findings) -> list[int]:
+    """Return the rows without dead channels, which are told; all of them where no other is left."""
+    dead = [row for row in rows if is_dead(recording.signal[row])] if len(rows) > 1 else []
+    switches = [row for row in rows if row not in dead and has_two_states(recording.signal[row])]
+    left = [row for row in rows if row not in dead and row not in switches]
+    if not left:
+        return rows
+    if dead:
+        names = ", ".join(recording.channels[row] for row in dead)
+        findings.notices.append(f"passed over {names}: empty or flat throughout")
+    return left
+
+
+def _refuse_to_guess(
+    recording: Recording, rows: list[int], wanted: Modality | None, findings: Findings
+) -> None:
+    names = ", ".join(recording.channels[row] for row in rows)
+    findings.refuse(
+        f"any of the channels {names} might be {f'the {wanted}' if wanted else 'the one'} that the model reads, and "
+        "none says so",
+        f"choose one by name or number (--channel {rows[0]}, or channel={rows[0]})",
+    )
+
+
+def _refuse_all(
+    recording: Recording, kinds: dict[int, str], contract: InputContract, findings: Findings
+) -> None:
+    held = ", ".join(f"{recording.channels[row]} ({kinds[row]})" for row in sorted(kinds))
+    findings.refuse(
+        f"the model reads {contract.modality or 'a signal'}, but the recording holds {held}",
+        f"give a recording with {contract.modality or 'a signal'}, or a checkpoint for what this one holds",
+    )
 
 
 def _usual_lead(recording: Recording, rows: list[int]) -> int:
@@ -121,13 +201,23 @@ def _named(recording: Recording, contract: InputContract, findings: Findings) ->
     if missing:
         findings.refuse(
             f"the model needs {', '.join(contract.channels)}, but the recording has no {', '.join(missing)}",
-            f"{has_channels(recording)}; name its channels as the model does where they are the same leads",
+            f"{has_channels(recording)}; {_how_to_name(contract, missing)}",
         )
     for name, rows in found.items():
         if len(rows) > 1:
             same = ", ".join(recording.channels[row] for row in rows)
-            findings.refuse(f"channel {name} could be any of {same}", "select the channels first")
+            findings.refuse(f"channel {name} could be any of {same}", _by_number(rows))
     return [rows[0] for rows in found.values()] if all(len(rows) == 1 for rows in found.values()) else []
+
+
+def _by_number(rows: list[int]) -> str:
+    return f"choose one by number: --channel {' or '.join(map(str, rows))}"
+
+
+def _how_to_name(contract: InputContract, missing: list[str]) -> str:
+    if len(contract.channels) == 1:
+        return f"where one of them is {missing[0]}, say so: --lead {missing[0]} (or names=, in reading)"
+    return "where they are the same leads, name them as the model does: --names (or names=, in reading)"
 
 
 def rows_of(recording: Recording, name: str) -> list[int]:
@@ -157,6 +247,11 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
         mine if mine == name else f"{mine} as {name}"
         for mine, name in zip(own, model_names(own, contract), strict=True)
     )
+    for row in rows:
+        if (count := recording.channels.count(recording.channels[row])) > 1:
+            findings.notices.append(
+                f"{count} channels are named {recording.channels[row]}: number {row} is taken"
+            )
     if len(rows) < len(recording.channels):
         findings.steps.append(
             f"kept channel{'s' * (len(rows) > 1)} {told} of {', '.join(recording.channels)}"

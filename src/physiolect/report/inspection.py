@@ -188,6 +188,8 @@ def _recording(recording: Recording) -> Facts:
 
 
 def _channel(recording: Recording, row: int) -> Facts:
+    from physiolect.contract.channels import channel_modality
+
     signal, name = recording.signal[row], recording.channels[row]
     present = signal[np.isfinite(signal)]
     low, high, mean = (
@@ -197,7 +199,7 @@ def _channel(recording: Recording, row: int) -> Facts:
     )
     return {
         "channel": name,
-        "modality": modality_of(name) or recording.modality,
+        "modality": channel_modality(recording, row),
         "unit": recording.units[row],
         "min": low,
         "max": high,

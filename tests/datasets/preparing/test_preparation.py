@@ -185,7 +185,7 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
     prepared = prepare_file(file, Preparation(four, derive_limb=True, zero_missing=True))
     assert np.flatnonzero(prepared.rows[0].recording().signal.any(axis=1)).tolist() == [1, 4]
     assert [str(remark) for remark in prepared.remarks] == [
-        "a: zeros throughout, as if missing: I, V1",
+        "a: empty or flat throughout, as if missing: I, V1",
         "a: zeros in place of I, III, V1",
     ]
     recording.signal[:, 300:303] = np.nan  # a gap is no sign of life
@@ -193,7 +193,7 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
     assert np.flatnonzero(row.recording().signal.any(axis=1)).tolist() == [1, 4]
     refused = prepare_file(file, Preparation(four, zero_missing=True, refuse=("flat",)))
     assert not refused.rows
-    assert "zeros throughout" in refused.rejected[0].reason
+    assert "empty or flat throughout" in refused.rejected[0].reason
     recording.signal[:] = 0
     assert "every lead" in prepare_file(file, Preparation(four, zero_missing=True)).rejected[0].reason
 
@@ -231,3 +231,20 @@ def test_a_csv_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no column 'label'") as caught:
         read_labels(tmp_path / "x.csv")
     assert "recording,label" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("zero_missing", [False, True])
+@pytest.mark.parametrize("value", [np.nan, 0.0, -3.5])
+def test_a_dead_channel_that_is_not_needed_refuses_nothing(
+    tmp_path: Path, value: float, zero_missing: bool
+) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", channels=("I", "ABP", "II")))
+    recording.signal[1] = value
+    file = File("a", tmp_path / "a.npz", given=lambda: recording)
+    three = replace(PLAIN, channels=("I", "II", "V1") if zero_missing else ("I", "II"))
+    prepared = prepare_file(file, Preparation(three, zero_missing=zero_missing))
+    assert not prepared.rejected
+    assert prepared.rows[0].channels == three.channels
+    recording.signal[0] = value  # a lead that is needed
+    prepared = prepare_file(file, Preparation(three, zero_missing=zero_missing))
+    assert bool(prepared.rows) == zero_missing
