@@ -108,7 +108,7 @@ def test_hdf5_reads_nothing_outside_itself(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file.create_dataset("raw", (100,), "f8", external=[(str(tmp_path / "secret"), 0, 800)])
         file["linked"] = h5py.ExternalLink(str(tmp_path / "other.mat"), "wave")
-    with pytest.raises(FormatError, match="lies in other files"):
+    with pytest.raises(FormatError, match="lies in another file"):
         read_recording(tmp_path / "x.mat", fs=100, variable="raw")
     with pytest.raises(FormatError, match="no numeric variable 'linked'"):
         read_recording(tmp_path / "x.mat", fs=100, variable="linked")

@@ -29,6 +29,8 @@ READERS: dict[str, Reader] = {
     ".npy": npy.read_npy,
     ".npz": npy.read_npz,
     ".mat": mat.read,
+    ".h5": mat.read,
+    ".hdf5": mat.read,
     ".edf": edf.read,
     ".bdf": edf.read,
     ".hea": wfdb.read,

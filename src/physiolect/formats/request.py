@@ -190,7 +190,7 @@ class Request:
             FormatError: no channel, or not every channel that was asked for, holds a valid sample; or a value is
                 infinite.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
         names = tuple(printable(name) for name in channels)
         self._check_unit(units, path)

@@ -25,12 +25,13 @@ class Support:
 
 SUPPORT: tuple[Support, ...] = (
     Support("text table", (".csv", ".tsv", ".txt"), "with or without header, times and units", written=True),
-    Support("compressed text table", (".gz", ".bz2", ".xz", ".zip"), "as a text table; of a ZIP, the table that is named"),
+    Support("compressed text table", (".gz", ".bz2", ".xz", ".zip"), "as a text table; of a ZIP, one table"),
     Support("Parquet, Feather", (".parquet", ".pq", ".feather"), "columns of numbers, times and units"),
     Support("Excel", (".xlsx",), "sheets of numbers", tested_against="openpyxl", extra="tables"),
     Support("NumPy", (".npy",), "real numbers", tested_against="numpy"),
     Support("NumPy archive", (".npz",), "ours exactly; else one array", "annotations", True, "numpy"),
     Support("MATLAB", (".mat",), "versions 4, 5 and 7.3", tested_against="scipy, h5py"),
+    Support("HDF5", (".h5", ".hdf5"), "arrays with their axes as stored", tested_against="h5py"),
     Support("WFDB", (".hea", ".dat"), "one segment or many", "annotations", True, "wfdb"),
     Support("EDF, BDF", (".edf", ".bdf"), "EDF, EDF+, BDF, BDF+; gaps as NaN", "annotations", True, "pyedflib"),
     Support(
