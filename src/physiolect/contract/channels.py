@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
+from physiolect.contract.samples import has_two_states, is_dead, sampled_kind
 from physiolect.errors import FormatError
-from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of
+from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of, stated_kind
+
+_SLOWEST = 4.0
+"""Hz up to which a series holds one number for many beats, as of heart rates, and no waveform."""
 
 
 def select_channels(
@@ -45,6 +49,8 @@ def choose_channels(
         rows = _first_fitting(recording, contract, findings)
     else:
         rows = _named(recording, contract, findings)
+    if rows:
+        _check_kind(recording, rows, contract, findings)
     if rows and contract.modality is not None:
         _check_modality(recording, rows, contract.modality, findings)
     if rows:
@@ -70,6 +76,31 @@ def channel_modality(recording: Recording, row: int) -> Modality | None:
     return modality_of(recording.channels[row]) or recording.modality
 
 
+def other_kind(recording: Recording, row: int) -> str | None:
+    """Return what a channel is by its unit, name or samples where it is no signal for a model: time, a pressure …"""
+    kind = stated_kind(recording.channels[row], recording.units[row])
+    return kind or sampled_kind(recording.signal[row], recording.fs)
+
+
+def _check_kind(recording: Recording, rows: list[int], contract: InputContract, findings: Findings) -> None:
+    """Refuse channels that are no waveform, and rates at which nothing is one."""
+    for row in rows:
+        kind = other_kind(recording, row)
+        if kind is not None:
+            unit = recording.units[row]
+            findings.refuse(
+                f"channel {recording.channels[row]}{f' in {unit}' if unit else ''} is {kind}"
+                + (f", but the model reads {contract.modality}" if contract.modality else ", and no signal"),
+                f"{has_channels(recording)}; choose another channel, or give it its right name and unit",
+            )
+    if contract.modality is not None and recording.fs <= _SLOWEST:
+        findings.refuse(
+            f"at {recording.fs:g} Hz there is one number for a beat or for many, as in a series of heart rates: this "
+            f"is no {contract.modality}",
+            "give the waveform itself, or the right rate (fs)",
+        )
+
+
 def _asked_for(
     recording: Recording, contract: InputContract, channel: str | int, findings: Findings
 ) -> list[int]:
@@ -93,20 +124,65 @@ def _asked_for(
 
 
 def _first_fitting(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
+    """Return the row of one channel that says it is what the model reads, or of the only one that may be.
+
+    Of several that say so, lead II of twelve leads or the first is taken; of several that say nothing, none.
+    """
     wanted = contract.modality
-    if wanted is None:
-        return [0]
-    told = [channel_modality(recording, row) for row in range(len(recording.channels))]
-    for modality in (wanted, None):  # a channel that says it fits comes before one that says nothing
-        fitting = [row for row, each in enumerate(told) if each == modality]
-        if fitting:
-            return [_usual_lead(recording, fitting)]
-    findings.refuse(
-        f"the model reads {wanted}, but the recording holds "
-        + ", ".join(f"{name} ({modality})" for name, modality in zip(recording.channels, told, strict=True)),
-        f"give a recording with {wanted}, or a checkpoint for what this one holds",
-    )
+    other = {row: kind for row in range(len(recording.channels)) if (kind := other_kind(recording, row))}
+    may_be = [row for row in range(len(recording.channels)) if row not in other]
+    meant = {row: modality_of(recording.channels[row]) for row in may_be}
+    told = {row: meant[row] or recording.modality for row in may_be}
+    says_so = [row for row in may_be if wanted is not None and meant[row] == wanted]
+    silent = [row for row in may_be if meant[row] is None and (wanted is None or told[row] in (None, wanted))]
+    fitting = _living(recording, says_so or (may_be if wanted is None else silent), findings)
+    if len(fitting) == 1 or (fitting and says_so):
+        return [_usual_lead(recording, fitting)]
+    if fitting:
+        _refuse_to_guess(recording, fitting, wanted, findings)
+    elif wanted is None or other:
+        _refuse_all(recording, {**{row: str(told[row]) for row in may_be}, **other}, contract, findings)
+    else:
+        findings.refuse(
+            f"the model reads {wanted}, but the recording holds "
+            + ", ".join(f"{recording.channels[row]} ({told[row]})" for row in may_be),
+            f"give a recording with {wanted}, or a checkpoint for what this one holds",
+        )
     return []
+
+
+def _living(recording: Recording, rows: list[int], findings: Findings) -> list[int]:
+    """Return the rows without dead channels, which are told; all of them where no other is left."""
+    dead = [row for row in rows if is_dead(recording.signal[row])] if len(rows) > 1 else []
+    switches = [row for row in rows if row not in dead and has_two_states(recording.signal[row])]
+    left = [row for row in rows if row not in dead and row not in switches]
+    if not left:
+        return rows
+    if dead:
+        names = ", ".join(recording.channels[row] for row in dead)
+        findings.notices.append(f"passed over {names}: empty or flat throughout")
+    return left
+
+
+def _refuse_to_guess(
+    recording: Recording, rows: list[int], wanted: Modality | None, findings: Findings
+) -> None:
+    names = ", ".join(recording.channels[row] for row in rows)
+    findings.refuse(
+        f"any of the channels {names} might be {f'the {wanted}' if wanted else 'the one'} that the model reads, and "
+        "none says so",
+        f"choose one by name or number (--channel {rows[0]}, or channel={rows[0]})",
+    )
+
+
+def _refuse_all(
+    recording: Recording, kinds: dict[int, str], contract: InputContract, findings: Findings
+) -> None:
+    held = ", ".join(f"{recording.channels[row]} ({kinds[row]})" for row in sorted(kinds))
+    findings.refuse(
+        f"the model reads {contract.modality or 'a signal'}, but the recording holds {held}",
+        f"give a recording with {contract.modality or 'a signal'}",
+    )
 
 
 def _usual_lead(recording: Recording, rows: list[int]) -> int:

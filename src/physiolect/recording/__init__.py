@@ -9,6 +9,7 @@ from physiolect.recording.channels import (
     canonical_channel,
     modality_of,
     shared_modality,
+    stated_kind,
     unit_name,
 )
 from physiolect.recording.recording import Recording, seconds_text
@@ -24,5 +25,6 @@ __all__ = [
     "modality_of",
     "seconds_text",
     "shared_modality",
+    "stated_kind",
     "unit_name",
 ]

@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
+from physiolect.recording.channel_words import (
+    contradicting_kind,
+    unit_kind,
+    weakly_stated_kind,
+    words_of,
+)
+
 Modality = Literal["ecg", "ppg", "ecog"]
 Unit = str | None
 MODALITIES: tuple[Modality, ...] = ("ecg", "ppg", "ecog")
@@ -21,34 +28,72 @@ _ALIASES = {
     **{name: name.upper() for name in ("vx", "vy", "vz", "v3r", "v4r", "v5r", "v7", "v8", "v9")},
 }  # fmt: skip
 _PPG = re.compile(
-    r"^(ppg|plethr?|(photo)?plethysmogra(m|ph|phy)|spo2[ _]?(wave|pleth))(\b|[_\d])|[ _-](ppg|pleth)$",
+    r"^(ppg|plethr?|(photo|foto)?plet(h|y|i)smogra(m|ph|phy|f|fie|fia)|spo2[ _]?(wave|pleth))(\b|[_\d])|[ _-](ppg|pleth)$",
     re.IGNORECASE,
 )
 _ECOG = re.compile(r"^(ecog|ieeg|seeg)\b|^(ecog|seeg)_", re.IGNORECASE)
-_ECG = re.compile(r"^(ecg|ekg)\b|^(ecg|ekg)[_\d]", re.IGNORECASE)
+_ECG_WORD = re.compile(
+    r"(ecg|ekg|электрокардио|экг)\w*|m?y?(ecg|ekg)\d*|ele[ck]?t+ro[ck]ardiogram\w*|elettrocardiogramma|\w*(ecg|ekg)"
+)
+_PPG_WORD = re.compile(r"(ppg|pleth|bvp)\w*|\w+(ppg|pleth)|(photo|foto)plet\w*|фпг")
+_LEAD_WORDS = frozenset(
+    """lead leads derivation derivacion derivazione derivacao derivatie derivasjon ableitung abl avledning afleiding
+    odprowadzenie odpr svod svody отведение mdc 导联 誘導""".split()
+)
+_CHINESE_ECG = ("心电", "心電", "심전도")
 
 
 @lru_cache(1024)  # a collection has few names, and each is asked about many times a recording
 def canonical_channel(name: str) -> str:
-    """Return the standard name of a channel: "MLII", "ii", "ECG lead II" and "ECG-II" are all "II".
+    """Return the standard name of a channel: "MLII", "ii", "ECG lead II" and "MDC_ECG_LEAD_II" are all "II".
 
-    Names that are no alias of a standard lead come back as they are, stripped.
+    A lead is found inside a longer name where that also says ECG or lead, in the common languages of exports, and
+    nothing else: "Lead I (Einthoven)" is I, "Derivación II" is II. Other names come back as they are, stripped.
     """
     stripped = name.strip()
     key = re.sub(r"^(ecg|ekg)[\s_:.-]*", "", stripped, flags=re.IGNORECASE)
     key = re.sub(r"^(lead|channel|derivation)[\s_:.-]*", "", key, flags=re.IGNORECASE).lower()
-    return _ALIASES.get(key, stripped)
+    return _ALIASES.get(key) or _lead_within(stripped) or stripped
+
+
+def _lead_within(name: str) -> str | None:
+    """Return the one lead that a longer name holds beside a word for ECG or lead."""
+    words = words_of(re.sub(r"(?<=[a-z])(?=II)", " ", re.sub(r"\baV(?=[RLF]\b)", "av", name)))
+    if len(words) < 2 or not any(_ECG_WORD.fullmatch(word) or word in _LEAD_WORDS for word in words):
+        return None
+    found = {_ALIASES[word] for word in words if word in _ALIASES}
+    return found.pop() if len(found) == 1 and contradicting_kind(name) is None else None
 
 
 @lru_cache(1024)
 def modality_of(channel: str) -> Modality | None:
-    """Return the modality that a channel's name means; None where it means none."""
+    """Return the modality that a channel's name means; None where it means none, or says that it is something else."""
     name = channel.strip()
-    if canonical_channel(name) in _ALIASES.values() or _ECG.match(name):
+    if _ECOG.match(name):
+        return "ecog"
+    if canonical_channel(name) in _ALIASES.values():
         return "ecg"
-    if _PPG.search(name):
-        return "ppg"
-    return "ecog" if _ECOG.match(name) else None
+    if contradicting_kind(name) is not None:
+        return None
+    words = words_of(name)
+    is_ecg = any(_ECG_WORD.fullmatch(word) for word in words) or any(sign in name for sign in _CHINESE_ECG)
+    is_ppg = bool(_PPG.search(name)) or {"volume", "pulse"} <= set(words) or any(_PPG_WORD.fullmatch(word) for word in words)
+    if is_ecg and is_ppg:
+        return None
+    if is_ecg or (words and words[0] in _LEAD_WORDS):
+        return "ecg"
+    return "ppg" if is_ppg else None
+
+
+def stated_kind(name: str, unit: Unit = None) -> str | None:
+    """Return what a channel's unit or name says that it is ("time", "a pressure" …); None where it may be a signal.
+
+    The unit goes before the name. Names are understood in the common languages of exports.
+    """
+    kind = unit_kind(unit) or contradicting_kind(name)
+    if kind is None and modality_of(name) is None:
+        kind = weakly_stated_kind(name)
+    return kind
 
 
 def shared_modality(channels: Sequence[str]) -> Modality | None:

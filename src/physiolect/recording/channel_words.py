@@ -1,0 +1,143 @@
+"""What the words of a channel's name and its unit say that it is, where it is no ECG, PPG or ECoG."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_WORDS: dict[str, str] = {
+    "time": """
+        time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
+        sec secs second seconds msec millis milliseconds micros microseconds usec nanos nanoseconds nsec minutes
+        zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden millisekunden tiempo hora fecha segundos milisegundos
+        temps heure horodatage secondes tempo ora orario secondi tijd tijdstip tijdstempel tid tidspunkt tidpunkt
+        tidsstempel tidsstampel klokke aika aikaleima aeg laiks laikas czas cas vrijeme vreme ido idobelyeg timp zaman
+        saat waktu masa χρονος время час дата 时间 時間 时刻 時刻 시간 समय เวลา الوقت وقت זמן""",
+    "a counter": """
+        index idx indice indeks counter packet packets packetnumber seq nseq seqno sequence zahler zaehler compteur
+        contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호""",
+    "a heart rate": """
+        heartrate bpm herzfrequenz hartslag hartfrequentie pulserate prate frecuencia frequence frequenza frequencia
+        пульс 心率 心拍数""",
+    "intervals of beats": "rr rri rrint ibi ppi nni nn rmssd sdnn hrv",
+    "EEG": "eeg eegs ээг",
+    "eye movement": "eog",
+    "muscle activity": "emg semg eemg эмг",
+    "a pressure": """
+        abp ibp nbp nibp nbps nbpd nbpm bp abps abpd abpm cvp icp pap pressure pressures arterial presion pression
+        druck blutdruck pressao pressione cisnienie tryck давление 血压 血圧""",
+    "respiration": """
+        resp rsp respiration respiratory respir breath breathing breaths atmung respiracion respirazione respiracao
+        ademhaling oddech thor thorax abdo airflow nasal cannula co2 etco2 capno capnography эдр дыхание 呼吸""",
+    "acceleration": """
+        acc accel accx accy accz accelerometer acceleration accelerometre acelerometro accelerometro beschleunigung
+        aceleracion aceleracao accelerazione versnelling ускорение 加速度""",
+    "rotation": "gyro gyr gyroscope gyrx gyry gyrz magnetometer",
+    "a temperature": """
+        temp temperature temperatures temperatur temperatura temperatuur skintemp skt температура 温度 体温""",
+    "skin conductance": """
+        eda gsr scl scr electrodermal elektrodermal hautleitwert conductance conductivity conductancia кгр""",
+    "a marker": """
+        marker markers trigger triggers trig event events annotation annotations label labels stim sti status flag
+        stage stages button etiqueta etiquette marke marca marcador evento evenement ereignis markierung
+        leadoff метка 标签""",
+    "a quality": "quality sqi battery batt batterie bateria rssi qualitat qualite calidad humidity lux",
+}
+"""What a channel is -> the words that say so wherever they stand, without accents and in small letters."""
+_WEAK: dict[str, str] = {
+    "time": "ms ns us s t",
+    "a counter": """
+        sample samples count counts number num nr no row rows frame frames line id muestra muestras campione campioni
+        amostra amostras echantillon echantillons abtastwert nummer numero unnamed""",
+    "a heart rate": "rate puls",
+    "a pressure": "art map systolic diastolic sys dia ao",
+    "oxygen saturation": "spo2 sao2 sat osat saturation oxygen",
+    "respiration": "flow effort",
+    "acceleration": "motion activity steps imu",
+    "a marker": "class classes target category sync digital klasse clase classe symbol",
+    "skin conductance": "skin sc",
+    "light": "light ambient",
+}
+"""The same for words that say so where the name says nothing else: "sample number", but not "ECG sample"."""
+
+_UNITS: dict[str, str] = {
+    "time": """
+        s sec secs second seconds ms msec milliseconds us usec ns nsec min mins minutes h hr hrs hh:mm:ss sekunden
+        segundos secondes secondi сек с мс 秒 毫秒 秒钟""",
+    "a counter": "samples sample #",
+    "a pressure": "mmhg cmh2o kpa pa hpa mbar bar psi torr",
+    "a temperature": "°c c degc deg°c celsius ℃ °f f degf fahrenheit k kelvin grad gradc",
+    "acceleration": "g mg m/s2 m/s^2 m/s² m/s/s gal",
+    "rotation": "deg/s °/s dps rad/s ut gauss deg",
+    "skin conductance": "usiemens microsiemens siemens ms/cm ohm kohm mohm",
+    "a heart rate": "bpm b/min beats/min beats/minute /min 1/min min-1 rpm breaths/min",
+    "respiration": "l/min lpm l/s ml/s ml l",
+    "light": "lux",
+}
+"""What a channel is -> its units in small letters; micro is written u."""
+
+_TEN_TWENTY = re.compile(
+    r"(fp[12z]|f[3478z]|c[34z]|p[34z]|o[12z]|t[3-8]|cz|pz|fz|oz)([-_ ]?(a[12]|m[12]|ref|le|avg|fp[12z]|[fcpot][1-8z]))?"
+)
+_STRONG_OF = {word: kind for kind, words in _WORDS.items() for word in words.split()}
+_WEAK_OF = {word: kind for kind, words in _WEAK.items() for word in words.split()}
+_UNIT_OF = {unit: kind for kind, units in _UNITS.items() for unit in units.split()}
+_LONG = tuple(word for word in _STRONG_OF if len(word) >= 6 and word not in ("second", "secondi", "status"))
+_RUN_TOGETHER = re.compile(r"(a?bp|ni?bp|ibp|art|cvp)(mean|sys|dia|avg|m|s|d)\w*|(acc|accel|gyro|gyr|mag)[xyz]\w*")
+_WITHOUT_SPACES = tuple(word for word in _STRONG_OF if not word.isascii() and len(word) <= 4)
+"""Words of languages that put no spaces between words, or endings to them."""
+
+
+@lru_cache(1024)
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name without accents, in small letters: "accX_left" is acc, x, left."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    plain = unicodedata.normalize("NFKC", plain)  # puts letters together again that only were taken apart
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})", " ", plain)
+    return tuple(re.findall(r"[^\W_]+", apart.casefold()))
+
+
+@lru_cache(1024)
+def contradicting_kind(name: str) -> str | None:
+    """Return what a name says it is though it may hold "ECG" too: "ECG timestamp" is time, "ECG quality" a quality."""
+    words = words_of(name)
+    if "co2" in words or "etco2" in words:
+        return "respiration"
+    bare = [re.sub(r"\d+$", "", word) or word for word in words]
+    if "heart" in bare and "rate" in bare or "pulse" in bare and "rate" in bare:
+        return "a heart rate"
+    for word in (*words, *bare):
+        kind = _STRONG_OF.get(word) or _by_beginning(word)
+        if kind == "time" and word not in (bare[0], bare[-1], words[0], words[-1]):
+            continue  # "ECG real time signal" is an ECG
+        if kind is not None:
+            return kind
+    return next((_STRONG_OF[word] for word in _WITHOUT_SPACES if word in name), None)
+
+
+def _by_beginning(word: str) -> str | None:
+    """Return what a word says that is run together with another: "timestampms", "abpmean", "gyroz"."""
+    if _RUN_TOGETHER.fullmatch(word):
+        return "a pressure" if "b" in word or word.startswith(("art", "cvp")) else "acceleration"
+    return next((_STRONG_OF[long] for long in _LONG if word.startswith(long)), None)
+
+
+@lru_cache(1024)
+def weakly_stated_kind(name: str) -> str | None:
+    """Return what a name says that holds no word for ECG, PPG or ECoG: "sample number" is a counter."""
+    kind = contradicting_kind(name)
+    if kind is not None:
+        return kind
+    if _TEN_TWENTY.fullmatch(name.strip().casefold()):
+        return "EEG"
+    found = (_WEAK_OF.get(word) or _WEAK_OF.get(word.rstrip("0123456789")) for word in words_of(name))
+    return next((kind for kind in found if kind is not None), None)
+
+
+def unit_kind(unit: str | None) -> str | None:
+    """Return what is measured in a unit: time in "ms", a pressure in "mmHg"; None for volts and units that tell nothing."""
+    plain = re.sub(r"[µμ]", "u", (unit or "").strip()).replace(" ", "").replace("Ω", "ohm").replace("Ω", "ohm")
+    if plain in ("uS", "nS", "mS", "S", "umho"):
+        return "skin conductance"
+    return _UNIT_OF.get(plain.casefold())
