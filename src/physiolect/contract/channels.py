@@ -77,7 +77,7 @@ def channel_modality(recording: Recording, row: int) -> Modality | None:
 
 
 def other_kind(recording: Recording, row: int) -> str | None:
-    """Return what a channel is by its unit, name or samples where it is no signal for a model: time, a pressure …"""
+    """Return what a channel is by its unit, name or samples where it is no signal for a model: time, a pressure …."""
     kind = stated_kind(recording.channels[row], recording.units[row])
     return kind or sampled_kind(recording.signal[row], recording.fs)
 

@@ -56,12 +56,22 @@ def _of_all(signal: NDArray[np.floating], fs: float) -> str | None:
     grain = 4 * float(np.spacing(np.float32(np.abs(present).max())))
     even = np.abs(steps - usual) <= max(grain, 1e-6 * abs(usual))
     if abs(usual) > grain and even.mean() >= _EVEN:
-        return "a counter or a time: it rises by equal steps" if usual > 0 else "a counter that falls by equal steps"
+        return (
+            "a counter or a time: it rises by equal steps"
+            if usual > 0
+            else "a counter that falls by equal steps"
+        )
     if present.size / fs < _MONOTONE:
         return None
     span = float(np.ptp(present))
     back = steps[steps < 0]
     # counters begin anew with a fall across their whole range; a pulse rises and falls over many samples
-    if (steps > 0).mean() > 0.02 and back.size <= 0.02 * steps.size and bool((back <= -0.9 * span).all()):
-        return "a time or a counter: it never falls" if not back.size else "a counter: it rises and begins anew"
-    return "a ramp: it never rises" if not (steps > 0).any() and (steps < 0).mean() > 0.02 else None
+    if (
+        np.count_nonzero(steps > 0) >= _LEAST
+        and back.size <= 0.02 * steps.size
+        and bool((back <= -0.9 * span).all())
+    ):
+        return (
+            "a time or a counter: it never falls" if not back.size else "a counter: it rises and begins anew"
+        )
+    return "a ramp: it never rises" if back.size >= _LEAST and not (steps > 0).any() else None

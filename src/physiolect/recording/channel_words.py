@@ -84,7 +84,9 @@ _STRONG_OF = {word: kind for kind, words in _WORDS.items() for word in words.spl
 _WEAK_OF = {word: kind for kind, words in _WEAK.items() for word in words.split()}
 _UNIT_OF = {unit: kind for kind, units in _UNITS.items() for unit in units.split()}
 _LONG = tuple(word for word in _STRONG_OF if len(word) >= 6 and word not in ("second", "secondi", "status"))
-_RUN_TOGETHER = re.compile(r"(a?bp|ni?bp|ibp|art|cvp)(mean|sys|dia|avg|m|s|d)\w*|(acc|accel|gyro|gyr|mag)[xyz]\w*")
+_RUN_TOGETHER = re.compile(
+    r"(a?bp|ni?bp|ibp|art|cvp)(mean|sys|dia|avg|m|s|d)\w*|(acc|accel|gyro|gyr|mag)[xyz]\w*"
+)
 _WITHOUT_SPACES = tuple(word for word in _STRONG_OF if not word.isascii() and len(word) <= 4)
 """Words of languages that put no spaces between words, or endings to them."""
 
@@ -105,9 +107,9 @@ def contradicting_kind(name: str) -> str | None:
     if "co2" in words or "etco2" in words:
         return "respiration"
     bare = [re.sub(r"\d+$", "", word) or word for word in words]
-    if "heart" in bare and "rate" in bare or "pulse" in bare and "rate" in bare:
+    if ("heart" in bare and "rate" in bare) or ("pulse" in bare and "rate" in bare):
         return "a heart rate"
-    for word in (*words, *bare):
+    for word in (*words, *bare, "".join(words)):
         kind = _STRONG_OF.get(word) or _by_beginning(word)
         if kind == "time" and word not in (bare[0], bare[-1], words[0], words[-1]):
             continue  # "ECG real time signal" is an ECG
@@ -137,7 +139,9 @@ def weakly_stated_kind(name: str) -> str | None:
 
 def unit_kind(unit: str | None) -> str | None:
     """Return what is measured in a unit: time in "ms", a pressure in "mmHg"; None for volts and units that tell nothing."""
-    plain = re.sub(r"[µμ]", "u", (unit or "").strip()).replace(" ", "").replace("Ω", "ohm").replace("Ω", "ohm")
+    plain = (
+        re.sub(r"[µμ]", "u", (unit or "").strip()).replace(" ", "").replace("Ω", "ohm").replace("Ω", "ohm")
+    )
     if plain in ("uS", "nS", "mS", "S", "umho"):
         return "skin conductance"
     return _UNIT_OF.get(plain.casefold())

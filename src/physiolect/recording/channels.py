@@ -37,8 +37,7 @@ _ECG_WORD = re.compile(
 )
 _PPG_WORD = re.compile(r"(ppg|pleth|bvp)\w*|\w+(ppg|pleth)|(photo|foto)plet\w*|фпг")
 _LEAD_WORDS = frozenset(
-    """lead leads derivation derivacion derivazione derivacao derivatie derivasjon ableitung abl avledning afleiding
-    odprowadzenie odpr svod svody отведение mdc 导联 誘導""".split()
+    ["lead", "leads", "derivation", "derivacion", "derivazione", "derivacao", "derivatie", "derivasjon", "ableitung", "abl", "avledning", "afleiding", "odprowadzenie", "odpr", "svod", "svody", "отведение", "mdc", "导联", "誘導"]
 )
 _CHINESE_ECG = ("心电", "心電", "심전도")
 
@@ -58,7 +57,7 @@ def canonical_channel(name: str) -> str:
 
 def _lead_within(name: str) -> str | None:
     """Return the one lead that a longer name holds beside a word for ECG or lead."""
-    words = words_of(re.sub(r"(?<=[a-z])(?=II)", " ", re.sub(r"\baV(?=[RLF]\b)", "av", name)))
+    words = words_of(re.sub(r"\baV[RLF]\b", lambda limb: limb[0].lower(), name))
     if len(words) < 2 or not any(_ECG_WORD.fullmatch(word) or word in _LEAD_WORDS for word in words):
         return None
     found = {_ALIASES[word] for word in words if word in _ALIASES}
@@ -77,7 +76,11 @@ def modality_of(channel: str) -> Modality | None:
         return None
     words = words_of(name)
     is_ecg = any(_ECG_WORD.fullmatch(word) for word in words) or any(sign in name for sign in _CHINESE_ECG)
-    is_ppg = bool(_PPG.search(name)) or {"volume", "pulse"} <= set(words) or any(_PPG_WORD.fullmatch(word) for word in words)
+    is_ppg = (
+        bool(_PPG.search(name))
+        or {"volume", "pulse"} <= set(words)
+        or any(_PPG_WORD.fullmatch(word) for word in words)
+    )
     if is_ecg and is_ppg:
         return None
     if is_ecg or (words and words[0] in _LEAD_WORDS):

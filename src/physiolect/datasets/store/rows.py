@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST = 32767  # and -32767 the least, so that the middle of a channel's range is sample 0
+_FINEST = 64
+"""Steps that the middle 98 % of a channel's samples must span."""
+_LOOK = 2048
+"""Samples, spread over a channel, out of which its spread is estimated."""
 _LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 
@@ -78,9 +82,10 @@ class Row:
         """Return a recording as a row, each sample within half a step of its value.
 
         Raises:
-            FormatError: samples are missing or infinite.
+            FormatError: samples are missing or infinite, or one is so far from the rest that int16 cannot hold both.
         """
         samples, scale, offset = quantise(recording.signal)
+        _refuse_outliers(recording, scale, start)
         return cls(
             samples=samples,
             scale=scale,
@@ -145,6 +150,30 @@ def quantise(
     scale[low == high] = 1  # a flat channel: every sample is 0, and nothing is ever divided by a tiny step
     steps = (signal - offset[:, None].astype(np.float64)) / scale[:, None].astype(np.float64)
     return np.rint(steps).astype(np.int16), scale, offset
+
+
+def _refuse_outliers(recording: Recording, scale: NDArray[np.float32], start: float) -> None:
+    """Raise FormatError where one sample makes the steps so large that the others could not be told apart."""
+    for row, signal in enumerate(recording.signal):
+        limit = _FINEST * float(scale[row])
+        # a few samples are enough to see that all is well
+        if not 0 < _spread(signal[:: 1 + len(signal) // _LOOK]) < limit or not 0 < _spread(signal) < limit:
+            continue
+        low, high = np.percentile(signal, (1, 99))
+        place = int(np.abs(signal - np.median(signal)).argmax())
+        moment = f"{start + place / recording.fs:.5g} s"
+        raise FormatError(
+            f"sample {place} of channel {recording.channels[row]}, at {moment}, is {signal[place]:.6g}, but the rest "
+            f"lies within {low:.4g} to {high:.4g}: beside it no step of int16 is fine enough for these",
+            hint="is it a header or a time read as a sample? Remove it, mark it as missing (NaN), or leave out that "
+            "stretch",
+        )
+
+
+def _spread(signal: NDArray[np.float32]) -> float:
+    """Return what the middle 98 % of the samples span."""
+    low, high = np.percentile(signal, (1, 99))
+    return float(high - low)
 
 
 def arrow_schema(metadata: dict[str, str]) -> pa.Schema:
