@@ -138,7 +138,7 @@ def weakly_stated_kind(name: str) -> str | None:
 
 
 def unit_kind(unit: str | None) -> str | None:
-    """Return what is measured in a unit: time in "ms", a pressure in "mmHg"; None for volts and units that tell nothing."""
+    """Return what is measured in a unit: time in "ms", a pressure in "mmHg"; None for volts and plain numbers."""
     plain = (
         re.sub(r"[µμ]", "u", (unit or "").strip()).replace(" ", "").replace("Ω", "ohm").replace("Ω", "ohm")
     )

@@ -28,7 +28,7 @@ _ALIASES = {
     **{name: name.upper() for name in ("vx", "vy", "vz", "v3r", "v4r", "v5r", "v7", "v8", "v9")},
 }  # fmt: skip
 _PPG = re.compile(
-    r"^(ppg|plethr?|(photo|foto)?plet(h|y|i)smogra(m|ph|phy|f|fie|fia)|spo2[ _]?(wave|pleth))(\b|[_\d])|[ _-](ppg|pleth)$",
+    r"^(ppg|plethr?|(photo)?plethysmogra(m|ph|phy)|spo2[ _]?(wave|pleth))(\b|[_\d])|[ _-](ppg|pleth)$",
     re.IGNORECASE,
 )
 _ECOG = re.compile(r"^(ecog|ieeg|seeg)\b|^(ecog|seeg)_", re.IGNORECASE)
@@ -36,9 +36,11 @@ _ECG_WORD = re.compile(
     r"(ecg|ekg|электрокардио|экг)\w*|m?y?(ecg|ekg)\d*|ele[ck]?t+ro[ck]ardiogram\w*|elettrocardiogramma|\w*(ecg|ekg)"
 )
 _PPG_WORD = re.compile(r"(ppg|pleth|bvp)\w*|\w+(ppg|pleth)|(photo|foto)plet\w*|фпг")
-_LEAD_WORDS = frozenset(
-    ["lead", "leads", "derivation", "derivacion", "derivazione", "derivacao", "derivatie", "derivasjon", "ableitung", "abl", "avledning", "afleiding", "odprowadzenie", "odpr", "svod", "svody", "отведение", "mdc", "导联", "誘導"]
-)
+_LEAD_NAMES = """
+lead leads derivation derivacion derivazione derivacao derivatie derivasjon ableitung abl avledning afleiding
+odprowadzenie odpr svod svody отведение mdc 导联 誘導
+"""
+_LEAD_WORDS = frozenset(_LEAD_NAMES.split())
 _CHINESE_ECG = ("心电", "心電", "심전도")
 
 

@@ -57,3 +57,29 @@ def test_missing_and_infinite_samples_are_refused(bad: float) -> None:
     with pytest.raises(FormatError, match="missing or infinite") as caught:
         quantise(np.array([[0, bad, 1]], np.float32))
     assert "adapt" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("outlier", [1.5e9, 1e6, 3e3, -1e7])
+@pytest.mark.parametrize("place", [0, 700, 1919])
+def test_an_outlier_that_leaves_the_rest_one_value_is_refused_by_name(outlier: float, place: int) -> None:
+    signal = np.sin(np.arange(1920) / 10).astype(np.float32)
+    signal[place] = outlier
+    with pytest.raises(
+        FormatError, match=f"sample {place} of channel II, at {5 + place / 64:.5g} s, is"
+    ) as caught:
+        Row.from_recording(Recording(signal, 64.0, "II"), source="r", start=5)
+    assert "the rest lies within" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        np.abs(np.sin(np.arange(5000) / 80)) ** 40,
+        np.r_[np.zeros(4990), np.ones(10)],
+        np.r_[100.0, np.random.default_rng(0).standard_normal(4999)],
+        1e6 + np.sin(np.arange(5000) / 10),
+    ],
+)
+def test_peaks_artefacts_and_large_means_are_no_outliers(signal: np.ndarray) -> None:
+    Row.from_recording(Recording(signal, 500.0, "II"), source="r")
