@@ -526,3 +526,15 @@ def test_a_key_of_a_far_layer_costs_nothing() -> None:
     state["blocks.30000000.sa.heads.0.query.weight"] = torch.zeros(8, 64)
     with pytest.raises(CheckpointError, match="HeartGPT weights"):
         from_heartgpt(state)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+@pytest.mark.parametrize("name", ["model.safetensors", "state/training.safetensors"])
+def test_a_truncated_file_of_tensors_is_called_truncated(tmp_path: Path, name: str, share: float) -> None:
+    made().save(tmp_path / "run", state={"step": torch.arange(300)})
+    file = tmp_path / "run" / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CheckpointError, match=rf"{name} is truncated") as caught:
+        load_checkpoint(tmp_path / "run") if name.startswith("model") else load_state(tmp_path / "run")
+    assert "again" in str(caught.value.hint)

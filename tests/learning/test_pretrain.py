@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from physiolect import config, load_checkpoint
+from physiolect import config, load_checkpoint, pretrain
 from physiolect.checkpoint import load_state
 from physiolect.cli import main
 from physiolect.commands import prepare
@@ -27,6 +29,8 @@ from physiolect.files import lock_folder
 from physiolect.models.gpt import GPT_PRESETS
 from physiolect.recording import Recording
 from physiolect.synthetic import write_cohort
+from physiolect.training import RECIPES
+from physiolect.training.optim import learning_rate_at
 from physiolect.training.stopping import Stop
 
 SMALL = {
@@ -278,9 +282,9 @@ def test_a_resumed_run_keeps_its_store(
 def test_a_given_default_is_a_given_setting(
     store: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    default = str(Config(store="", out="").steps)
-    assert main(["pretrain", str(store), "--out", str(whole), "--resume", "--steps", default]) == 2
-    assert "keeps its settings, but steps differs" in capsys.readouterr().err
+    default = str(Config(store="", out="").batch_size)
+    assert main(["pretrain", str(store), "--out", str(whole), "--resume", "--batch-size", default]) == 2
+    assert "keeps its settings, but batch_size differs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -319,3 +323,63 @@ def test_parts_of_a_published_split_are_kept_apart(
     kept = [*words, "--out", str(tmp_path / "run"), "--validate-on", "fold 1", "--leave-out", "fold 2"]
     assert main(kept) == 0
     assert "2 rows to train on, 2 to validate" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_lengthened_and_its_schedule_stated_anew(
+    store: Path, small: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    words = ["pretrain", str(store), "--out", str(out), "--resume"]
+    for fewer in ("19", "20"):
+        assert main([*words, "--steps", fewer]) == (0 if fewer == "20" else 2)
+    capsys.readouterr()
+    assert main([*words, "--steps", "26"]) == 0
+    told = capsys.readouterr().err
+    assert "after update 20, to 26 in all" in told
+    assert "schedule of 26 updates" in told
+    assert [line["step"] for line in losses(out)][-1] == 26
+    assert losses(out)[: len(losses(whole))] == losses(whole)
+    anew = [learning_rate_at(step, 26, RECIPES["modern"]) for step in range(20, 26)]
+    assert [line["learning_rate"] for line in losses(out)[-6:]] == pytest.approx(anew)
+    assert config.read_yaml(out / "settings.yaml")["steps"] == 26
+    assert main(words) == 0  # and it is finished again
+
+
+def test_a_run_that_is_not_finished_is_not_lengthened(
+    store: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain(store, out=tmp_path / "run", on_event=lambda event: True, **config.read_yaml(small))
+    words = ["pretrain", str(store), "--out", str(tmp_path / "run"), "--resume", "--steps", "30"]
+    assert main(words) == 2
+    assert "a finished run takes more --steps" in capsys.readouterr().err
+
+
+def test_pretraining_begins_from_a_checkpoints_weights(
+    store: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pretrain", str(store), "--out", str(tmp_path / "run"), "--steps", "2", "--log-every", "1"]
+    assert main([*words, "--checkpoint", str(whole / "last"), "--batch-size", "4"]) == 0
+    assert f"beginning with the weights of {whole / 'last'}" in capsys.readouterr().err
+    assert losses(tmp_path / "run")[0]["loss"] < losses(whole)[0]["loss"]
+    begun, base = load_checkpoint(tmp_path / "run" / "last"), load_checkpoint(whole / "last")
+    assert begun.model.config == base.model.config
+    assert begun.run["base"]["checkpoint"] == str(whole / "last")
+    assert main(["pretrain", str(store), "--out", str(tmp_path / "run"), "--resume", "--steps", "3"]) == 0
+    assert load_checkpoint(tmp_path / "run" / "last").run["base"] == begun.run["base"]
+    other = ["pretrain", str(store), "--out", str(tmp_path / "new"), "--checkpoint", str(whole / "last")]
+    assert main([*other, "--preset", "heartgpt-ecg"]) == 2
+    assert main([*other, "--model.n-layers", "3"]) == 2
+    assert "leave --model out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_all_files_of_a_checkpoint_follow_the_umask(
+    whole: Path, tmp_path: Path, mask: int, mode: int
+) -> None:
+    checkpoint, before = load_checkpoint(whole / "last"), os.umask(mask)
+    try:
+        checkpoint.save(tmp_path / "copy", state={"step": torch.tensor(1)})
+    finally:
+        os.umask(before)
+    assert {f.stat().st_mode & 0o777 for f in (tmp_path / "copy").rglob("*") if f.is_file()} == {mode}

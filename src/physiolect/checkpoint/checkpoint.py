@@ -17,6 +17,7 @@ from physiolect import config as settings
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.run import read_run
+from physiolect.checkpoint.tensor_file import check_whole, let_others_read
 from physiolect.contract import InputContract
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import replacing_folder, whole_folder
@@ -151,6 +152,8 @@ class Checkpoint:
             if state is not None:
                 (fresh / STATE_FOLDER).mkdir()
                 save_file(dict(state), str(fresh / STATE_FOLDER / "training.safetensors"))
+            for file in fresh.rglob("*.safetensors"):
+                let_others_read(file, like=fresh / CONFIG_FILE)
         return path
 
     def verify(self) -> Verification:
@@ -199,6 +202,7 @@ def load_folder(path: Path) -> Checkpoint:
     if missing:
         raise _no_checkpoint(path, missing)
     family, config, outputs = _read_config(path / CONFIG_FILE)
+    check_whole(path / WEIGHTS_FILE)
     try:
         _check_shapes(family, config, path / WEIGHTS_FILE)
         model = family(config).eval()
@@ -316,6 +320,7 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds no training state to resume from", hint="resume from a run's folder"
         )
+    check_whole(file)
     try:
         return dict(load_file(str(file)))
     except SafetensorError as error:

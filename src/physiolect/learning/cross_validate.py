@@ -147,7 +147,7 @@ def cross_validate(
     with starting("cross_validate", given, on_event) as (job, examples):
         chosen = job.settings
         kept = without_left_out(examples, chosen)
-        save_settings(chosen)
+        save_settings(chosen, job.reporter)
         folds = _make_folds(kept, chosen, protocol)
         for number, fold in enumerate(folds):
             folder = chosen.out_folder / fold_folder(fold, number)

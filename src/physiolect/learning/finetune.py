@@ -21,7 +21,7 @@ from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Base, Job, Runtime
 from physiolect.learning.labelled_windows import divide, label_windows
 from physiolect.learning.measures import measure
-from physiolect.learning.run_folder import SETTINGS_FILE, locked_run
+from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
 from physiolect.training import stop_signals, using_threads
@@ -64,7 +64,7 @@ def finetune(
                 hint="call cross_validate instead",
             )
         train, validation = divide(examples, job.settings)
-        save_settings(job.settings)
+        save_settings(job.settings, job.reporter)
         outcome = job.run(job.settings.out_folder, train, validation)
         result = TrainingResult(
             job.settings.out_folder, outcome.step, job.tuning.steps, outcome.finished, outcome.best_loss,
@@ -115,10 +115,12 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
         )
 
 
-def save_settings(settings: FinetuneSettings) -> None:
-    """Write the settings of a new run to its folder."""
+def save_settings(settings: FinetuneSettings, reporter: Reporter) -> None:
+    """Write the settings of a new run to its folder, or that a resumed one makes more updates, which `reporter` says."""
     if not settings.resume:
         config.dump(settings, settings.out_folder / SETTINGS_FILE)
+    elif settings.steps is not None and (longer := lengthened(settings.out_folder, settings.steps)):
+        reporter.say(longer)
 
 
 def _opened(checkpoint: Checkpoint | str | Path) -> tuple[Checkpoint | None, str]:

@@ -11,17 +11,25 @@ from typing import Any, Literal
 import torch
 
 from physiolect import config
-from physiolect.checkpoint import Checkpoint, named_patients
+from physiolect.checkpoint import Checkpoint, load_checkpoint, named_patients
 from physiolect.datasets import Store, choose_rows, open_store
 from physiolect.datasets.examples.batches import LevelBatches, StreamedBatches, fits_on
 from physiolect.datasets.examples.splits import row_groups
 from physiolect.errors import ConfigError
 from physiolect.events import Listener, Reporter
+from physiolect.learning.job import Base
 from physiolect.learning.pretrain_settings import N_LEVELS, PretrainSettings
-from physiolect.learning.run_folder import SETTINGS_FILE, last_saved_step, locked_run, save_run, saved_run
+from physiolect.learning.run_folder import (
+    SETTINGS_FILE,
+    last_saved_step,
+    lengthened,
+    locked_run,
+    save_run,
+    saved_run,
+)
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
-from physiolect.models.gpt import GPT
+from physiolect.models.gpt import GPT, GPT_PRESETS
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training import (
     Callbacks,
@@ -66,13 +74,16 @@ def pretrain(
         LostProcessError: another of the launched processes has ended.
     """
     chosen = read_settings(PretrainSettings, "pretrain", {"store": store, "out": out, **settings})
+    base = _base(chosen)
+    if base is not None:
+        chosen = replace(chosen, model=base.checkpoint.model.config)
     reporter = Reporter(on_event)
     torch.manual_seed(chosen.seed)
     lock = locked_run(chosen.out_folder, resume=chosen.resume, saved=chosen.holds_run)
     try:
         with join_processes(chosen.device) as processes, lock if processes.main else nullcontext():
             quiet = reporter if processes.main else Reporter()
-            run = _Run.prepare(chosen, processes, quiet)
+            run = _Run.prepare(chosen, processes, quiet, base)
             batch = chosen.batch_size // processes.count
             with using_threads(chosen.threads, run.checkpoint.model, batch=batch):
                 return run.train()
@@ -96,7 +107,9 @@ class _Run:
     windows: _Windows
 
     @classmethod
-    def prepare(cls, settings: PretrainSettings, processes: Processes, reporter: Reporter) -> _Run:
+    def prepare(
+        cls, settings: PretrainSettings, processes: Processes, reporter: Reporter, base: Base | None = None
+    ) -> _Run:
         """Open the store, choose windows, and make or load the model."""
         store = open_store(settings.store, verify=True)
         if len(store.contract.channels) > 1:
@@ -109,10 +122,14 @@ class _Run:
         windows = _windows(store, settings, processes.device)
         resumed = settings.resume
         checkpoint, state = (
-            saved_run(settings.out_folder, store) if resumed else (_fresh(settings, store), None)
+            saved_run(settings.out_folder, store)
+            if resumed
+            else (_fresh(settings, store, base, reporter), None)
         )
         if processes.main and not settings.resume:
             config.dump(settings, settings.out_folder / SETTINGS_FILE)
+        elif processes.main and (longer := lengthened(settings.out_folder, settings.steps)):
+            reporter.say(longer)
         checkpoint.model.to(processes.device)
         processes.draw_apart()
         return cls(settings, processes, reporter, store, checkpoint, state, windows)
@@ -195,6 +212,7 @@ class _Run:
 
     def _saver(self) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
         checkpoint, settings, processes = self.checkpoint, self.settings, self.processes
+        base = {"base": checkpoint.run["base"]} if "base" in checkpoint.run else {}
         with torch.random.fork_rng([]):
             whole = GPT(checkpoint.model.config) if processes.sharded else checkpoint.model
 
@@ -207,7 +225,7 @@ class _Run:
                     whole.load_state_dict(weights)
                 save_run(
                     replace(checkpoint, model=whole), settings.out_folder, tensors, kind,
-                    made_by="pretrain", settings=settings, store_sha256=self.store.digest, **self.windows.patients,
+                    made_by="pretrain", settings=settings, store_sha256=self.store.digest, **base, **self.windows.patients,
                 )  # fmt: skip
             processes.wait()
 
@@ -251,7 +269,56 @@ def _windows(store: Store, settings: PretrainSettings, device: torch.device) -> 
     return _Windows(train, validation, text, patients)
 
 
-def _fresh(settings: PretrainSettings, store: Store) -> Checkpoint:
+def _base(settings: PretrainSettings) -> Base | None:
+    """Return the decoder whose weights a new run begins with; None where there is none, or the run is resumed.
+
+    Raises:
+        ConfigError: it is no decoder of levels, or a model was described too.
+    """
+    if settings.checkpoint is None or settings.resume:
+        return None
+    found = load_checkpoint(settings.checkpoint)
+    if (
+        not isinstance(found.model, GPT)
+        or found.model.config.n_outputs is not None
+        or found.tokenizer is None
+    ):
+        raise ConfigError(
+            f"{settings.checkpoint} does not predict the next level: pre-training cannot go on from it",
+            hint="name a checkpoint of pretrain, or a published decoder",
+        )
+    if settings.model not in (GPT_PRESETS["modern"], found.model.config):
+        raise ConfigError(
+            f"the model of {settings.checkpoint} is fixed, but --model was given",
+            hint="leave --model out, or --checkpoint",
+        )
+    return Base(settings.checkpoint, found)
+
+
+def _begun_from(base: Base, store: Store, reporter: Reporter) -> Checkpoint:
+    """Return a copy of the base's model for what the store holds, and tell where the two differ."""
+    reporter.say(f"beginning with the weights of {base.name}")
+    learnt, held = base.checkpoint.contract, store.contract
+    for what, before, now in (
+        ("", learnt.modality, held.modality),
+        (" Hz", f"{learnt.fs:g}", f"{held.fs:g}"),
+    ):
+        if before != now:
+            reporter.say(f"{base.name} has learnt from {before}{what}, and the store holds {now}{what}")
+    longest = base.checkpoint.model.context_length
+    contract = replace(held, min_samples=min(held.min_samples, longest), max_samples=longest)
+    tokenizer = LevelTokenizer(N_LEVELS, base.checkpoint.model.config.vocabulary_size)
+    if base.checkpoint.tokenizer != tokenizer:
+        raise ConfigError(
+            f"{base.name} cuts a signal into other levels than the {N_LEVELS} of pre-training",
+            hint="name a checkpoint of pretrain, or a published decoder",
+        )
+    return Checkpoint(base.checkpoint.model, tokenizer, contract, run={"base": base.record})
+
+
+def _fresh(settings: PretrainSettings, store: Store, base: Base | None, reporter: Reporter) -> Checkpoint:
+    if base is not None:
+        return _begun_from(base, store, reporter)
     model_config, _ = settings.chosen
     longest = model_config.context_length
     contract = replace(

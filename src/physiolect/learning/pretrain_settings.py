@@ -28,8 +28,10 @@ class PretrainSettings(TrainingSettings):
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     preset: str = "modern"
     """Model and recipe: modern, heartgpt-ecg or heartgpt-ppg."""
+    checkpoint: str | None = None
+    """Begin from the weights of this decoder (a folder, a published file, or "ecg") and take its shape."""
     steps: int = 2000
-    """Updates."""
+    """Updates; a finished run is lengthened by --resume with more."""
     batch_size: int = 32
     """Windows a batch, of all processes together."""
     accumulate: int = 1
@@ -65,6 +67,10 @@ class PretrainSettings(TrainingSettings):
             found.append(
                 f"preset {self.preset} fixes model and recipe: --model and --recipe go with preset modern"
             )
+        if self.checkpoint is not None and self.preset != "modern":
+            found.append(f"--checkpoint brings its own model: leave out --preset {self.preset}")
+        if self.checkpoint == "":
+            found.append("--checkpoint is empty, but must name a checkpoint")
         scaled = self.scale_samples is not None or self.preset != "modern"
         if scaled and self.augmentation != Augmentation():
             found.append(

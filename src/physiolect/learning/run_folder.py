@@ -13,9 +13,10 @@ from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
 from physiolect.datasets import Store
 from physiolect.errors import ConfigError, PhysiolectError
-from physiolect.files import lock_folder
+from physiolect.files import lock_folder, whole_folder
 
 SETTINGS_FILE = "settings.yaml"
+RUN_FILE = "run.yaml"
 FREE = ("store", "out", "resume", "minutes", "threads", "device", "form")
 """Settings that a resumed run may change: they change results only by rounding."""
 
@@ -64,13 +65,53 @@ def with_saved_settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
     before = config.read_yaml(file)
     free = {name: value for name, value in given.items() if name in FREE}
     kept = {name: value for name, value in given.items() if name not in FREE}
+    if _lengthens(kept.get("steps"), before, out):
+        free["steps"] = kept.pop("steps")
     changed = [name for name, value in kept.items() if config.merge(before, {name: value}) != before]
     if changed:
         raise ConfigError(
             f"a resumed run keeps its settings, but {', '.join(changed)} differs from {file}",
-            hint="leave these out, or start a new run",
+            hint="leave these out, or start a new run"
+            + ("; a finished run takes more --steps than it had" if "steps" in changed else ""),
         )
     return {**before, **free}
+
+
+def _lengthens(steps: Any, before: Mapping[str, Any], out: Path) -> bool:
+    """Return whether so many updates lengthen a finished run."""
+    done, asked = saved_step(out), before.get("steps")
+    if not isinstance(steps, int) or isinstance(steps, bool) or done is None:
+        return False
+    return steps > done and done == (asked if isinstance(asked, int) else done)
+
+
+def lengthened(out: Path, steps: int) -> str | None:
+    """Write into the settings of a resumed run that it makes more updates; say so where it does.
+
+    Args:
+        out: folder of the run.
+        steps: updates in all.
+    """
+    file = out / SETTINGS_FILE
+    if not file.is_file():
+        return None
+    before = config.read_yaml(file)
+    if before.get("steps") == steps:
+        return None
+    config.dump({**before, "steps": steps}, file)
+    return (
+        f"the run goes on after update {saved_step(out)}, to {steps:,} in all: the learning rate follows a schedule of "
+        f"{steps:,} updates from here on"
+    )
+
+
+def saved_step(out: Path) -> int | None:
+    """Return the update after which `last` was saved, by its run.yaml; None where there is none."""
+    file = whole_folder(out / "last") / RUN_FILE
+    try:
+        return int(config.read_yaml(file)["step"])
+    except (PhysiolectError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def saved_run(out: Path, store: Store) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
