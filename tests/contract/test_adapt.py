@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -334,3 +335,23 @@ def test_mitdb_100_meets_the_published_contract(data: Path) -> None:
         assert abs(int(near.argmax()) - 10) <= 1
     whole, _ = adapt(recording, ECG, window="all")
     assert np.abs(whole.signal[:, -500:] - adapted.signal).max() <= 1e-6 * np.ptp(whole.signal)
+
+
+@pytest.mark.parametrize("value", [0.0, NAN, 7.5])
+@pytest.mark.parametrize("flat_from", [35.0, 50.0])
+def test_a_flat_end_is_named_and_the_latest_good_window_is_offered(value: float, flat_from: float) -> None:
+    recording = with_samples(wavy(360, 60), value, flat_from, 60)
+    with pytest.raises(ContractError) as caught:
+        adapt(recording, ECG)
+    assert ("55 to 60 s" in str(caught.value)) or ("misses 5 s of samples from 55 s" in str(caught.value))
+    offered = re.search(r"--stop ([\d.]+)", str(caught.value.hint))
+    assert offered is not None
+    stop = float(offered[1])
+    assert flat_from - 0.1 <= stop <= flat_from + 0.02
+    adapt(recording.slice(None, stop), ECG)
+
+
+def test_where_no_window_is_good_no_one_is_offered() -> None:
+    with pytest.raises(ContractError) as caught:
+        adapt(with_samples(wavy(360, 60), 0, 2, 60), ECG)
+    assert "--stop" not in str(caught.value.hint)

@@ -147,6 +147,10 @@ class Grammar:
         return values
 
 
+_TWINS = {"channel": "channels", "channels": "channel"}
+"""Options that are understood under either name."""
+
+
 @dataclass(frozen=True)
 class _Setting:
     """One field of a Config, or of a dataclass inside it, as the command line sees it."""
@@ -189,7 +193,8 @@ class _Setting:
             group.add_argument(_option(self.name), action=argparse.BooleanOptionalAction, **keywords)
         else:
             keywords |= {"metavar": self.metavar, "nargs": "+" if self.is_list else None}
-            group.add_argument(_option(self.name), **keywords)
+            twin = [f"--{_TWINS[self.name]}"] if self.name in _TWINS else []
+            group.add_argument(_option(self.name), *twin, **keywords)
 
     def _default_text(self) -> str:
         if self.required or self.default is False or self.default in (None, "", (), []):

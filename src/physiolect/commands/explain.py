@@ -113,7 +113,7 @@ def run(config: Config) -> None:
     for model in models.values():
         model.model.to(device)
     whole = config.view in _NEEDS_RHYTHM and config.start is not None
-    recording = config.read(config.input, start=None if whole else config.start)
+    recording = config.with_lead(config.read(config.input, start=None if whole else config.start))
     with listening() as terminal:
         found = explain(
             models["checkpoint"],

@@ -137,7 +137,7 @@ def _continue(config: Config, checkpoint: Checkpoint, source: Input, out: Path |
     )
     recording = replace(stretch.recording, source=source.path)
     if config.checkpoint is None:
-        _check_it_is_ecg(recording, config.channel)
+        _check_it_is_ecg(recording, config.chosen)
     with listening() as terminal:
         continuation = generate(
             checkpoint,
@@ -150,7 +150,7 @@ def _continue(config: Config, checkpoint: Checkpoint, source: Input, out: Path |
             top_k=config.top_k,
             top_p=config.top_p,
             seed=config.seed,
-            channel=config.channel,
+            channel=config.chosen,
             mode=config.mode,
             hop=config.hop,
             first=stretch.first,

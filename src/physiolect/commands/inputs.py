@@ -47,7 +47,7 @@ class Input:
         """
         if self.failure is not None:
             raise self.failure
-        return reading.read(self.path, content=self.content, **changed)
+        return reading.with_lead(reading.read(self.path, content=self.content, **changed))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physiolect.errors import FormatError
-from physiolect.recording import Modality
+from physiolect.recording import Modality, modality_of
 
 if TYPE_CHECKING:
     from physiolect.recording import Recording
@@ -62,6 +62,12 @@ class Reading:
     """The channel to use, by name, alias or number from 0 (default: chosen by the contract)."""
     modality: Modality | None = None
     """What was measured, for a file that does not state it."""
+    lead: str | None = None
+    """What the channel is, such as II or MLII, where the file does not name it so."""
+    names: tuple[str, ...] = ()
+    """Names of all channels, in their order, for a file that names none."""
+    unit: str | None = None
+    """Unit, such as mV, of channels whose file states none."""
     variable: str | None = None
     """Variable of a MAT or NPZ file that holds the signal."""
     start: float | None = None
@@ -93,6 +99,7 @@ class Reading:
 
         asked: dict[str, Any] = {
             "fs": self.fs, "modality": self.modality, "variable": self.variable,
+            "names": self.names, "unit": self.unit,
             "start": self.start, "stop": self.stop, **changed,
         }  # fmt: skip
         try:
@@ -101,6 +108,27 @@ class Reading:
             if self.channel is None or self.channel.isdigit():
                 raise
             return read(channels=[self.channel], **asked)
+
+    @property
+    def chosen(self) -> str | None:
+        """The channel to choose in what `with_lead` returns; None leaves it to the contract."""
+        return self.channel if self.lead is None else None
+
+    def with_lead(self, recording: Recording) -> Recording:
+        """Return the recording or, with --lead, its one channel under that name.
+
+        Raises:
+            FormatError: there are several channels, and none was chosen.
+        """
+        if self.lead is None:
+            return recording
+        if self.channel is None and len(recording.channels) > 1:
+            raise FormatError(
+                f"--lead {self.lead} names one channel, but {recording.source} has {', '.join(recording.channels)}",
+                hint="choose it with --channel, or name all of them with --names",
+            )
+        one = recording.select([0 if self.channel is None else self.channel])
+        return replace(one, channels=(self.lead,), modality=modality_of(self.lead) or one.modality)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from physiolect.contract.channels import channel_modality, choose_channels, model_names
 from physiolect.contract.contract import InputContract
+from physiolect.contract.latest import latest_good
 from physiolect.contract.report import AdaptationReport, Findings
 from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, WindowChoice, gap_samples, plan_window
@@ -107,6 +109,9 @@ def _examine(
     block = recording.slice(plan.first, None, by="samples").select(rows)
     gaps = find_gaps(block.signal)
     _check_samples(block, gaps, plan, contract, findings)
+    if findings.refusals:
+        _offer_latest(recording, rows, plan, contract, findings)
+        raise findings.error()
     return _Examined(rows, factors, plan, block, gaps, findings)
 
 
@@ -130,7 +135,7 @@ def split_at_gaps(recording: Recording, max_gap: float) -> list[tuple[float, Rec
 def _check_samples(
     block: Recording, gaps: NDArray[np.int64], plan: Plan, contract: InputContract, findings: Findings
 ) -> None:
-    """Raise ContractError for what no model can use: long gaps, infinite samples, flat or empty channels."""
+    """Refuse what no model can use: long gaps, infinite samples, flat or empty channels."""
     opening = plan.opening - plan.first
     inside = gaps[gaps[:, 2] > opening]
     too_long = inside[inside[:, 2] - inside[:, 1] > gap_samples(block.fs, contract.max_gap)]
@@ -149,18 +154,41 @@ def _check_samples(
             "mark bad samples as missing (NaN), or choose another stretch",
         )
     view = block.signal[:, opening:]
+    begin, end = ((plan.first + place) / block.fs for place in (opening, block.n_samples))
+    where = f"in the window, {seconds_text(begin)[:-2]} to {seconds_text(end)}" if plan.opening else ""
     lowest, highest = np.fmin.reduce(view, axis=1), np.fmax.reduce(view, axis=1)
     for row in np.flatnonzero(np.isnan(lowest)):
         findings.refuse(
-            f"channel {block.channels[row]} has no samples in the window", "choose another channel or stretch"
+            f"channel {block.channels[row]} has no samples {where or 'in the window'}",
+            "choose another channel or stretch",
         )
     for row in np.flatnonzero(lowest == highest):
         findings.refuse(
-            f"channel {block.channels[row]} is flat (always {lowest[row]:g})",
+            f"channel {block.channels[row]} is flat (always {lowest[row]:g}) {where}".rstrip(),
             "choose another channel or stretch",
         )
-    if findings.refusals:
-        raise findings.error()
+
+
+def _offer_latest(
+    recording: Recording, rows: list[int], plan: Plan, contract: InputContract, findings: Findings
+) -> None:
+    """Add to the hints where the latest window ends that could be read, if the one refused was not the whole."""
+    if not plan.opening:
+        return
+    length = ceil(plan.length / plan.ratio)
+    end = latest_good(
+        recording.select(rows).signal[:, : recording.n_samples - 1],
+        length,
+        gap_samples(recording.fs, contract.max_gap),
+    )
+    if end is None:
+        return
+    moment = floor(1000 * end / recording.fs) / 1000
+    last = next(reversed(findings.refusals))
+    findings.refusals[last] += (
+        f"; the latest {seconds_text(length / recording.fs)} that can be read end at {moment:g} s: --stop {moment:g}, "
+        f"or recording.slice(None, {moment:g})"
+    )
 
 
 def _scale(signal: Signal, factors: list[float]) -> Signal:

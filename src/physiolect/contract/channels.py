@@ -197,13 +197,23 @@ def _named(recording: Recording, contract: InputContract, findings: Findings) ->
     if missing:
         findings.refuse(
             f"the model needs {', '.join(contract.channels)}, but the recording has no {', '.join(missing)}",
-            f"{has_channels(recording)}; name its channels as the model does where they are the same leads",
+            f"{has_channels(recording)}; {_how_to_name(contract, missing)}",
         )
     for name, rows in found.items():
         if len(rows) > 1:
             same = ", ".join(recording.channels[row] for row in rows)
-            findings.refuse(f"channel {name} could be any of {same}", "select the channels first")
+            findings.refuse(f"channel {name} could be any of {same}", _by_number(rows))
     return [rows[0] for rows in found.values()] if all(len(rows) == 1 for rows in found.values()) else []
+
+
+def _by_number(rows: list[int]) -> str:
+    return f"choose one by number: --channel {' or '.join(map(str, rows))}"
+
+
+def _how_to_name(contract: InputContract, missing: list[str]) -> str:
+    if len(contract.channels) == 1:
+        return f"where one of them is {missing[0]}, say so: --lead {missing[0]} (or names=, in reading)"
+    return "where they are the same leads, name them as the model does: --names (or names=, in reading)"
 
 
 def rows_of(recording: Recording, name: str) -> list[int]:
