@@ -69,7 +69,8 @@ class Config(Reading, Computing):
         if self.inputs not in ([], [STDIN]):
             found.append(f"INPUTS is '{' '.join(self.inputs)}', but --stream reads from stdin: leave one out")
         useless = {
-            "channel": self.channel, "lead": self.lead, "variable": self.variable, "start": self.start, "stop": self.stop, "out": self.out
+            "channel": self.channel, "lead": self.lead, "names": self.names or None, "unit": self.unit,
+            "variable": self.variable, "start": self.start, "stop": self.stop, "out": self.out,
         }  # fmt: skip
         names = [f"--{name}" for name, value in useless.items() if value is not None]
         return [*found, f"{' and '.join(names)} cannot be used with --stream"] if names else found

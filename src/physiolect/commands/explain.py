@@ -24,7 +24,6 @@ _OPTIONS = (
     "windows",
     "span",
     "replace",
-    "channel",
     "seed",
 )
 """Settings that go to the library as they are."""
@@ -120,6 +119,7 @@ def run(config: Config) -> None:
             replace(recording, source=config.input),
             view=config.view,
             base=models.get("base"),
+            channel=config.chosen,
             query=config.moment,
             score=not config.no_score,
             start=config.start if whole else None,

@@ -116,7 +116,7 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
 
 
 def save_settings(settings: FinetuneSettings, reporter: Reporter) -> None:
-    """Write the settings of a new run to its folder, or that a resumed one makes more updates, which `reporter` says."""
+    """Write the settings of a new run to its folder, or say that a resumed one makes more updates."""
     if not settings.resume:
         config.dump(settings, settings.out_folder / SETTINGS_FILE)
     elif settings.steps is not None and (longer := lengthened(settings.out_folder, settings.steps)):

@@ -174,7 +174,7 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
     prepared = prepare_file(file, Preparation(four, derive_limb=True, zero_missing=True))
     assert np.flatnonzero(prepared.rows[0].recording().signal.any(axis=1)).tolist() == [1, 4]
     assert [str(remark) for remark in prepared.remarks] == [
-        "a: zeros throughout, as if missing: I, V1",
+        "a: empty or flat throughout, as if missing: I, V1",
         "a: zeros in place of I, III, V1",
     ]
     recording.signal[:, 300:303] = np.nan  # a gap is no sign of life
@@ -182,7 +182,7 @@ def test_a_lead_of_zeros_is_as_good_as_missing_where_missing_ones_may_be_zeros(t
     assert np.flatnonzero(row.recording().signal.any(axis=1)).tolist() == [1, 4]
     refused = prepare_file(file, Preparation(four, zero_missing=True, refuse=("flat",)))
     assert not refused.rows
-    assert "zeros throughout" in refused.rejected[0].reason
+    assert "empty or flat throughout" in refused.rejected[0].reason
     recording.signal[:] = 0
     assert "every lead" in prepare_file(file, Preparation(four, zero_missing=True)).rejected[0].reason
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from physiolect.contract import (
     ANY_CHANNEL,
     InputContract,
@@ -24,6 +22,7 @@ from physiolect.contract import (
     split_at_gaps,
 )
 from physiolect.contract.channels import rows_of
+from physiolect.contract.samples import is_dead
 from physiolect.datasets.public.dataset import Entry, Read
 from physiolect.datasets.store.manifest import Rejection
 from physiolect.datasets.store.marks import marks_within
@@ -201,7 +200,7 @@ class _Work:
         remarks: list[Remark] = []
         try:
             if self.recipe.zero_missing:
-                recording = _without_zeros(recording, contract, remarks)
+                recording = _without_dead(recording, contract, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording, remarks)
             # A gap in a channel that nobody asked for must not cut the others.
@@ -288,25 +287,24 @@ class _Work:
         return rows
 
 
-def _without_zeros(recording: Recording, contract: InputContract, remarks: list[Remark]) -> Recording:
-    """Return a recording without leads that are zeros throughout, which are missing leads by another name.
+def _without_dead(recording: Recording, contract: InputContract, remarks: list[Remark]) -> Recording:
+    """Return a recording without channels that are empty or flat throughout, which are missing by another name.
 
     `remarks` receives which of the contract's leads they are.
     """
-    present = np.nan_to_num(recording.signal)  # a gap is no sign of life
-    alive = np.flatnonzero(present.any(axis=1)).tolist()
-    if len(alive) == len(recording.channels):
+    dead = [row for row, signal in enumerate(recording.signal) if is_dead(signal)]
+    if not dead:
         return recording
-    if not alive:
+    if len(dead) == len(recording.channels):
         raise ContractError(
-            "every lead of the recording is zeros throughout", hint="is the file whole, and its gain above 0?"
+            "every lead of the recording is empty or flat throughout",
+            hint="is the file whole, and its gain above 0?",
         )
     rows = [rows_of(recording, lead) for lead in contract.channels]
-    if dead := [recording.channels[found[0]] for found in rows if found and found[0] not in alive]:
-        remarks.append(
-            Remark(recording.source, "flat", f"zeros throughout, as if missing: {', '.join(dead)}")
-        )
-    return recording.select(alive)
+    if named := [recording.channels[found[0]] for found in rows if found and found[0] in dead]:
+        note = f"empty or flat throughout, as if missing: {', '.join(named)}"
+        remarks.append(Remark(recording.source, "flat", note))
+    return recording.select([row for row in range(len(recording.channels)) if row not in dead])
 
 
 def _prepare_members(file: File, recipe: Preparation) -> Prepared:
