@@ -225,7 +225,8 @@ class _Run:
                     whole.load_state_dict(weights)
                 save_run(
                     replace(checkpoint, model=whole), settings.out_folder, tensors, kind,
-                    made_by="pretrain", settings=settings, store_sha256=self.store.digest, **base, **self.windows.patients,
+                    made_by="pretrain", settings=settings, store_sha256=self.store.digest,
+                    **base, **self.windows.patients,
                 )  # fmt: skip
             processes.wait()
 

@@ -220,3 +220,20 @@ def test_a_csv_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no column 'label'") as caught:
         read_labels(tmp_path / "x.csv")
     assert "recording,label" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("zero_missing", [False, True])
+@pytest.mark.parametrize("value", [np.nan, 0.0, -3.5])
+def test_a_dead_channel_that_is_not_needed_refuses_nothing(
+    tmp_path: Path, value: float, zero_missing: bool
+) -> None:
+    recording = read_recording(write(tmp_path / "a.npz", channels=("I", "ABP", "II")))
+    recording.signal[1] = value
+    file = File("a", tmp_path / "a.npz", given=lambda: recording)
+    three = replace(PLAIN, channels=("I", "II", "V1") if zero_missing else ("I", "II"))
+    prepared = prepare_file(file, Preparation(three, zero_missing=zero_missing))
+    assert not prepared.rejected
+    assert prepared.rows[0].channels == three.channels
+    recording.signal[0] = value  # a lead that is needed
+    prepared = prepare_file(file, Preparation(three, zero_missing=zero_missing))
+    assert bool(prepared.rows) == zero_missing
