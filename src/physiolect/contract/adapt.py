@@ -155,16 +155,16 @@ def _check_samples(
         )
     view = block.signal[:, opening:]
     begin, end = ((plan.first + place) / block.fs for place in (opening, block.n_samples))
-    where = f"in the window, {seconds_text(begin)[:-2]} to {seconds_text(end)}" if plan.opening else ""
+    window = f"in the window, {seconds_text(begin)[:-2]} to {seconds_text(end)}" if plan.opening else ""
     lowest, highest = np.fmin.reduce(view, axis=1), np.fmax.reduce(view, axis=1)
     for row in np.flatnonzero(np.isnan(lowest)):
         findings.refuse(
-            f"channel {block.channels[row]} has no samples {where or 'in the window'}",
+            f"channel {block.channels[row]} has no samples {window or 'in the window'}",
             "choose another channel or stretch",
         )
     for row in np.flatnonzero(lowest == highest):
         findings.refuse(
-            f"channel {block.channels[row]} is flat (always {lowest[row]:g}) {where}".rstrip(),
+            f"channel {block.channels[row]} is flat (always {lowest[row]:g}) {window}".rstrip(),
             "choose another channel or stretch",
         )
 

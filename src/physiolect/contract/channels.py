@@ -72,8 +72,10 @@ def goes_by(channel: str, name: str) -> bool:
 
 
 def channel_modality(recording: Recording, row: int) -> Modality | None:
-    """Return what a channel measures: by its own name, else by what the recording says."""
-    return modality_of(recording.channels[row]) or recording.modality
+    """Return what a channel measures: by its own name, else by what the recording says; None for time, pressure …"""
+    name = recording.channels[row]
+    meant = modality_of(name)
+    return meant if meant or stated_kind(name, recording.units[row]) else recording.modality
 
 
 def other_kind(recording: Recording, row: int) -> str | None:

@@ -168,7 +168,7 @@ def _channel(recording: Recording, row: int) -> Facts:
     )
     return {
         "channel": name,
-        "modality": modality_of(name) or recording.modality,
+        "modality": channel_modality(recording, row),
         "unit": recording.units[row],
         "min": low,
         "max": high,
