@@ -14,7 +14,7 @@ import numpy as np
 
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
-from physiolect.recording import Annotations, Modality, Recording, modality_of
+from physiolect.recording import Annotations, Modality, Recording
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _recording(recording: Recording) -> Facts:
 
 
 def _channel(recording: Recording, row: int) -> Facts:
+    from physiolect.contract.channels import channel_modality
+
     signal, name = recording.signal[row], recording.channels[row]
     present = signal[np.isfinite(signal)]
     low, high, mean = (
