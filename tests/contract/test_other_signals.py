@@ -90,6 +90,7 @@ def test_volts_and_plain_numbers_say_nothing(unit: str | None) -> None:
         TIME, 1000 * TIME, 1.7e6 + TIME, np.arange(5000), np.arange(5000) % 256, -TIME,
         np.cumsum(RNG.integers(1, 4, 5000)), np.repeat(np.arange(500), 10), np.repeat(np.arange(500) % 128, 10),
         np.where(RNG.random(5000) < 0.01, np.nan, TIME), np.arange(20), np.cumsum(np.full(5000, 8.547009)),
+        1.7e9 + 60 * TIME, 1.7e12 + 60_000 * TIME,
     ],
 )  # fmt: skip
 def test_ramps_and_counters_are_seen_in_the_samples(values: np.ndarray) -> None:
@@ -157,3 +158,13 @@ def test_a_series_of_heart_rates_is_no_ecg() -> None:
         for name in ("ch1", "hr", "ECG"):
             with pytest.raises(ContractError, match="no ecg"):
                 adapt(recording("ecg", fs, **{name: 70 + RNG.standard_normal(600)}), ECG)
+
+
+def test_of_two_channels_of_one_name_the_number_is_told() -> None:
+    twins = Recording(np.array([BEATS, -BEATS]), 500, ("ECG", "ECG"), "mV")
+    _, report = adapt(twins, ECG)
+    assert "2 channels are named ECG: number 0 is taken" in report.notices
+    np.testing.assert_array_equal(select_channels(twins, ECG, 1).signal, twins.signal[1:])
+    with pytest.raises(ContractError, match="channel ECG could be any of ECG, ECG") as caught:
+        adapt(twins, replace(ECG, channels=("ECG",)))
+    assert "--channel 0 or 1" in str(caught.value.hint)

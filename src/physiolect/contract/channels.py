@@ -72,7 +72,7 @@ def goes_by(channel: str, name: str) -> bool:
 
 
 def channel_modality(recording: Recording, row: int) -> Modality | None:
-    """Return what a channel measures: by its own name, else by what the recording says; None for time, pressure …"""
+    """Return what a channel measures: by its own name, else by the recording's; None for a time or a pressure."""
     name = recording.channels[row]
     meant = modality_of(name)
     return meant if meant or stated_kind(name, recording.units[row]) else recording.modality
@@ -130,26 +130,28 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
 
     Of several that say so, lead II of twelve leads or the first is taken; of several that say nothing, none.
     """
-    wanted = contract.modality
-    other = {row: kind for row in range(len(recording.channels)) if (kind := other_kind(recording, row))}
-    may_be = [row for row in range(len(recording.channels)) if row not in other]
-    meant = {row: modality_of(recording.channels[row]) for row in may_be}
-    told = {row: meant[row] or recording.modality for row in may_be}
-    says_so = [row for row in may_be if wanted is not None and meant[row] == wanted]
-    silent = [row for row in may_be if meant[row] is None and (wanted is None or told[row] in (None, wanted))]
-    fitting = _living(recording, says_so or (may_be if wanted is None else silent), findings)
+    wanted, every = contract.modality, range(len(recording.channels))
+    other = {
+        row: kind for row in every if (kind := stated_kind(recording.channels[row], recording.units[row]))
+    }
+    meant = {row: modality_of(recording.channels[row]) for row in every if row not in other}
+    told = {row: each or recording.modality for row, each in meant.items()}
+    says_so = [row for row in meant if wanted is not None and meant[row] == wanted]
+    silent = [row for row in meant if wanted is None or (meant[row] is None and told[row] in (None, wanted))]
+    for rows in (says_so, silent):
+        ramps = {row: kind for row in rows if (kind := sampled_kind(recording.signal[row], recording.fs))}
+        other |= ramps
+        rows[:] = [row for row in rows if row not in ramps]
+        if rows:
+            break
+    may_be = [row for row in meant if row not in other]
+    fitting = _living(recording, says_so or silent, findings)
     if len(fitting) == 1 or (fitting and says_so):
         return [_usual_lead(recording, fitting)]
     if fitting:
         _refuse_to_guess(recording, fitting, wanted, findings)
-    elif wanted is None or other:
-        _refuse_all(recording, {**{row: str(told[row]) for row in may_be}, **other}, contract, findings)
     else:
-        findings.refuse(
-            f"the model reads {wanted}, but the recording holds "
-            + ", ".join(f"{recording.channels[row]} ({told[row]})" for row in may_be),
-            f"give a recording with {wanted}, or a checkpoint for what this one holds",
-        )
+        _refuse_all(recording, {**{row: str(told[row]) for row in may_be}, **other}, contract, findings)
     return []
 
 
@@ -183,7 +185,7 @@ def _refuse_all(
     held = ", ".join(f"{recording.channels[row]} ({kinds[row]})" for row in sorted(kinds))
     findings.refuse(
         f"the model reads {contract.modality or 'a signal'}, but the recording holds {held}",
-        f"give a recording with {contract.modality or 'a signal'}",
+        f"give a recording with {contract.modality or 'a signal'}, or a checkpoint for what this one holds",
     )
 
 
@@ -245,6 +247,11 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
         mine if mine == name else f"{mine} as {name}"
         for mine, name in zip(own, model_names(own, contract), strict=True)
     )
+    for row in rows:
+        if (count := recording.channels.count(recording.channels[row])) > 1:
+            findings.notices.append(
+                f"{count} channels are named {recording.channels[row]}: number {row} is taken"
+            )
     if len(rows) < len(recording.channels):
         findings.steps.append(
             f"kept channel{'s' * (len(rows) > 1)} {told} of {', '.join(recording.channels)}"
