@@ -196,7 +196,11 @@ def test_in_words(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("rhythm", ("--task", "beats"), "detects a rhythm, but one that finds beats is needed"),
         ("beats", ("--task", "rhythm"), "one that detects a rhythm is needed"),
         ("rhythm", ("--channel", "II"), "no channel named 'II'"),
-        ("rhythm", ("--modality", "ecg", "--channel", "0"), "is ecg, but the model reads ppg"),
+        (
+            "rhythm",
+            ("--modality", "ecg", "--channel", "0"),
+            "RESP in au is respiration, but the model reads ppg",
+        ),
         ("rhythm", ("--stop", "1"), "needs at least 2 s"),
         ("rhythm", ("--stop", "99"), "does not lie in"),
         ("rhythm", ("--stride", "0.001"), "at least one sample"),

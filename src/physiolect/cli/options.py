@@ -221,7 +221,9 @@ class _Setting:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(
-            message.removeprefix("argument ").replace(": expected", " expected"),
+            re.sub(r"^(--[\w.-]+)/--[\w.-]+", r"\1", message.removeprefix("argument ")).replace(
+                ": exp", " exp"
+            ),
             hint=f"usage: {self.usage}",
         )
 
