@@ -223,6 +223,17 @@ def test_a_stop_at_the_last_update_leaves_the_last(
     assert load_checkpoint(run).run["step"] == 2
 
 
+def test_a_finished_run_is_lengthened(tune: Tune, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = tune("--steps", "3")
+    assert code == 0
+    assert tune("--resume", "--steps", "2")[0] == 2
+    capsys.readouterr()
+    assert tune("--resume", "--steps", "5")[0] == 0
+    assert "after update 3, to 5 in all" in capsys.readouterr().err
+    assert losses(run)[-1]["step"] == 5
+    assert tune("--resume")[0] == 0
+
+
 def test_a_run_ends_early_and_keeps_its_best(tune: Tune) -> None:
     words = ("--steps", "50", "--evaluate-every", "2", "--recipe.learning-rate", "3", "--patience", "2")
     code, run = tune(*words, "--recipe.warmup-steps", "0")
