@@ -18,8 +18,8 @@ _WORDS: dict[str, str] = {
         index idx indice indeks counter packet packets packetnumber seq nseq seqno sequence zahler zaehler compteur
         contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호""",
     "a heart rate": """
-        heartrate rate bpm herzfrequenz hartslag hartfrequentie pulserate prate frecuencia frequence frequenza frequencia
-        пульс 心率 心拍数""",
+        heartrate bpm herzfrequenz hartslag hartfrequentie pulserate prate frecuencia frequence frequenza frequencia
+        rate пульс 心率 心拍数""",
     "intervals of beats": "rr rri rrint ibi ppi nni nn rmssd sdnn hrv",
     "EEG": "eeg eegs ээг",
     "eye movement": "eog",
