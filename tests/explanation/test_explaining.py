@@ -25,7 +25,20 @@ from physiolect.formats import write_recording
 
 Make = Callable[..., Checkpoint]
 
-ON_THE_COMMAND_LINE = {"no_score", "out", "format", "numbers", "json", "device", "fs", "modality", "variable"}
+ON_THE_COMMAND_LINE = {
+    "no_score",
+    "out",
+    "format",
+    "numbers",
+    "json",
+    "device",
+    "fs",
+    "modality",
+    "variable",
+    "lead",
+    "names",
+    "unit",
+}
 """What is said otherwise in Python: by `score`, `write_explanation`, the model's place and `read_recording`."""
 
 

@@ -19,7 +19,7 @@ _WORDS: dict[str, str] = {
         contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호""",
     "a heart rate": """
         heartrate bpm herzfrequenz hartslag hartfrequentie pulserate prate frecuencia frequence frequenza frequencia
-        пульс 心率 心拍数""",
+        rate пульс 心率 心拍数""",
     "intervals of beats": "rr rri rrint ibi ppi nni nn rmssd sdnn hrv",
     "EEG": "eeg eegs ээг",
     "eye movement": "eog",
@@ -41,7 +41,7 @@ _WORDS: dict[str, str] = {
     "a marker": """
         marker markers trigger triggers trig event events annotation annotations label labels stim sti status flag
         stage stages button etiqueta etiquette marke marca marcador evento evenement ereignis markierung
-        leadoff метка 标签""",
+        leadoff peaks rpeaks onsets offsets phase beats метка 标签""",
     "a quality": "quality sqi battery batt batterie bateria rssi qualitat qualite calidad humidity lux",
 }
 """What a channel is -> the words that say so wherever they stand, without accents and in small letters."""
@@ -50,7 +50,7 @@ _WEAK: dict[str, str] = {
     "a counter": """
         sample samples count counts number num nr no row rows frame frames line id muestra muestras campione campioni
         amostra amostras echantillon echantillons abtastwert nummer numero unnamed""",
-    "a heart rate": "rate puls",
+    "a heart rate": "puls",
     "a pressure": "art map systolic diastolic sys dia ao",
     "oxygen saturation": "spo2 sao2 sat osat saturation oxygen",
     "respiration": "flow effort",

@@ -85,7 +85,7 @@ class Row:
             FormatError: samples are missing or infinite, or one is so far from the rest that int16 cannot hold both.
         """
         samples, scale, offset = quantise(recording.signal)
-        _refuse_outliers(recording, scale, start)
+        _refuse_outliers(recording, start)
         return cls(
             samples=samples,
             scale=scale,
@@ -152,10 +152,10 @@ def quantise(
     return np.rint(steps).astype(np.int16), scale, offset
 
 
-def _refuse_outliers(recording: Recording, scale: NDArray[np.float32], start: float) -> None:
+def _refuse_outliers(recording: Recording, start: float) -> None:
     """Raise FormatError where one sample makes the steps so large that the others could not be told apart."""
     for row, signal in enumerate(recording.signal):
-        limit = _FINEST * float(scale[row])
+        limit = _FINEST * float(np.ptp(signal)) / (2 * _MOST)
         # a few samples are enough to see that all is well
         if not 0 < _spread(signal[:: 1 + len(signal) // _LOOK]) < limit or not 0 < _spread(signal) < limit:
             continue
