@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ _LARGEST_CHUNK = 256 << 20
 """Bytes of a chunk, which is unpacked whole for any row of it; files are written with a few megabytes."""
 _PACKED = 1100
 """More than any byte of a deflated dataset unpacks to."""
+_SMALL_CHUNK = 512 << 10
+"""Packed bytes that cannot unpack to more than half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,6 @@ def _numeric(file: Any, name: str, path: Path) -> Any:
     if not numeric:
         raise FormatError(f"{path} has no numeric dataset '{name}'", hint="is it the right file?")
     check_stored(found, name, path)
-    chunk = int(np.prod(found.chunks or (0,), dtype=np.float64)) * found.dtype.itemsize
-    if chunk > _LARGEST_CHUNK:
-        raise FormatError(
-            f"{path} holds '{name}' in chunks of {chunk >> 20} MB, and {_LARGEST_CHUNK >> 20} MB are unpacked at most",
-            hint="fetch the file again, or write it anew in smaller chunks",
-        )
     row = int(np.prod(found.shape[1:], dtype=np.int64)) * found.dtype.itemsize
     check_size(row, path)
     return found
@@ -80,15 +78,60 @@ def check_stored(dataset: Any, name: str, path: Path) -> None:
     """Make sure that a dataset lies in its file, and that the file is large enough for what it states.
 
     Raises:
-        FormatError: it lies in other files, or is cut short.
+        FormatError: it lies in other files, is cut short, or unpacks to more than a signal does.
     """
     with parsing(path, "HDF5"):
-        outside = bool(dataset.external) or dataset.is_virtual
+        outside = ", ".join(dict.fromkeys(each[0] for each in dataset.external or ()))
+        is_virtual = dataset.is_virtual
+    if outside or is_virtual:
+        kind = "scalar" if dataset.size == 1 else "variable"
+        where = f"another file ({outside})" if outside else "other files"
+        raise FormatError(f"the {kind} '{name}' of {path} lies in {where}", hint="store it in this file")
+    with parsing(path, "HDF5"):
         stated, held = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
-    if outside:
-        raise FormatError(f"variable '{name}' of {path} lies in other files", hint="store it in this file")
+        chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
     if stated > held * _PACKED:
         raise FormatError(
             f"{path} is truncated or damaged: variable '{name}' states {stated} bytes and {held} are there",
             hint="fetch the file again",
         )
+    if chunk > _LARGEST_CHUNK:
+        raise FormatError(
+            f"{path} holds '{name}' in chunks of {chunk >> 20} MB, and {_LARGEST_CHUNK >> 20} MB are unpacked at most",
+            hint="fetch the file again, or write it anew in smaller chunks",
+        )
+    with parsing(path, "HDF5"):
+        trouble = _filters_trouble(dataset)
+    if trouble:
+        raise FormatError(
+            f"{path} holds '{name}' {trouble}", hint="the file may be damaged: fetch it again, or write it anew"
+        )
+
+
+def _filters_trouble(dataset: Any) -> str:
+    """Return what is wrong with how a dataset is packed: filters that are not known, or a chunk that grows too much."""
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    if len(set(filters)) < len(filters):
+        return "packed twice"
+    if h5py.h5z.FILTER_DEFLATE not in filters:
+        return ""
+    # the library makes room for whatever a chunk unpacks to, however large
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for i in range(dataset.id.get_num_chunks()):
+        info = dataset.id.get_chunk_info(i)
+        if info.size <= _SMALL_CHUNK or (info.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE)) & 1:
+            continue
+        _, raw = dataset.id.read_direct_chunk(info.chunk_offset)
+        engine = zlib.decompressobj()
+        left = 2 * size + 64  # a filter before this one may have made it a little longer
+        while raw and left > 0 and not engine.eof:
+            out = len(engine.decompress(raw, min(left, 1 << 20)))
+            left, raw = left - out, engine.unconsumed_tail
+            if not out:
+                break
+        if left <= 0:
+            return "in a packed chunk that unpacks to more than the chunk"
+    return ""

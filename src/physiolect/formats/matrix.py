@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.errors import FormatError, did_you_mean
+from physiolect.errors import FormatError
 from physiolect.formats.boundary import MAX_BYTES
 from physiolect.formats.request import Request
 from physiolect.recording import Annotations, Modality, Recording, Unit
@@ -19,7 +19,10 @@ from physiolect.recording import Annotations, Modality, Recording, Unit
 MAX_CHANNELS = 32
 """A matrix with more rows and columns than this is one of records x samples, unless it is said to be ECoG."""
 
-RATE_NAMES = {"fs", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency"}
+RATE_NAMES = {
+    "fs", "fshz", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
+    "samplingfreq", "samplefreq", "samplingratehz", "sampleratehz", "currsamplerate", "freqsampling", "ratehz",
+}  # fmt: skip
 """How files call their sampling rate, in small letters and without "_"."""
 
 
@@ -35,37 +38,6 @@ class ArrayLike(Protocol):
 def is_rate(name: str) -> bool:
     """Tell whether a variable of that name is a sampling rate."""
     return name.lower().replace("_", "") in RATE_NAMES
-
-
-def choose_variable(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, path: Path) -> str:
-    """Return the name of the variable that holds the signal: the wanted one, or the only one it can be.
-
-    Args:
-        shapes: The shape of each numeric variable.
-        wanted: The caller's choice.
-        path: The file, for errors.
-
-    Raises:
-        FormatError: there is no such variable, or more than one could be meant.
-    """
-    listed = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in list(shapes.items())[:12])
-    if wanted is not None:
-        if wanted in shapes:
-            return wanted
-        if not shapes:
-            raise FormatError(f"{path} holds no numeric variable", hint="choose a file with a signal in it")
-        raise FormatError(
-            f"{path} has no numeric variable '{wanted}', but {listed}", hint=did_you_mean(wanted, shapes)
-        )
-    candidates = [name for name, shape in shapes.items() if math.prod(shape) > 1]
-    if not candidates:
-        raise FormatError(f"{path} holds no variable that could be a signal", hint="choose another file")
-    if len(candidates) > 1:
-        raise FormatError(
-            f"{path} holds several variables: {listed}",
-            hint=f"name one as the variable (--variable {candidates[0]})",
-        )
-    return candidates[0]
 
 
 def check_size(n_bytes: int, path: Path) -> None:

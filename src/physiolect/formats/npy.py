@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,9 +16,10 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.files import replacing
 from physiolect.formats.boundary import parsing
-from physiolect.formats.matrix import check_size, choose_variable, is_rate, recordings_in
+from physiolect.formats.matrix import recordings_in
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Recording
+from physiolect.formats.variables import Held, check_unpacked, read_variables
+from physiolect.recording import MODALITIES, Annotations, Recording
 
 _OURS = ("channels", "unit", "modality", "annotation_sample", "annotation_symbol", "annotation_note")
 
@@ -48,7 +51,8 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
     with parsing(path, "NPZ"):
         archive = zipfile.ZipFile(path)
     with archive:
-        shapes, rate, ours = {}, None, set()
+        arrays: dict[str, list[Held]] = {}
+        ours = []
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
@@ -57,46 +61,55 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
                 shape, dtype = _array_header(file)
                 header_size = file.tell()
             if name in _OURS and dtype.kind in "Ui":
-                ours.add(name)
-            elif is_rate(name) and dtype.kind in "iuf" and math.prod(shape) == 1:
-                rate = name
+                ours.append(name)
             elif dtype.kind in "biufO":
                 _check_array(path, f"{name} of {path.name}", shape, dtype, info.file_size - header_size)
-                shapes[name] = shape
-        chosen = want.variable or ("signal" if "signal" in shapes else None)
-        name = choose_variable(shapes, chosen, path)
-        with parsing(path, "NPZ"):
-            array = _member(archive, name)
-            stated = None if rate is None else float(_member(archive, rate).reshape(()))
-            extra = {key: _member(archive, key) for key in sorted(ours)} if name == "signal" else {}
-    if name == "signal" and rate == "fs" and array.ndim == 2 and "channels" in extra:
-        yield _ours(path, want, array, stated, extra)
-    else:
-        yield from recordings_in(array, want, path, stated_fs=stated)
+                arrays[name] = [Held(shape, partial(_member, archive, name, path))]
+        if arrays.keys() >= {"signal", "fs"} and "channels" in ours and want.variable in (None, "signal"):
+            extra = {key: _member(archive, key, path) for key in sorted(ours)}
+            rate = float(_member(archive, "fs", path).reshape(-1)[0])
+            yield _ours(path, want, _member(archive, "signal", path), rate, extra)
+        else:
+            chosen = want.variable or ("signal" if "signal" in arrays else None)
+            yield from read_variables(arrays, replace(want, variable=chosen), path)
 
 
 def _ours(
     path: Path, want: Request, array: NDArray[Any], fs: float | None, extra: dict[str, NDArray[Any]]
 ) -> Recording:
     """Make the recording that `write` stored."""
-    words = {key: tuple(str(word) for word in value.reshape(-1)) for key, value in extra.items()}
+    with parsing(path, "NPZ"):
+        words = {
+            key: tuple(str(word) for word in value.reshape(-1))
+            for key, value in extra.items()
+            if value.dtype.kind == "U"
+        }
     marks = Annotations()
     if "annotation_sample" in extra:
-        columns = (extra["annotation_sample"].reshape(-1), words.get("annotation_symbol", ()))
-        notes = words.get("annotation_note", ())
-        if len(columns[0]) != len(columns[1]) or len(notes) not in (0, len(columns[0])):
+        samples = extra["annotation_sample"].reshape(-1)
+        symbols, notes = words.get("annotation_symbol", ()), words.get("annotation_note", ())
+        if len(samples) != len(symbols) or len(notes) not in (0, len(samples)):
             raise FormatError(f"{path} has annotations of unequal columns", hint="write the file again")
+        if samples.dtype.kind != "i":
+            raise FormatError(
+                f"{path} has annotations whose samples are {samples.dtype}, not whole numbers",
+                hint="write the file again",
+            )
         rate = want.rate(fs, path)
-        marks = Annotations(*columns, notes).window(*want.span(array.shape[1], rate, path))
-    modality = words.get("modality", ("",))[0]
+        marks = Annotations(samples, symbols, notes).window(*want.span(array.shape[-1], rate, path))
+    modality = words.get("modality", ()) or ("",)
+    if modality[0] not in ("", *MODALITIES):
+        raise FormatError(
+            f"{path} states the modality {modality[0][:40]!r}", hint=f"it must be one of {', '.join(MODALITIES)}"
+        )
     found = recordings_in(
         array,
         want,
         path,
         stated_fs=fs,
-        channels=words["channels"],
+        channels=words.get("channels", ()),
         units=tuple(unit or None for unit in words.get("unit", ())),
-        modality=modality or None,  # type: ignore[arg-type]  # Recording refuses what is no modality
+        modality=modality[0] or None,  # type: ignore[arg-type]  # it is one of MODALITIES
         annotations=marks,
         as_is=True,
     )
@@ -149,13 +162,14 @@ def _check_array(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[
         )
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Load one array of an archive, whose stated size has been held against a bound."""
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
+    """Load one array of an archive, once its stated size was held against a bound."""
     info = archive.getinfo(f"{name}.npy")
-    check_size(info.file_size, Path(str(archive.filename)))
-    with archive.open(info) as file:
-        shape, dtype = _array_header(file)
-    if math.prod(shape) * dtype.itemsize > info.file_size:
-        raise ValueError(f"the header of {name} promises more than is there")
-    with archive.open(info) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+    check_unpacked(info.file_size, info.compress_size, path)
+    with parsing(path, "NPZ"):
+        with archive.open(info) as file:
+            shape, dtype = _array_header(file)
+        if math.prod(shape) * dtype.itemsize > info.file_size:
+            raise ValueError(f"the header of {name} promises more than is there")
+        with archive.open(info) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
