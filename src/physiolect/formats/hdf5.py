@@ -104,7 +104,8 @@ def check_stored(dataset: Any, name: str, path: Path) -> None:
         trouble = _filters_trouble(dataset)
     if trouble:
         raise FormatError(
-            f"{path} holds '{name}' {trouble}", hint="the file may be damaged: fetch it again, or write it anew"
+            f"{path} holds '{name}' {trouble}",
+            hint="the file may be damaged: fetch it again, or write it anew",
         )
 
 

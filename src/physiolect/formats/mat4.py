@@ -45,7 +45,9 @@ def list_arrays(path: Path) -> dict[str, list[Held]]:
         start = at + _HEADER + length
         following = start + stated * (2 if imaginary else 1)
         if following > len(data):
-            raise _damaged(path, f"a variable states {stated} bytes, and {max(0, len(data) - start)} are there")
+            raise _damaged(
+                path, f"a variable states {stated} bytes, and {max(0, len(data) - start)} are there"
+            )
         name = bytes(data[at + _HEADER : start]).partition(b"\0")[0].decode("latin-1")
         if kind == _FULL and stated:
             load = _loader(data, start, stated, dtype, (rows, columns))

@@ -185,9 +185,7 @@ class _File:
             raise self._damaged("an array without its name")
         return _Head(array, bool(flags & _COMPLEX), shape, _text(bytes(data[start : start + size])), at)
 
-    def _held(
-        self, data: NDArray[np.uint8], head: _Head, end: int, packed: NDArray[np.uint8] | None
-    ) -> Held:
+    def _held(self, data: NDArray[np.uint8], head: _Head, end: int, packed: NDArray[np.uint8] | None) -> Held:
         kind, start, size, _ = self._tag(data, head.content, end, whole=packed is None)
         if kind not in _TYPES:
             raise self._damaged(f"numbers of unknown type {kind} in '{head.name}'")

@@ -100,7 +100,8 @@ def _ours(
     modality = words.get("modality", ()) or ("",)
     if modality[0] not in ("", *MODALITIES):
         raise FormatError(
-            f"{path} states the modality {modality[0][:40]!r}", hint=f"it must be one of {', '.join(MODALITIES)}"
+            f"{path} states the modality {modality[0][:40]!r}",
+            hint=f"it must be one of {', '.join(MODALITIES)}",
         )
     found = recordings_in(
         array,

@@ -92,7 +92,9 @@ def read_variables(
     name = _chosen(arrays, want.variable, path)
     held = arrays[name]
     if not all(each.is_real for each in held):
-        raise FormatError(f"variable '{name}' of {path} holds complex numbers, not real numbers", hint="choose another")
+        raise FormatError(
+            f"variable '{name}' of {path} holds complex numbers, not real numbers", hint="choose another"
+        )
     if want.one and len(held) > 1:
         raise FormatError(
             f"{path} holds {len(held)} recordings in '{name}', of {_times(held[0].shape)} each",
@@ -127,10 +129,14 @@ def agree(rates: Mapping[str, float], path: Path) -> float | None:
     return rate
 
 
-def _stated_rate(arrays: Arrays, name: str, number: int, rates: Mapping[str, float], path: Path) -> float | None:
+def _stated_rate(
+    arrays: Arrays, name: str, number: int, rates: Mapping[str, float], path: Path
+) -> float | None:
     """Return the rate that single numbers beside an array state, or else those anywhere in the file."""
     beside, elsewhere = {}, {}
-    of_all: dict[str, Sequence[Held]] = {each: held for each, held in arrays.items() if is_rate(each.split(".")[-1])}
+    of_all: dict[str, Sequence[Held]] = {
+        each: held for each, held in arrays.items() if is_rate(each.split(".")[-1])
+    }
     for each, held in of_all.items():
         one = held[number] if len(held) == len(arrays[name]) else held[0]
         if math.prod(one.shape) == 1 and one.is_real:

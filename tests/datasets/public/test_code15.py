@@ -85,7 +85,7 @@ def test_damaged_and_hostile_parts_are_refused(tmp_path: Path) -> None:
         file["exam_id"] = np.arange(3)
         external = [(str(tmp_path / "outside.bin"), 0, 96)]
         file.create_dataset("tracings", (1, 2, 12), np.float32, external=external)
-    with pytest.raises(FormatError, match="lies in other files"), open_exams(path):
+    with pytest.raises(FormatError, match="lies in another file"), open_exams(path):
         pass
 
 
