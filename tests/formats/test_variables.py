@@ -69,7 +69,7 @@ def test_a_rate_in_another_file_is_not_read(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file["ecg"] = RNG.standard_normal(100)
         file.create_dataset("fs", (1,), "f8", external=[("rate.raw", 0, 8)])
-    with pytest.raises(FormatError, match="scalar 'fs' of .* lies in another file"):
+    with pytest.raises(FormatError, match=r"scalar 'fs' of .* lies in another file"):
         read_recording(tmp_path / "x.mat")
 
 
@@ -148,7 +148,7 @@ def test_a_vector_of_times_gives_the_rate_and_is_no_signal(
     recording = read_recording(path)
     assert recording.fs == 500
     np.testing.assert_array_equal(recording.signal[0], wave.astype("f4"))
-    with pytest.raises(FormatError, match="'t' .* is no signal") as caught:
+    with pytest.raises(FormatError, match=r"'t' .* is no signal") as caught:
         read_recording(path, variable="t", fs=500)
     assert "--variable ecg" in str(caught.value.hint)
     with pytest.raises(FormatError, match="states 500 Hz, but fs=250"):
