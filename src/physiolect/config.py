@@ -10,15 +10,21 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from physiolect.errors import ConfigError, closest
-from physiolect.files import replacing
+from physiolect.files import check_regular, replacing
+
+if TYPE_CHECKING:
+    import yaml
 
 T = TypeVar("T")
 
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 """Numbers such as 3e-4, which YAML 1.1 takes for text."""
+_MOST_BYTES, _MOST_VALUES, _LONGEST_NUMBER = 8 << 20, 10**6, 400
+"""Of a YAML file, its aliases counted each time they are used."""
+_TEXT_TAG = "tag:yaml.org,2002:str"
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -89,7 +95,7 @@ def dump(obj: Any, path: str | os.PathLike[str]) -> None:
 
         def represent_str(self, data: str) -> Any:
             style = '"' if "\x85" in data else None  # single quotes would fold this line break into a space
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+            return self.represent_scalar(_TEXT_TAG, data, style)
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
@@ -118,15 +124,18 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     import yaml
 
+    path = Path(path)
+    check_regular(path, ConfigError)
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = _load_yaml(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigError(f"{path} cannot be read: {reason}", hint="name a YAML file of settings") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or "2024-99-99"
+    except Exception as error:  # the parser of a hostile file raises nearly anything
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        text = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        reason = text if isinstance(error, yaml.YAMLError | ValueError) else f"{type(error).__name__}: {text}"
         raise ConfigError(
             f"{path} is not YAML{line}: {reason}", hint="write one `key: value` a line"
         ) from error
@@ -137,6 +146,58 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} holds {reprlib.repr(content)}, not settings", hint="write one `key: value` a line"
         )
     return content
+
+
+def _load_yaml(path: Path) -> Any:
+    """Return what a YAML file holds, once what its aliases and merges come to was counted.
+
+    Raises:
+        ValueError: it is too large, refers to itself, or a number in it is too long.
+    """
+    import yaml
+
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB")
+    loader = yaml.SafeLoader(text.decode("utf-8-sig"))
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _count_values(root)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _count_values(root: yaml.Node) -> None:
+    """Refuse nodes that refer to themselves or come to too many values; in time linear in the nodes."""
+    import yaml
+
+    sizes: dict[int, int] = {}
+    stack = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        elif node.tag != _TEXT_TAG and len(node.value) > _LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(node.value)} characters in line {node.start_mark.line + 1}")
+        if done:
+            sizes[id(node)] = 1 + sum(sizes[id(each)] for each in children)
+            if sizes[id(node)] > _MOST_VALUES:
+                raise ValueError(f"it comes to more than {_MOST_VALUES:,} values")
+        elif id(node) in sizes:
+            if not sizes[id(node)]:
+                raise ValueError(f"what begins in line {node.start_mark.line + 1} refers to itself")
+        else:
+            sizes[id(node)] = 0  # until all below it are counted
+            stack.append((node, True))
+            stack += [(each, False) for each in children]
+
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

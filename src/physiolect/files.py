@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,6 +166,22 @@ def whole_folder(path: Path) -> Path:
 def temporary_name(path: Path) -> Path:
     """Return a name beside a file's, of the same extension, to write it under; no two runs get the same."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp{path.suffix}")
+
+
+def check_regular(path: Path, refusal: type[PhysiolectError]) -> None:
+    """Refuse a pipe, a socket or a device: reading one would wait, or never end. A link's target is judged.
+
+    What does not exist, and what is a folder, is left to the caller.
+
+    Raises:
+        PhysiolectError: of the kind `refusal`.
+    """
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise refusal(f"{path} is no regular file", hint="name a file")
 
 
 def check_writable(folder: Path) -> None:

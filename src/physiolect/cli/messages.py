@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from physiolect.errors import ConfigError, PhysiolectError
+from physiolect.plain_text import escape_controls
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -42,7 +43,7 @@ def report(error: BaseException, *, debug: bool) -> int:
 
         traceback.print_exception(error)
     message, hint, code = explain(error)
-    print(f"error: {message}\nhint: {hint}", file=sys.stderr)
+    print(escape_controls(f"error: {message}\nhint: {hint}"), file=sys.stderr)
     return code
 
 
@@ -81,7 +82,7 @@ def own_warnings_as_notes(*, everybody: bool = False) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
         if everybody or filename.startswith(_PACKAGE):
-            print(f"note: {message}", file=sys.stderr)
+            print(escape_controls(f"note: {message}"), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

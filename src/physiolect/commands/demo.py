@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from physiolect.commands.terminal import Terminated, listening, say, terminable
+from physiolect.commands.terminal import Terminated, listening, say, show, terminable
 
 EXAMPLE = "physiolect demo --out physiolect-demo --minutes 2.5"
 
@@ -39,5 +39,5 @@ def run(config: Config) -> int:
         again = f"physiolect demo --out {shlex.quote(config.out)} --seed {config.seed} --minutes {config.minutes:g}"
         say(f"the demo was stopped before its report was written; to start over:\n  {again}")
         return 143 if isinstance(stop, Terminated) else 130
-    print(done.summary)
+    show(done.summary)
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from physiolect.commands.inputs import STDIN, Done, Input, input_problems, run_inputs
 from physiolect.commands.settings import Computing, Reading, above_zero, at_least_one, folder_problems
-from physiolect.commands.terminal import listening, say
+from physiolect.commands.terminal import listening, say, show
 from physiolect.files import check_writable
 from physiolect.tasks import DetectedTaskName
 
@@ -132,7 +132,7 @@ def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | N
         say("\n".join(f"wrote {file}" for file in files))
         summary["files"] = files
     if not config.json:
-        print(found.summary)
+        show(found.summary)
     return Done(found, summary)
 
 

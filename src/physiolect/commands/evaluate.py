@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from physiolect.commands.settings import folder_problems
-from physiolect.commands.terminal import listening, say
+from physiolect.commands.terminal import listening, say, show
 from physiolect.evaluation.settings import EvaluationSettings
 from physiolect.files import check_writable
 
@@ -57,5 +57,5 @@ def run(config: Config) -> int:
         say(f"WARNING: {warning}")
     for file in write_evaluation(result, out, command=shlex.join(["physiolect", *sys.argv[1:]])):
         say(f"wrote {file}")
-    print(json.dumps(result.to_dict(), indent=2) if as_json else result.summary)
+    show(json.dumps(result.to_dict(), indent=2) if as_json else result.summary)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from physiolect.commands.settings import Computing, Reading, folder_problems
-from physiolect.commands.terminal import listening, say
+from physiolect.commands.terminal import listening, say, show
 from physiolect.files import check_writable
 
 EXAMPLE = "physiolect explain mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --view attention --out why"
@@ -136,4 +136,4 @@ def run(config: Config) -> None:
         found, config.out, format=config.format, numbers=config.numbers, about=names, settings=settings
     )
     say("\n".join(f"wrote {file}" for file in held["files"]))
-    print(json.dumps(held, indent=2) if config.json else found.summary)
+    show(json.dumps(held, indent=2) if config.json else found.summary)

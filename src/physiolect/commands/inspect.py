@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from physiolect.plain_text import escape_controls
 from physiolect.recording import Modality
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _show(facts: Facts) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     parts = {key: value for key, value in facts.items() if isinstance(value, list | dict) and value}
     single = {key: value for key, value in facts.items() if not isinstance(value, list | dict)}
-    console.print(f"{single.pop('kind')} {single.pop('name')}", style="bold", soft_wrap=True)
+    console.print(escape_controls(f"{single.pop('kind')} {single.pop('name')}"), style="bold", soft_wrap=True)
     console.print(_column(single))
     small = [key for key, part in parts.items() if _is_small(part)]
     if small:
@@ -97,7 +98,7 @@ def _titled(title: str, part: Facts | list[Facts]) -> RenderableType:
     if isinstance(part, list):
         body: RenderableType = Padding(_table(part), (0, 0, 0, 2))
     elif _is_count(part):
-        body = Padding(Text("   ".join(f"{key} {_text(value)}" for key, value in part.items())), (0, 0, 0, 2))
+        body = Padding(Text("   ".join(f"{_text(key)} {_text(value)}" for key, value in part.items())), (0, 0, 0, 2))
     else:
         body = _column(part)
     return Group(Text(f"\n{title}", style="bold"), body)
@@ -108,7 +109,7 @@ def _column(facts: Facts) -> RenderableType:
 
     grid = Table.grid(padding=(0, 2))
     for key, value in facts.items():
-        grid.add_row(f"  {_LABELS.get(key, key).replace('_', ' ')}", _text(value))
+        grid.add_row(f"  {_text(_LABELS.get(key, key)).replace('_', ' ')}", _text(value))
     return grid
 
 
@@ -140,7 +141,7 @@ def _text(value: Any, between: str = ", ") -> str:
         case dict() | list() | tuple() if len(value) > _MANY:
             return f"{len(value)} entries"
         case dict():
-            return between.join(f"{key} {_text(item)}" for key, item in value.items())
+            return between.join(f"{_text(key)} {_text(item)}" for key, item in value.items())
         case list() | tuple():
             return between.join(map(_text, value)) or "–"
-    return str(value)
+    return escape_controls(str(value))

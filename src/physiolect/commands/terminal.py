@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from physiolect.events import Event, Message, Metrics, Progress, Tell
+from physiolect.plain_text import escape_controls
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """Write a line to stderr, beside the data on stdout."""
-    print(line, file=sys.stderr)
+    print(escape_controls(line), file=sys.stderr)
+
+
+def show(text: str) -> None:
+    """Write text to stdout, its control characters escaped: names in it come out of files."""
+    print(escape_controls(text))
 
 
 @contextmanager
@@ -53,7 +59,7 @@ class Terminal:
         if isinstance(event, Message):
             self._print(event.text)
         elif isinstance(event, Progress):
-            self._show(event.what, event.done, event.total, f"{event.what} {event.note}".rstrip())
+            self._show(event.what, event.done, event.total, escape_controls(f"{event.what} {event.note}".rstrip()))
         else:
             self._train(event)
 
@@ -65,7 +71,7 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         if self._bar is not None and self._bar.live.is_started:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(escape_controls(text), markup=False, highlight=False, soft_wrap=True)
         else:
             say(text)
 

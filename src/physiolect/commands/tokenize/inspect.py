@@ -36,7 +36,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Print what there is to know, and draw it."""
-    from physiolect.commands.terminal import listening, say
+    from physiolect.commands.terminal import listening, say, show
     from physiolect.evaluation import measure_tokenizer
     from physiolect.files import check_writable
     from physiolect.report.tokens import write_measured_tokenizer
@@ -48,4 +48,4 @@ def run(config: Config) -> None:
     if config.out is not None:
         for file in write_measured_tokenizer(found, config.out):
             say(f"wrote {file}")
-    print(json.dumps(found.facts, indent=2) if config.json else found.summary)
+    show(json.dumps(found.facts, indent=2) if config.json else found.summary)
