@@ -11,7 +11,9 @@ import pytest
 from physiolect.config import read_yaml
 from physiolect.errors import ConfigError
 
-ALIASES = "a0: &a0 [1, 2]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+ALIASES = "a0: &a0 [1, 2]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
+)
 MERGES = "m0: &m0 {k: 1}\n" + "".join(
     f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 10)}]}}\n" for i in range(1, 12)
 )

@@ -199,7 +199,6 @@ def _count_values(root: yaml.Node) -> None:
             stack += [(each, False) for each in children]
 
 
-
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with the changes made; where both hold a mapping, inside it."""
     merged = dict(base)

@@ -8,7 +8,7 @@ _KEPT = "\n\t"
 
 
 def escape_controls(text: str) -> str:
-    """Return a text in which control characters other than line breaks and tabs are written out, as in "\\x1b"."""
+    """Return a text in which control characters other than line breaks and tabs are written out."""
     if all(c in _KEPT or c.isprintable() for c in text):
         return text
     return "".join(

@@ -30,6 +30,8 @@ from physiolect.tokenizers import LevelTokenizer, load_tokenizer, save_tokenizer
 WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
 FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
 
+_LONG_CONTEXT = 65_536
+"""Positions that any checkpoint may state; more must have something to do with what its contract accepts."""
 _OLD_OUTPUTS = {
     "task": "task",
     "classes": "classes",
@@ -210,10 +212,17 @@ def load_folder(path: Path) -> Checkpoint:
             hint="the two come from different models",
         ) from error
     check_finite(model.state_dict(), path / WEIGHTS_FILE)
+    contract = settings.load(InputContract, path / CONTRACT_FILE)
+    length = getattr(config, "context_length", 0)
+    if length > max(_LONG_CONTEXT, 16 * contract.max_samples):
+        raise CheckpointError(
+            f"{path / CONFIG_FILE} states {length:,} positions, and {CONTRACT_FILE} at most {contract.max_samples:,}",
+            hint="the two come from different models",
+        )
     return Checkpoint(
         model=model,
         tokenizer=_read_tokenizer(path, model) if model.takes == "levels" else None,
-        contract=settings.load(InputContract, path / CONTRACT_FILE),
+        contract=contract,
         outputs=outputs,
         run=read_run(path / RUN_FILE),
         fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),

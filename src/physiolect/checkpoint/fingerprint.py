@@ -66,6 +66,9 @@ def check_fingerprint(model: Model, fingerprint: Fingerprint) -> Verification:
     if weights_digest(model.state_dict()) != fingerprint.weights_sha256:
         raise CheckpointError("the weights are not those the fingerprint was taken from", hint=hint)
     expected = torch.tensor(fingerprint.logits)
+    length, last = getattr(model.config, "context_length", 0), max(fingerprint.positions, default=0)
+    if 0 < last < length - 1:  # before a probe that long is run
+        raise CheckpointError("the fingerprint is of a model with other sizes", hint=hint)
     logits = _probe_logits(model)  # (T, outputs)
     positions = list(fingerprint.positions)
     if expected.shape != (len(positions), logits.shape[1]) or not set(positions) <= set(range(len(logits))):

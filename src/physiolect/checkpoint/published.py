@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from physiolect import contract
 from physiolect.checkpoint.checkpoint import Checkpoint, check_finite
 from physiolect.checkpoint.fingerprint import weights_digest
@@ -47,7 +49,9 @@ PUBLISHED = {
 }
 """SHA-256 of the weights (`weights_digest`) -> which file of the repository they are."""
 
-_VOCABULARY_OF = {101: "ecg", 102: "ppg"}
+_VOCABULARY_OF: dict[int, Literal["ecg", "ppg"]] = {101: "ecg", 102: "ppg"}
+_LONGEST = 8192
+"""Positions of a model that is converted: its proof takes time and memory that grow with their square."""
 
 
 def load_published(path: Path, *, task: TaskName | None = None) -> Checkpoint:
@@ -63,6 +67,14 @@ def load_published(path: Path, *, task: TaskName | None = None) -> Checkpoint:
     source = read_state(path)
     try:
         state, config, moves = from_heartgpt(source)
+        if config.context_length > _LONGEST:
+            raise CheckpointError(
+                f"{path} has a table of {config.context_length:,} positions, and at most {_LONGEST:,} are converted",
+                hint="the authors' models have 500",
+            )
+        _check_vocabulary(config.vocabulary_size, path)
+        with torch.device("meta"):  # costs no memory, and refuses shapes that do not fit
+            GPT(config).load_state_dict(state, strict=True, assign=True)
         model = GPT(config).eval()
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:  # torch's word for tensors that do not fit one another
@@ -72,12 +84,7 @@ def load_published(path: Path, *, task: TaskName | None = None) -> Checkpoint:
         ) from error
     check_finite(state, path)
     known = PUBLISHED.get(weights_digest(state))
-    modality = known.modality if known else _VOCABULARY_OF.get(config.vocabulary_size)
-    if modality is None:
-        raise CheckpointError(
-            f"{path} has {config.vocabulary_size} token ids: neither HeartGPT's ECG (101) nor its PPG (102) models",
-            hint="only models of the authors' two vocabularies are converted",
-        )
+    modality = known.modality if known else _VOCABULARY_OF[config.vocabulary_size]
     accepts = contract.CONTRACTS[f"heartgpt-{modality}"]
     longest = config.context_length
     shortest = min(accepts.min_samples, longest) if config.n_outputs is None else longest
@@ -88,6 +95,14 @@ def load_published(path: Path, *, task: TaskName | None = None) -> Checkpoint:
         outputs=Outputs(_task(path, config.n_outputs, known, task)),
         run={"converted_from": path.name, "published_as": known.name if known else None, "keys": moves},
     )
+
+
+def _check_vocabulary(size: int, path: Path) -> None:
+    if size not in _VOCABULARY_OF:
+        raise CheckpointError(
+            f"{path} has {size} token ids: neither HeartGPT's ECG (101) nor its PPG (102) models",
+            hint="only models of the authors' two vocabularies are converted",
+        )
 
 
 def export_published(checkpoint: Checkpoint, path: Path) -> Path:
@@ -101,8 +116,6 @@ def export_published(checkpoint: Checkpoint, path: Path) -> Path:
     """
     import io
     import zipfile
-
-    import torch
 
     state = to_heartgpt(checkpoint.model.state_dict(), checkpoint.model.config)
     buffer = io.BytesIO()

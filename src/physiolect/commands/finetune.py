@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from physiolect import config
-from physiolect.commands.terminal import listening, say
+from physiolect.commands.terminal import listening, say, show
 from physiolect.learning import FinetuneSettings, cross_validate, finetune
 from physiolect.learning.run_folder import with_saved_settings
 
@@ -35,7 +35,7 @@ def run(settings: Config) -> int:
     if result.finished:
         say(result.status)
         if result.measures_text:
-            print(result.measures_text)
+            show(result.measures_text)
     else:
         again = shlex.join(["physiolect", "finetune", settings.store, "--out", settings.out, "--resume"])
         say(f"{result.status}; to resume:\n  {again}")

@@ -98,7 +98,9 @@ def _titled(title: str, part: Facts | list[Facts]) -> RenderableType:
     if isinstance(part, list):
         body: RenderableType = Padding(_table(part), (0, 0, 0, 2))
     elif _is_count(part):
-        body = Padding(Text("   ".join(f"{_text(key)} {_text(value)}" for key, value in part.items())), (0, 0, 0, 2))
+        body = Padding(
+            Text("   ".join(f"{_text(key)} {_text(value)}" for key, value in part.items())), (0, 0, 0, 2)
+        )
     else:
         body = _column(part)
     return Group(Text(f"\n{title}", style="bold"), body)

@@ -59,7 +59,9 @@ class Terminal:
         if isinstance(event, Message):
             self._print(event.text)
         elif isinstance(event, Progress):
-            self._show(event.what, event.done, event.total, escape_controls(f"{event.what} {event.note}".rstrip()))
+            self._show(
+                event.what, event.done, event.total, escape_controls(f"{event.what} {event.note}".rstrip())
+            )
         else:
             self._train(event)
 

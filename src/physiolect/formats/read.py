@@ -22,6 +22,8 @@ READERS: dict[str, Reader] = {
     ".npy": npy.read_npy,
     ".npz": npy.read_npz,
     ".mat": mat.read,
+    ".h5": mat.read,
+    ".hdf5": mat.read,
     ".edf": edf.read,
     ".bdf": edf.read,
     ".hea": wfdb.read,
@@ -256,6 +258,8 @@ def _find(path: Path, variable: str | None) -> tuple[Reader, Path]:
             f"{path} is a folder, not a recording",
             hint="name a file in it; prepare and read_recordings take folders",
         )
+    if not path.is_file():  # reading a pipe or a device would wait, or never end
+        raise FormatError(f"{path} is no regular file", hint="name a file")
     with parsing(path, "plain"), path.open("rb") as file:
         head = file.read(8)
     if not head:

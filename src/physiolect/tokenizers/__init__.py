@@ -9,7 +9,7 @@ from typing import Any
 
 from physiolect.config import from_dict
 from physiolect.errors import FormatError
-from physiolect.files import replacing
+from physiolect.files import check_regular, replacing
 from physiolect.tokenizers.ecg_byte import EcgByteTokenizer
 from physiolect.tokenizers.levels import LevelScale, LevelTokenizer
 
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 FILE_NAME = "signal_tokenizer.json"
+_MOST_BYTES = 16 << 20
 
 SignalTokenizer = LevelTokenizer | EcgByteTokenizer
 
@@ -47,7 +48,10 @@ def load_tokenizer(path: str | Path) -> SignalTokenizer:
     """
     hint = f"pass a {FILE_NAME} written by physiolect; of the ECG-Byte authors' pickles `physiolect convert` makes one"
     path = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    check_regular(path, FormatError)
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("it is too large")
         fields = json.loads(path.read_text(encoding="utf-8"))
         cls = _KINDS[fields.pop("kind")]
     except FileNotFoundError as error:

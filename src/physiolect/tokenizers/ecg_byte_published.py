@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from physiolect.errors import FormatError
+from physiolect.files import check_regular
 from physiolect.tokenizers.bpe import MOST_SYMBOLS, parents_of
 
 _MOST_BYTES = 16 * 2**20
@@ -62,6 +63,7 @@ def read_published(path: str | Path) -> tuple[tuple[tuple[int, int], ...], tuple
 
 def _unpickled(path: Path) -> Any:
     """Return what a pickle of plain values holds."""
+    check_regular(path, FormatError)
     try:
         if path.stat().st_size > _MOST_BYTES:
             _refuse(path, f"it is larger than {_MOST_BYTES} bytes")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from physiolect.datasets.preparing.preparation import File
 from physiolect.errors import ConfigError, FormatError
+from physiolect.files import check_regular
 from physiolect.formats.outputs import is_output
 from physiolect.formats.read import list_with_outputs
 
@@ -135,6 +136,7 @@ def read_labels(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
 def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str]]:
     """Yield recording and value of each line of a CSV that has both."""
     hint = f"write a CSV with the columns recording,{column}"
+    check_regular(Path(path), FormatError)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)

@@ -18,7 +18,7 @@ from physiolect import __version__
 from physiolect.config import from_dict, to_dict
 from physiolect.contract import InputContract, Remark
 from physiolect.errors import ConfigError, FormatError
-from physiolect.files import replacing
+from physiolect.files import check_regular, replacing
 
 FORMAT = "physiolect-store"
 FORMAT_VERSION = 3  # 1 had no labels, splits, remarks or segments; 2 had no annotations
@@ -203,6 +203,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         FormatError: it is damaged, or no manifest of a store.
     """
+    check_regular(path, FormatError)
     manifest = parse(Manifest, path.read_bytes(), str(path))
     part = manifest.part
     # A name out of a file that anybody may have written must not lead out of the folder.

@@ -65,6 +65,7 @@ class TokenStore:
         try:
             with pa.memory_map(str(self.path / TOKENS_FILE)) as file, pa.ipc.open_stream(file) as stream:
                 self._table = stream.read_all()
+            self._table.validate(full=True)  # offsets that lie would end the process
             if not self._table.schema.equals(_schema()):
                 raise ValueError("other columns")
             if (self._table.schema.metadata or {}).get(_MADE_BY) != _digest(self.path / FILE_NAME):

@@ -39,8 +39,7 @@ def from_heartgpt(source: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], GPTC
         )
         lines += [f"{key} -> {name} {tuple(target[name].shape)}" for key in moves]
     masks = [key for key in source if key.endswith(".tril")]
-    tril = torch.ones(config.context_length, config.context_length).tril()
-    wrong = [key for key in masks if not torch.equal(source[key].float(), tril)]
+    wrong = [key for key in masks if not _is_causal(source[key], config.context_length)]
     if wrong:
         raise CheckpointError(f"{wrong[0]} is no causal mask", hint="this is not a HeartGPT decoder")
     lines += [f"{len(masks)} causal masks dropped: the model makes its own"] if masks else []
@@ -78,6 +77,11 @@ def to_heartgpt(state: Mapping[str, Tensor], config: GPTConfig) -> dict[str, Ten
         for j in range(config.n_heads):
             result[f"blocks.{i}.sa.heads.{j}.tril"] = tril.clone()
     return result
+
+
+def _is_causal(mask: Tensor, length: int) -> bool:
+    """Tell whether a stored mask is that of a causal decoder."""
+    return mask.shape == (length, length) and torch.equal(mask.float(), torch.ones(length, length).tril())
 
 
 def _key_map(config: GPTConfig) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physiolect.errors import CheckpointError
+from physiolect.files import check_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     hint = "pass a HeartGPT .pth state dict, or the .zip it is published in"
     if not path.exists():
         raise CheckpointError(f"there is no {path}", hint=hint)
+    check_regular(path, CheckpointError)
     try:
         data = _unzip(path)
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -51,7 +53,34 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
     ):
         raise CheckpointError(f"{path} holds something else than named tensors", hint=hint)
+    _check_tensors(state, 2 * len(data) + (1 << 20), path)
     return dict(state)
+
+
+def _check_tensors(state: dict[str, Tensor], most: int, path: Path) -> None:
+    """Refuse tensors that are no plain real numbers, are empty, or are larger than what is stored of them.
+
+    Raises:
+        CheckpointError: one is; nothing was computed with any.
+    """
+    import torch
+
+    hint = "the file is incomplete or altered: fetch it again"
+    total = 0
+    for name, tensor in state.items():
+        kind = "complex" if tensor.is_complex() else str(tensor.dtype).removeprefix("torch.")
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_quantized:
+            raise CheckpointError(f"{path}: '{name}' is no plain tensor", hint=hint)
+        if not (tensor.is_floating_point() or tensor.dtype == torch.bool):
+            raise CheckpointError(f"{path}: '{name}' holds {kind} numbers, not real ones", hint=hint)
+        size, stored = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        if not size:
+            raise CheckpointError(f"{path}: '{name}' is empty: {tuple(tensor.shape)}", hint=hint)
+        total += size
+        if size > stored or total > most:
+            raise CheckpointError(
+                f"{path}: '{name}' of shape {tuple(tensor.shape)} is more than the file holds", hint=hint
+            )
 
 
 def _unzip(path: Path) -> bytes:
