@@ -75,6 +75,8 @@ class Outputs:
             found.append(f"several classes at once are not for the task {self.task}")
         if self.kind in ("binary", "number") and n_outputs not in (None, 1):
             found.append(f"{n_outputs} outputs, but {self.task} has one")
+        if self.kind == "token" and n_outputs is not None:
+            found.append(f"task {self.task} needs one output a token id, and n_outputs is {n_outputs}")
         if not (self.sd > 0 and isfinite(self.mean + self.sd)):
             found.append(f"sd is {self.sd}, but must be above 0")
         return found
