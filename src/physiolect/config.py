@@ -128,6 +128,8 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     check_regular(path, ConfigError)
     try:
         content = _load_yaml(path)
+    except ConfigError:
+        raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigError(f"{path} cannot be read: {reason}", hint="name a YAML file of settings") from error
@@ -152,27 +154,30 @@ def _load_yaml(path: Path) -> Any:
     """Return what a YAML file holds, once what its aliases and merges come to was counted.
 
     Raises:
-        ValueError: it is too large, refers to itself, or a number in it is too long.
+        ConfigError: it is too large, refers to itself, or a number in it is too long.
     """
     import yaml
 
     with path.open("rb") as file:
         text = file.read(_MOST_BYTES + 1)
     if len(text) > _MOST_BYTES:
-        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB")
+        raise ConfigError(
+            f"{path} is larger than {_MOST_BYTES >> 20} MB", hint="name a YAML file of settings"
+        )
     loader = yaml.SafeLoader(text.decode("utf-8-sig"))
     try:
         root = loader.get_single_node()
         if root is None:
             return None
-        _count_values(root)
+        if problem := _bounds_problem(root):
+            raise ConfigError(f"{path} {problem}", hint="write one `key: value` a line")
         return loader.construct_document(root)
     finally:
         loader.dispose()
 
 
-def _count_values(root: yaml.Node) -> None:
-    """Refuse nodes that refer to themselves or come to too many values; in time linear in the nodes."""
+def _bounds_problem(root: yaml.Node) -> str | None:
+    """Return how nodes refer to themselves or come to too many values, in time linear in the nodes."""
     import yaml
 
     sizes: dict[int, int] = {}
@@ -185,18 +190,19 @@ def _count_values(root: yaml.Node) -> None:
         elif isinstance(node, yaml.SequenceNode):
             children = node.value
         elif node.tag != _TEXT_TAG and len(node.value) > _LONGEST_NUMBER:
-            raise ValueError(f"a number of {len(node.value)} characters in line {node.start_mark.line + 1}")
+            return f"has a number of {len(node.value)} characters in line {node.start_mark.line + 1}"
         if done:
             sizes[id(node)] = 1 + sum(sizes[id(each)] for each in children)
             if sizes[id(node)] > _MOST_VALUES:
-                raise ValueError(f"it comes to more than {_MOST_VALUES:,} values")
+                return f"holds more than {_MOST_VALUES:,} values"
         elif id(node) in sizes:
             if not sizes[id(node)]:
-                raise ValueError(f"what begins in line {node.start_mark.line + 1} refers to itself")
+                return f"refers to itself: what begins in line {node.start_mark.line + 1} lies within itself"
         else:
             sizes[id(node)] = 0  # until all below it are counted
             stack.append((node, True))
             stack += [(each, False) for each in children]
+    return None
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,11 +83,14 @@ def test_a_context_that_grew_is_refused_before_it_is_run(tmp_path: Path, length:
         load_checkpoint(folder).verify()
 
 
-def test_a_forecast_needs_an_output_for_each_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_outputs", [1, 10**12])
+def test_a_forecast_needs_an_output_for_each_token(tmp_path: Path, n_outputs: int) -> None:
     config = GPTConfig(context_length=100, width=16, n_layers=1, n_heads=2, mlp_width=16, n_outputs=1)
     contract = InputContract(modality="ecg", fs=100.0, min_samples=50, max_samples=100)
     folder = Checkpoint(GPT(config), LevelTokenizer(), contract, "rhythm").save(tmp_path / "ck")  # type: ignore[arg-type]
     text = (folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text.replace("task: rhythm", "task: forecast"))
+    (folder / "config.yaml").write_text(
+        text.replace("task: rhythm", "task: forecast").replace("n_outputs: 1", f"n_outputs: {n_outputs}")
+    )
     with pytest.raises(PhysiolectError, match="forecast needs one output a token id"):
         load_checkpoint(folder)
