@@ -287,3 +287,17 @@ def test_odd_members_of_our_own_archives(
         with pytest.raises(FormatError, match=said) as caught:
             read_recording(tmp_path / "x.npz")
         assert "\x1b" not in str(caught.value)
+
+
+def test_many_cells_are_walked_in_time_linear_in_the_file(tmp_path: Path) -> None:
+    import time
+
+    cell = matrix(6, (1, 1), struct.pack("<IId", 9, 8, 1.0), b"")
+    path = write_mat5(tmp_path / "x.mat", matrix(1, (1, 100_000), cell * 100_000))
+    begun = time.process_time()
+    with pytest.raises(FormatError):
+        read_recording(path, fs=100)
+    assert time.process_time() - begun < 5
+    path = write_mat5(tmp_path / "x.mat", matrix(1, (1, 250_000), cell * 250_000))
+    with pytest.raises(FormatError, match="more than 200000 arrays"):
+        read_recording(path, fs=100)

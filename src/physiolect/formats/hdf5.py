@@ -121,9 +121,10 @@ def _filters_trouble(dataset: Any) -> str:
         return ""
     # the library makes room for whatever a chunk unpacks to, however large
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    for i in range(dataset.id.get_num_chunks()):
-        info = dataset.id.get_chunk_info(i)
-        if info.size <= _SMALL_CHUNK or (info.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE)) & 1:
+    large: list[Any] = []
+    dataset.id.chunk_iter(lambda info: large.append(info) if info.size > _SMALL_CHUNK else None)
+    for info in large:
+        if (info.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE)) & 1:
             continue
         _, raw = dataset.id.read_direct_chunk(info.chunk_offset)
         engine = zlib.decompressobj()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from physiolect.formats.variables import Held, check_unpacked
 _HEADER = 128
 _DEEPEST = 16
 """Cells in cells; real files have three or four."""
-_MOST = 500_000
+_MOST = 200_000
 """Arrays of one file, counting every cell and every field."""
 _PEEK = 4096
 """Bytes of a packed variable in which its kind, shape and name lie."""
@@ -55,8 +56,8 @@ def list_arrays(path: Path) -> dict[str, list[Held]]:
     Raises:
         FormatError: the file is damaged, cut short, or nested too deeply.
     """
-    data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
-    return _File(path, ">" if bytes(data[126:128]) == b"MI" else "<").arrays(data)
+    data: Any = np.memmap(path, np.uint8, "r")
+    return _File(path, ">" if bytes(data[126:128]) == b"MI" else "<").arrays(memoryview(data))
 
 
 class _File:
@@ -65,7 +66,7 @@ class _File:
     def __init__(self, path: Path, order: str) -> None:
         self._path, self._order, self._count = path, order, 0
 
-    def arrays(self, data: NDArray[np.uint8]) -> dict[str, list[Held]]:
+    def arrays(self, data: memoryview) -> dict[str, list[Held]]:
         found: dict[str, list[Held]] = {}
         at = _HEADER
         while at < len(data):
@@ -81,9 +82,9 @@ class _File:
             at = following
         return found
 
-    def _packed(self, packed: NDArray[np.uint8]) -> Iterator[tuple[str, list[Held]]]:
+    def _packed(self, packed: memoryview) -> Iterator[tuple[str, list[Held]]]:
         """Yield the arrays of a packed variable; one of numbers is unpacked only when it is loaded."""
-        peek = np.frombuffer(self._inflate(packed, _PEEK), np.uint8)
+        peek = memoryview(self._inflate(packed, _PEEK))
         size = self._inner_size(peek)
         check_unpacked(size, len(packed), self._path)
         try:
@@ -93,10 +94,10 @@ class _File:
         if head is not None and head.kind in _NUMBERS:
             yield from self._grouped(peek, 8, 8 + size, packed).items()
         else:
-            whole = np.frombuffer(self._inflate(packed, 8 + size), np.uint8)
+            whole = memoryview(self._inflate(packed, 8 + size))
             yield from self._grouped(whole, 8, min(8 + size, len(whole))).items()
 
-    def _inner_size(self, data: NDArray[np.uint8]) -> int:
+    def _inner_size(self, data: memoryview) -> int:
         if len(data) < 8:
             raise self._damaged("a packed variable that ends at once")
         kind, size = self._numbers(data, 0, 2)
@@ -104,14 +105,14 @@ class _File:
             raise self._damaged(f"an element of type {kind} in a packed variable")
         return size
 
-    def _inflate(self, packed: NDArray[np.uint8], most: int) -> bytes:
+    def _inflate(self, packed: memoryview, most: int) -> bytes:
         try:
-            return zlib.decompressobj().decompress(memoryview(np.ascontiguousarray(packed)), most)
+            return zlib.decompressobj().decompress(packed, most)
         except zlib.error as error:
             raise self._damaged(f"a packed variable: {error}") from error
 
     def _grouped(
-        self, data: NDArray[np.uint8], at: int, end: int, packed: NDArray[np.uint8] | None = None
+        self, data: memoryview, at: int, end: int, packed: memoryview | None = None
     ) -> dict[str, list[Held]]:
         found: dict[str, list[Held]] = {}
         if at < end:
@@ -122,12 +123,12 @@ class _File:
 
     def _walk(
         self,
-        data: NDArray[np.uint8],
+        data: memoryview,
         head: _Head,
         end: int,
         name: str,
         depth: int,
-        packed: NDArray[np.uint8] | None = None,
+        packed: memoryview | None = None,
     ) -> Iterator[tuple[str, Held]]:
         """Yield the arrays of numbers in an array, with their names."""
         if head.kind in _NUMBERS:
@@ -153,7 +154,7 @@ class _File:
                         inner_name = f"{name}.{field}" if field else name
                         yield from self._walk(data, inner, start + size, inner_name, depth + 1)
 
-    def _fields(self, data: NDArray[np.uint8], at: int, end: int) -> tuple[int, list[str]]:
+    def _fields(self, data: memoryview, at: int, end: int) -> tuple[int, list[str]]:
         kind, start, size, at = self._tag(data, at, end)
         length = self._numbers(data, start, 1)[0] if kind == 5 and size == 4 else 0
         _, start, size, at = self._tag(data, at, end)
@@ -162,7 +163,7 @@ class _File:
         names = bytes(data[start : start + size])
         return at, [_text(names[i : i + length]) for i in range(0, size, length)]
 
-    def _head(self, data: NDArray[np.uint8], at: int, end: int) -> _Head:
+    def _head(self, data: memoryview, at: int, end: int) -> _Head:
         self._count += 1
         if self._count > _MOST:
             raise self._damaged(f"more than {_MOST} arrays")
@@ -177,7 +178,7 @@ class _File:
         kind, start, size, at = self._tag(data, at, end)
         if kind != 5 or size % 4 or not 8 <= size <= 128:
             raise self._damaged("an array without its shape")
-        shape = tuple(self._numbers(data, start, size // 4, "i4"))
+        shape = self._numbers(data, start, size // 4, "i")
         if min(shape) < 0:
             raise self._damaged(f"an array of shape {shape}")
         kind, start, size, at = self._tag(data, at, end)
@@ -185,7 +186,7 @@ class _File:
             raise self._damaged("an array without its name")
         return _Head(array, bool(flags & _COMPLEX), shape, _text(bytes(data[start : start + size])), at)
 
-    def _held(self, data: NDArray[np.uint8], head: _Head, end: int, packed: NDArray[np.uint8] | None) -> Held:
+    def _held(self, data: memoryview, head: _Head, end: int, packed: memoryview | None) -> Held:
         kind, start, size, _ = self._tag(data, head.content, end, whole=packed is None)
         if kind not in _TYPES:
             raise self._damaged(f"numbers of unknown type {kind} in '{head.name}'")
@@ -198,16 +199,14 @@ class _File:
         def load() -> NDArray[Any]:
             content = data
             if packed is not None:
-                content = np.frombuffer(self._inflate(packed, start + size), np.uint8)
+                content = memoryview(self._inflate(packed, start + size))
                 if len(content) < start + size:
                     raise self._damaged(f"'{head.name}' is cut short")
-            return content[start : start + size].view(dtype).reshape(head.shape, order="F")
+            return np.frombuffer(content[start : start + size], dtype).reshape(head.shape, order="F")
 
         return Held(head.shape, load, is_real=not head.is_complex)
 
-    def _tag(
-        self, data: NDArray[np.uint8], at: int, end: int, *, whole: bool = True
-    ) -> tuple[int, int, int, int]:
+    def _tag(self, data: memoryview, at: int, end: int, *, whole: bool = True) -> tuple[int, int, int, int]:
         """Return type, start and size of the element at `at`, and where the next begins."""
         if at + 8 > min(end, len(data)):
             raise self._damaged("an element is cut short")
@@ -223,8 +222,8 @@ class _File:
             raise self._damaged(f"an element states {size} bytes, and {max(0, end - start)} are there")
         return kind, start, size, min(following, end)
 
-    def _numbers(self, data: NDArray[np.uint8], at: int, count: int, kind: str = "u4") -> list[int]:
-        return [int(n) for n in np.frombuffer(bytes(data[at : at + 4 * count]), self._order + kind)]
+    def _numbers(self, data: memoryview, at: int, count: int, kind: str = "I") -> tuple[int, ...]:
+        return struct.unpack_from(f"{self._order}{count}{kind}", data, at)
 
     def _damaged(self, what: str) -> FormatError:
         return FormatError(

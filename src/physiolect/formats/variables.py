@@ -133,7 +133,8 @@ def _stated_rate(
     arrays: Arrays, name: str, number: int, rates: Mapping[str, float], path: Path
 ) -> float | None:
     """Return the rate that single numbers beside an array state, or else those anywhere in the file."""
-    beside, elsewhere = {}, {}
+    beside: dict[str, float] = {}
+    elsewhere: dict[str, float] = {}
     of_all: dict[str, Sequence[Held]] = {
         each: held for each, held in arrays.items() if is_rate(each.split(".")[-1])
     }
