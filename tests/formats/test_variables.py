@@ -155,6 +155,20 @@ def test_a_vector_of_times_gives_the_rate_and_is_no_signal(
         read_recording(path, fs=250)
 
 
+@pytest.mark.parametrize("suffix", ["mat", "npz", "h5"])
+def test_a_vectors_name_is_that_of_its_channel(tmp_path: Path, suffix: str, write_mat73: Writer) -> None:
+    for name, channel in (("abp", "abp"), ("ecg", "ecg"), ("val", "ch1"), ("x", "ch1")):
+        held = {name: RNG.standard_normal(100)}
+        path = tmp_path / f"{name}.{suffix}"
+        {
+            "mat": scipy.io.savemat,
+            "npz": lambda p, v: np.savez(p, **v),
+            "h5": lambda p, v: write_mat73(p, **v),
+        }[suffix](path, held)
+        assert read_recording(path, fs=100).channels == (channel,)
+        assert read_recording(path, fs=100, names=["II"]).channels == ("II",)
+
+
 def test_matlab_files_equal_scipys_reading(tmp_path: Path) -> None:
     from physiolect.formats import mat4, mat5
 

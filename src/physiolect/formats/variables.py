@@ -26,6 +26,12 @@ _NO_SIGNAL = re.compile(
     re.IGNORECASE,
 )
 """Names of what lies beside a signal."""
+_SAYS_NOTHING = re.compile(
+    r"(?:[a-z]|val(?:ues?)?|data|signals?|sig|feats?|arr(?:ay)?_?\d*|waves?|waveforms?|rec(?:ord)?s?|recordings?|samples?"
+    r"|part_?\d*|tracings?|ch_?\d+)",
+    re.IGNORECASE,
+)
+"""Names that tell nothing of what was measured."""
 _SHORTEST_RAMP = 16
 
 
@@ -104,11 +110,18 @@ def read_variables(
         stated = _stated_rate(arrays, name, i, rates or {}, path)
         if stated is None:
             stated = _rate_of_vector(arrays, name, i, want, path)
+        named = channels or (_channel_name(name) if each.is_vector and not want.names else ())
         for recording in recordings_in(
-            each.load(), want, path, stated_fs=stated, channels=channels, modality=modality
+            each.load(), want, path, stated_fs=stated, channels=named, modality=modality
         ):
             part = recording.source.removeprefix(str(path))
             yield replace(recording, source=f"{path}[{i}]{part}") if len(held) > 1 else recording
+
+
+def _channel_name(name: str) -> tuple[str, ...]:
+    """Return the name of a vector as that of its channel, where it says anything: "abp" must not pass as an ECG."""
+    last = name.rpartition(".")[2]
+    return () if _SAYS_NOTHING.fullmatch(last) else (last,)
 
 
 def agree(rates: Mapping[str, float], path: Path) -> float | None:
