@@ -108,7 +108,7 @@ class Request:
         Raises:
             FormatError: a channel holds nothing but NaN, or an infinite value.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
         names = tuple(channels)
         recording = Recording(
