@@ -42,6 +42,8 @@ class Held:
     shape: tuple[int, ...]
     load: Callable[[], ArrayLike]
     is_real: bool = True
+    place: tuple[int, ...] = ()
+    """Number of the cell or element that it lies in, from the outermost to the innermost."""
 
     @property
     def is_vector(self) -> bool:
@@ -152,11 +154,15 @@ def _stated_rate(
         each: held for each, held in arrays.items() if is_rate(each.split(".")[-1])
     }
     for each, held in of_all.items():
-        one = held[number] if len(held) == len(arrays[name]) else held[0]
-        if math.prod(one.shape) == 1 and one.is_real:
+        place = arrays[name][number].place
+        for one in held:
+            shared = min(len(place), len(one.place))
+            if math.prod(one.shape) != 1 or not one.is_real or one.place[:shared] != place[:shared]:
+                continue
             folder = each.rpartition(".")[0]
             inside = not folder or name == folder or name.startswith(f"{folder}.")
-            (beside if inside else elsewhere)[each] = float(one.numbers()[0])
+            numbered = f"{each} of {'.'.join(map(str, one.place))}" if len(held) > 1 else each
+            (beside if inside else elsewhere)[numbered] = float(one.numbers()[0])
     for each, rate in rates.items():
         folder = each.rpartition(".")[0]
         (beside if not folder or name == folder or name.startswith(f"{folder}.") else elsewhere)[each] = rate
