@@ -155,7 +155,8 @@ def _stated_rate(
     }
     for each, held in of_all.items():
         place = arrays[name][number].place
-        for one in held:
+        beside_it = held[number : number + 1]  # one for each, as a rule, and nothing is searched
+        for one in beside_it if beside_it and beside_it[0].place == place else held:
             shared = min(len(place), len(one.place))
             if math.prod(one.shape) != 1 or not one.is_real or one.place[:shared] != place[:shared]:
                 continue
@@ -176,6 +177,8 @@ def _rate_of_vector(arrays: Arrays, name: str, number: int, want: Request, path:
         if each == name or len(held) not in (1, len(arrays[name])):
             continue
         times = held[number] if len(held) > 1 else held[0]
+        if len(held) > 1 and times.place != arrays[name][number].place:
+            continue
         unit = time_unit(each.split(".")[-1])
         if unit is not None and times.is_vector and math.prod(times.shape) in shape:
             return rate_of_times(times.numbers(), unit, f"{path} ({each})", want.fs)
