@@ -113,6 +113,21 @@ def test_structures_of_records_have_rates_of_their_own(tmp_path: Path, array: bo
     np.testing.assert_array_equal([r.signal[0] for r in read], waves.astype("f4"))
 
 
+def test_an_empty_record_does_not_shift_the_rates(tmp_path: Path) -> None:
+    records = np.empty((1, 3), [("ecg", object), ("fs", object)])
+    waves = [np.empty((0, 0)), RNG.standard_normal(100), RNG.standard_normal(100)]
+    for i, fs in enumerate((250.0, 500.0, 1000.0)):
+        records[0, i] = (waves[i], fs)
+    scipy.io.savemat(tmp_path / "x.mat", {"s": records})
+    assert [r.fs for r in read_recordings(tmp_path / "x.mat")] == [500, 1000]
+
+
+def test_cells_of_words_and_numbers_are_no_recordings(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "x.mat", {"info": cells("age", 60.0, "id", np.arange(5.0)), "fs": 100.0})
+    with pytest.raises(FormatError, match="no variable that could be a signal"):
+        read_recording(tmp_path / "x.mat")
+
+
 @pytest.mark.parametrize("name", ["curr_sample_rate", "Fs", "sampling_frequency", "SamplingRate"])
 def test_rates_under_other_names(tmp_path: Path, name: str) -> None:
     scipy.io.savemat(tmp_path / "x.mat", {"feats": RNG.standard_normal((12, 100)), name: 500})

@@ -56,7 +56,7 @@ class _Found:
     """Rates that attributes state."""
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def look_into(self, file: Any, item: Any, name: str, depth: int) -> None:
+    def look_into(self, file: Any, item: Any, name: str, depth: int, place: tuple[int, ...] = ()) -> None:
         """Take in a dataset, or all of a group that lies in this file; links out of it are not followed."""
         import h5py
 
@@ -70,15 +70,17 @@ class _Found:
         if isinstance(item, h5py.Group):
             for key in item:
                 if not key.startswith("#") and isinstance(item.get(key, getlink=True), h5py.HardLink):
-                    self.look_into(file, item[key], f"{name}.{key}" if name else key, depth + 1)
+                    self.look_into(file, item[key], f"{name}.{key}" if name else key, depth + 1, place)
         elif isinstance(item, h5py.Dataset):
             if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
                 check_stored(item, name, self.path)
-                for reference in item[()].reshape(-1, order="C"):
+                references = item[()].reshape(-1)
+                for number, reference in enumerate(references):
                     if reference:
-                        self.look_into(file, file[reference], name, depth + 1)
+                        inner = (*place, number) if len(references) > 1 else place
+                        self.look_into(file, file[reference], name, depth + 1, inner)
             else:
-                self._take(item, name)
+                self._take(item, name, place)
 
     def _note_rates(self, item: Any, name: str) -> None:
         for key in item.attrs:
@@ -88,7 +90,7 @@ class _Found:
                     rate = float(np.asarray(item.attrs[key]).reshape(()))
                     self.rates[f"{name}.{key}" if name else key] = rate
 
-    def _take(self, dataset: Any, name: str) -> None:
+    def _take(self, dataset: Any, name: str, place: tuple[int, ...]) -> None:
         kind, matlab_class = dataset.dtype.kind, dataset.attrs.get("MATLAB_class", b"")
         size = math.prod(dataset.shape) if dataset.shape is not None else 0
         if kind not in "biuf" or not size or matlab_class == b"char" or "MATLAB_empty" in dataset.attrs:
@@ -102,7 +104,7 @@ class _Found:
             check_stored(dataset, name, self.path)
             return _OnDisk(dataset, self.path, reverse)
 
-        self.arrays.setdefault(name, []).append(Held(shape, load))
+        self.arrays.setdefault(name, []).append(Held(shape, load, place=place))
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class _File:
         found: dict[str, list[Held]] = {}
         if at < end:
             head = self._head(data, at, end)
-            for name, held in self._walk(data, head, end, head.name, 0, packed) if head.name else ():
+            for name, held in self._walk(data, head, end, head.name, (), packed) if head.name else ():
                 found.setdefault(name, []).append(held)
         return found
 
@@ -127,13 +127,14 @@ class _File:
         head: _Head,
         end: int,
         name: str,
-        depth: int,
+        place: tuple[int, ...],
         packed: memoryview | None = None,
+        depth: int = 0,
     ) -> Iterator[tuple[str, Held]]:
         """Yield the arrays of numbers in an array, with their names."""
         if head.kind in _NUMBERS:
             if math.prod(head.shape):
-                yield name, self._held(data, head, end, packed)
+                yield name, self._held(data, head, end, place, packed)
         elif head.kind in (_CELL, _STRUCT):
             if depth == _DEEPEST:
                 raise self._damaged(f"cells or structures more than {_DEEPEST} deep")
@@ -143,7 +144,9 @@ class _File:
             count = math.prod(head.shape)
             if count * len(fields) * 8 > end - at:
                 raise self._damaged(f"{count} cells or elements in {end - at} bytes")
-            for _ in range(count if fields else 0):
+            found: list[tuple[str, Held]] = []
+            for number in range(count if fields else 0):
+                inner_place = (*place, number) if count > 1 else place
                 for field in fields:
                     kind, start, size, following = self._tag(data, at, end)
                     if kind != _MATRIX:
@@ -152,7 +155,12 @@ class _File:
                     if size:
                         inner = self._head(data, start, start + size)
                         inner_name = f"{name}.{field}" if field else name
-                        yield from self._walk(data, inner, start + size, inner_name, depth + 1)
+                        if head.kind == _CELL and inner.kind not in (_CELL, _STRUCT, *_NUMBERS):
+                            return  # cells of words and numbers are a table, and no recordings
+                        found += self._walk(
+                            data, inner, start + size, inner_name, inner_place, None, depth + 1
+                        )
+            yield from found
 
     def _fields(self, data: memoryview, at: int, end: int) -> tuple[int, list[str]]:
         kind, start, size, at = self._tag(data, at, end)
@@ -186,7 +194,9 @@ class _File:
             raise self._damaged("an array without its name")
         return _Head(array, bool(flags & _COMPLEX), shape, _text(bytes(data[start : start + size])), at)
 
-    def _held(self, data: memoryview, head: _Head, end: int, packed: memoryview | None) -> Held:
+    def _held(
+        self, data: memoryview, head: _Head, end: int, place: tuple[int, ...], packed: memoryview | None
+    ) -> Held:
         kind, start, size, _ = self._tag(data, head.content, end, whole=packed is None)
         if kind not in _TYPES:
             raise self._damaged(f"numbers of unknown type {kind} in '{head.name}'")
@@ -204,7 +214,7 @@ class _File:
                     raise self._damaged(f"'{head.name}' is cut short")
             return np.frombuffer(content[start : start + size], dtype).reshape(head.shape, order="F")
 
-        return Held(head.shape, load, is_real=not head.is_complex)
+        return Held(head.shape, load, is_real=not head.is_complex, place=place)
 
     def _tag(self, data: memoryview, at: int, end: int, *, whole: bool = True) -> tuple[int, int, int, int]:
         """Return type, start and size of the element at `at`, and where the next begins."""

@@ -42,6 +42,8 @@ class Held:
     shape: tuple[int, ...]
     load: Callable[[], ArrayLike]
     is_real: bool = True
+    place: tuple[int, ...] = ()
+    """Number of the cell or element that it lies in, from the outermost to the innermost."""
 
     @property
     def is_vector(self) -> bool:
@@ -152,11 +154,16 @@ def _stated_rate(
         each: held for each, held in arrays.items() if is_rate(each.split(".")[-1])
     }
     for each, held in of_all.items():
-        one = held[number] if len(held) == len(arrays[name]) else held[0]
-        if math.prod(one.shape) == 1 and one.is_real:
+        place = arrays[name][number].place
+        beside_it = held[number : number + 1]  # one for each, as a rule, and nothing is searched
+        for one in beside_it if beside_it and beside_it[0].place == place else held:
+            shared = min(len(place), len(one.place))
+            if math.prod(one.shape) != 1 or not one.is_real or one.place[:shared] != place[:shared]:
+                continue
             folder = each.rpartition(".")[0]
             inside = not folder or name == folder or name.startswith(f"{folder}.")
-            (beside if inside else elsewhere)[each] = float(one.numbers()[0])
+            numbered = f"{each} of {'.'.join(map(str, one.place))}" if len(held) > 1 else each
+            (beside if inside else elsewhere)[numbered] = float(one.numbers()[0])
     for each, rate in rates.items():
         folder = each.rpartition(".")[0]
         (beside if not folder or name == folder or name.startswith(f"{folder}.") else elsewhere)[each] = rate
@@ -170,6 +177,8 @@ def _rate_of_vector(arrays: Arrays, name: str, number: int, want: Request, path:
         if each == name or len(held) not in (1, len(arrays[name])):
             continue
         times = held[number] if len(held) > 1 else held[0]
+        if len(held) > 1 and times.place != arrays[name][number].place:
+            continue
         unit = time_unit(each.split(".")[-1])
         if unit is not None and times.is_vector and math.prod(times.shape) in shape:
             return rate_of_times(times.numbers(), unit, f"{path} ({each})", want.fs)
