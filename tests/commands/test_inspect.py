@@ -208,7 +208,7 @@ def test_verify_is_refused_where_nothing_can_be_verified(recording, inspect):
 def test_an_empty_name_is_no_folder(inspect):
     code, out, err = inspect("")
     assert (code, out) == (2, "")
-    assert "INPUT is empty" in err
+    assert "INPUT is missing" in err
 
 
 @pytest.mark.parametrize(
@@ -311,3 +311,11 @@ def test_channels_of_several_rates_are_all_shown_with_theirs(tmp_path, inspect, 
     assert facts(tmp_path / "f")["fits"] == [
         {"contract": "any", "fits": False, "notes": "the channels differ in sampling rate: choose one"}
     ]
+
+
+def test_the_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "--formats"]) == 0
+    assert "WFDB" in capsys.readouterr().out
+    assert main(["inspect", "--formats", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"EDF, BDF", "DICOM waveform", "SCP-ECG"} <= {row["format"] for row in rows}

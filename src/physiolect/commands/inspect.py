@@ -26,7 +26,7 @@ class Config:
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("input",)
 
-    input: str
+    input: str = ""
     """A recording, a store, a checkpoint (or "ecg", our own), a published HeartGPT file, or a signal_tokenizer.json."""
     json: bool = False
     """Print JSON, complete and unrounded, in place of tables."""
@@ -44,10 +44,14 @@ class Config:
     """Unit, such as mV, of channels whose file states none."""
     names: tuple[str, ...] = ()
     """Names of all channels, in their order, of a recording whose file names none."""
+    annotator: tuple[str, ...] = ()
+    """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
+    formats: bool = False
+    """Show which formats are read and written, in place of an input."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
-        found = [] if self.input else ["INPUT is empty, but must name a file or folder"]
+        found = [] if self.input or self.formats else ["INPUT is missing: name a file or folder"]
         if self.fs is not None and not self.fs > 0:
             found.append(f"fs is {self.fs}, but must be above 0 Hz")
         return found
@@ -57,12 +61,33 @@ def run(config: Config) -> None:
     """Print what the input holds on stdout."""
     from physiolect.report.inspection import inspect
 
-    settings = {name: value for name, value in vars(config).items() if name not in ("input", "json")}
+    if config.formats:
+        _show_formats(as_json=config.json)
+        return
+    settings = {
+        name: value for name, value in vars(config).items() if name not in ("input", "json", "formats")
+    }
     facts = inspect(config.input, **settings).facts
     if config.json:
         print(json.dumps(facts, indent=2))
     else:
         _show(facts)
+
+
+def _show_formats(*, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from physiolect.formats.support import support_table
+
+    rows = support_table()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row.values())
+    Console(markup=False, highlight=False, emoji=False).print(table)
 
 
 def _show(facts: Facts) -> None:

@@ -46,6 +46,8 @@ class Config:
     """Unit of channels whose file states none, such as mV."""
     names: tuple[str, ...] = ()
     """Names of all channels, in their order, for files that name none."""
+    annotator: tuple[str, ...] = ()
+    """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
     patients: str | None = None
     """CSV with the columns recording,patient, so that splits keep each patient on one side."""
     labels: str | None = None

@@ -122,27 +122,6 @@ class Reading:
         one = recording.select([0 if self.channel is None else self.channel])
         return replace(one, channels=(self.lead,), modality=modality_of(self.lead) or one.modality)
 
-    @property
-    def chosen(self) -> str | None:
-        """The channel to choose in what `with_lead` returns; None leaves it to the contract."""
-        return self.channel if self.lead is None else None
-
-    def with_lead(self, recording: Recording) -> Recording:
-        """Return the recording or, with --lead, its one channel under that name.
-
-        Raises:
-            FormatError: there are several channels, and none was chosen.
-        """
-        if self.lead is None:
-            return recording
-        if self.channel is None and len(recording.channels) > 1:
-            raise FormatError(
-                f"--lead {self.lead} names one channel, but {recording.source} has {', '.join(recording.channels)}",
-                hint="choose it with --channel, or name all of them with --names",
-            )
-        one = recording.select([0 if self.channel is None else self.channel])
-        return replace(one, channels=(self.lead,), modality=modality_of(self.lead) or one.modality)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:

@@ -63,6 +63,7 @@ def inspect(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    annotator: str | Sequence[str] = (),
 ) -> Inspection:
     """Return what a recording, folder, store, tokenizer or checkpoint holds.
 
@@ -75,6 +76,7 @@ def inspect(
         variable: Which variable of a MAT or NPZ file is the signal.
         unit: Unit of channels whose file states none.
         names: Names of all channels, for a recording whose file names none.
+        annotator: Which annotation files of a WFDB record to read, by extension, one or several.
 
     Raises:
         PhysiolectError: it cannot be read, or there is nothing to verify it by, or it does not verify.
@@ -102,7 +104,8 @@ def inspect(
         )  # fmt: skip
         return Inspection(describe_stretches(parts, _recording))
     read = partial(
-        read_every_rate, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
+        read_every_rate, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names,
+        annotator=annotator or None,
     )  # fmt: skip
     return Inspection(_output(place, read) if is_output(place) else _recordings(read()))
 

@@ -61,6 +61,8 @@ class Preparation:
     """Cut what fits into rows of so many samples, dropping what is left at the end; None keeps it whole."""
     refuse: tuple[RemarkKind, ...] = ()
     """Leave out recordings of which one of these is remarked."""
+    annotator: tuple[str, ...] = ()
+    """Annotation files of WFDB records to read, by extension; none is the first there is of atr, qrs and ecg."""
 
     def provenance(self) -> dict[str, object]:
         """Return what a store keeps of it beside its contract, as plain values."""
@@ -76,6 +78,7 @@ class Preparation:
             "zero_missing": self.zero_missing,
             "segment": self.segment,
             "refuse": sorted(self.refuse),
+            **({"annotator": list(self.annotator)} if self.annotator else {}),
         }
 
     @property
@@ -360,7 +363,7 @@ def _read_channels(
 ) -> list[Recording]:
     read = partial(
         read_recordings, path, channels=channels, modality=recipe.modality, variable=recipe.variable,
-        unit=recipe.unit, names=recipe.names,
+        unit=recipe.unit, names=recipe.names, annotator=recipe.annotator or None,
     )  # fmt: skip
     if recipe.fs is None:
         return list(read())

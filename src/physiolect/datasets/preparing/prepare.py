@@ -35,7 +35,7 @@ def prepare(
     labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
     segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
     refuse: RemarkKind | Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None,
-    shard: str | None = None, strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
+    annotator: str | Sequence[str] = (), shard: str | None = None, strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
 ) -> PreparedStore:  # fmt: skip
     """Turn recordings into a store to train on; an unfinished store of the same settings is continued.
 
@@ -53,6 +53,8 @@ def prepare(
         variable: Which variable of MAT and NPZ files holds the signal.
         unit: Unit of channels whose file states none.
         names: Names of all channels, for files that name none.
+        annotator: Which annotation files of WFDB records to read, by extension, one or several; by default the first
+            there is of atr, qrs and ecg.
         patients: CSV with the columns recording,patient.
         labels: CSV with the columns recording,label.
         dataset: The public dataset that the inputs are, which brings patients, labels and split.
@@ -75,7 +77,8 @@ def prepare(
     settings = PrepareSettings(
         inputs=_paths(inputs), contract=contract if isinstance(contract, InputContract) else os.fspath(contract),
         channel=None if channel is None else str(channel), every_channel=every_channel, fs=fs, modality=modality,
-        variable=variable, unit=unit, names=as_names(names), patients=patients, labels=labels, dataset=dataset,
+        variable=variable, unit=unit, names=as_names(names),
+        annotator=as_names(annotator), patients=patients, labels=labels, dataset=dataset,
         label_set=label_set, split=split, segment=segment, derive_limb=derive_limb, zero_missing=zero_missing,
         refuse=cast(tuple[RemarkKind, ...], as_names(refuse)), workers=workers, scheduler=scheduler, shard=shard,
         strict=strict,

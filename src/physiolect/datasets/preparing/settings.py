@@ -40,6 +40,7 @@ class PrepareSettings:
     variable: str | None
     unit: str | None
     names: tuple[str, ...]
+    annotator: tuple[str, ...]
     patients: str | None
     labels: str | None
     dataset: str | None
@@ -145,6 +146,7 @@ class PrepareSettings:
             variable=self.variable,
             unit=self.unit,
             names=self.names,
+            annotator=self.annotator,
             derive_limb=self.derive_limb,
             zero_missing=self.zero_missing,
             segment=self.segment,
