@@ -287,7 +287,7 @@ def test_an_output_of_a_model_is_called_one(tmp_path, inspect, facts):
 
 def test_one_call_does_what_the_verb_does(recording, inspect, facts):
     parameters = signature(inspection.inspect).parameters
-    settings = {field.name: field.default for field in fields(Config) if field.name not in ("input", "json")}
+    settings = {field.name: field.default for field in fields(Config) if field.name not in ("input", "json", "formats")}
     assert settings == {name: each.default for name, each in parameters.items() if name != "path"}
     found = inspection.inspect(recording[0])
     assert found.facts == facts(recording[0])
@@ -314,8 +314,8 @@ def test_channels_of_several_rates_are_all_shown_with_theirs(tmp_path, inspect, 
 
 
 def test_the_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "--formats"]) == 0
+    assert cli.main(["inspect", "--formats"]) == 0
     assert "WFDB" in capsys.readouterr().out
-    assert main(["inspect", "--formats", "--json"]) == 0
+    assert cli.main(["inspect", "--formats", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"EDF, BDF", "DICOM waveform", "SCP-ECG"} <= {row["format"] for row in rows}

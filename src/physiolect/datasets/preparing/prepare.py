@@ -35,7 +35,8 @@ def prepare(
     labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
     segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
     refuse: RemarkKind | Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None,
-    annotator: str | Sequence[str] = (), shard: str | None = None, strict: bool = False, verbose: bool = False, on_event: Listener | None = None,
+    annotator: str | Sequence[str] = (), shard: str | None = None, strict: bool = False,
+    verbose: bool = False, on_event: Listener | None = None,
 ) -> PreparedStore:  # fmt: skip
     """Turn recordings into a store to train on; an unfinished store of the same settings is continued.
 
