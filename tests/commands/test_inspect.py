@@ -287,7 +287,11 @@ def test_an_output_of_a_model_is_called_one(tmp_path, inspect, facts):
 
 def test_one_call_does_what_the_verb_does(recording, inspect, facts):
     parameters = signature(inspection.inspect).parameters
-    settings = {field.name: field.default for field in fields(Config) if field.name not in ("input", "json", "formats")}
+    settings = {
+        field.name: field.default
+        for field in fields(Config)
+        if field.name not in ("input", "json", "formats")
+    }
     assert settings == {name: each.default for name, each in parameters.items() if name != "path"}
     found = inspection.inspect(recording[0])
     assert found.facts == facts(recording[0])

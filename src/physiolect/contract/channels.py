@@ -136,8 +136,12 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
     }
     meant = {row: modality_of(recording.channels[row]) for row in every if row not in other}
     told = {row: each or recording.modality for row, each in meant.items()}
-    says_so = [row for row in meant if wanted is not None and meant[row] == wanted]
-    silent = [row for row in meant if wanted is None or (meant[row] is None and told[row] in (None, wanted))]
+    stated = {each for each in meant.values() if each is not None}
+    only = (
+        next(iter(stated)) if wanted is None and len(stated) == 1 else wanted
+    )  # a model of any modality takes it
+    says_so = [row for row in meant if only is not None and meant[row] == only]
+    silent = [row for row in meant if only is None or (meant[row] is None and told[row] in (None, only))]
     for rows in (says_so, silent):
         ramps = {row: kind for row in rows if (kind := sampled_kind(recording.signal[row], recording.fs))}
         other |= ramps

@@ -119,7 +119,7 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
         )
     by_content = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
     by_content = by_content or next((reader for is_it, reader in _MAGIC_WITHIN if is_it(head)), None)
-    if by_content is None and suffix not in READERS:
+    if by_content is None and suffix not in COMPRESSED:
         signatures.refuse_known(head, path)
     # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
     reader = READERS.get(suffix) or by_content or csv.read
