@@ -77,6 +77,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
 _PAGES = (b"<!doctype html", b"<html")
 
 
+_BESIDE_HEADER = (".eeg", ".vmrk", ".avg", ".seg")
+"""Files of BrainVision whose header, NAME.vhdr, lies beside them."""
+
+
 def refuse_known(head: bytes, path: Path) -> None:
     """Refuse a file of a format that is known and not read.
 
@@ -85,10 +89,12 @@ def refuse_known(head: bytes, path: Path) -> None:
         path: The file, for the error.
 
     Raises:
-        FormatError: its first bytes are those of such a format.
+        FormatError: its first bytes are those of such a format, or it lies beside a header of one.
     """
     found = next(((name, hint) for at, mark, name, hint in _SIGNATURES if head[at:].startswith(mark)), None)
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
         found = ("a web page", "the download failed or asks for a login: fetch the file again")
+    if path.suffix.lower() in _BESIDE_HEADER and path.with_suffix(".vhdr").is_file():
+        found = ("part of a BrainVision recording", _TO_EDF)
     if found:
         raise FormatError(f"{path} is {found[0]}, which is not read", hint=found[1])

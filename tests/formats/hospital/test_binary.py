@@ -178,6 +178,15 @@ def test_unknown_formats_are_named(tmp_path: Path, name: str, head: bytes, messa
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["x.eeg", "x.vmrk"])
+def test_the_files_beside_a_brainvision_header_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x.vhdr").write_text("Brain Vision Data Exchange Header File Version 1.0\n")
+    (tmp_path / name).write_bytes(bytes(range(256)) * 4)
+    with pytest.raises(FormatError, match="is part of a BrainVision recording, which is not read") as caught:
+        read_recording(tmp_path / name)
+    assert "EDF" in (caught.value.hint or "")
+
+
 def test_a_folder_of_several_makers(tmp_path: Path, make: ModuleType) -> None:
     leads = make.make_leads()
     (tmp_path / "a.xml").write_bytes(make.muse(leads))
