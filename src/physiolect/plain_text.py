@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 
-_KEPT = "\n\t"
 
-
-def escape_controls(text: str) -> str:
-    """Return a text in which control characters other than line breaks and tabs are written out."""
-    if all(c in _KEPT or c.isprintable() for c in text):
+def escape_controls(text: str, *, keep: str = "\n\t") -> str:
+    """Return a text in which control characters are escaped, except those in `keep`."""
+    if text.isprintable() or all(c in keep or c.isprintable() for c in text):
         return text
     return "".join(
         c.encode("unicode_escape").decode()
-        if c not in _KEPT and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        if c not in keep and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
         else c
         for c in text
     )

@@ -13,7 +13,7 @@ from physiolect.errors import ConfigError
 from physiolect.tasks import TASKS, Kind, Scope
 
 FIBRILLATION = ("AFIB", "AF")
-"""Names of atrial fibrillation, whose opposite is sinus rhythm ("N") where none is recorded."""
+"""Names of atrial fibrillation. Its opposite is sinus rhythm ("N") unless the checkpoint records another name."""
 
 
 @dataclass(frozen=True)

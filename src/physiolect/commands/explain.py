@@ -91,7 +91,7 @@ class Config(Reading, Computing):
 
     @property
     def moment(self) -> float | None:
-        """The query in seconds; None is the last sample."""
+        """The query in seconds; None means the last sample."""
         return None if isinstance(self.query, str) else self.query
 
 

@@ -160,7 +160,7 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
 
 
 def _living(recording: Recording, rows: list[int], findings: Findings) -> list[int]:
-    """Return the rows without dead channels, which are told; all of them where no other is left."""
+    """Return the rows whose channels are not dead, and note the others; if all are dead, return all."""
     dead = [row for row in rows if is_dead(recording.signal[row])] if len(rows) > 1 else []
     switches = [row for row in rows if row not in dead and has_two_states(recording.signal[row])]
     left = [row for row in rows if row not in dead and row not in switches]

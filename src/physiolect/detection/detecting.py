@@ -101,7 +101,7 @@ def open_stream(
         modality: what the signal measures; None takes it to be what the model reads.
         stride: seconds from one window to the next.
         latency: for beats, seconds to wait for windows that cover a beat.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
 
     Raises:
         CheckpointError: the checkpoint detects nothing, or takes several channels.

@@ -42,7 +42,7 @@ def detect_rhythm(
         stride: seconds from one window to the next; None lays them one after another.
         batch_size: windows that go through the model at once.
         first: when the recording begins, in seconds of the one it was cut from.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
         on_event: gets the progress, and messages.
 
     Raises:

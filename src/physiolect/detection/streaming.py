@@ -101,7 +101,7 @@ class RhythmStream:
         checkpoint: a rhythm model.
         fs: rate of the signal in Hz.
         stride: seconds from one window to the next; None lays them one after another.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
 
     Raises:
         CheckpointError: the checkpoint is for another task, or takes several channels.
@@ -190,7 +190,7 @@ class BeatStream:
         fs: rate of the signal in Hz.
         stride: seconds from the beginning of a window to that of the next; None is a fifth of a window.
         latency: from `stride` to a window's length, in seconds; None is a window's length.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
 
     Raises:
         CheckpointError: the checkpoint is for another task, or takes several channels.

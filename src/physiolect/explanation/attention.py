@@ -104,8 +104,8 @@ def attend(
     Args:
         checkpoint: a model. It runs where its weights are.
         window: from `cut_window`.
-        layers: numbers from 1; None is all.
-        heads: numbers from 1; None is all.
+        layers: numbers from 1; None means all.
+        heads: numbers from 1; None means all.
         queries: moments in seconds of the recording; None among them is the window's last sample.
 
     Raises:
@@ -135,8 +135,8 @@ def mean_attention(
     Args:
         checkpoint: a model. It runs where its weights are.
         window: from `cut_window`.
-        layers: numbers from 1; None is all.
-        heads: numbers from 1; None is all.
+        layers: numbers from 1; None means all.
+        heads: numbers from 1; None means all.
 
     Raises:
         ConfigError: a layer or head does not exist.
@@ -160,8 +160,8 @@ def view_heads(
     Args:
         checkpoint: a model. It runs where its weights are.
         window: from `cut_window`.
-        layer: number from 1; None is the last.
-        heads: numbers from 1; None is all.
+        layer: number from 1; None means the last.
+        heads: numbers from 1; None means all.
 
     Raises:
         ConfigError: the layer or a head does not exist.
@@ -204,8 +204,8 @@ def attention_change(
         checkpoint: the fine-tuned model.
         base: the model that it was made from.
         window: from `cut_window` with the fine-tuned model.
-        layer: number from 1; None is the last.
-        heads: numbers from 1, summed over; None is all.
+        layer: number from 1; None means the last.
+        heads: numbers from 1, summed over; None means all.
         query: a moment in seconds of the recording; None is the window's last sample.
 
     Raises:
@@ -253,7 +253,7 @@ def n_layers(checkpoint: Checkpoint) -> int:
 
 
 def choose_layers(checkpoint: Checkpoint, layers: Iterable[int] | None) -> tuple[int, ...]:
-    """Return the numbers of layers, from 1; None is all.
+    """Return the numbers of layers, from 1; None means all.
 
     Raises:
         ConfigError: one does not exist, or there is none.
@@ -262,7 +262,7 @@ def choose_layers(checkpoint: Checkpoint, layers: Iterable[int] | None) -> tuple
 
 
 def choose_heads(checkpoint: Checkpoint, heads: Iterable[int] | None) -> tuple[int, ...]:
-    """Return the numbers of heads, from 1; None is all.
+    """Return the numbers of heads, from 1; None means all.
 
     Raises:
         ConfigError: one does not exist, or there is none.

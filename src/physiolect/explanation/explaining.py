@@ -53,9 +53,9 @@ def explain(
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
             "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model.
         base: with "change", the model that the checkpoint was fine-tuned from.
-        layer: a layer, or "all"; None is the last.
-        head: a head, or "all"; None is all.
-        query: the moment whose attention is shown; None is the last sample.
+        layer: a layer, or "all"; None means the last.
+        head: a head, or "all"; None means all.
+        query: the moment whose attention is shown; None means the last sample.
         combine: how layers and heads are combined in one curve; None is "sum".
         reference: with "similarity", the moment of the token that others are compared with; None chooses one.
         tokens: with "similarity", moments of the others; None chooses tokens of one level.
@@ -68,7 +68,7 @@ def explain(
         stop: use nothing after this moment; the last window ends there.
         first: when `recording` begins, in seconds of a longer one that it was cut from.
         seed: of random orders, weights and shifts.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
         on_event: receives messages and progress; returning True stops the work.
 
     Raises:

@@ -165,7 +165,7 @@ def cascade(
         window: from `cut_window`.
         target: from `choose_target`.
         method: one of `METHODS`.
-        stages: which of `stage_names` to compare at; None is all.
+        stages: which of `stage_names` to compare at; None means all.
         seed: of the weights.
 
     Returns:

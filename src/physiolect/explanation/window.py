@@ -42,7 +42,7 @@ class Window:
         return self.start + np.arange(len(self.ids)) / self.fs
 
     def sample(self, moment: float | None) -> int:
-        """Return the sample nearest to a moment in seconds of the recording; None is the last.
+        """Return the sample nearest to a moment in seconds of the recording; None means the last.
 
         Raises:
             ConfigError: the moment lies outside the window.
@@ -103,7 +103,7 @@ def cut_windows(
         recording: what there is.
         channel: which one to look at; None lets the contract choose.
         first: when the recording begins, in seconds of the one it was cut from.
-        limit: how many of the last windows are cut; None is all.
+        limit: how many of the last windows are cut; None means all.
 
     Raises:
         ContractError: the recording cannot be adapted.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
+from physiolect.plain_text import escape_controls
 from physiolect.recording import MODALITIES, Annotations, Modality, Recording, Unit, modality_of
 from physiolect.recording.time_column import agreed_rate
 
@@ -244,10 +244,5 @@ def _printable_marks(marks: Annotations) -> Annotations:
 
 
 def printable(text: str) -> str:
-    """Return a text out of a file with its control characters escaped, so that none reaches a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c
-        for c in text
-    )
+    """Return a text out of a file with its control characters escaped, line breaks included."""
+    return escape_controls(text, keep="")

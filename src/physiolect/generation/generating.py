@@ -78,7 +78,7 @@ def generate(
         mode: "exact", or "hop": faster past the context, and approximate (see `decode`).
         hop: ids dropped at once in mode "hop".
         first: when the recording begins, in seconds of the one it was cut from.
-        threads: processor threads; None is one for a small model, and PyTorch's setting for a large one.
+        threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
         on_event: gets the progress, and messages.
         on_token: called with the new ids (samples,) after each token.
 

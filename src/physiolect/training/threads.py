@@ -41,7 +41,7 @@ def using_threads(threads: int | None, model: nn.Module | None = None, *, batch:
     """Use this many processor threads inside, and restore PyTorch's setting afterwards.
 
     Args:
-        threads: how many; None is one for a small model, and PyTorch's setting for a large one or without a model.
+        threads: how many; default: one for a small model, PyTorch's setting for a large one or without a model.
         model: what computes.
         batch: in training, windows a batch.
 

@@ -62,7 +62,7 @@ class Preparation:
     refuse: tuple[RemarkKind, ...] = ()
     """Leave out recordings of which one of these is remarked."""
     annotator: tuple[str, ...] = ()
-    """Annotation files of WFDB records to read, by extension; none is the first there is of atr, qrs and ecg."""
+    """Extensions of the WFDB annotation files to read; default: the first that exists of atr, qrs and ecg."""
 
     def provenance(self) -> dict[str, object]:
         """Return what a store keeps of it beside its contract, as plain values."""

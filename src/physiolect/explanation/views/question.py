@@ -116,12 +116,12 @@ class Question:
 
     @property
     def heads(self) -> list[int] | None:
-        """The heads, from 1; None is all."""
+        """The heads, from 1; None means all."""
         return None if self.head in (None, "all") else [int(self.head)]
 
     @property
     def layers(self) -> list[int] | None:
-        """The layers, from 1; None is all."""
+        """The layers, from 1; None means all."""
         return None if self.layer == "all" else [self.one_layer]
 
     @property
