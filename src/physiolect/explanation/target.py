@@ -67,7 +67,7 @@ def choose_target(
     Args:
         checkpoint: a model.
         window: from `cut_window`.
-        query: a moment in seconds of the recording; None means the last sample (beats: the one with the highest log odds).
+        query: a moment in seconds of the recording; default: the last sample (beats: the one of highest log odds).
         span: seconds at the window's end whose prediction is explained; only for a decoder.
 
     Raises:
