@@ -16,7 +16,7 @@ from physiolect.contract.report import AdaptationReport, Findings
 from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, WindowChoice, gap_samples, plan_window
 from physiolect.errors import check_option
-from physiolect.recording import Annotations, Recording, seconds_text
+from physiolect.recording import Annotations, Recording, later, seconds_text
 from physiolect.signals import bridge_gaps, filter_band, find_gaps, preprocess, resample
 from physiolect.signals.preprocessing import Preset
 
@@ -303,6 +303,7 @@ def _adapted(
         modality=modalities.pop() if len(modalities) == 1 else None,
         annotations=_marks(recording, plan),
         notices=(),  # the report has them
+        start_time=later(recording.start_time, plan.start / contract.fs),
     )
 
 

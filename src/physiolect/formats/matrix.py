@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import MAX_BYTES
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Modality, Recording, Unit
+from physiolect.recording import Annotations, Modality, Recording, StartTime, Unit, later
 
 MAX_CHANNELS = 32
 """A matrix with more rows and columns than this is one of records x samples, unless it is said to be ECoG."""
@@ -64,6 +64,7 @@ def recordings_in(
     annotations: Annotations | None = None,
     as_is: bool = False,
     notices: Sequence[str] = (),
+    start_time: StartTime | None = None,
 ) -> Iterator[Recording]:
     """Yield the recordings an array holds, reading no more of it than was asked for.
 
@@ -81,6 +82,7 @@ def recordings_in(
         annotations: Marks, in samples from the start of the wanted stretch.
         as_is: Whether the array is known to be (channels, time).
         notices: What the user should know, a sentence each.
+        start_time: When the first sample of the array was recorded.
 
     Raises:
         FormatError: the shape means no recording, or many where one was asked for.
@@ -111,6 +113,7 @@ def recordings_in(
             # One dead record must not hide the thousands after it.
             allow_empty=layout.n_records > 1 or want.stretch is not None,
             notices=notices,
+            start_time=later(start_time, first / fs),
         )
 
 

@@ -20,8 +20,17 @@ from physiolect.formats.matrix import recordings_in
 from physiolect.formats.request import Request
 from physiolect.formats.variables import Held, check_unpacked, read_variables
 from physiolect.recording import MODALITIES, Annotations, Recording
+from physiolect.recording.start_time import parse_start
 
-_OURS = ("channels", "unit", "modality", "annotation_sample", "annotation_symbol", "annotation_note")
+_OURS = (
+    "channels",
+    "unit",
+    "modality",
+    "annotation_sample",
+    "annotation_symbol",
+    "annotation_note",
+    "start_time",
+)
 
 
 def read_npy(path: Path, want: Request) -> Iterator[Recording]:
@@ -113,6 +122,7 @@ def _ours(
         modality=modality[0] or None,  # type: ignore[arg-type]  # it is one of MODALITIES
         annotations=marks,
         as_is=True,
+        start_time=parse_start("".join(words.get("start_time", ()))),
     )
     return next(found)
 
@@ -123,7 +133,7 @@ def write(recording: Recording, path: Path) -> None:
     Raises:
         FormatError: the file cannot be written.
     """
-    marks = recording.annotations
+    marks, start = recording.annotations, recording.start_time
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -135,6 +145,7 @@ def write(recording: Recording, path: Path) -> None:
             annotation_sample=marks.sample,
             annotation_symbol=np.array(marks.symbol, np.str_),
             annotation_note=np.array(marks.note, np.str_),
+            **({} if start is None else {"start_time": np.array(start.isoformat(), np.str_)}),
         )
 
 

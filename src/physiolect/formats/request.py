@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.plain_text import escape_controls
-from physiolect.recording import MODALITIES, Annotations, Modality, Recording, Unit, modality_of
+from physiolect.recording import (
+    MODALITIES,
+    Annotations,
+    Modality,
+    Recording,
+    StartTime,
+    Unit,
+    modality_of,
+)
 from physiolect.recording.time_column import agreed_rate
 
 
@@ -171,6 +179,7 @@ class Request:
         source: str = "",
         allow_empty: bool = False,
         notices: Sequence[str] = (),
+        start_time: StartTime | None = None,
     ) -> Recording:
         """Make the recording out of the stretch and channels already read, and look it over.
 
@@ -185,6 +194,7 @@ class Request:
             source: Where it came from, where that is more than `path`.
             allow_empty: Whether all channels may hold nothing but NaN.
             notices: What the user should know, a sentence each.
+            start_time: When the first of `signal` was recorded.
 
         Raises:
             FormatError: no channel, or not every channel that was asked for, holds a valid sample; or a value is
@@ -203,6 +213,7 @@ class Request:
             Annotations() if annotations is None else _printable_marks(annotations),
             source or str(path),
             tuple(printable(notice) for notice in notices),
+            start_time,
         )
         empty = []
         for name, row in zip(recording.channels, recording.signal, strict=True):

@@ -16,7 +16,7 @@ from physiolect.formats.wfdb_annotations import record_annotations
 from physiolect.formats.wfdb_header import WfdbHeader, channel_names, frame_counts, parse, read_header
 from physiolect.formats.wfdb_samples import check_files, read_samples
 from physiolect.formats.wfdb_segments import read_segments
-from physiolect.recording import Recording
+from physiolect.recording import Recording, later
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:
@@ -42,6 +42,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
 def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[Recording]:
     """Yield the recordings of a record without segments."""
     path, names, units, counts = text.path, channel_names(header), text.units(), frame_counts(header)
+    start, undated = text.start_time()
     there, missing = _present(text, header, names, want)
     for rows, notices in want.groups(names, [fs * n for n in counts], path, base=fs):
         held = [row for row in rows if row in there]
@@ -58,7 +59,8 @@ def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[
             channels=[names[row] for row in held],
             units=[units[row] for row in held],
             annotations=marks.window(first, last).at_rate(per_frame),
-            notices=(*notices, *missing, *told),
+            notices=(*notices, *missing, *told, *undated),
+            start_time=later(start, first / fs),
         )
 
 

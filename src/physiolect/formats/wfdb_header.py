@@ -14,7 +14,8 @@ from physiolect.formats.request import printable
 from physiolect.formats.wfdb_annotations import is_annotation_file
 from physiolect.formats.wfdb_library import library
 from physiolect.formats.wfdb_plain import plain_header
-from physiolect.recording import Unit, unit_name
+from physiolect.recording import StartTime, Unit, unit_name
+from physiolect.recording.start_time import moment_of, time_of
 
 NO_UNIT = "?"
 """Is written for an unknown unit; "NU", of a signal without dimension, is a unit like others."""
@@ -22,6 +23,8 @@ _HEADER_BYTES = 4 << 20
 _MAX_SAMPLES = 1 << 48  # a century at 90 kHz
 _MOST_SIGNALS = 1024  # the library takes milliseconds for each, and more than in proportion for many
 _MOST_SEGMENTS = 200_000
+_BASE_TIME = re.compile(r"(?:(?:\d{1,2}:)?\d{1,2}:)?\d{1,2}(?:\.\d{1,9})?", re.ASCII)
+_BASE_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 _LINE_CHARACTERS = 1000  # wfdb's patterns take quadratic time on one long word
 
 
@@ -48,6 +51,25 @@ class WfdbHeader:
         """Rate in Hz as written; None where the line leaves it out."""
         text = self.record[2].split("/")[0].split("(")[0] if len(self.record) > 2 else ""
         return float(text) if re.fullmatch(r"\d+\.?\d*|\.\d+", text) else None
+
+    def start_time(self) -> tuple[StartTime | None, list[str]]:
+        """Return when the record began, and a notice where what is stated is no time or date."""
+        if len(self.record) < 5:
+            return None, []
+        at = _BASE_TIME.fullmatch(self.record[4])
+        day = _BASE_DATE.fullmatch(self.record[5]) if len(self.record) > 5 else None
+        # header(5): a time may leave out hours, and then minutes
+        clock = [float(part) for part in at.group(0).split(":")] if at else []
+        hour, minute, second = [0.0] * (3 - len(clock)) + clock if at else (24.0, 0.0, 0.0)
+        start: StartTime | None = time_of(int(hour), int(minute), second)
+        if len(self.record) > 5 and start is not None:
+            dated = day and moment_of(*map(int, day.groups()[::-1]), int(hour), int(minute), second)
+            if dated:
+                return dated, []
+            return start, ["the date of its start cannot be read; the time of day is kept"]
+        return start, [] if start else [
+            "the time of its start cannot be read; the samples do not depend on it"
+        ]
 
     def files(self) -> list[str]:
         """Return the first word of every line: signal files, or segments."""

@@ -15,7 +15,7 @@ from physiolect.formats.request import Request
 from physiolect.formats.wfdb_annotations import record_annotations
 from physiolect.formats.wfdb_header import WfdbHeader, channel_names, frame_counts, parse_segment
 from physiolect.formats.wfdb_samples import check_files, read_samples
-from physiolect.recording import Recording, Unit
+from physiolect.recording import Recording, Unit, later
 
 _GAP_RATIO = 100  # a record may be so many times longer than what it holds
 _GAP = "~"
@@ -41,6 +41,7 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
         FormatError: the segments contradict the record or one another, or a part is missing.
     """
     path = text.path
+    start, undated = text.start_time()
     first, last = want.span(int(header.sig_len or 0), fs, path)
     _check_length(text, header, last - first)
     guide = next((name for name in header.seg_name if name != _GAP), "")
@@ -59,7 +60,8 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
             channels=[names[row] for row in rows],
             units=units,
             annotations=marks.window(first, last).at_rate(per_frame),
-            notices=(*notices, *told),
+            notices=(*notices, *told, *undated),
+            start_time=later(start, first / fs),
         )
 
 

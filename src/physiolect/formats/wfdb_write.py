@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date, datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from physiolect.errors import FormatError
 from physiolect.files import writing
 from physiolect.formats.wfdb_header import NO_UNIT
 from physiolect.formats.wfdb_library import codes, library
-from physiolect.recording import Annotations, Recording
+from physiolect.recording import Annotations, Recording, StartTime
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -53,7 +54,17 @@ def write(recording: Recording, path: Path) -> None:
             adc_gain=list(gains),
             baseline=list(baselines),
             write_dir=folder,
+            **_base(recording.start_time),
         )
+
+
+def _base(start: StartTime | None) -> dict[str, date | time]:
+    """Return how wfdb takes a start; it writes no zone."""
+    if start is None:
+        return {}
+    if isinstance(start, datetime):
+        return {"base_date": start.date(), "base_time": start.time()}
+    return {"base_time": start.replace(tzinfo=None)}
 
 
 def write_annotations(marks: Annotations, fs: float, path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,9 @@ from physiolect.recording.channels import (
     stated_kind,
     unit_name,
 )
-from physiolect.recording.recording import Recording, seconds_text
+from physiolect.recording.recording import Recording
+from physiolect.recording.start_time import StartTime, clock_time, later, start_text, without_date
+from physiolect.recording.wording import seconds_text
 
 __all__ = [
     "LEADS",
@@ -20,11 +22,16 @@ __all__ = [
     "Annotations",
     "Modality",
     "Recording",
+    "StartTime",
     "Unit",
     "canonical_channel",
+    "clock_time",
+    "later",
     "modality_of",
     "seconds_text",
     "shared_modality",
+    "start_text",
     "stated_kind",
     "unit_name",
+    "without_date",
 ]

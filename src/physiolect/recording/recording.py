@@ -20,15 +20,16 @@ from physiolect.recording.channels import (
     split_unit,
 )
 from physiolect.recording.frame import frame_parts, is_frame
+from physiolect.recording.samples import as_signal, transposed
+from physiolect.recording.start_time import StartTime, later, start_text
 from physiolect.recording.time_column import time_unit
+from physiolect.recording.wording import seconds_text, unit_text
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-_MOST_CHANNELS = 512
-"""Arrays of more rows than this, and than columns, are taken for (time, channels)."""
 _SHOWN = 12
 """How many channels a notebook's page lists."""
 
@@ -56,11 +57,17 @@ class Recording:
     """Where it came from: a path, or what made it."""
     notices: tuple[str, ...] = ()
     """What reading the file met that the user should know, a sentence each: lost samples, channels left out …"""
+    start_time: StartTime | None = None
+    """When the first sample was recorded, as the file states it: local time without a zone in most files, with its zone
+    where the file states one, and a `datetime.time` where it states a time of day without a date. None where unknown.
+
+    A date can tell whose recording it is. It stays in memory; a prepared store leaves it out, and `export` writes the
+    time of day alone."""
 
     def __post_init__(self) -> None:
         if is_frame(self.signal):
             self._take_frame()
-        signal = _as_signal(self.signal)
+        signal = as_signal(self.signal)
         try:
             fs = float(self.fs)
         except (TypeError, ValueError):
@@ -119,6 +126,7 @@ class Recording:
         modality: Modality | None = None,
         annotations: Annotations | None = None,
         source: str = "",
+        start_time: StartTime | None = None,
     ) -> Recording:
         """Return a recording of samples in memory.
 
@@ -130,13 +138,14 @@ class Recording:
             modality: "ecg", "ppg" or "ecog"; by default what the names of the channels mean.
             annotations: Marks on the time axis.
             source: Where it came from.
+            start_time: When the first sample was recorded: a `datetime`, or a `time` of day where the date is unknown.
 
         Raises:
             FormatError: the parts contradict one another, or there are more channels than samples.
         """
         samples = np.asarray(signal)
         if samples.ndim == 2 and 0 < samples.shape[1] < samples.shape[0]:
-            raise _transposed(samples.shape)
+            raise transposed(samples.shape)
         return cls(
             samples,
             fs,
@@ -145,6 +154,7 @@ class Recording:
             modality,
             annotations or Annotations(),
             source,
+            start_time=start_time,
         )
 
     @classmethod
@@ -312,7 +322,10 @@ class Recording:
                 hint="start counts from 0 and must come before stop",
             )
         return replace(
-            self, signal=self.signal[:, first:last], annotations=self.annotations.window(first, last)
+            self,
+            signal=self.signal[:, first:last],
+            annotations=self.annotations.window(first, last),
+            start_time=later(self.start_time, first / self.fs),
         )
 
     def __repr__(self) -> str:
@@ -338,54 +351,14 @@ class Recording:
         """Return length, unit, modality, and what is missing or marked."""
         parts = [
             f"{seconds_text(self.duration)} at {self.fs:g} Hz",
-            _unit_text(self.unit),
+            unit_text(self.unit),
             self.modality or "modality unknown",
         ]
+        if self.start_time is not None:
+            parts.append(f"from {start_text(self.start_time)}")
         missing = self.n_missing()
         if missing:
             parts.append(f"{missing} of {self.signal.size} samples missing")
         if len(self.annotations):
             parts.append(f"{len(self.annotations)} annotations")
         return parts
-
-
-def _as_signal(given: Any) -> NDArray[np.float32]:
-    """Return samples as (channels, time) float32.
-
-    Raises:
-        FormatError: they are not numbers, or have another shape.
-    """
-    try:
-        signal = np.asarray(given)
-        if signal.dtype != np.float32:
-            signal = signal.astype(np.float32)
-    except (ValueError, TypeError) as error:
-        raise FormatError(
-            f"the signal does not hold real numbers: {error}", hint="pass an array of (channels, time)"
-        ) from error
-    signal = signal[np.newaxis] if signal.ndim == 1 else signal
-    if signal.ndim == 2 and signal.shape[0] > max(signal.shape[1], _MOST_CHANNELS) and signal.shape[1]:
-        raise _transposed(signal.shape)
-    if signal.ndim != 2 or signal.shape[0] == 0:
-        raise FormatError(
-            f"a signal is (channels, time), got shape {np.shape(given)}", hint="pass one row per channel"
-        )
-    return signal
-
-
-def _transposed(shape: tuple[int, ...]) -> FormatError:
-    return FormatError(
-        f"the signal has {shape[0]} channels of {shape[1]} samples: more channels than samples",
-        hint="a signal is (channels, time): transpose it, Recording(array.T, fs)",
-    )
-
-
-def seconds_text(value: float) -> str:
-    """Return a length or a position in time as text, to five digits: "2.5 s", "86,400 s"."""
-    return f"{value:,.0f} s" if abs(value) >= 10_000 else f"{value:.5g} s"
-
-
-def _unit_text(unit: str | tuple[str | None, ...] | None) -> str:
-    if isinstance(unit, tuple):
-        return "units " + ", ".join(u or "?" for u in unit)
-    return unit or "unit unknown"

@@ -1,0 +1,15 @@
+"""Lengths and units of a recording as text."""
+
+from __future__ import annotations
+
+
+def seconds_text(value: float) -> str:
+    """Return a length or a position in time as text, to five digits: "2.5 s", "86,400 s"."""
+    return f"{value:,.0f} s" if abs(value) >= 10_000 else f"{value:.5g} s"
+
+
+def unit_text(unit: str | tuple[str | None, ...] | None) -> str:
+    """Return the unit of all channels, or one each, as text."""
+    if isinstance(unit, tuple):
+        return "units " + ", ".join(u or "?" for u in unit)
+    return unit or "unit unknown"
