@@ -20,7 +20,7 @@ from physiolect.formats.edf_header import EdfChannel, EdfHeader, read_header
 from physiolect.formats.edf_timeline import Timeline, read_timeline
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request
-from physiolect.recording import Recording
+from physiolect.recording import Recording, later
 
 _BLOCK = 1 << 18  # bytes read at once
 _GAP_RATIO = 100  # a recording may be so many times longer than what it holds
@@ -84,6 +84,7 @@ def _recording(
         units=[channel.unit for channel in channels],
         annotations=annotations,
         notices=(*header.notices, *timeline.notices, *notices),
+        start_time=later(header.start_time, timeline.begins + first / fs),
     )
 
 

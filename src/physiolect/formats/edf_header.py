@@ -15,12 +15,16 @@ from pathlib import Path
 from physiolect.errors import FormatError
 from physiolect.formats.boundary import parsing
 from physiolect.formats.request import printable
-from physiolect.recording import Unit, unit_name
+from physiolect.recording import StartTime, Unit, unit_name
+from physiolect.recording.start_time import moment_of, time_of
 
 _FIXED = 256
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 """Bytes of each field of a signal: label, transducer, unit, four limits, filter, samples a record, reserved."""
 _LABEL, _UNIT, _LIMITS, _COUNT = 0, 2, (3, 4, 5, 6), 8
+_NO_DATE, _NO_TIME = b"01.01.85", b"00.00.00"
+"""What stands for a date that is not known, and the time that writers put beside it."""
+_MONTHS = b"JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 _MOST_SAMPLES = 1 << 40  # a channel, in the whole file
 
 
@@ -59,6 +63,8 @@ class EdfHeader:
     discontinuous: bool
     """Whether it says that there may be gaps between records (EDF+D)."""
     notices: tuple[str, ...]
+    start_time: StartTime | None = None
+    """When the file says that it begins, to the second."""
 
     @property
     def record_samples(self) -> int:
@@ -103,14 +109,14 @@ def read_header(path: Path) -> EdfHeader:
     duration = _number(fixed[244:252])
     if duration is None or not 0 < duration < 1e9:
         duration = None
-    _check_date(fixed[168:184], notices)
+    began = _start_time(fixed, notices)
     if b"," in b"".join(
         [fixed[184:192], fixed[236:256], *(field for k in (*_LIMITS, _COUNT) for field in columns[k])]
     ):
         notices.append("the header writes numbers with a decimal comma")
     kind = fixed[192:197].decode("latin-1").upper()
     return EdfHeader(
-        path, width, start, n_records, duration, channels, kind.endswith("+D"), tuple(notices)
+        path, width, start, n_records, duration, channels, kind.endswith("+D"), tuple(notices), began
     )  # fmt: skip
 
 
@@ -181,12 +187,32 @@ def _compare_records(stated: int | None, found: int, rest: int, notices: list[st
         notices.append(f"the header states {stated} records; the file holds {found}{cut}")
 
 
-def _check_date(field: bytes, notices: list[str]) -> None:
-    """Tell of a start that cannot be read: it touches no sample, and is not kept."""
-    found = re.fullmatch(rb"(\d\d)\.(\d\d)\.\d\d(\d\d)\.(\d\d)\.(\d\d)", field)
-    limits = ((1, 31), (1, 12), (0, 23), (0, 59), (0, 59))
-    if not found or not all(a <= int(n) <= b for n, (a, b) in zip(found.groups(), limits, strict=True)):
+def _start_time(fixed: bytes, notices: list[str]) -> StartTime | None:
+    """Return when a file says that it begins: a time of day alone where its date is the one that stands for none.
+
+    EDF+ has the year in four digits beside its date, or X where the date is not known; 01.01.85 is then the date.
+    """
+    clock = re.fullmatch(rb"(\d\d).(\d\d).(\d\d)", fixed[176:184])
+    hours = clock and time_of(*map(int, clock.groups()))
+    day = re.fullmatch(rb"(\d\d).(\d\d).(\d\d)", fixed[168:176])
+    if hours is None:
         notices.append("the date or time of its start cannot be read; the samples do not depend on it")
+        return None
+    unknown = fixed[168:176] == _NO_DATE or fixed[88:99] == b"Startdate X"
+    if unknown:
+        return hours if fixed[176:184] != _NO_TIME else None
+    written = re.match(rb"Startdate (\d\d)-([A-Z]{3})-(\d{4}) ", fixed[88:168])
+    if written and written[2] in _MONTHS:
+        numbers = (int(written[3]), _MONTHS.index(written[2]) + 1, int(written[1]))
+    elif day:
+        short = int(day[3])
+        numbers = (short + (1900 if short >= 85 else 2000), int(day[2]), int(day[1]))
+    else:
+        numbers = (0, 0, 0)
+    moment = moment_of(*numbers, hours.hour, hours.minute, hours.second)
+    if moment is None:
+        notices.append("the date of its start cannot be read; the time of day is kept")
+    return moment or hours
 
 
 def _count(field: bytes) -> int | None:

@@ -48,6 +48,11 @@ class Timeline:
     marks: Marks
     notices: tuple[str, ...] = ()
 
+    @property
+    def begins(self) -> float:
+        """Return when the first sample was recorded, in seconds after the start that the header states."""
+        return float(self.start[0]) if len(self.start) and np.isfinite(self.start[0]) else 0.0
+
     def positions(self, fs: float, count: int) -> NDArray[np.int64]:
         """Return the sample at which each run begins, of a channel with `count` samples a record at `fs` Hz."""
         gaps = np.cumsum(np.round(self.gap * fs).astype(np.int64))

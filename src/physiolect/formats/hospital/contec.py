@@ -16,6 +16,7 @@ from physiolect.formats.boundary import parsing
 from physiolect.formats.hospital.rhythm import Rhythm
 from physiolect.formats.request import Request
 from physiolect.recording import LEADS, Recording
+from physiolect.recording.start_time import parse_moment
 
 _HEADER, _FOOTER = 43, 37
 _MOST_BYTES = 64 << 20
@@ -42,7 +43,8 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     with parsing(path, "Contec ECG"):
         n_bytes = path.stat().st_size - _HEADER - _FOOTER
         with path.open("rb") as file:
-            name = file.read(_HEADER)[32:40].split(b"\0")[0].decode("latin-1")
+            head = file.read(_HEADER)
+            name = head[32:40].split(b"\0")[0].decode("latin-1")
     if not 0 < n_bytes <= _MOST_BYTES or n_bytes % (2 * len(_STORED)):
         raise FormatError(
             f"{path} is truncated or damaged: {n_bytes} bytes of samples are no recording of eight leads",
@@ -67,4 +69,5 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         ["uV"] * len(LEADS),
         personal=[name],
         modality="ecg",
+        start_time=parse_moment(head[10:29].decode("latin-1")),
     ).recording(path, want)

@@ -17,7 +17,8 @@ from physiolect.formats.boundary import parsing
 from physiolect.formats.hospital.lead_names import ISHNE_LEADS, numbered_names
 from physiolect.formats.hospital.rhythm import Rhythm
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Recording
+from physiolect.recording import Annotations, Recording, StartTime
+from physiolect.recording.start_time import moment_of, time_of
 
 MAGIC = b"ISHNE1.0"
 _MARKS_MAGIC = b"ANN  1.0"
@@ -42,6 +43,7 @@ class _Header:
     patient: str
     names: tuple[str, ...]
     n_stated: int
+    start: StartTime | None
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:
@@ -78,6 +80,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         patient=header.patient,
         personal=header.names,
         modality="ecg",
+        start_time=header.start,
     ).recording(path, want)
 
 
@@ -107,7 +110,24 @@ def _header(path: Path, magic: bytes) -> _Header:
     texts = [
         head[a:b].split(b"\0")[0].decode("latin-1").strip() for a, b in ((28, 68), (68, 108), (108, 128))
     ]
-    return _Header(at, n_leads, leads[:n_leads], steps[:n_leads], float(fs), texts[2], tuple(texts), n_stated)
+    return _Header(
+        at,
+        n_leads,
+        leads[:n_leads],
+        steps[:n_leads],
+        float(fs),
+        texts[2],
+        tuple(texts),
+        n_stated,
+        _start(head),
+    )
+
+
+def _start(head: bytes) -> StartTime | None:
+    """Return when the recording began; numbers that are no date or no time stand for what is not known."""
+    day, month, year = struct.unpack_from("<3h", head, 138)
+    clock = struct.unpack_from("<3h", head, 150)
+    return moment_of(year, month, day, *clock) or (time_of(*clock) if any(clock) else None)
 
 
 def _marks(path: Path, fs: float) -> Annotations:

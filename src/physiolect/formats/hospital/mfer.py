@@ -18,7 +18,8 @@ from physiolect.formats.boundary import parsing
 from physiolect.formats.hospital.lead_names import SCP_LEADS, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
 from physiolect.formats.request import Request
-from physiolect.recording import Recording
+from physiolect.recording import Recording, StartTime
+from physiolect.recording.start_time import moment_of, time_of
 
 _MOST_BYTES = 256 << 20
 _MOST_ITEMS = 1_000_000
@@ -26,7 +27,7 @@ _MOST_ITEMS = 1_000_000
 _ORDER, _BLOCK, _CHANNELS, _SEQUENCES, _LEAD, _TYPE = 0x01, 0x04, 0x05, 0x06, 0x09, 0x0A
 _INTERVAL, _RESOLUTION, _OFFSET, _COMPRESSION, _NULL = 0x0B, 0x0C, 0x0D, 0x0E, 0x12
 _DATA, _OF_CHANNEL, _PREAMBLE, _END = 0x1E, 0x3F, 0x40, 0x80
-_PATIENT_NAME, _PATIENT_ID = 0x81, 0x82
+_PATIENT_NAME, _PATIENT_ID, _TIME = 0x81, 0x82, 0x85
 _TYPES = {0: "i2", 1: "u2", 2: "i4", 3: "u1", 5: "i1", 6: "u4", 7: "f4", 8: "f8"}
 _UNITS = {0: ("uV", 1e6), 1: ("mmHg", 1.0), 2: ("Pa", 1.0), 3: ("cmH2O", 1.0), 7: ("%", 1.0), 8: ("degC", 1.0),
           9: ("/min", 1.0), 11: ("Ohm", 1.0), 12: ("A", 1.0)}  # fmt: skip
@@ -60,6 +61,7 @@ class _State:
     own: dict[int, dict[str, object]] = field(default_factory=dict)
     patient: str = ""
     name: str = ""
+    start: StartTime | None = None
 
     def channel(self, number: int) -> _Channel:
         return replace(self.shared, **self.own.get(number, {}))  # type: ignore[arg-type]
@@ -81,6 +83,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         raise FormatError(f"{path} is an MFER file without a waveform", hint="choose a file with waveforms")
     for rhythm in rhythms:
         rhythm.patient, rhythm.personal = state.patient, [state.name]
+        rhythm.start_time = state.start
     for number, rhythm in choose(rhythms, path, want, "frames"):
         yield rhythm.recording(path, want, f"{path}#{number}" if len(rhythms) > 1 else str(path))
 
@@ -107,6 +110,8 @@ def _frames(content: bytes, state: _State, path: Path) -> Iterator[Rhythm]:
             state.patient = value.decode("latin-1").strip("\0 ")
         elif tag == _PATIENT_NAME:
             state.name = value.decode("latin-1").strip("\0 ")
+        elif tag == _TIME:
+            state.start = _start(value, state.big)
         elif tag == _DATA:
             yield from _rhythms(value, state)
         elif number is not None:
@@ -155,6 +160,17 @@ def _items(content: bytes) -> Iterator[tuple[int, int | None, bytes]]:
 
 def _whole(value: bytes, big: bool) -> int:
     return int.from_bytes(value[:8], "big" if big else "little")
+
+
+def _start(value: bytes, big: bool) -> StartTime | None:
+    """Return the time of measurement: year, month, day, hour, minute, second, and milli- and microseconds."""
+    if len(value) < 7:
+        return None
+    clock = value[2:7]
+    parts = [_whole(value[at : at + 2], big) for at in (7, 9)]
+    second = clock[4] + parts[0] / 1e3 + parts[1] / 1e6
+    day = moment_of(_whole(value[:2], big), *clock[:4], second)
+    return day or (time_of(*clock[2:4], second) if any(clock[2:]) else None)
 
 
 def _described(tag: int, value: bytes, big: bool) -> dict[str, object]:

@@ -5,7 +5,9 @@ No description is public; the layout is known from exported files (BRAVEHEART's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from physiolect.formats.hospital.lead_names import lead_name, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose, with_limb_leads
 from physiolect.formats.hospital.xml import Element, from_base64, number_of, text_of, texts_of
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Recording, unit_name
+from physiolect.recording import Annotations, Recording, StartTime, unit_name
+from physiolect.recording.start_time import moment_of, parse_start
 
 _MEASUREMENTS = {
     "VentricularRate": ("ventricular rate", "/min"), "AtrialRate": ("atrial rate", "/min"),
@@ -63,10 +66,32 @@ def _rhythm(waveform: Element, root: Element, path: Path) -> Rhythm:
         patient=text_of(root, "PatientDemographics/PatientID"),
         personal=list(texts_of(root, "PatientID", "PatientFirstName", "PatientLastName", "SecondaryID")),
         modality="ecg",
+        start_time=_start(root),
     )
     if rhythm.fs:
         rhythm.marks = _beats(root, rhythm.fs, len(rhythm.rows[0]) if rhythm.rows else 0)
     return with_limb_leads(rhythm)
+
+
+def _start(root: Element) -> StartTime | None:
+    """Return when the ECG was acquired: MUSE writes month, day and year, or the month's name."""
+    day, clock = (text_of(root, f"TestDemographics/Acquisition{part}") for part in ("Date", "Time"))
+    hours = parse_start(clock)
+    if not isinstance(hours, time):
+        return None
+    found = re.fullmatch(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})", day)
+    if found:
+        first, second, year = map(int, found.groups())
+        month, number = (second, first) if first > 12 else (first, second)
+    elif found := re.fullmatch(r"(\d{1,2})-([A-Z]{3})-(\d{4})", day.upper()):
+        number, month, year = (
+            int(found[1]),
+            "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC".find(found[2]) // 3 + 1,
+            int(found[3]),
+        )
+    else:
+        return hours
+    return moment_of(year, month, number, hours.hour, hours.minute, hours.second) or hours
 
 
 def _samples(lead: Element, path: Path) -> np.ndarray:

@@ -15,7 +15,7 @@ from physiolect.formats.hospital.lead_names import numbered_names
 from physiolect.formats.hospital.patients import clean_texts, patient_hash, with_notes
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit
-from physiolect.recording import LEADS, Annotations, Modality, Recording, modality_of
+from physiolect.recording import LEADS, Annotations, Modality, Recording, StartTime, later, modality_of
 
 MOST_CHANNELS = 512
 _BLOCK = 1 << 16
@@ -45,6 +45,9 @@ class Rhythm:
     personal: Sequence[str] = ()
     """Names and ids that no note may hold."""
     modality: Modality | None = None
+    notices: Sequence[str] = ()
+    start_time: StartTime | None = None
+    """When the first sample of the file was recorded."""
 
     def recording(self, path: Path, want: Request, source: str = "") -> Recording:
         """Return what the caller wants of these leads.
@@ -86,6 +89,8 @@ class Rhythm:
             annotations=with_notes(self.marks.window(first, last), notes),
             source=source,
             allow_empty=want.channels is None and not np.isnan(signal).all(),
+            notices=self.notices,
+            start_time=later(self.start_time, first / fs),
         )
 
     def _names(self, path: Path, want: Request) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from physiolect.formats.hospital.lead_names import SCP_LEADS, numbered_names
 from physiolect.formats.hospital.rhythm import Rhythm
 from physiolect.formats.hospital.scp_huffman import Table, decode, default_table, read_tables
 from physiolect.formats.request import Request
-from physiolect.recording import Recording
+from physiolect.recording import Recording, StartTime
+from physiolect.recording.start_time import moment_of, time_of
 
 _MOST_BYTES = 64 << 20
 _MOST_LEADS = 85
@@ -28,6 +30,8 @@ _HEADER = 16
 
 _MEASUREMENTS = ((2, "RR interval", "ms"), (4, "PP interval", "ms"))
 _ABSENT = 29999
+_DATE, _TIME, _ZONE = 25, 26, 34
+_NO_ZONE, _MOST_MINUTES = 0x7FFF, 781
 
 
 def is_scp(head: bytes) -> bool:
@@ -46,7 +50,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
             raise FormatError(f"{path} is larger than any SCP-ECG file", hint="choose another file")
         content = path.read_bytes()
         sections = _sections(content)
-        tags = _tags(sections.get(1, b""))
+        tags, start = _tags(sections.get(1, b"")), _start(sections.get(1, b""))
     if 3 not in sections or 6 not in sections:
         raise FormatError(
             f"{path} is an SCP-ECG file without a rhythm (section 6)",
@@ -68,6 +72,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         patient=tags.get(2, ""),
         personal=[tags.get(tag, "") for tag in (0, 1, 2, 3)],
         modality="ecg",
+        start_time=start,
     ).recording(path, want)
 
 
@@ -84,15 +89,32 @@ def _sections(content: bytes) -> dict[int, bytes]:
 
 def _tags(section: bytes) -> dict[int, str]:
     """Return the texts of section 1 by their tags."""
-    tags: dict[int, str] = {}
+    return {tag: value.split(b"\0")[0].decode("latin-1").strip() for tag, value in _fields(section).items()}
+
+
+def _fields(section: bytes) -> dict[int, bytes]:
+    """Return the values of section 1 by their tags."""
+    fields: dict[int, bytes] = {}
     at = 0
     while at + 3 <= len(section) and section[at] != 255:
         size = struct.unpack_from("<H", section, at + 1)[0]
-        tags.setdefault(
-            section[at], section[at + 3 : at + 3 + size].split(b"\0")[0].decode("latin-1").strip()
-        )
+        fields.setdefault(section[at], section[at + 3 : at + 3 + size])
         at += 3 + size
-    return tags
+    return fields
+
+
+def _start(section: bytes) -> StartTime | None:
+    """Return when the ECG was acquired: date, time and, where it is known, the zone in minutes."""
+    fields = _fields(section)
+    day, clock, zone = (fields.get(tag, b"") for tag in (_DATE, _TIME, _ZONE))
+    if len(clock) < 3:
+        return None
+    hours = time_of(*clock[:3])
+    moment = moment_of(*struct.unpack_from("<HBB", day), *clock[:3]) if len(day) >= 4 else None
+    minutes = struct.unpack_from("<h", zone)[0] if len(zone) >= 2 else _NO_ZONE
+    if moment is not None and abs(minutes) < _MOST_MINUTES:
+        return moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    return moment or hours
 
 
 def _leads(section: bytes) -> tuple[list[int], list[int], int]:

@@ -18,7 +18,8 @@ from physiolect.formats.hospital.lead_names import lead_name, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm
 from physiolect.formats.hospital.xml import Element, from_base64, number_of, text_of, texts_of
 from physiolect.formats.request import Request
-from physiolect.recording import LEADS, Recording
+from physiolect.recording import LEADS, Recording, StartTime
+from physiolect.recording.start_time import parse_start
 
 _MEASUREMENTS = {
     "heartrate": ("ventricular rate", "/min"), "meanventrate": ("ventricular rate", "/min"),
@@ -74,7 +75,13 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
             texts_of(root, "patientid", "lastname", "firstname", "middlename", "MRN", "uniquepatientid")
         ),
         modality="ecg",
+        start_time=_start(root),
     ).recording(path, want)
+
+
+def _start(root: Element) -> StartTime | None:
+    about = root.find(".//dataacquisition")
+    return None if about is None else parse_start(f"{about.get('date', '')} {about.get('time', '')}".strip())
 
 
 def _names(waveform: Element, details: Element) -> list[str]:
