@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.files import replacing, writing
 from physiolect.formats.edf_annotations import PADDED, SKIPPED, EdfMark, write_marks
-from physiolect.recording import Recording
+from physiolect.recording import Recording, StartTime
 from physiolect.signals import find_gaps
 
 _RECORD_BYTES = 61_440
@@ -60,7 +61,9 @@ def write(recording: Recording, path: Path) -> None:
     record = _choose_record(recording, bits // 8)
     scales = [_scale(name, row, bits) for name, row in zip(recording.channels, recording.signal, strict=True)]
     n_records = -(-recording.n_samples // record.count)
-    texts = _share_out(_marks(recording, n_records * record.count), record, n_records, recording.fs)
+    begins = _after_second(recording.start_time)
+    marks = [mark._replace(onset=mark.onset + begins) for mark in _marks(recording, n_records * record.count)]
+    texts = _share_out(marks, record, n_records, recording.fs, begins)
     size = max(map(len, texts))
     words = -(-size // (bits // 8))
     if words * (bits // 8) > 10 * _RECORD_BYTES:
@@ -159,13 +162,15 @@ def _plain(text: str) -> str:
     return text.translate({0: None, 20: None, 21: None}) or "?"
 
 
-def _share_out(marks: Sequence[EdfMark], record: _Record, n_records: int, fs: float) -> list[bytes]:
+def _share_out(
+    marks: Sequence[EdfMark], record: _Record, n_records: int, fs: float, begins: float
+) -> list[bytes]:
     """Return the annotations of each record: all in order of time, about as many bytes in each."""
     lists = [write_marks(0.0, [mark])[len(write_marks(0.0, [])) :] for mark in marks]
     room = max(map(len, lists), default=0) + -(-sum(map(len, lists)) // n_records)
     texts, at = [], 0
     for number in range(n_records):
-        text, filled = write_marks(number * record.count / fs, []), 0
+        text, filled = write_marks(begins + number * record.count / fs, []), 0
         while at < len(lists) and filled + len(lists[at]) <= room:
             text, filled, at = text + lists[at], filled + len(lists[at]), at + 1
         texts.append(text)
@@ -175,13 +180,13 @@ def _share_out(marks: Sequence[EdfMark], record: _Record, n_records: int, fs: fl
 def _header(
     recording: Recording, record: _Record, scales: Sequence[_Scale], n_records: int, words: int, bits: int
 ) -> bytes:
-    """Return the header; a person, a date and a place are X, as EDF+ writes what is not known."""
+    """Return the header; a person, a place and an unknown date are X, as EDF+ writes what is not known."""
     n_signals = len(scales) + 1
     kind = "BDF" if bits == 24 else "EDF"
     low, high = str(-(2 ** (bits - 1))), str(2 ** (bits - 1) - 1)
     first = b"\xffBIOSEMI" if bits == 24 else b"0".ljust(8)
     fixed = [
-        ("X X X X", 80), ("Startdate X X X X", 80), ("01.01.85", 8), ("00.00.00", 8), (str(256 * (n_signals + 1)), 8),
+        ("X X X X", 80), *_start(recording.start_time), (str(256 * (n_signals + 1)), 8),
         (f"{kind}+C", 44), (str(n_records), 8), (record.duration, 8), (str(n_signals), 4),
     ]  # fmt: skip
     columns: list[tuple[int, list[str]]] = [
@@ -199,6 +204,24 @@ def _header(
     parts = [text.ljust(width) for text, width in fixed]
     parts += [text.ljust(width) for width, texts in columns for text in texts]
     return first + "".join(parts).encode("ascii")
+
+
+def _start(start: StartTime | None) -> list[tuple[str, int]]:
+    """Return what the header says of the start: the recording, its date and its time of day."""
+    date, clock, words = "01.01.85", "00.00.00", "X"
+    if start is not None:
+        clock = f"{start:%H.%M.%S}"
+    if isinstance(start, datetime):
+        month = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"][start.month - 1]
+        words = f"{start.day:02d}-{month}-{start.year:04d}"
+        within = 1985 <= start.year <= 2084
+        date = f"{start:%d.%m.}{start.year % 100:02d}" if within else f"{start:%d.%m}.yy"
+    return [(f"Startdate {words} X X X", 80), (date, 8), (clock, 8)]
+
+
+def _after_second(start: StartTime | None) -> float:
+    """Return the part of a second of the start, which EDF+ has in its annotations."""
+    return 0.0 if start is None else start.microsecond / 1e6
 
 
 def _held(row: NDArray[np.float32], length: int) -> NDArray[np.float32]:

@@ -17,7 +17,8 @@ from physiolect.formats.hospital.lead_names import lead_name, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
 from physiolect.formats.hospital.xml import Element, number_of
 from physiolect.formats.request import Request
-from physiolect.recording import Recording, unit_name
+from physiolect.recording import Recording, StartTime, later, unit_name
+from physiolect.recording.start_time import parse_moment
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _MEASUREMENTS = {
@@ -62,6 +63,7 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
             continue
         for sequences in series.iterfind("component/sequenceSet"):
             rhythm = _rhythm(sequences, path)
+            rhythm.start_time = _start(series, sequences)
             rhythm.notes = [*_statements(series), *_measurements(series)]
             rhythm.patient, rhythm.personal = patient, personal
             rhythms.append(rhythm)
@@ -107,6 +109,28 @@ def _rhythm(sequences: Element, path: Path) -> Rhythm:
         offsets.append(shift or 0.0)
         units.append(unit_name(unit))
     return Rhythm(fs, numbered_names(names), rows, gains, units, offsets, modality="ecg")
+
+
+def _start(series: Element, sequences: Element) -> StartTime | None:
+    """Return when a sequence set begins: its own absolute time, or the time of the series and the set's offset to it."""
+    for sequence in sequences.iterfind("component/sequence"):
+        head = sequence.find("value/head")
+        if head is None:
+            continue
+        if moment := parse_moment(head.get("value", "")):
+            return moment
+        offset, unit = _quantity(head)
+        seconds = (offset or 0.0) * _SECONDS.get(unit, 1.0)
+        return later(_series_start(series), seconds)
+    return _series_start(series)
+
+
+def _series_start(series: Element) -> StartTime | None:
+    time = series.find("effectiveTime")
+    if time is None:
+        return None
+    low = time.find("low")
+    return parse_moment((time if low is None else low).get("value", ""))
 
 
 def _code(element: Element) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -18,7 +19,7 @@ from physiolect.formats.hospital.aecg import NOTE_CODES
 from physiolect.formats.hospital.lead_names import LEAD_CODES
 from physiolect.formats.hospital.patients import NOTE
 from physiolect.formats.hospital.steps import to_steps
-from physiolect.recording import Recording, canonical_channel
+from physiolect.recording import Recording, canonical_channel, later
 
 _MDC = "2.16.840.1.113883.6.24"
 _ACT = "2.16.840.1.113883.5.4"
@@ -58,12 +59,13 @@ def _lines(recording: Recording) -> Iterator[str]:
     )
     yield f'<id root="{uuid.uuid4()}"/>'
     yield '<code code="93000" codeSystem="2.16.840.1.113883.6.12" codeSystemName="CPT-4"/>'
-    yield '<effectiveTime><low nullFlavor="MSK"/><high nullFlavor="MSK"/></effectiveTime>'
+    low, high = (_moment(recording, seconds) for seconds in (0.0, recording.duration))
+    yield f"<effectiveTime><low {low}/><high {high}/></effectiveTime>"
     yield "<componentOf><timepointEvent><componentOf><subjectAssignment><subject><trialSubject>"
     yield '<id nullFlavor="MSK"/></trialSubject></subject><componentOf><clinicalTrial><id nullFlavor="NA"/>'
     yield "</clinicalTrial></componentOf></subjectAssignment></componentOf></timepointEvent></componentOf>"
     yield f'<component><series><id root="{uuid.uuid4()}"/><code code="RHYTHM" codeSystem="{_ACT}"/>'
-    yield '<effectiveTime><low nullFlavor="MSK"/></effectiveTime>'
+    yield f"<effectiveTime><low {low}/></effectiveTime>"
     yield "<component><sequenceSet>"
     yield f'<component><sequence><code code="TIME_RELATIVE" codeSystem="{_ACT}"/><value xsi:type="GLIST_PQ">'
     yield f'<head value="0" unit="s"/><increment value="{1 / recording.fs!r}" unit="s"/></value></sequence></component>'
@@ -78,6 +80,14 @@ def _lines(recording: Recording) -> Iterator[str]:
     yield "</sequenceSet></component>"
     yield from _notes(recording)
     yield "</series></component></AnnotatedECG>"
+
+
+def _moment(recording: Recording, seconds: float) -> str:
+    """Return the attribute of a moment of the recording; one without a date cannot be written."""
+    moment = later(recording.start_time, seconds)
+    if not isinstance(moment, datetime):
+        return 'nullFlavor="MSK"'
+    return f'value="{moment:%Y%m%d%H%M%S.%f%z}"'
 
 
 def _code(name: str) -> str:

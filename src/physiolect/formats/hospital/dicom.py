@@ -15,11 +15,12 @@ import numpy as np
 
 from physiolect.errors import FormatError, require
 from physiolect.formats.boundary import MAX_BYTES, parsing
+from physiolect.formats.hospital.dicom_time import START_TAGS, read_start
 from physiolect.formats.hospital.dicom_write import SYMBOLS
 from physiolect.formats.hospital.lead_names import LEAD_CODES, SCP_LEADS, lead_name, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
 from physiolect.formats.request import Request
-from physiolect.recording import Annotations, Recording, shared_modality, unit_name
+from physiolect.recording import Annotations, Recording, later, shared_modality, unit_name
 
 _DEFLATED = (b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.8.1")
 """Transfer syntaxes that pydicom would unpack to any size."""
@@ -31,6 +32,7 @@ _TAGS = [
     "OtherPatientIDs",
     "WaveformSequence",
     "WaveformAnnotationSequence",
+    *START_TAGS,
 ]
 _TYPES = {
     (8, "SB"): "i1",
@@ -74,6 +76,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         groups = list(dataset.get("WaveformSequence") or ())
         notes, marks = _annotations(dataset)
         patient = _text(dataset, _PATIENT_ID)
+        start = read_start({name: _text(dataset, tag) for name, tag in START_TAGS.items()})
         # Unpacked as the notes are, in the file's character set, so that a name in a note is found.
         names = str(dataset.get("PatientName", "")).replace("^", " ").split() if notes else []
     if not groups:
@@ -93,6 +96,8 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     for number in numbers:
         rhythm = _rhythm(groups[number], path)
         rhythm.notes, rhythm.patient, rhythm.personal = notes, patient, names
+        with parsing(path, "DICOM"):
+            rhythm.start_time = later(start, float(groups[number].get("MultiplexGroupTimeOffset") or 0) / 1e3)
         if len(numbers) == len(groups):  # Some makers count the points of a median beat to the rhythm.
             rhythm.marks = marks.get(number + 1, Annotations())
         rhythms.append(rhythm)

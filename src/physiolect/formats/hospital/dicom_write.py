@@ -12,6 +12,7 @@ import numpy as np
 
 from physiolect.errors import FormatError, require
 from physiolect.files import replacing, writing
+from physiolect.formats.hospital.dicom_time import write_start
 from physiolect.formats.hospital.lead_names import LEAD_CODES
 from physiolect.formats.hospital.patients import NOTE
 from physiolect.formats.hospital.steps import MISSING, to_steps
@@ -27,8 +28,6 @@ _AMBULATORY = "1.2.840.10008.5.1.4.1.1.9.1.3"
 _PULSE = "1.2.840.10008.5.1.4.1.1.9.5.1"
 _MOST_SAMPLES_OF_TWELVE = 16_384
 _UNITS = {"uV": "microvolt", "mV": "millivolt", "V": "volt"}
-_UNSTATED = "19700101"
-"""A recording keeps no date, and DICOM asks for one."""
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -55,9 +54,7 @@ def write(recording: Recording, path: Path) -> None:
     dataset.PatientName = dataset.PatientID = dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "a Physiolect recording keeps no personal data"
-    dataset.StudyDate = dataset.ContentDate = _UNSTATED
-    dataset.StudyTime = dataset.ContentTime = "000000"
-    dataset.AcquisitionDateTime = f"{_UNSTATED}000000"
+    write_start(dataset, recording.start_time)
     dataset.ReferringPhysicianName = dataset.StudyID = dataset.AccessionNumber = ""
     dataset.Manufacturer = "Physiolect"
     dataset.SeriesNumber, dataset.InstanceNumber = 1, 1
