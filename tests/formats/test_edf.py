@@ -223,7 +223,9 @@ def test_odd_fields_do_not_touch_the_samples(tmp_path: Path) -> None:
     for changed, told in (
         ({"limits": ("-3,2768", "3,2767", "-32768", "32767")}, "decimal comma"),
         ({"limits": ("-3.2768\x00", "+3.2767", "-32768 ", " 32767")}, ""),
-        ({"clock": b"01:02:0310:11:12"}, "date or time"),
+        ({"clock": b"01:02:0310:11:12"}, ""),
+        ({"clock": b"31.02.0310.11.12"}, "the time of day is kept"),
+        ({"clock": b"01.02.0310.61.12"}, "date or time"),
         ({"clock": b"00.00.0000.00.00"}, "date or time"),
         ({"clock": b"\x00" * 16}, "date or time"),
         ({"duration": "1,0"}, "decimal comma"),

@@ -24,6 +24,7 @@ _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 _LABEL, _UNIT, _LIMITS, _COUNT = 0, 2, (3, 4, 5, 6), 8
 _NO_DATE, _NO_TIME = b"01.01.85", b"00.00.00"
 """What stands for a date that is not known, and the time that writers put beside it."""
+_NO_START = "the date or time of its start cannot be read; the samples do not depend on it"
 _MONTHS = b"JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 _MOST_SAMPLES = 1 << 40  # a channel, in the whole file
 
@@ -196,11 +197,11 @@ def _start_time(fixed: bytes, notices: list[str]) -> StartTime | None:
     hours = clock and time_of(*map(int, clock.groups()))
     day = re.fullmatch(rb"(\d\d).(\d\d).(\d\d)", fixed[168:176])
     if hours is None:
-        notices.append("the date or time of its start cannot be read; the samples do not depend on it")
+        notices.append(_NO_START)
         return None
-    unknown = fixed[168:176] == _NO_DATE or fixed[88:99] == b"Startdate X"
-    if unknown:
-        return hours if fixed[176:184] != _NO_TIME else None
+    kept = None if fixed[176:184] == _NO_TIME else hours
+    if fixed[168:176] == _NO_DATE or fixed[88:99] == b"Startdate X":
+        return kept
     written = re.match(rb"Startdate (\d\d)-([A-Z]{3})-(\d{4}) ", fixed[88:168])
     if written and written[2] in _MONTHS:
         numbers = (int(written[3]), _MONTHS.index(written[2]) + 1, int(written[1]))
@@ -211,8 +212,8 @@ def _start_time(fixed: bytes, notices: list[str]) -> StartTime | None:
         numbers = (0, 0, 0)
     moment = moment_of(*numbers, hours.hour, hours.minute, hours.second)
     if moment is None:
-        notices.append("the date of its start cannot be read; the time of day is kept")
-    return moment or hours
+        notices.append("the date of its start cannot be read; the time of day is kept" if kept else _NO_START)
+    return moment or kept
 
 
 def _count(field: bytes) -> int | None:

@@ -212,7 +212,9 @@ def _start(start: StartTime | None) -> list[tuple[str, int]]:
     if start is not None:
         clock = f"{start:%H.%M.%S}"
     if isinstance(start, datetime):
-        month = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"][start.month - 1]
+        month = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"][
+            start.month - 1
+        ]
         words = f"{start.day:02d}-{month}-{start.year:04d}"
         within = 1985 <= start.year <= 2084
         date = f"{start:%d.%m.}{start.year % 100:02d}" if within else f"{start:%d.%m}.yy"

@@ -64,6 +64,7 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
         for sequences in series.iterfind("component/sequenceSet"):
             rhythm = _rhythm(sequences, path)
             rhythm.start_time = _start(series, sequences)
+            rhythm.stated_date = _stated_start(series)
             rhythm.notes = [*_statements(series), *_measurements(series)]
             rhythm.patient, rhythm.personal = patient, personal
             rhythms.append(rhythm)
@@ -112,7 +113,7 @@ def _rhythm(sequences: Element, path: Path) -> Rhythm:
 
 
 def _start(series: Element, sequences: Element) -> StartTime | None:
-    """Return when a sequence set begins: its own absolute time, or the time of the series and the set's offset to it."""
+    """Return when a sequence set begins: its own absolute time, else that of the series and the set's offset to it."""
     for sequence in sequences.iterfind("component/sequence"):
         head = sequence.find("value/head")
         if head is None:
@@ -121,16 +122,16 @@ def _start(series: Element, sequences: Element) -> StartTime | None:
             return moment
         offset, unit = _quantity(head)
         seconds = (offset or 0.0) * _SECONDS.get(unit, 1.0)
-        return later(_series_start(series), seconds)
-    return _series_start(series)
+        return later(parse_moment(_stated_start(series)), seconds)
+    return parse_moment(_stated_start(series))
 
 
-def _series_start(series: Element) -> StartTime | None:
+def _stated_start(series: Element) -> str:
     time = series.find("effectiveTime")
     if time is None:
-        return None
+        return ""
     low = time.find("low")
-    return parse_moment((time if low is None else low).get("value", ""))
+    return (time if low is None else low).get("value", "")
 
 
 def _code(element: Element) -> str:

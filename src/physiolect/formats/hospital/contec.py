@@ -44,6 +44,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         n_bytes = path.stat().st_size - _HEADER - _FOOTER
         with path.open("rb") as file:
             head = file.read(_HEADER)
+            stated = head[10:29].decode("latin-1")
             name = head[32:40].split(b"\0")[0].decode("latin-1")
     if not 0 < n_bytes <= _MOST_BYTES or n_bytes % (2 * len(_STORED)):
         raise FormatError(
@@ -69,5 +70,6 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         ["uV"] * len(LEADS),
         personal=[name],
         modality="ecg",
-        start_time=parse_moment(head[10:29].decode("latin-1")),
+        start_time=parse_moment(stated),
+        stated_date=stated,
     ).recording(path, want)

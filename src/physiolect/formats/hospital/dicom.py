@@ -15,7 +15,7 @@ import numpy as np
 
 from physiolect.errors import FormatError, require
 from physiolect.formats.boundary import MAX_BYTES, parsing
-from physiolect.formats.hospital.dicom_time import START_TAGS, read_start
+from physiolect.formats.hospital.dicom_time import START_TAGS, read_start, stated_date
 from physiolect.formats.hospital.dicom_write import SYMBOLS
 from physiolect.formats.hospital.lead_names import LEAD_CODES, SCP_LEADS, lead_name, numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
@@ -76,7 +76,8 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         groups = list(dataset.get("WaveformSequence") or ())
         notes, marks = _annotations(dataset)
         patient = _text(dataset, _PATIENT_ID)
-        start = read_start({name: _text(dataset, tag) for name, tag in START_TAGS.items()})
+        stated = {name: _text(dataset, tag) for name, tag in START_TAGS.items()}
+        start, date = read_start(stated), stated_date(stated)
         # Unpacked as the notes are, in the file's character set, so that a name in a note is found.
         names = str(dataset.get("PatientName", "")).replace("^", " ").split() if notes else []
     if not groups:
@@ -95,7 +96,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     rhythms = []
     for number in numbers:
         rhythm = _rhythm(groups[number], path)
-        rhythm.notes, rhythm.patient, rhythm.personal = notes, patient, names
+        rhythm.notes, rhythm.patient, rhythm.personal, rhythm.stated_date = notes, patient, names, date
         with parsing(path, "DICOM"):
             rhythm.start_time = later(start, float(groups[number].get("MultiplexGroupTimeOffset") or 0) / 1e3)
         if len(numbers) == len(groups):  # Some makers count the points of a median beat to the rhythm.

@@ -40,8 +40,16 @@ def read_start(stated: dict[str, str]) -> StartTime | None:
     return None
 
 
+def stated_date(stated: dict[str, str]) -> str:
+    """Return how a file writes the date of its start, "" where it states none."""
+    found = next((stated[name] for name in ("AcquisitionDateTime", "AcquisitionDate") if stated[name]), "")
+    return "" if found.startswith(_UNSTATED) else found
+
+
 def write_start(dataset: Any, start: StartTime | None) -> None:
-    """Write when the recording began; 1970-01-01 stands for a date that is not known, and no acquisition time for no time.
+    """Write when the recording began.
+
+    1970-01-01 stands for a date that is not known; the acquisition time is left out where the time is not known either.
 
     Args:
         dataset: Of pydicom.

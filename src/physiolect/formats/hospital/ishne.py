@@ -44,6 +44,7 @@ class _Header:
     names: tuple[str, ...]
     n_stated: int
     start: StartTime | None
+    stated_date: str
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:
@@ -81,6 +82,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         personal=header.names,
         modality="ecg",
         start_time=header.start,
+        stated_date=header.stated_date,
     ).recording(path, want)
 
 
@@ -120,6 +122,7 @@ def _header(path: Path, magic: bytes) -> _Header:
         tuple(texts),
         n_stated,
         _start(head),
+        head[138:144].hex(),
     )
 
 

@@ -62,6 +62,7 @@ class _State:
     patient: str = ""
     name: str = ""
     start: StartTime | None = None
+    stated_date: str = ""
 
     def channel(self, number: int) -> _Channel:
         return replace(self.shared, **self.own.get(number, {}))  # type: ignore[arg-type]
@@ -83,7 +84,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         raise FormatError(f"{path} is an MFER file without a waveform", hint="choose a file with waveforms")
     for rhythm in rhythms:
         rhythm.patient, rhythm.personal = state.patient, [state.name]
-        rhythm.start_time = state.start
+        rhythm.start_time, rhythm.stated_date = state.start, state.stated_date
     for number, rhythm in choose(rhythms, path, want, "frames"):
         yield rhythm.recording(path, want, f"{path}#{number}" if len(rhythms) > 1 else str(path))
 
@@ -111,7 +112,7 @@ def _frames(content: bytes, state: _State, path: Path) -> Iterator[Rhythm]:
         elif tag == _PATIENT_NAME:
             state.name = value.decode("latin-1").strip("\0 ")
         elif tag == _TIME:
-            state.start = _start(value, state.big)
+            state.start, state.stated_date = _start(value, state.big), value[:4].hex()
         elif tag == _DATA:
             yield from _rhythms(value, state)
         elif number is not None:

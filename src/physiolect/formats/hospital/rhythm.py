@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +47,10 @@ class Rhythm:
     personal: Sequence[str] = ()
     """Names and ids that no note may hold."""
     modality: Modality | None = None
-    notices: Sequence[str] = ()
     start_time: StartTime | None = None
     """When the first sample of the file was recorded."""
+    stated_date: str = ""
+    """How the file writes that date, for a notice where it is none."""
 
     def recording(self, path: Path, want: Request, source: str = "") -> Recording:
         """Return what the caller wants of these leads.
@@ -89,9 +92,14 @@ class Rhythm:
             annotations=with_notes(self.marks.window(first, last), notes),
             source=source,
             allow_empty=want.channels is None and not np.isnan(signal).all(),
-            notices=self.notices,
+            notices=self._notices(),
             start_time=later(self.start_time, first / fs),
         )
+
+    def _notices(self) -> list[str]:
+        if isinstance(self.start_time, datetime) or not re.search("[1-9]", self.stated_date):
+            return []
+        return ["the date of its start cannot be read; the samples do not depend on it"]
 
     def _names(self, path: Path, want: Request) -> list[str]:
         """Return the file's names, or the caller's where it names no channel."""

@@ -73,6 +73,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         personal=[tags.get(tag, "") for tag in (0, 1, 2, 3)],
         modality="ecg",
         start_time=start,
+        stated_date=_fields(sections.get(1, b"")).get(_DATE, b"").hex(),
     ).recording(path, want)
 
 

@@ -76,6 +76,7 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
         ),
         modality="ecg",
         start_time=_start(root),
+        stated_date=next((each.get("date", "") for each in root.iter("dataacquisition")), ""),
     ).recording(path, want)
 
 
