@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from physiolect.formats.time_stamps import (
     is_time_name,
     words_of,
 )
-from physiolect.recording import Modality, Unit, canonical_channel, modality_of
+from physiolect.recording import Modality, StartTime, Unit, canonical_channel, modality_of
 
 Block = NDArray[np.float64]
 
@@ -48,6 +50,12 @@ class Columns:
     modality: Modality | None = None
     leave_out: str = ""
     """Pattern of the names of columns that are no signal."""
+    start: StartTime | None = None
+    """When the file says, above its samples, that it begins."""
+    starts: Mapping[int, StartTime] = field(default_factory=dict)
+    """Column -> the moment that its first cell states."""
+    zones: Mapping[int, tzinfo] = field(default_factory=dict)
+    """Column of dates -> their zone, where one is stated."""
 
     def label(self, column: int) -> str:
         """Return what to call a column in a message."""

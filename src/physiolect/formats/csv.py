@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from physiolect.files import replacing
 from physiolect.formats.columns import Columns, find_roles
 from physiolect.formats.request import Request
 from physiolect.formats.table import recordings_of
+from physiolect.formats.table_start import first_moments
 from physiolect.formats.text_cells import Rows, is_number
 from physiolect.formats.text_layout import Layout, find_layout
 from physiolect.formats.text_source import line_blocks
@@ -50,7 +52,9 @@ def read_lines(blocks: Iterator[list[str]], path: Path, want: Request) -> Iterat
     """
     head = next(blocks, [])
     layout = find_layout(head, path)
-    columns = _columns(layout, path)
+    row = next((line for line in head[layout.first :] if line and not line.isspace()), "")
+    starts = first_moments(layout.cells.split(row), layout.cells.kinds)
+    columns = replace(_columns(layout, path), starts=starts)
     rows = Rows(path, layout.cells, columns.names, layout.first + 1)
     yield from recordings_of(_numbers(rows, head, blocks, layout.first), columns, want)
 
@@ -85,6 +89,7 @@ def _columns(layout: Layout, path: Path) -> Columns:
         scale=facts.scale,
         modality=facts.modality,
         leave_out=facts.leave_out,
+        start=facts.start,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from physiolect.formats.request import Request
 from physiolect.formats.table import recordings_of
 from physiolect.recording import Recording, unit_name
 from physiolect.recording.channels import split_unit
+from physiolect.recording.start_time import parse_moment
 
 _ROWS = 65_536  # rows read at once
 _MOST_UNPACKED, _FREE = 100, 1 << 26
@@ -90,6 +93,7 @@ def _recordings(schema: Any, batches: Iterator[Any], path: Path, want: Request) 
         tuple(unit_name(unit) if unit else None for _, unit in split),
         kinds,
         fs=_stated_rate(schema.metadata or {}),
+        zones=_zones(schema),
     )
     blocks = (_numbers(batch, kinds) for batch in batches if batch.num_rows)
     yield from recordings_of(blocks, columns, want)
@@ -104,6 +108,20 @@ def _stated_rate(metadata: dict[bytes, bytes]) -> float | None:
             except ValueError:
                 return None
     return None
+
+
+def _zones(schema: Any) -> dict[int, tzinfo]:
+    """Return the zone of each column of dates that states one Python knows."""
+    zones: dict[int, tzinfo] = {}
+    for column, field in enumerate(schema):
+        name = getattr(field.type, "tz", None)
+        if name:
+            offset = parse_moment(f"2000-01-01 00:00:00{name}")
+            try:
+                zones[column] = (offset and offset.tzinfo) or ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                continue  # the times are then as naive as if none were stated
+    return zones
 
 
 def _kind(type_: Any) -> str:

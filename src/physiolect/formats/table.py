@@ -12,12 +12,13 @@ from physiolect.errors import FormatError
 from physiolect.formats.columns import STAMPS, Block, Columns, Roles, are_classes, find_roles
 from physiolect.formats.matrix import MAX_CHANNELS, check_size, name_channels, recordings_in
 from physiolect.formats.request import Request
+from physiolect.formats.table_start import start_of
 from physiolect.formats.time_axis import TimeAxis, grid
 from physiolect.formats.time_stamps import (
     epoch_unit,
     time_unit,
 )
-from physiolect.recording import Recording
+from physiolect.recording import Recording, later
 
 _SAME = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
@@ -64,10 +65,15 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
     chosen = [roles.channels[row] for row in rows]
     axis = timed[1] if timed else None
     units = [columns.unit(column) for column in chosen]
+    start, n_done = start_of(first, roles.times, columns), 0
     for begin, signal, whole in _collect(first, blocks, chosen, timed, columns, want):
         stated, asked = _rate(axis, columns, want)
+        placed = signal if axis is None else axis.place(signal, begin)
+        rate = stated or want.fs
+        began = start if not n_done else later(start, n_done / rate) if rate else None
+        n_done += placed.shape[1]
         yield from recordings_in(
-            signal if axis is None else axis.place(signal, begin),
+            placed,
             replace(asked, channels=None, names=()),
             path,
             stated_fs=stated,
@@ -76,6 +82,7 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
             modality=columns.modality,
             as_is=True,
             notices=[*notices, *(axis.notices() if axis else [])] if whole else (),
+            start_time=began,
         )
 
 

@@ -6,11 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from physiolect.formats.text_statements import Facts, number_of, rate_of_interval, read_statements
-from physiolect.recording import Unit
+from physiolect.formats.time_stamps import moment_in
+from physiolect.recording import StartTime, Unit, later
+from physiolect.recording.start_time import moment_of, parse_moment, time_of, without_date
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,33 @@ def _opensignals(text: str) -> Facts:
         rate = each.get("sampling rate")
         if isinstance(rate, int | float) and not isinstance(rate, bool):
             rates.add(float(rate))
-    return Facts(fs=rates.pop() if len(rates) == 1 else None, names=tuple(names), named=True)
+    return Facts(
+        fs=rates.pop() if len(rates) == 1 else None,
+        names=tuple(names),
+        named=True,
+        start=_opensignals_start(devices[0]),
+    )
+
+
+def _opensignals_start(device: dict[str, Any]) -> StartTime | None:
+    """Return date and time, of which OpenSignals pads no number: "2017-1-24", "17:5:56.981"."""
+    day = re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", str(device.get("date", "")))
+    clock = re.fullmatch(r"(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?)", str(device.get("time", "")))
+    if not clock:
+        return None
+    hours = int(clock[1]), int(clock[2]), float(clock[3])
+    return (moment_of(*map(int, day.groups()), *hours) if day else None) or time_of(*hours)
+
+
+def _excel_start(text: str) -> StartTime | None:
+    """Return the start of LabChart, in days since 1899-12-30, whose words do not tell day from month."""
+    found = re.search(r"^ExcelDateTime=\s*(\d{1,6}(?:\.\d+)?(?:e[+-]?\d+)?)\s*(.*)$", text, re.M | re.I)
+    days = float(found[1]) if found else 0.0
+    start = later(datetime(1899, 12, 30), round(days * 86_400, 3)) if 1 <= days < 1e5 else None
+    words = moment_in(found[2]) if found else None
+    if words is None or not isinstance(start, datetime):
+        return start or words
+    return datetime.combine(start, without_date(words) or start.time())
 
 
 def _list(value: Any) -> list[Any]:
@@ -88,6 +117,7 @@ _WATCH = r"^[^\n,;]*[,;]\s*\"?(?:Apple\s+)?Watch\d+[,.]\d+\"?\s*$"
 def _apple_watch(text: str) -> Facts:
     """The line after the device's holds the rate, whatever its language; below stand the lead and the unit."""
     after = re.split(_WATCH, text, maxsplit=1, flags=re.M)[1]
+    when = re.search(r"[,;]\s*\"?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ?[+-]\d{4})?)", text)
     number = re.search(r"[,;]\s*\"?(\d+(?:[.,]\d+)?)", after)
     lead = re.search(r"\b(I{1,3}|aV[RLF]|V[1-6])\"?\s*$", after, re.M)
     unit = re.search(r"[,;]\s*\"?([µμu]V|mV|V)\"?\s*$", after, re.M)
@@ -96,6 +126,7 @@ def _apple_watch(text: str) -> Facts:
         names=(lead[1] if lead else "I",),
         units=(unit[1],) if unit else (),
         named=True,
+        start=parse_moment(when[1]) if when else None,
     )
 
 
@@ -176,6 +207,7 @@ def read_facts(text: str, path: Path) -> Facts:
         scale = number_of(found[1]) or 1.0
     return replace(
         own,
+        start=own.start or (_excel_start(text) if dialect.name == "LabChart" else general.start),
         fs=fs if fs is not None else general.fs,
         names=names or (() if own.named else general.names),
         units=units or general.units,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from physiolect.errors import FormatError
@@ -249,7 +250,10 @@ def _without_numbered_rows(layout: Layout, lines: list[str], path: Path) -> Layo
     ):
         stem = path.name.lower().partition(".")[0]
         names, unit = _EMPATICA.get(stem, ((), None))
-        facts = replace(layout.facts, fs=rate[0], modality="ppg" if stem == "bvp" else layout.facts.modality)
+        began = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start[0] or 0.0)
+        facts = replace(
+            layout.facts, fs=rate[0], start=began, modality="ppg" if stem == "bvp" else layout.facts.modality
+        )
         if len(names) == n:
             return replace(layout, names=names, units=(unit,) * n, facts=facts, first=layout.first + 2)
         return replace(layout, facts=facts, first=layout.first + 2)

@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats.time_stamps import SECONDS
-from physiolect.recording import Modality, Unit
+from physiolect.formats.time_stamps import SECONDS, is_date, is_day, moment_in
+from physiolect.recording import Modality, StartTime, Unit
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Facts:
     """Patterns in names, and what takes their place."""
     named: bool = False
     """Whether `names` replace a line of names above the samples."""
+    start: StartTime | None = None
+    """When the first sample was recorded."""
 
 
 _RATE_STEMS = (
@@ -68,6 +71,14 @@ _LEAD_KEY = re.compile(
     r"signal ?names?)$",
     re.I,
 )
+_START_WORDS = (
+    r"recording|record(?:ed)?|measurement|acquisition|session|test|file|start(?:ed)?|begin|date|time|datetime|timestamp|at|"
+    r"of|and|on|the|aufnahme|mess|beginn|datum|zeit|uhrzeit|zeitpunkt|fecha|hora|inicio|début|debut|heure|data|ora|inizio"
+)
+_START_KEY = re.compile(
+    rf"(?!(?:the|of|and|on|at|test|file|session|data)$)(?:(?:{_START_WORDS})[ _./-]*){{1,6}}", re.I
+)
+"""Names of when a recording began; a date of birth, of a file or of a print has other words in it."""
 _UNIT_KEY = re.compile(
     r"^((signal|measurement|channel|amplitude)? ?units?|einheit(en)?|unidad(es)?|unités?|unità|unidade|eenheid|"
     r"enhet|jednostk\w*|jednotk\w*|единиц\w*|единица измерения|单位|單位|単位|단위|yksikkö|egység|birim)$",
@@ -80,8 +91,11 @@ def read_statements(text: str, path: Path) -> Facts:
     rates: dict[float, str] = {}
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    moments: list[str] = []
     for key, value in _pairs(text):
-        if (rate := _rate(key, value)) is not None and rate > 0:
+        if _START_KEY.fullmatch(key):
+            moments.append(value)
+        elif (rate := _rate(key, value)) is not None and rate > 0:
             rates.setdefault(rate, key)
         elif _LEAD_KEY.search(key) and not names:
             names = _listed(value, key)
@@ -94,7 +108,17 @@ def read_statements(text: str, path: Path) -> Facts:
             hint="correct the line that is wrong",
         )
     unit = units[0] if len(units) == 1 else None
-    return Facts(next(iter(rates), None), names, () if unit else units, unit)
+    return Facts(next(iter(rates), None), names, () if unit else units, unit, start=_stated_start(moments))
+
+
+def _stated_start(texts: list[str]) -> StartTime | None:
+    """Return when a recording began, out of what the file states: a moment, or a date and a time apart."""
+    days = [text for text in texts if is_date(text)]
+    clocks = [text for text in texts if is_day(text)]
+    joined = [f"{days[0]} {clocks[0]}"] if days and clocks else []
+    found = [moment for text in [*texts, *joined] if (moment := moment_in(text)) is not None]
+    dated = [moment for moment in found if isinstance(moment, datetime)]
+    return next(iter(dated or found), None)
 
 
 def stated_rate(text: str) -> float | None:

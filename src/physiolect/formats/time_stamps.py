@@ -8,6 +8,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.recording import StartTime, later
+
 SECONDS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "sekunden": 1.0, "segundos": 1.0,
     "secondes": 1.0, "secondi": 1.0, "сек": 1.0, "с": 1.0, "秒": 1.0, "초": 1.0, "hh:mm:ss": 1.0, "hh:mm:ss.mmm": 1.0,
@@ -48,6 +50,7 @@ _CLOCK_OF_TWELVE = re.compile(r"\d\s*[ap]\.?m\.?$", re.I)
 _DATE = re.compile(r"(?:(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}))")
 _ZONE = re.compile(r"\s*(?:(z|utc|gmt)|([+-])(\d{2}):?(\d{2})?|[a-z]{3,4})", re.I)
 _ISO = re.compile(r"(19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}")
+_OFFSET = re.compile(r"(?:(z|utc|gmt)|([+-])(\d\d):?(\d\d)?)$", re.I)
 _DAY = 86_400.0
 
 
@@ -154,6 +157,38 @@ def seconds_of(cell: str) -> float | None:
         hour = hour % 12 + 12 * (half[0] in "pP")
     value = hour * 3600 + int(minutes) * 60 + int(seconds) + (int(part) / 10 ** len(part) if part else 0.0)
     return day + value - zone
+
+
+def moment_in(cell: str) -> StartTime | None:
+    """Return the moment that a cell states, with its zone where there is one.
+
+    It is a time of day where there is no date, or where day and month cannot be told apart, as in 3/4/2020; and None
+    where a time may count from the start of a recording: without hours, or with none yet.
+    """
+    text = _bare(cell)
+    seconds = seconds_of(text)
+    if seconds is None:
+        return None
+    bracketed = (
+        cell.strip("'\" ")[:1] == "["
+    )  # so PhysioNet writes times of day, and the day before the month
+    date = _DATE.search(text)
+    if date is None:
+        clock = _CLOCK.match(text)
+        hours = (clock and clock[1]) or ""
+        counts = not bracketed and (len(hours) < 2 or seconds < 3600) and not _CLOCK_OF_TWELVE.search(text)
+        return None if counts or seconds >= _DAY else later(datetime.time(), seconds)
+    offset, zone = 0.0, None
+    found = _OFFSET.search(text.replace(date[0], "", 1).strip())
+    if found:
+        offset = 0.0 if found[1] else float(f"{found[2]}1") * (int(found[3]) * 3600 + int(found[4] or 0) * 60)
+        zone = datetime.timezone(datetime.timedelta(seconds=offset)) if abs(offset) < _DAY else None
+    moment = later(datetime.datetime(1970, 1, 1), seconds + offset)
+    if not isinstance(moment, datetime.datetime) or moment.year < 1900:
+        return None
+    one, other = int(date[4] or 0), int(date[5] or 0)
+    unclear = one != other and max(one, other) <= 12 and "." not in date[0] and not bracketed
+    return moment.time() if unclear and one else moment.replace(tzinfo=zone)
 
 
 def column_of_stamps(cells: list[str]) -> NDArray[np.float64]:

@@ -1,0 +1,90 @@
+"""When a table began, by the lines above it or by the times in its first row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from physiolect.formats.columns import STAMPS, Block, Columns
+from physiolect.formats.time_stamps import epoch_unit, is_time_name, moment_in, time_unit, words_of
+from physiolect.recording import StartTime
+
+_SINCE_UNIX = (1.1e9, 4.1e9)
+"""Unix times that are taken for dates: late 2004 to 2099. Devices that count from 2000 reach them in 2034."""
+_ELAPSED = frozenset(
+    [
+        "elapsed",
+        "duration",
+        "relative",
+        "offset",
+        "since",
+        "verstrichen",
+        "écoulé",
+        "transcurrido",
+        "trascorso",
+    ]
+)
+
+
+def first_moments(cells: Sequence[str], kinds: Sequence[str]) -> dict[int, StartTime]:
+    """Return the moments that the cells of a first row state, by their columns.
+
+    Args:
+        cells: Of the row.
+        kinds: What each column holds; only stamps and times of day are looked at.
+    """
+    found = {}
+    for column, (cell, kind) in enumerate(zip(cells, kinds, strict=False)):
+        if kind in STAMPS and (moment := moment_in(cell)) is not None:
+            found[column] = moment
+    return found
+
+
+def start_of(block: Block, times: Sequence[int], columns: Columns) -> StartTime | None:
+    """Return when the first row was recorded; None where neither the file nor a column tells.
+
+    A date in words goes before a Unix time, which is in UTC, and that before a time of day alone.
+
+    Args:
+        block: First rows, (rows, columns).
+        times: Columns that may be time.
+        columns: What the file states.
+    """
+    if columns.start is not None:
+        return columns.start
+    named = [k for k, name in enumerate(columns.names) if is_time_name(name) and k not in times]
+    listed = [k for k in (*times, *named) if not _ELAPSED & set(words_of(_name(columns, k)))]
+    stated = [columns.starts[k] for k in listed if k in columns.starts]
+    dated = [each for each in stated if isinstance(each, datetime)]
+    if dated:
+        return dated[0]
+    for column in listed:
+        if column not in columns.starts and (moment := _counted(block, column, columns)) is not None:
+            return moment
+    return stated[0] if stated else None
+
+
+def _name(columns: Columns, column: int) -> str:
+    return columns.names[column] if columns.names else ""
+
+
+def _counted(block: Block, column: int, columns: Columns) -> datetime | None:
+    """Return the moment of the first row where a column counts from 1970."""
+    value = float(block[0, column]) if len(block) else np.nan
+    if not np.isfinite(value):
+        return None
+    kind = columns.kinds[column] if columns.kinds else "number"
+    if kind == "text" or kind == "day":
+        return None
+    own = 1.0 if kind == "stamp" else time_unit(_name(columns, column), columns.unit(column))
+    low, high = _SINCE_UNIX
+    scale = own if own is not None and low <= value * own <= high else epoch_unit(value)
+    if scale is None or not low <= value * scale <= high:
+        return None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value * scale)
+    if kind == "stamp":  # a column of dates, of which the table states the zone where there is one
+        zone = columns.zones.get(column)
+        return moment.astimezone(zone) if zone is not None else moment.replace(tzinfo=None)
+    return moment
