@@ -72,13 +72,12 @@ _LEAD_KEY = re.compile(
     re.I,
 )
 _START_WORDS = (
-    r"recording|record(?:ed)?|measurement|acquisition|session|test|file|start(?:ed)?|begin|date|time|datetime|timestamp|at|"
-    r"of|and|on|the|aufnahme|mess|beginn|datum|zeit|uhrzeit|zeitpunkt|fecha|hora|inicio|début|debut|heure|data|ora|inizio"
+    r"recording|record(?:ed)?|measurement|acquisition|start(?:ed)?|begin|date|time|datetime|timestamp|of|and|aufnahme|"
+    r"mess|beginn|datum|zeit|uhrzeit|zeitpunkt|fecha|hora|inicio|début|debut|heure|data|ora|inizio"
 )
-_START_KEY = re.compile(
-    rf"(?!(?:the|of|and|on|at|test|file|session|data)$)(?:(?:{_START_WORDS})[ _./-]*){{1,6}}", re.I
-)
+_START_KEY = re.compile(rf"(?:(?:{_START_WORDS})[ _./-]*){{1,6}}", re.I)
 """Names of when a recording began; a date of birth, of a file or of a print has other words in it."""
+_CLOCK_KEY = re.compile(r"start|begin|uhrzeit|hora|heure|\bora\b|inicio|d[ée]but|inizio|^time$", re.I)
 _UNIT_KEY = re.compile(
     r"^((signal|measurement|channel|amplitude)? ?units?|einheit(en)?|unidad(es)?|unités?|unità|unidade|eenheid|"
     r"enhet|jednostk\w*|jednotk\w*|единиц\w*|единица измерения|单位|單位|単位|단위|yksikkö|egység|birim)$",
@@ -91,10 +90,10 @@ def read_statements(text: str, path: Path) -> Facts:
     rates: dict[float, str] = {}
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
-    moments: list[str] = []
+    moments: list[tuple[str, str]] = []
     for key, value in _pairs(text):
         if _START_KEY.fullmatch(key):
-            moments.append(value)
+            moments.append((key, value))
         elif (rate := _rate(key, value)) is not None and rate > 0:
             rates.setdefault(rate, key)
         elif _LEAD_KEY.search(key) and not names:
@@ -111,14 +110,18 @@ def read_statements(text: str, path: Path) -> Facts:
     return Facts(next(iter(rates), None), names, () if unit else units, unit, start=_stated_start(moments))
 
 
-def _stated_start(texts: list[str]) -> StartTime | None:
-    """Return when a recording began, out of what the file states: a moment, or a date and a time apart."""
-    days = [text for text in texts if is_date(text)]
-    clocks = [text for text in texts if is_day(text)]
+def _stated_start(stated: list[tuple[str, str]]) -> StartTime | None:
+    """Return when a recording began, out of what the file states: a moment, or a date and a time apart.
+
+    A recording time or time of measurement without a date may be how long it lasts.
+    """
+    days = [text for _, text in stated if is_date(text)]
+    clocks = [text for key, text in stated if is_day(text) and _CLOCK_KEY.search(key)]
+    dated = [text for _, text in stated if not is_day(text)]
     joined = [f"{days[0]} {clocks[0]}"] if days and clocks else []
-    found = [moment for text in [*texts, *joined] if (moment := moment_in(text)) is not None]
-    dated = [moment for moment in found if isinstance(moment, datetime)]
-    return next(iter(dated or found), None)
+    found = [moment for text in [*dated, *joined, *clocks] if (moment := moment_in(text)) is not None]
+    whole = [moment for moment in found if isinstance(moment, datetime)]
+    return next(iter(whole or found), None)
 
 
 def stated_rate(text: str) -> float | None:
