@@ -101,12 +101,16 @@ class BeatResult(DetectionResult):
         return Annotations(self.samples, ("N",) * len(self.samples), self.categories)
 
     def columns(self) -> dict[str, Any]:
-        """Return the table of beats: time_s, sample at the recording's own rate, confidence and its category."""
+        """Return the table of beats: time_s, sample at the recording's own rate, confidence and its category.
+
+        A recording that states when it began has the column clock_time too: the time of day of each beat.
+        """
         return {
             "time_s": self.times + self.first,
             "sample": self.samples + round(self.first * self.recording_fs),
             "confidence": self.confidence,
             "category": list(self.categories),
+            **self._clock_times(self.times),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,7 +138,7 @@ class BeatResult(DetectionResult):
         return beats_figure(
             self.recording.signal[0], fs=self.recording_fs, samples=self.samples, categories=self.categories,
             trace=self.trace, trace_fs=self.fs, unjudged=[each[:2] for each in self.unjudged], start=self.first,
-            unit=self.recording.units[0], title=self._title,
+            unit=self.recording.units[0], title=self._title, clock=self.recording.start_time,
         )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from physiolect.contract import AdaptationReport
-from physiolect.recording import Recording
+from physiolect.recording import Recording, clock_time
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -66,6 +69,13 @@ class DetectionResult(Result):
             "adaptation": {**self.report.to_dict(), "start": self.first},
             "interrupted": self.interrupted,
         }
+
+    def _clock_times(self, seconds: NDArray[np.float64]) -> dict[str, list[str]]:
+        """Return the column clock_time of moments in seconds of the recording, where it states when it began."""
+        start = self.recording.start_time
+        if start is None:
+            return {}
+        return {"clock_time": [clock_time(start, each) for each in seconds.tolist()]}
 
     @abstractmethod
     def columns(self) -> dict[str, Any]:

@@ -115,13 +115,17 @@ class RhythmResult(DetectionResult):
         )
 
     def columns(self) -> dict[str, Any]:
-        """Return the table of windows: start_s and time_s (its end), probability, rhythm and why it was not judged."""
+        """Return the table of windows: start_s and time_s (its end), probability, rhythm and why it was not judged.
+
+        A recording that states when it began has the column clock_time too: the time of day of each time_s.
+        """
         return {
             "start_s": self.start + self.first,
             "time_s": self.time + self.first,
             "probability": self.probability,
             "rhythm": [each or "" for each in self.rhythms],
             "not_judged": list(self.reasons),
+            **self._clock_times(self.time),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,7 +150,7 @@ class RhythmResult(DetectionResult):
         return rhythm_figure(
             self.recording.signal[0], fs=self.recording_fs, begin=self.start, end=self.time,
             probability=self.probability, rhythm=self.positive, start=self.first, unit=self.recording.units[0],
-            title=self._title,
+            title=self._title, clock=self.recording.start_time,
         )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.plots.style import AMBER, BLUE, FAINT, GREEN, INK, ORANGE, QUIET, TEXT, dress, new_figure
+from physiolect.recording import StartTime, clock_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,7 @@ def beats_figure(
     start: float = 0.0,
     unit: str | None = None,
     title: str = "",
+    clock: StartTime | None = None,
 ) -> Figure:
     """Draw a signal with its beats, coloured by confidence, and above it the rate from beat to beat.
 
@@ -61,6 +63,7 @@ def beats_figure(
         start: where the signal begins in the recording, in seconds.
         unit: of the signal, or None where unknown.
         title: above the figure.
+        clock: when the signal begins; the axes then show times of day.
     """
     values, beats, likely = np.asarray(signal), np.asarray(samples, np.int64), np.asarray(trace)
     names = np.array(categories, dtype=object)
@@ -85,6 +88,7 @@ def beats_figure(
             row.plot(start + at / fs, values[at], marker, color=colour, markersize=4, markeredgewidth=0)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
+    _show_clock(axes, len(values) / fs, start, clock, n_overviews=int(has_rate))
     figure.align_ylabels(axes)
     _beat_legend(axes[0], names, bool(unjudged))
     _head(figure, title if len(beats) else f"{title} · no beats")
@@ -102,6 +106,7 @@ def rhythm_figure(
     start: float = 0.0,
     unit: str | None = None,
     title: str = "",
+    clock: StartTime | None = None,
 ) -> Figure:
     """Draw the probability of a rhythm over time, and the signal.
 
@@ -118,6 +123,7 @@ def rhythm_figure(
         start: where the signal begins in the recording, in seconds.
         unit: of the signal, or None where unknown.
         title: above the figure.
+        clock: when the signal begins; the axes then show times of day.
     """
     values, likely = np.asarray(signal), np.asarray(probability, float)
     begins, ends = np.asarray(begin, float), np.asarray(end, float)
@@ -133,6 +139,7 @@ def rhythm_figure(
         at = likely[window]
         row.set_title(f"{word}: {at:.2f}", fontsize=TEXT, color=_colour(at), loc="left", pad=3)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
+    _show_clock(axes, len(values) / fs, start, clock, n_overviews=1)
     figure.align_ylabels(axes)
     _head(figure, title)
     return figure
@@ -303,6 +310,33 @@ def _time_unit(seconds: float) -> tuple[float, str]:
     if seconds > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if seconds > 300 else (1.0, "seconds")
+
+
+def _show_clock(
+    axes: Sequence[Axes], seconds: float, start: float, clock: StartTime | None, *, n_overviews: int
+) -> None:
+    """Label the axes with times of day, where it is known when the signal begins.
+
+    Args:
+        axes: overviews in the unit of a signal of that length, then rows in seconds.
+        seconds: length of the signal.
+        start: where it begins in the recording, in seconds.
+        clock: when it begins, or None.
+        n_overviews: how many of the axes are overviews.
+    """
+    if clock is None:
+        return
+    known = clock
+    for number, each in enumerate(axes):
+        unit = _time_unit(seconds)[0] if number < n_overviews else 1.0
+        digits = 5 if unit == 3600 else 8
+
+        def label(value: float, _: object, unit: float = unit, digits: int = digits) -> str:
+            return clock_time(known, value * unit - start + 1e-6)[:digits]
+
+        each.xaxis.set_major_formatter(label)
+        if each.get_xlabel():
+            each.set_xlabel("time of day", fontsize=TEXT, color=INK)
 
 
 def _legend(axes: Axes) -> None:

@@ -14,7 +14,14 @@ import numpy as np
 
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
-from physiolect.recording import Annotations, Modality, Recording, modality_of, shared_modality
+from physiolect.recording import (
+    Annotations,
+    Modality,
+    Recording,
+    modality_of,
+    shared_modality,
+    start_text,
+)
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -182,6 +189,7 @@ def _recording(recording: Recording) -> Facts:
         "fs": recording.fs,
         "seconds": recording.duration,
         "samples": recording.n_samples,
+        **({"start_time": start_text(start)} if (start := recording.start_time) is not None else {}),
         "channels": [_channel(recording, row) for row in range(len(recording.channels))],
         "notices": [{"notice": notice} for notice in recording.notices],
         "quality": _quality(recording),

@@ -45,8 +45,9 @@ def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recor
     n_samples = 0
     measured: list[tuple[int, Quality]] = []
     totals: list[_Totals] = []
-    before = last = None
+    before = last = start = None
     for stretch in stretches:
+        start = start if last is not None else stretch.start_time
         n_samples += stretch.n_samples
         measured.append((stretch.n_samples, measure_quality(stretch.signal, stretch.fs)))
         totals = totals or [_Totals() for _ in stretch.channels]
@@ -55,7 +56,7 @@ def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recor
         before, last = last, stretch
     assert last is not None
     judged = before if before is not None and before.n_samples > last.n_samples else last
-    judged = replace(judged, fs=last.fs, notices=last.notices)
+    judged = replace(judged, fs=last.fs, notices=last.notices, start_time=start)
     facts = describe(judged)
     remarks = quality_remarks(judged, _merged(measured))
     facts |= {
