@@ -26,8 +26,8 @@ class Config:
     out: str
     """File to write; a folder if INPUT is a folder. Files in a folder keep the names of their inputs."""
     deidentify: bool = True
-    """Mask dates in notes, and remove notes and marks that speak of a person; names, birth dates and ids of patients
-    are never written."""
+    """Drop the date of the recording (its time of day stays), mask dates in notes, and remove notes and marks that
+    speak of a person; names, birth dates and ids of patients are never written."""
     patient_key: str | None = None
     """Secret that turns a patient's id into a pseudonym, which is written as a note; without it the id is dropped."""
     fs: float | None = None

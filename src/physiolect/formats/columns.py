@@ -54,6 +54,10 @@ class Columns:
     """When the file says, above its samples, that it begins."""
     starts: Mapping[int, StartTime] = field(default_factory=dict)
     """Column -> the moment that its first cell states."""
+    since: Mapping[int, StartTime] = field(default_factory=dict)
+    """Column of times -> the moment from which they count."""
+    events: tuple[float, ...] = ()
+    """Seconds after the first sample at which the recorder's button was pressed."""
     zones: Mapping[int, tzinfo] = field(default_factory=dict)
     """Column of dates -> their zone, where one is stated."""
 

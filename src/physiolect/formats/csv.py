@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.files import replacing
 from physiolect.formats.columns import Columns, find_roles
+from physiolect.formats.empatica import tag_times
 from physiolect.formats.request import Request
 from physiolect.formats.table import recordings_of
 from physiolect.formats.table_start import first_moments
@@ -24,6 +26,7 @@ from physiolect.formats.text_statements import stated_rate
 from physiolect.formats.time_stamps import is_counter_name, is_time_name
 from physiolect.recording import Recording, Unit, unit_name
 from physiolect.recording.channels import split_unit, with_unit
+from physiolect.recording.start_time import parse_start
 
 _BLOCK = 65_536  # rows written at once
 
@@ -74,6 +77,9 @@ def _columns(layout: Layout, path: Path) -> Columns:
     """Return what a file states of its columns."""
     facts = layout.facts
     names, units = _named(layout)
+    counted = [(unit or "").partition(" since ") for unit in units]  # "time (s since 2020-01-01T12:00:00)"
+    since = {k: moment for k, (_, _, text) in enumerate(counted) if text and (moment := parse_start(text))}
+    units = tuple(counted[k][0] if k in since else unit for k, unit in enumerate(units))
     rates = {rate for unit in units if unit and (rate := stated_rate(unit)) is not None}
     if rates:  # "ECG (500 Hz)"
         units = tuple(None if unit and stated_rate(unit) is not None else unit for unit in units)
@@ -90,6 +96,8 @@ def _columns(layout: Layout, path: Path) -> Columns:
         modality=facts.modality,
         leave_out=facts.leave_out,
         start=facts.start,
+        since=since,
+        events=tag_times(path, facts.start),
     )
 
 
@@ -179,17 +187,26 @@ def begins_with_numbers(path: Path) -> bool:
 def write(recording: Recording, path: Path) -> None:
     """Write a recording as comma-separated text with a time column; reading gives back exactly the same samples.
 
-    Annotations are left out.
+    Annotations are left out. The start, where it is known, stands in the name of the column of times.
 
     Raises:
         FormatError: the file cannot be written.
     """
     names = [with_unit(n, u) for n, u in zip(recording.channels, recording.units, strict=True)]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(["time (s)", *names])
+        csv.writer(file, lineterminator="\n").writerow([_time_name(recording), *names])
         for first in range(0, recording.n_samples, _BLOCK):
             block = recording.signal[:, first : first + _BLOCK]
             times = map(repr, (np.arange(first, first + block.shape[1]) / recording.fs).tolist())
             # numpy writes a float32 with as many digits as tell it from its neighbours
             rows = zip(times, *block.astype(str).tolist(), strict=True)
             file.writelines(f"{','.join(row)}\n" for row in rows)
+
+
+def _time_name(recording: Recording) -> str:
+    """Return the name of the column of times, which states the moment that they count from where it is known."""
+    start = recording.start_time
+    if start is None:
+        return "time (s)"
+    moment = start if isinstance(start, datetime) else start.replace(tzinfo=None)
+    return f"time (s since {moment.isoformat()})"

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from physiolect.formats.hospital.patients import NOTE, clean_texts
 from physiolect.formats.read import list_recordings, read_recording, read_recordings
 from physiolect.formats.wfdb_library import codes
 from physiolect.formats.write import WRITERS
-from physiolect.recording import Annotations, Modality, Recording
+from physiolect.recording import Annotations, Modality, Recording, without_date
 from physiolect.result import Result
 
 Target = Literal["edf", "dicom", "aecg", "wfdb", "csv", "npz"]
@@ -26,6 +27,8 @@ SUFFIXES: dict[str, str] = {
 
 _WITHOUT_MARKS = ("csv",)
 _NOTES_ALONE = ("aecg",)
+_WITHOUT_CLOCK = ("aecg",)
+_WITHOUT_ZONE = ("edf", "wfdb")
 _REMOVED = "removed"
 """What stands for a mark whose text spoke of a person."""
 _LONGEST_WFDB_NOTE = 254
@@ -68,14 +71,14 @@ def export(
 ) -> Exported:
     """Write a recording, or all recordings of a folder, in another format.
 
-    No recording holds a patient's name, birth date or id. With `deidentify`, dates in notes are masked too, and notes
-    and marks whose text speaks of a person are removed.
+    No recording holds a patient's name, birth date or id. With `deidentify`, the date of the recording is dropped (its
+    time of day stays), dates in notes are masked, and notes and marks whose text speaks of a person are removed.
 
     Args:
         source: A recording of any format, or a folder of them.
         out: The file to write; a folder where `source` is one. Files in it keep the names of their sources.
         to: The format to write.
-        deidentify: Whether to clean notes and marks.
+        deidentify: Whether to drop the date, and to clean notes and marks.
         fs: Sampling rate in Hz, for files that state none.
         channels: Names, aliases or numbers from 0 of the channels to write; all by default.
         start: First moment to write, in seconds.
@@ -178,7 +181,12 @@ def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> lis
         lost.append(f"{to} holds notes alone: other annotations are left out")
     if to == "wfdb":
         marks = _as_wfdb(marks)
-    WRITERS[SUFFIXES[to]](replace(recording, annotations=marks), target)
+    start = without_date(recording.start_time) if deidentify else recording.start_time
+    if to in _WITHOUT_CLOCK and start is not None and not isinstance(start, datetime):
+        lost.append(f"{to} holds no time of day without a date: it is left out")
+    if to in _WITHOUT_ZONE and isinstance(start, datetime) and start.tzinfo is not None:
+        lost.append(f"{to} holds no time zone: the start is written as its local time")
+    WRITERS[SUFFIXES[to]](replace(recording, annotations=marks, start_time=start), target)
     return lost
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.formats.columns import STAMPS, Block, Columns, Roles, are_classes, find_roles
+from physiolect.formats.empatica import BUTTON
 from physiolect.formats.matrix import MAX_CHANNELS, check_size, name_channels, recordings_in
 from physiolect.formats.request import Request
 from physiolect.formats.table_start import start_of
@@ -18,7 +19,7 @@ from physiolect.formats.time_stamps import (
     epoch_unit,
     time_unit,
 )
-from physiolect.recording import Recording, later
+from physiolect.recording import Annotations, Recording, later
 
 _SAME = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
@@ -71,6 +72,7 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         placed = signal if axis is None else axis.place(signal, begin)
         rate = stated or want.fs
         began = start if not n_done else later(start, n_done / rate) if rate else None
+        marks = _button_marks(columns, n_done, placed.shape[1], rate, want)
         n_done += placed.shape[1]
         yield from recordings_in(
             placed,
@@ -83,7 +85,19 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
             as_is=True,
             notices=[*notices, *(axis.notices() if axis else [])] if whole else (),
             start_time=began,
+            annotations=marks,
         )
+
+
+def _button_marks(
+    columns: Columns, begin: int, n_samples: int, rate: float | None, want: Request
+) -> Annotations | None:
+    """Return where the recorder's button was pressed in the wanted part of samples [begin, begin + n_samples)."""
+    if not columns.events or rate is None:
+        return None
+    samples = np.round(np.array(columns.events) * rate).astype(np.int64)
+    marks = Annotations(samples, (BUTTON,) * len(samples)).window(begin, begin + n_samples)
+    return marks.window(*want.span(n_samples, rate, columns.path))
 
 
 def _refuse_no_signal(roles: Roles, columns: Columns) -> None:

@@ -332,7 +332,8 @@ def _show_clock(
         digits = 5 if unit == 3600 else 8
 
         def label(value: float, _: object, unit: float = unit, digits: int = digits) -> str:
-            return clock_time(known, value * unit - start + 1e-6)[:digits]
+            rounded = 30 if digits == 5 else 1e-6
+            return clock_time(known, value * unit - start + rounded)[:digits]
 
         each.xaxis.set_major_formatter(label)
         if each.get_xlabel():

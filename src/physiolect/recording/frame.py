@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.recording.channels import Unit, split_unit, unit_name
+from physiolect.recording.start_time import StartTime, later, parse_start
 from physiolect.recording.time_column import agreed_rate, is_counter, rate_of_times, time_unit
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class FrameParts(NamedTuple):
     channels: tuple[str, ...]
     units: tuple[Unit, ...]
     """One a channel."""
+    start: StartTime | None = None
+    """When the first sample was recorded, where times are dates or say from when they count."""
 
 
 def is_frame(value: object) -> bool:
@@ -51,15 +54,16 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
     names = [f"ch{name + 1}" if isinstance(name, int) else str(name) for name in frame.columns]
     if time is not None and time not in names:
         raise FormatError(f"there is no column '{time}' in {_SOURCE}", hint=did_you_mean(time, names))
-    stated = None
+    stated = start = None
     if time is not None or (names and _is_time(frame, names[0])):
         row = names.index(names[0] if time is None else time)
         stated = _rate(frame.iloc[:, row], names[row], fs)
+        start = _start(frame.iloc[:, row], names[row])
         keep = [i for i in range(len(names)) if i != row]
     else:
-        stated = (
-            _rate(frame.index.to_series(), str(frame.index.name or ""), fs) if _has_times(frame) else None
-        )
+        if _has_times(frame):
+            times, name = frame.index.to_series(), str(frame.index.name or "")
+            stated, start = _rate(times, name, fs), _start(times, name)
         keep = list(range(len(names)))
         if keep and split_unit(names[0])[0] != "" and _counts(frame, names[0]):
             keep = keep[1:]
@@ -71,6 +75,7 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
         agreed_rate(fs, stated, _SOURCE),
         tuple(name for name, _ in split),
         tuple(unit_name(unit or "") for _, unit in split),
+        start,
     )
 
 
@@ -96,7 +101,19 @@ def _rate(times: Any, name: str, fs: float | None) -> float | None:
     if times.dtype.kind in "Mm":
         return rate_of_times((times - times.iloc[0]).dt.total_seconds().to_numpy(), "s", _SOURCE, fs)
     plain, unit = split_unit(name)
+    unit = (unit or "").partition(" since ")[0]
     return rate_of_times(_numbers(times, name), unit or time_unit(plain) or "", _SOURCE, fs)
+
+
+def _start(times: Any, name: str) -> StartTime | None:
+    """Return when the first row was recorded: its date, or the moment in a name such as "time (s since 12:00:00)"."""
+    if times.dtype.kind == "M" and len(times):
+        moment = times.iloc[0]
+        return None if moment != moment else moment.to_pydatetime(warn=False)  # type: ignore[no-any-return]
+    unit, _, since = (split_unit(name)[1] or "").partition(" since ")
+    start = parse_start(since)
+    scale = {"ms": 1e-3, "us": 1e-6}.get(unit, 1.0)
+    return later(start, float(times.iloc[0]) * scale) if start is not None and len(times) else None
 
 
 def _samples(frame: pandas.DataFrame, column: int, name: str) -> NDArray[np.float32]:

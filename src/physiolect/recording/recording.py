@@ -21,7 +21,7 @@ from physiolect.recording.channels import (
 )
 from physiolect.recording.frame import frame_parts, is_frame
 from physiolect.recording.samples import as_signal, transposed
-from physiolect.recording.start_time import StartTime, later, start_text
+from physiolect.recording.start_time import StartTime, later, parse_start, start_text
 from physiolect.recording.time_column import time_unit
 from physiolect.recording.wording import seconds_text, unit_text
 
@@ -114,6 +114,8 @@ class Recording:
             object.__setattr__(self, "channels", parts.channels)
         if self.unit is None:
             object.__setattr__(self, "unit", parts.units)
+        if self.start_time is None:
+            object.__setattr__(self, "start_time", parts.start)
 
     @classmethod
     def from_array(
@@ -192,12 +194,13 @@ class Recording:
             tuple(each or unit for each in units),
             modality or frame.attrs.get("modality"),
             source=source or frame.attrs.get("source", ""),
+            start_time=parts.start or parse_start(frame.attrs.get("start_time") or ""),
         )
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with a column for each channel and the seconds from the start as index.
 
-        Units, modality and source are in its `attrs`; annotations are left out.
+        Units, modality, source and start time are in its `attrs`; annotations are left out.
 
         Raises:
             PhysiolectError: pandas is not installed.
@@ -206,6 +209,8 @@ class Recording:
         index = pd.Index(np.arange(self.n_samples) / self.fs, name="time_s")
         frame: pandas.DataFrame = pd.DataFrame(self.signal.T, index=index, columns=list(self.channels))
         frame.attrs.update(units=self.units, modality=self.modality, source=self.source)
+        if self.start_time is not None:
+            frame.attrs["start_time"] = self.start_time.isoformat()  # text, so that a frame can be saved
         return frame
 
     def plot(

@@ -17,7 +17,7 @@ _ISO = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)[T _]?(\d\d):?(\d\d):?(\d\d)?(?:[.,](\d{1,9}))? ?(Z|UTC|[+-]\d\d:?\d\d)?", re.I
 )
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:Z|[+-]\d\d:?\d\d)?")
 
 
 def later(start: StartTime | None, seconds: float) -> StartTime | None:
@@ -28,7 +28,7 @@ def later(start: StartTime | None, seconds: float) -> StartTime | None:
         if isinstance(start, datetime):
             return start + timedelta(seconds=seconds)
         day = datetime.combine(date(2000, 1, 1), start)
-        return (day + timedelta(seconds=seconds % 86_400)).timetz()
+        return (day + timedelta(seconds=seconds % 86_400)).time()
     except (OverflowError, ValueError):
         return None
 
@@ -42,8 +42,8 @@ def clock_time(start: StartTime, seconds: float) -> str:
 
 
 def without_date(start: StartTime | None) -> time | None:
-    """Return the time of day of a moment."""
-    return start.timetz() if isinstance(start, datetime) else start
+    """Return the time of day of a moment, as the clock on its wall showed it."""
+    return start.time() if isinstance(start, datetime) else start
 
 
 def start_text(start: StartTime) -> str:
