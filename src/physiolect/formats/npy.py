@@ -134,6 +134,7 @@ def write(recording: Recording, path: Path) -> None:
         FormatError: the file cannot be written.
     """
     marks, start = recording.annotations, recording.start_time
+    stated: dict[str, Any] = {} if start is None else {"start_time": np.array(start.isoformat(), np.str_)}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -145,7 +146,7 @@ def write(recording: Recording, path: Path) -> None:
             annotation_sample=marks.sample,
             annotation_symbol=np.array(marks.symbol, np.str_),
             annotation_note=np.array(marks.note, np.str_),
-            **({} if start is None else {"start_time": np.array(start.isoformat(), np.str_)}),
+            **stated,
         )
 
 

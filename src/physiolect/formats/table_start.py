@@ -65,8 +65,8 @@ def start_of(block: Block, times: Sequence[int], columns: Columns) -> StartTime 
     if dated:
         return dated[0]
     for column in listed:
-        if column not in columns.starts and (moment := _counted(block, column, columns)) is not None:
-            return moment
+        if column not in columns.starts and (counted := _counted(block, column, columns)) is not None:
+            return counted
     return stated[0] if stated else None
 
 

@@ -92,7 +92,8 @@ def _opensignals_start(device: dict[str, Any]) -> StartTime | None:
     if not clock:
         return None
     hours = int(clock[1]), int(clock[2]), float(clock[3])
-    return (moment_of(*map(int, day.groups()), *hours) if day else None) or time_of(*hours)
+    dated = moment_of(int(day[1]), int(day[2]), int(day[3]), *hours) if day else None
+    return dated or time_of(*hours)
 
 
 def _excel_start(text: str) -> StartTime | None:

@@ -56,19 +56,19 @@ class WfdbHeader:
         """Return when the record began, and a notice where what is stated is no time or date."""
         if len(self.record) < 5:
             return None, []
-        at = _BASE_TIME.fullmatch(self.record[4])
-        day = _BASE_DATE.fullmatch(self.record[5]) if len(self.record) > 5 else None
+        found = _BASE_TIME.fullmatch(self.record[4])
         # header(5): a time may leave out hours, and then minutes
-        clock = [float(part) for part in at.group(0).split(":")] if at else []
-        hour, minute, second = [0.0] * (3 - len(clock)) + clock if at else (24.0, 0.0, 0.0)
-        start: StartTime | None = time_of(int(hour), int(minute), second)
-        if len(self.record) > 5 and start is not None:
-            dated = day and moment_of(*map(int, day.groups()[::-1]), int(hour), int(minute), second)
-            if dated:
-                return dated, []
-            return start, ["the date of its start cannot be read; the time of day is kept"]
-        return start, [] if start else [
-            "the time of its start cannot be read; the samples do not depend on it"
+        clock = [0.0, 0.0, *map(float, found[0].split(":"))][-3:] if found else [24.0, 0.0, 0.0]
+        hour, minute, second = int(clock[0]), int(clock[1]), clock[2]
+        start = time_of(hour, minute, second)
+        if start is None:
+            return None, ["the time of its start cannot be read; the samples do not depend on it"]
+        if len(self.record) == 5:
+            return start, []
+        day = _BASE_DATE.fullmatch(self.record[5])
+        dated = day and moment_of(int(day[3]), int(day[2]), int(day[1]), hour, minute, second)
+        return dated or start, [] if dated else [
+            "the date of its start cannot be read; the time of day is kept"
         ]
 
     def files(self) -> list[str]:

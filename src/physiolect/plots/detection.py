@@ -88,7 +88,7 @@ def beats_figure(
             row.plot(start + at / fs, values[at], marker, color=colour, markersize=4, markeredgewidth=0)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
-    _show_clock(axes, len(values) / fs, start, clock, n_overviews=int(has_rate))
+    _show_clock(list(axes), len(values) / fs, start, clock, n_overviews=int(has_rate))
     figure.align_ylabels(axes)
     _beat_legend(axes[0], names, bool(unjudged))
     _head(figure, title if len(beats) else f"{title} · no beats")
@@ -139,7 +139,7 @@ def rhythm_figure(
         at = likely[window]
         row.set_title(f"{word}: {at:.2f}", fontsize=TEXT, color=_colour(at), loc="left", pad=3)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
-    _show_clock(axes, len(values) / fs, start, clock, n_overviews=1)
+    _show_clock(list(axes), len(values) / fs, start, clock, n_overviews=1)
     figure.align_ylabels(axes)
     _head(figure, title)
     return figure

@@ -109,7 +109,7 @@ def _start(times: Any, name: str) -> StartTime | None:
     """Return when the first row was recorded: its date, or the moment in a name such as "time (s since 12:00:00)"."""
     if times.dtype.kind == "M" and len(times):
         moment = times.iloc[0]
-        return None if moment != moment else moment.to_pydatetime(warn=False)  # type: ignore[no-any-return]
+        return None if moment != moment else moment.to_pydatetime(warn=False)
     unit, _, since = (split_unit(name)[1] or "").partition(" since ")
     start = parse_start(since)
     scale = {"ms": 1e-3, "us": 1e-6}.get(unit, 1.0)

@@ -170,8 +170,9 @@ def _start(value: bytes, big: bool) -> StartTime | None:
     clock = value[2:7]
     parts = [_whole(value[at : at + 2], big) for at in (7, 9)]
     second = clock[4] + parts[0] / 1e3 + parts[1] / 1e6
-    day = moment_of(_whole(value[:2], big), *clock[:4], second)
-    return day or (time_of(*clock[2:4], second) if any(clock[2:]) else None)
+    hour, minute = clock[2], clock[3]
+    dated = moment_of(_whole(value[:2], big), clock[0], clock[1], hour, minute, second)
+    return dated or (time_of(hour, minute, second) if any(clock[2:]) else None)
 
 
 def _described(tag: int, value: bytes, big: bool) -> dict[str, object]:
