@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, time
 
 import numpy as np
 import pytest
@@ -94,6 +96,22 @@ def test_a_table_of_beats(beats: BeatResult) -> None:
     assert frame["time_s"].tolist() == [101.0, 102.0, 103.1, 109.0]
     assert frame["sample"].tolist() == [10100, 10200, 10310, 10900]
     assert frame["category"].tolist() == ["high", "medium", "high", "low"]
+
+
+def test_moments_are_times_of_day_where_the_recording_states_its_start(beats: BeatResult) -> None:
+    late = datetime(2020, 2, 3, 23, 59, 58)
+    dated = replace(beats, recording=replace(beats.recording, start_time=late))
+    assert dated.columns()["clock_time"] == ["23:59:59.000", "00:00:00.000", "00:00:01.100", "00:00:07.000"]
+    windows = rhythm([0.1, 0.9])
+    windows = replace(windows, recording=replace(windows.recording, start_time=time(8, 0)))
+    assert windows.columns()["clock_time"] == ["08:00:05.000", "08:00:10.000"]
+    for found, first in ((dated, "23:59:58"), (windows, "08:00:00")):
+        figure = found.plot()
+        figure.canvas.draw()
+        labels = [label.get_text() for axes in figure.axes for label in axes.get_xticklabels()]
+        assert first in labels
+        assert figure.axes[-1].get_xlabel() == "time of day"
+        assert "2020" not in "".join(labels)
 
 
 def test_figures(beats: BeatResult) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 64 << 10  # KiB; as a whole, the further samples would take twice that
     assert peaks[1] < 1 << 20
+
+
+def test_the_start_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = datetime(2020, 2, 3, 4, 5, 6)
+    times = [start + timedelta(milliseconds=10 * k) for k in range(5000)]
+    rows = [f"{time.isoformat(timespec='milliseconds')},{k % 97}" for k, time in enumerate(times)]
+    (tmp_path / "x.csv").write_text("time,II (mV)\n" + "\n".join(rows) + "\n")
+    assert inspect(tmp_path / "x.csv").facts["start_time"] == "2020-02-03 04:05:06"
+    monkeypatch.setattr(long_recording, "_LONG", 1000)
+    monkeypatch.setattr(long_recording, "STRETCH", 1000)
+    assert inspect(tmp_path / "x.csv").facts["start_time"] == "2020-02-03 04:05:06"
