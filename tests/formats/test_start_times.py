@@ -8,10 +8,12 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta, timezone
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from physiolect.errors import FormatError
 from physiolect.formats import export, read_recording, read_stretches, write_recording
 from physiolect.formats.time_stamps import moment_in
 from physiolect.recording import Recording, StartTime
@@ -21,7 +23,7 @@ ZONE = timezone(timedelta(hours=2))
 ENDINGS = (".hea", ".npz", ".edf", ".bdf", ".dcm", ".xml", ".csv")
 
 
-def make(start: StartTime | None, fs: float = 100.0) -> Recording:
+def recording(start: StartTime | None, fs: float = 100.0) -> Recording:
     signal = np.round(100 * np.sin(np.arange(1000) / 7)).astype(np.float32) / 100
     return Recording.from_array(signal, fs, channels="II", unit="mV", start_time=start)
 
@@ -32,7 +34,7 @@ def make(start: StartTime | None, fs: float = 100.0) -> Recording:
 )
 def test_what_is_written_is_read(tmp_path: Path, ending: str, start: datetime | None) -> None:
     path = tmp_path / f"x{ending}"
-    write_recording(make(start), path)
+    write_recording(recording(start), path)
     assert read_recording(path).start_time == start
     cut = read_recording(path, start=2.5, stop=4)
     assert cut.start_time == (None if start is None else start + timedelta(seconds=2.5))
@@ -42,7 +44,7 @@ def test_what_is_written_is_read(tmp_path: Path, ending: str, start: datetime | 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_time_of_day_alone_is_written_where_the_format_has_a_place(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"x{ending}"
-    write_recording(make(time(23, 59, 59, 500_000)), path)
+    write_recording(recording(time(23, 59, 59, 500_000)), path)
     expected = None if ending == ".xml" else time(23, 59, 59, 500_000)
     assert read_recording(path).start_time == expected
     assert read_recording(path, start=1).start_time == (expected and time(0, 0, 0, 500_000))
@@ -51,7 +53,7 @@ def test_a_time_of_day_alone_is_written_where_the_format_has_a_place(tmp_path: P
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_zone_is_kept_where_the_format_has_a_place(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"x{ending}"
-    write_recording(make(START.replace(tzinfo=ZONE)), path)
+    write_recording(recording(START.replace(tzinfo=ZONE)), path)
     with_zone = ending not in (".hea", ".edf", ".bdf")
     assert read_recording(path).start_time == (START.replace(tzinfo=ZONE) if with_zone else START)
 
@@ -60,7 +62,7 @@ def test_the_field_s_libraries_read_it(tmp_path: Path) -> None:
     wfdb, pyedflib, pydicom = map(pytest.importorskip, ("wfdb", "pyedflib", "pydicom"))
     start = START.replace(microsecond=250_000)
     for ending in ENDINGS:
-        write_recording(make(start), tmp_path / f"x{ending}")
+        write_recording(recording(start), tmp_path / f"x{ending}")
     assert wfdb.rdheader(str(tmp_path / "x")).base_datetime == start
     dataset = pydicom.dcmread(tmp_path / "x.dcm")
     assert pydicom.valuerep.DT(dataset.AcquisitionDateTime) == start
@@ -73,7 +75,7 @@ def test_the_field_s_libraries_read_it(tmp_path: Path) -> None:
 
 def test_exports_without_persons_keep_the_time_of_day_alone(tmp_path: Path) -> None:
     source = tmp_path / "in.npz"
-    write_recording(make(START), source)
+    write_recording(recording(START), source)
     for to, ending in (
         ("wfdb", ".hea"),
         ("edf", ".edf"),
@@ -95,7 +97,7 @@ def test_exports_without_persons_keep_the_time_of_day_alone(tmp_path: Path) -> N
 
 def test_a_zone_that_the_format_cannot_hold_is_told(tmp_path: Path) -> None:
     source = tmp_path / "in.npz"
-    write_recording(make(START.replace(tzinfo=ZONE)), source)
+    write_recording(recording(START.replace(tzinfo=ZONE)), source)
     done = export(source, tmp_path / "x.edf", to="edf", deidentify=False)
     assert done.lost == ("edf holds no time zone: the start is written as its local time",)
     assert read_recording(done.files[0]).start_time == START
@@ -353,3 +355,27 @@ def test_real_samples_against_pydicom(data: Path) -> None:
         assert read_recording(path, variable="0").start_time == datetime.strptime(
             str(stated)[:14], "%Y%m%d%H%M%S"
         )
+
+
+def test_xdf_states_when_its_recording_began(make: ModuleType, tmp_path: Path) -> None:
+    content = make.xdf(make.make_leads())
+    stated = b"<info><version>1.0</version><datetime>2020-02-03T04:05:06+0200</datetime></info>"
+    old = b"<?xml version='1.0'?><info><version>1.0</version></info>"
+    new = b"<?xml version='1.0'?>" + stated
+    at = content.index(old)
+    size = struct.pack("<I", len(new) + 2)
+    (tmp_path / "x.xdf").write_bytes(
+        content[: at - 6] + size + content[at - 2 : at] + new + content[at + len(old) :]
+    )
+    assert read_recording(tmp_path / "x.xdf").start_time == START.replace(tzinfo=ZONE)
+    assert read_recording(tmp_path / "x.xdf", start=1).start_time == START.replace(tzinfo=ZONE) + timedelta(
+        seconds=1
+    )
+
+
+def test_a_time_of_thousands_of_digits_is_no_time(tmp_path: Path) -> None:
+    for digits in (400, 5000):
+        rows = "\n".join(f"{'9' * digits}:00:00,{k % 7}" for k in range(100))
+        (tmp_path / "x.csv").write_text(f"time,II (mV)\n{rows}\n")
+        with pytest.raises(FormatError):
+            read_recording(tmp_path / "x.csv")

@@ -52,6 +52,7 @@ _ZONE = re.compile(r"\s*(?:(z|utc|gmt)|([+-])(\d{2}):?(\d{2})?|[a-z]{3,4})", re.
 _ISO = re.compile(r"(19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}")
 _OFFSET = re.compile(r"(?:(z|utc|gmt)|([+-])(\d\d):?(\d\d)?)$", re.I)
 _DAY = 86_400.0
+_LONGEST = 100  # characters of a time: no number in it has so many digits that it overflows
 
 
 def words_of(name: str) -> list[str]:
@@ -128,6 +129,8 @@ def seconds_of(cell: str) -> float | None:
     Hours may be missing, "0:00.003". A date may stand before or after the time, and a zone after it.
     """
     text = _bare(cell)
+    if len(text) > _LONGEST:
+        return None
     day = 0.0
     if date := _DATE.match(text) or re.search(rf"\s({_DATE.pattern})$", text):
         found = _DATE.search(date[0])

@@ -6,9 +6,11 @@ Source: https://github.com/sccn/xdf/wiki/Specifications.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -21,10 +23,13 @@ from physiolect.formats.hospital.lead_names import numbered_names
 from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
 from physiolect.formats.hospital.xml import number_of, parse_bytes, text_of
 from physiolect.formats.request import Request
-from physiolect.recording import MODALITIES, Annotations, Modality, Recording, unit_name
+from physiolect.recording import MODALITIES, Annotations, Modality, Recording, later, unit_name
+from physiolect.recording.start_time import parse_moment
 
 MAGIC = b"XDF:"
 _HEADER, _SAMPLES, _OFFSET = 2, 3, 4
+_DATETIME = re.compile(rb"<datetime>([0-9T:. +Z-]{10,40})</datetime>")
+_HEAD = 4096  # bytes in which the header of the file ends
 _TYPES = {"float32": "<f4", "double64": "<f8", "int8": "<i1", "int16": "<i2", "int32": "<i4", "int64": "<i8"}
 _BREAK = 1.0
 """Seconds between two samples from which on the stream was interrupted."""
@@ -75,12 +80,19 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
             raise FormatError(
                 f"{path} is larger than {_MOST_BYTES >> 30} GiB", hint="split the file with pyxdf"
             )
-        streams = _streams(path.read_bytes(), path)
+        content = path.read_bytes()
+        streams = _streams(content, path)
         numbers = [
             stream for stream in streams if stream.kind != "string" and stream.fs > 0 and stream.values
         ]
         texts = [stream for stream in streams if stream.kind == "string"]
         rhythms = [_rhythm(stream, texts, path) for stream in numbers]
+        began, earliest = (
+            _stated_start(content),
+            min((_first_time(stream) for stream in numbers), default=0.0),
+        )
+        for rhythm, stream in zip(rhythms, numbers, strict=True):
+            rhythm.start_time = later(began, _first_time(stream) - earliest)
     if not rhythms:
         raise FormatError(
             f"{path} holds no stream of numbers with a sampling rate",
@@ -88,6 +100,20 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         )
     for number, rhythm in choose(rhythms, path, want, "streams"):
         yield rhythm.recording(path, want, f"{path}#{number}" if len(rhythms) > 1 else str(path))
+
+
+def _stated_start(content: bytes) -> datetime | None:
+    """Return when recording began, by the file's header; the earliest stream is taken to begin then.
+
+    The streams' own clock begins anywhere, and nothing relates it to the time of day.
+    """
+    stated = _DATETIME.search(content[:_HEAD])
+    return parse_moment(stated[1].decode()) if stated else None
+
+
+def _first_time(stream: _Stream) -> float:
+    times = stream.times()
+    return float(times[0]) if len(times) else 0.0
 
 
 def _streams(content: bytes, path: Path) -> list[_Stream]:
