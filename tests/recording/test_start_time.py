@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from physiolect.contract import InputContract, adapt
+from physiolect.datasets.store.rows import Row
 from physiolect.recording import Recording, clock_time, later, start_text, without_date
 from physiolect.recording.start_time import moment_of, parse_moment, parse_start
 
@@ -90,3 +91,7 @@ def test_moments_are_written_and_read() -> None:
     assert parse_start("25:00:00") is None
     assert moment_of(2020, 13, 1) is None
     assert moment_of(2020, 1, 1, 23, 59, 59.9999999) == datetime(2020, 1, 2)
+
+
+def test_a_store_keeps_no_start() -> None:
+    assert Row.from_recording(make(), source="x").recording().start_time is None

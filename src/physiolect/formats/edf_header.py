@@ -191,7 +191,7 @@ def _compare_records(stated: int | None, found: int, rest: int, notices: list[st
 def _start_time(fixed: bytes, notices: list[str]) -> StartTime | None:
     """Return when a file says that it begins: a time of day alone where its date is the one that stands for none.
 
-    EDF+ has the year in four digits beside its date, or X where the date is not known; 01.01.85 is then the date.
+    EDF+ has the year in four digits beside its date. Where the date is not known, it is 01.01.85.
     """
     clock = re.fullmatch(rb"(\d\d).(\d\d).(\d\d)", fixed[176:184])
     hours = clock and time_of(*map(int, clock.groups()))
@@ -200,7 +200,7 @@ def _start_time(fixed: bytes, notices: list[str]) -> StartTime | None:
         notices.append(_NO_START)
         return None
     kept = None if fixed[176:184] == _NO_TIME else hours
-    if fixed[168:176] == _NO_DATE or fixed[88:99] == b"Startdate X":
+    if fixed[168:176] == _NO_DATE:
         return kept
     written = re.match(rb"Startdate (\d\d)-([A-Z]{3})-(\d{4}) ", fixed[88:168])
     if written and written[2] in _MONTHS:

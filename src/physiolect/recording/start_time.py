@@ -91,6 +91,11 @@ def parse_moment(text: str) -> datetime | None:
         return None
 
 
+def is_date_alone(text: str) -> bool:
+    """Return whether a text is a date without a time, "20200203" or "2020-02-03", which tells no start."""
+    return len(text) <= 10 and parse_moment(f"{text} 00:00:00") is not None
+
+
 def parse_start(text: str) -> StartTime | None:
     """Return a moment, or a time of day alone, out of ISO 8601, or None."""
     if moment := parse_moment(text):

@@ -88,6 +88,10 @@ FILES: dict[str, tuple[Callable[[ModuleType], bytes], StartTime | None, str]] = 
     "k.ecg": (lambda make: ishne(make, (3, 2, 2001), (22, 30, 5)), datetime(2001, 2, 3, 22, 30, 5), ""),
     "l.ecg": (lambda make: ishne(make, (0, 0, 0), (22, 30, 5)), time(22, 30, 5), ""),
     "m.ecg": (lambda make: ishne(make, (31, 2, 2001), (22, 30, 5)), time(22, 30, 5), TOLD),
+    "w.ecg": (lambda make: ishne(make, (-9, -9, -9), (-9, -9, -9)), None, ""),
+    "x.xml": (lambda make: relative(make, "0", "20021122"), None, ""),
+    "y.xml": (lambda make: muse(make, "01-31-2014", ""), None, ""),
+    "z.scp": (lambda make: scp(make, struct.pack("<HBB", 2002, 11, 22), b""), None, ""),
     "n.scp": (
         lambda make: scp(make, struct.pack("<HBB", 2002, 11, 22), bytes([9, 10, 11])),
         datetime(2002, 11, 22, 9, 10, 11),
@@ -149,6 +153,8 @@ def test_starts(make: ModuleType, tmp_path: Path, name: str) -> None:
         ({"AcquisitionDate": "20200203", "AcquisitionTime": "040506"}, datetime(2020, 2, 3, 4, 5, 6)),
         ({"ContentDate": "20200203", "ContentTime": "040506"}, datetime(2020, 2, 3, 4, 5, 6)),
         ({"StudyDate": "20200203", "StudyTime": "040506"}, None),  # when the study began, not its ECG
+        ({"AcquisitionDateTime": "20200203"}, None),
+        ({"AcquisitionDate": "20200203"}, None),
         ({}, None),
     ],
 )

@@ -18,7 +18,7 @@ from physiolect.formats.hospital.rhythm import MOST_CHANNELS, Rhythm, choose
 from physiolect.formats.hospital.xml import Element, number_of
 from physiolect.formats.request import Request
 from physiolect.recording import Recording, StartTime, later, unit_name
-from physiolect.recording.start_time import parse_moment
+from physiolect.recording.start_time import is_date_alone, parse_moment
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _MEASUREMENTS = {
@@ -64,7 +64,8 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
         for sequences in series.iterfind("component/sequenceSet"):
             rhythm = _rhythm(sequences, path)
             rhythm.start_time = _start(series, sequences)
-            rhythm.stated_date = _stated_start(series)
+            stated = _stated_start(series)
+            rhythm.stated_date = "" if is_date_alone(stated) else stated
             rhythm.notes = [*_statements(series), *_measurements(series)]
             rhythm.patient, rhythm.personal = patient, personal
             rhythms.append(rhythm)

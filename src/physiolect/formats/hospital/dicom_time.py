@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from physiolect.recording import StartTime
-from physiolect.recording.start_time import parse_moment, without_date
+from physiolect.recording.start_time import is_date_alone, parse_moment, without_date
 
 START_TAGS = {
     "AcquisitionDateTime": 0x0008002A, "AcquisitionDate": 0x00080022, "AcquisitionTime": 0x00080032,
@@ -43,7 +43,7 @@ def read_start(stated: dict[str, str]) -> StartTime | None:
 def stated_date(stated: dict[str, str]) -> str:
     """Return how a file writes the date of its start, "" where it states none."""
     found = next((stated[name] for name in ("AcquisitionDateTime", "AcquisitionDate") if stated[name]), "")
-    return "" if found.startswith(_UNSTATED) else found
+    return "" if found.startswith(_UNSTATED) or is_date_alone(found) else found
 
 
 def write_start(dataset: Any, start: StartTime | None) -> None:

@@ -122,8 +122,14 @@ def _header(path: Path, magic: bytes) -> _Header:
         tuple(texts),
         n_stated,
         _start(head),
-        head[138:144].hex(),
+        _stated_date(head),
     )
+
+
+def _stated_date(head: bytes) -> str:
+    """Return day, month and year; "" where one is 0 or -9, which stands for what is not known."""
+    numbers = struct.unpack_from("<3h", head, 138)
+    return "" if min(numbers) <= 0 else " ".join(map(str, numbers))
 
 
 def _start(head: bytes) -> StartTime | None:

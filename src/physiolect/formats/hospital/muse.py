@@ -67,7 +67,9 @@ def _rhythm(waveform: Element, root: Element, path: Path) -> Rhythm:
         personal=list(texts_of(root, "PatientID", "PatientFirstName", "PatientLastName", "SecondaryID")),
         modality="ecg",
         start_time=_start(root),
-        stated_date=text_of(root, "TestDemographics/AcquisitionDate"),
+        stated_date=text_of(root, "TestDemographics/AcquisitionDate")
+        if text_of(root, "TestDemographics/AcquisitionTime")
+        else "",
     )
     if rhythm.fs:
         rhythm.marks = _beats(root, rhythm.fs, len(rhythm.rows[0]) if rhythm.rows else 0)

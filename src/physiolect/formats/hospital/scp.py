@@ -73,7 +73,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         personal=[tags.get(tag, "") for tag in (0, 1, 2, 3)],
         modality="ecg",
         start_time=start,
-        stated_date=_fields(sections.get(1, b"")).get(_DATE, b"").hex(),
+        stated_date=_stated_date(sections.get(1, b"")),
     ).recording(path, want)
 
 
@@ -102,6 +102,11 @@ def _fields(section: bytes) -> dict[int, bytes]:
         fields.setdefault(section[at], section[at + 3 : at + 3 + size])
         at += 3 + size
     return fields
+
+
+def _stated_date(section: bytes) -> str:
+    fields = _fields(section)
+    return fields.get(_DATE, b"").hex() if fields.get(_TIME) else ""
 
 
 def _start(section: bytes) -> StartTime | None:

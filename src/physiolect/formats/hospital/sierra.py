@@ -76,7 +76,9 @@ def recordings(root: Element, path: Path, want: Request) -> Iterator[Recording]:
         ),
         modality="ecg",
         start_time=_start(root),
-        stated_date=next((each.get("date", "") for each in root.iter("dataacquisition")), ""),
+        stated_date=next(
+            (each.get("date", "") for each in root.iter("dataacquisition") if each.get("time")), ""
+        ),
     ).recording(path, want)
 
 
