@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from physiolect.formats import read_stretches
-from physiolect.report import long_recording
+from physiolect.report import inspection, long_recording
 from physiolect.report.inspection import inspect
 
 
@@ -37,8 +37,8 @@ def test_stretches_follow_each_other(tmp_path: Path) -> None:
 def test_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "x.csv", 260_000, lost=200_000)
     short = inspect(tmp_path / "x.csv").facts
-    monkeypatch.setattr(long_recording, "_LONG", 1000)
-    monkeypatch.setattr(long_recording, "STRETCH", 50_000)
+    monkeypatch.setattr(long_recording, "_LONG_TEXT", 1000)
+    monkeypatch.setattr(inspection, "STRETCH", 50_000)
     long = inspect(tmp_path / "x.csv").facts
     assert long.keys() == short.keys()
     for key in ("fs", "seconds", "samples", "modality", "annotations"):
@@ -57,8 +57,8 @@ def test_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """A file three times as long takes no more: `benchmarks` and the changelog have the numbers of 2 GB."""
     script = (
-        "import sys; from physiolect.report import long_recording; long_recording._LONG = 1000;"
-        "long_recording.STRETCH = 1 << 17; from physiolect.report.inspection import inspect; inspect(sys.argv[1]);"
+        "import sys; from physiolect.report import inspection, long_recording; long_recording._LONG_TEXT = 1000;"
+        "inspection.STRETCH = 1 << 17; inspection.inspect(sys.argv[1]);"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     peaks = []

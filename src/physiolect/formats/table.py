@@ -66,9 +66,10 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
     units = [columns.unit(column) for column in chosen]
     for begin, signal, whole in _collect(first, blocks, chosen, timed, columns, want):
         stated, asked = _rate(axis, columns, want)
+        signal = signal if axis is None else axis.place(signal, begin)
         yield from recordings_in(
-            signal if axis is None else axis.place(signal, begin),
-            replace(asked, channels=None, names=()),
+            signal,
+            replace(asked, channels=None, names=(), stretch=want.stretch and signal.shape[1]),
             path,
             stated_fs=stated,
             channels=[names[row] for row in rows],

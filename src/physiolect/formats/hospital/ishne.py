@@ -68,7 +68,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     with parsing(path, "ISHNE"):
         stored = np.memmap(path, "<i2", "r", header.at, (n_samples, header.n_leads))
     names = numbered_names([ISHNE_LEADS.get(code, "") for code in header.leads])
-    yield Rhythm(
+    yield from Rhythm(
         header.fs,
         names,
         list(stored.T),
@@ -78,7 +78,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         patient=header.patient,
         personal=header.names,
         modality="ecg",
-    ).recording(path, want)
+    ).recordings(path, want)
 
 
 def _fits(stated: int, n_samples: int, n_leads: int) -> bool:
