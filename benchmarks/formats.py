@@ -9,6 +9,7 @@ peak of what Python and numpy allocate during a call, over the bytes of that hou
 from __future__ import annotations
 
 import argparse
+import struct
 import sys
 import tempfile
 import time
@@ -96,10 +97,27 @@ def with_marks(recording: Recording, path: Path) -> Path:
     return path
 
 
+def as_ishne(recording: Recording, path: Path) -> Path:
+    """Write a recording as an ISHNE Holter file in steps of 5 uV; Physiolect itself writes none."""
+    whole = np.round(recording.signal.T / np.float32(0.005)).clip(-32767, 32767).astype("<i2")
+    codes = [_ISHNE_LEADS[name] for name in recording.channels]
+    rest = 12 - len(codes)
+    head = struct.pack("<iiiih", 0, recording.n_samples, 522, 522, 1).ljust(146, b"\0")  # no name, no dates
+    head += struct.pack("<h12h12h12hh", len(codes), *codes, *[-9] * rest, *[0] * 12, *[5000] * 12, 0)
+    head += b"digital".ljust(40, b"\0") + struct.pack("<h", round(recording.fs))
+    with path.open("wb") as file:
+        file.write(b"ISHNE1.0\0\0" + head.ljust(512, b"\0"))
+        whole.tofile(file)
+    return path
+
+
+_ISHNE_LEADS = {"I": 5, "II": 6, "V1": 11}
+
 WRITERS: dict[str, Writer] = {
     "marks.edf": with_marks,
     "signal.edf": without_marks,
     "signal.bdf": without_marks,
+    "holter.ecg": as_ishne,
 }
 """What writes each file; its name is the row's."""
 

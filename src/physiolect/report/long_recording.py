@@ -39,11 +39,8 @@ def is_long(path: Path) -> bool:
         return _signal_bytes(header) > _LONG
     if not path.is_file():
         return False
-    if path.suffix.lower() in COMPRESSED:
-        limit = _LONG_COMPRESSED
-    else:
-        limit = _LONG_TEXT if is_text(path) else _LONG
-    return path.stat().st_size > limit
+    plain = _LONG_TEXT if is_text(path) else _LONG
+    return path.stat().st_size > (_LONG_COMPRESSED if path.suffix.lower() in COMPRESSED else plain)
 
 
 def _signal_bytes(header: Path) -> int:
