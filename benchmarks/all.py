@@ -26,6 +26,7 @@ NAMES = (
     "attention",
     "preprocess",
     "prepare",
+    "formats",
     "bpe",
     "imports",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -80,6 +82,67 @@ def test_zeros_that_fill_up_a_short_signal_are_not_clipping() -> None:
     within = filled.copy()
     within[1, 90:150] = 0  # 0.24 s at zero in its midst is another matter
     assert measure_quality(within, FS).clipped.tolist() == pytest.approx([0, 60 / within.shape[1]])
+
+
+def by_runs(lead: NDArray[np.floating], fs: float) -> tuple[float, float, float]:
+    """Return flat, clipped and largest of a lead by their definition, run after run, in float64."""
+    bounds = [0, *(np.flatnonzero(lead[1:] != lead[:-1]) + 1).tolist(), len(lead)]
+    start, stop = np.array(bounds[:-1]), np.array(bounds[1:])
+    length, value = stop - start, lead[start].astype(np.float64)
+    present = lead[np.isfinite(lead)].astype(np.float64)
+    if not present.size:
+        return 0.0, 0.0, 0.0
+    flat = length[length >= fs].sum() / len(lead)
+    largest = float(np.abs(present - np.median(present)).max())
+    with np.errstate(invalid="ignore"):
+        change = np.abs(np.diff(value))
+    steps = change[np.isfinite(change) & (change > 0)]
+    if not steps.size:
+        return flat, 0.0, largest
+    into, out = np.r_[change[0], change], np.r_[change, change[-1]]
+    edge = 3 * steps.min() * (1 - 1e-6)
+    filling = (value == 0) & ((start == 0) | (stop == len(lead)))
+    plateau = (length >= max(4, np.ceil(0.02 * fs))) & (length < fs) & ~filling
+    count = 0
+    for extreme in (np.nanmax(value), np.nanmin(value)):
+        there = plateau & (value == extreme)
+        steep = there & ((into >= edge) | (out >= edge))
+        if steep.sum() >= 2 or (there & (length >= 0.2 * fs)).any():
+            count += length[there].sum()
+    return flat, count / len(lead), largest
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_the_quick_way_is_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    clipped = 0
+    for _ in range(1000):
+        fs = float(rng.choice([0.5, 1, 2, 3.3, 10, 50, 250, 1000]))
+        n, coarse = int(rng.integers(1, 2000)), rng.choice([0.01, 0.5, 2])
+        lead = np.round(rng.standard_normal(n).cumsum() / coarse) * coarse
+        if rng.random() < 0.7:
+            lead = lead.clip(*np.percentile(lead, [rng.integers(0, 30), rng.integers(70, 100)]))
+        for bad, share in ((0, 0.3), (np.nan, 0.2), (np.inf, 0.1), (-np.inf, 0.1)):
+            if rng.random() < share:
+                at = int(rng.integers(0, n))
+                lead[at : at + int(rng.integers(1, 900))] = bad
+            if rng.random() < share / 2:
+                lead[rng.random(n) < 0.02] = bad
+        lead = lead.astype(rng.choice([np.float32, np.float64]))
+        quality = measure_quality(lead[np.newaxis], fs)
+        assert (quality.flat[0], quality.clipped[0], quality.largest[0]) == by_runs(lead, fs)
+        clipped += quality.clipped[0] > 0
+    assert 100 < clipped < 900
+
+
+def test_a_long_recording_is_not_copied_over_and_over() -> None:
+    signal = leads(1, seconds=4000)
+    signal[0, 5] = np.nan
+    tracemalloc.start()
+    measure_quality(signal, FS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * signal.nbytes
 
 
 def heart(angle: float) -> list[NDArray[np.float64]]:

@@ -46,10 +46,10 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         for rows, notices in want.groups(names, rates, path):
             fs = want.rate(rates[rows[0]], path)
             chosen = [signals[row] for row in rows]
-            yield _recording(header, file, chosen, timeline, fs, want, notices)
+            yield from _recordings(header, file, chosen, timeline, fs, want, notices)
 
 
-def _recording(
+def _recordings(
     header: EdfHeader,
     file: BinaryIO,
     channels: Sequence[EdfChannel],
@@ -57,7 +57,8 @@ def _recording(
     fs: float,
     want: Request,
     notices: Sequence[str],
-) -> Recording:
+) -> Iterator[Recording]:
+    """Yield the wanted stretch of channels of one rate, in parts where the caller takes parts."""
     path, count = header.path, channels[0].count
     at = timeline.positions(fs, count)
     stops = np.append(timeline.first[1:], header.n_records)
@@ -69,23 +70,23 @@ def _recording(
             hint="nearly all is gaps: read a stretch with start and stop",
         )
     check_size((last - first) * len(channels) * 4, path)
-    annotations = timeline.annotations(fs, count, first, last)
-    signal = np.full((len(channels), last - first), np.nan, np.float32)
-    for begin, stop, position in zip(timeline.first.tolist(), stops.tolist(), at.tolist(), strict=True):
-        _read_run(header, file, channels, (begin, stop), position - first, signal)
-    for row, channel in zip(signal, channels, strict=True):
-        for begin, stop in timeline.skipped(channel.name, fs, count):
-            row[max(0, begin - first) : max(0, stop - first)] = np.nan
-    return want.recording(
-        path,
-        signal,
-        fs,
-        channels=[channel.name for channel in channels],
-        units=[channel.unit for channel in channels],
-        annotations=annotations,
-        notices=(*header.notices, *timeline.notices, *notices),
-        start_time=later(header.start_time, timeline.begins + first / fs),
-    )
+    for first, last in want.spans(length, fs, path, len(channels)):
+        signal = np.full((len(channels), last - first), np.nan, np.float32)
+        for begin, stop, position in zip(timeline.first.tolist(), stops.tolist(), at.tolist(), strict=True):
+            _read_run(header, file, channels, (begin, stop), position - first, signal)
+        for row, channel in zip(signal, channels, strict=True):
+            for begin, stop in timeline.skipped(channel.name, fs, count):
+                row[max(0, begin - first) : max(0, stop - first)] = np.nan
+        yield want.recording(
+            path,
+            signal,
+            fs,
+            channels=[channel.name for channel in channels],
+            units=[channel.unit for channel in channels],
+            annotations=timeline.annotations(fs, count, first, last),
+            notices=(*header.notices, *timeline.notices, *notices),
+            start_time=later(header.start_time, timeline.begins + first / fs),
+        )
 
 
 def _read_run(

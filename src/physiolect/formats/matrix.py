@@ -100,21 +100,24 @@ def recordings_in(
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
     for record in range(layout.n_records):
-        signal = layout.take(array, record, slice(first, last))
-        yield want.recording(
-            path,
-            signal if want.channels is None else signal[rows],
-            fs,
-            channels=[names[row] for row in rows],
-            units=[units[row] for row in rows] if units else (),
-            modality=modality,
-            annotations=annotations,
-            source=f"{path}[{record}]" if layout.many else str(path),
-            # One dead record must not hide the thousands after it.
-            allow_empty=layout.n_records > 1 or want.stretch is not None,
-            notices=notices,
-            start_time=later(start_time, first / fs),
-        )
+        for begin, end in want.spans(layout.n_samples, fs, path, len(rows)):
+            signal = layout.take(array, record, slice(begin, end))
+            whole = (begin, end) == (first, last)
+            yield want.recording(
+                path,
+                signal if want.channels is None else signal[rows],
+                fs,
+                channels=[names[row] for row in rows],
+                units=[units[row] for row in rows] if units else (),
+                modality=modality,
+                annotations=annotations
+                if whole or annotations is None
+                else annotations.window(begin - first, end - first),
+                source=f"{path}[{record}]" if layout.many else str(path),
+                allow_empty=layout.n_records > 1,  # one dead record must not hide the thousands after it
+                notices=notices,
+                start_time=later(start_time, begin / fs),
+            )
 
 
 def name_channels(

@@ -77,7 +77,7 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
         if arrays.keys() >= {"signal", "fs"} and "channels" in ours and want.variable in (None, "signal"):
             extra = {key: _member(archive, key, path) for key in sorted(ours)}
             rate = float(_member(archive, "fs", path).reshape(-1)[0])
-            yield _ours(path, want, _member(archive, "signal", path), rate, extra)
+            yield from _ours(path, want, _member(archive, "signal", path), rate, extra)
         else:
             chosen = want.variable or ("signal" if "signal" in arrays else None)
             yield from read_variables(arrays, replace(want, variable=chosen), path)
@@ -85,8 +85,8 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
 
 def _ours(
     path: Path, want: Request, array: NDArray[Any], fs: float | None, extra: dict[str, NDArray[Any]]
-) -> Recording:
-    """Make the recording that `write` stored."""
+) -> Iterator[Recording]:
+    """Yield the recording that `write` stored."""
     with parsing(path, "NPZ"):
         words = {
             key: tuple(str(word) for word in value.reshape(-1))
@@ -112,7 +112,7 @@ def _ours(
             f"{path} states the modality {modality[0][:40]!r}",
             hint=f"it must be one of {', '.join(MODALITIES)}",
         )
-    found = recordings_in(
+    yield from recordings_in(
         array,
         want,
         path,
@@ -124,7 +124,6 @@ def _ours(
         as_is=True,
         start_time=parse_start("".join(words.get("start_time", ()))),
     )
-    return next(found)
 
 
 def write(recording: Recording, path: Path) -> None:

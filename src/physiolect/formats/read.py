@@ -214,27 +214,34 @@ def read_stretches(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    annotator: str | Sequence[str] | None = None,
+    every_rate: bool = False,
 ) -> Iterator[Recording]:
-    """Iterate over one recording of a text table in stretches that follow each other, with one in memory at a time.
+    """Iterate over one recording in stretches that follow each other, with one in memory at a time.
 
-    Notices of the whole come with the last stretch. Files of other formats come as one stretch.
+    Text tables, EDF, BDF, WFDB, ISHNE, NPY and HDF5 are read in stretches. A file of another format is read as a
+    whole first, and most come as one stretch. All notices of a text table come with its last stretch. A channel may
+    hold nothing but NaN in any stretch, or in all.
 
     Args:
         path: The file.
-        n_samples: How long a stretch is, to the next block of lines.
+        n_samples: How long a stretch is; in text, to the next block of lines; less where there are many channels.
         fs: As for `read_recording`.
         channels: As for `read_recording`.
         modality: As for `read_recording`.
         variable: As for `read_recording`.
         unit: As for `read_recording`.
         names: As for `read_recording`.
+        annotator: As for `read_recording`.
+        every_rate: Whether the channels of each sampling rate follow as a recording of their own, as in
+            `read_every_rate`.
 
     Raises:
         FormatError: as for `read_recording`; for times, when the stretch in which they are wrong is reached.
     """
-    want = _request(fs, channels, None, None, modality, variable, unit, names, one=True)
+    want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
     reader, file = find_reader(Path(path), variable)
-    yield from reader(file, replace(want, stretch=n_samples))
+    yield from reader(file, replace(want, stretch=n_samples, every_rate=every_rate))
 
 
 def list_recordings(path: str | os.PathLike[str]) -> list[Path]:

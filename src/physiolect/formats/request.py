@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from physiolect.recording import (
     modality_of,
 )
 from physiolect.recording.time_column import agreed_rate
+
+_MOST_VALUES, _SHORTEST = 1 << 24, 1 << 16
+"""Values of a stretch at most, all channels together; but no stretch is shorter than so many samples."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,25 @@ class Request:
             hint="start counts from 0 and must come before stop",
         )
 
+    def spans(self, n_samples: int, fs: float, path: Path, n_channels: int) -> Iterator[tuple[int, int]]:
+        """Yield the wanted stretch as `span` gives it, or parts of it in order where `stretch` asks for them.
+
+        Args:
+            n_samples: What the file holds of each channel.
+            fs: Sampling rate in Hz.
+            path: The file, for errors.
+            n_channels: Wanted channels: parts are shorter where there are many.
+
+        Raises:
+            FormatError: as for `span`.
+        """
+        first, last = self.span(n_samples, fs, path)
+        step = last - first
+        if self.stretch is not None:
+            step = min(self.stretch, max(_SHORTEST, _MOST_VALUES // n_channels))
+        for begin in range(first, last, step):
+            yield begin, min(begin + step, last)
+
     def recording(
         self,
         path: Path,
@@ -192,7 +214,7 @@ class Request:
             modality: What the file says it is.
             annotations: Marks, in samples from the first of `signal`.
             source: Where it came from, where that is more than `path`.
-            allow_empty: Whether all channels may hold nothing but NaN.
+            allow_empty: Whether all channels may hold nothing but NaN, as in a stretch of many they may.
             notices: What the user should know, a sentence each.
             start_time: When the first of `signal` was recorded.
 
@@ -216,6 +238,7 @@ class Request:
             start_time,
         )
         empty = []
+        allow_empty = allow_empty or self.stretch is not None
         for name, row in zip(recording.channels, recording.signal, strict=True):
             # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -234,8 +257,7 @@ class Request:
                 hint="choose other channels, or another stretch with start and stop",
             )
         if empty and not allow_empty:
-            told = f"no valid sample in channel{'s' * (len(empty) > 1)} {', '.join(empty)}"
-            return replace(recording, notices=(*recording.notices, told))
+            return replace(recording, notices=(*recording.notices, notice_of_empty(empty)))
         return recording
 
     def _check_unit(self, units: Sequence[Unit], path: Path) -> None:
@@ -246,6 +268,11 @@ class Request:
             f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
             hint="leave unit out to read the file in its own unit",
         )
+
+
+def notice_of_empty(channels: Sequence[str]) -> str:
+    """Return the notice about channels that hold nothing but NaN."""
+    return f"no valid sample in channel{'s' * (len(channels) > 1)} {', '.join(channels)}"
 
 
 def _printable_marks(marks: Annotations) -> Annotations:

@@ -76,7 +76,7 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         n_done += placed.shape[1]
         yield from recordings_in(
             placed,
-            replace(asked, channels=None, names=()),
+            replace(asked, channels=None, names=(), stretch=want.stretch and placed.shape[1]),
             path,
             stated_fs=stated,
             channels=[names[row] for row in rows],

@@ -48,20 +48,20 @@ def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[
         held = [row for row in rows if row in there]
         if not held:
             continue
-        first, last = want.span(check_files(text, header, held), fs, path)
+        length = check_files(text, header, held)
         per_frame = counts[held[0]] if len({counts[row] for row in held}) == 1 else 1
-        signal = read_samples(text, header, held, first, last, per_frame)
         marks, told = record_annotations(path, want.annotator, text.stated_fs)
-        yield want.recording(
-            path.with_suffix(""),
-            signal,
-            fs * per_frame,
-            channels=[names[row] for row in held],
-            units=[units[row] for row in held],
-            annotations=marks.window(first, last).at_rate(per_frame),
-            notices=(*notices, *missing, *told, *undated),
-            start_time=later(start, first / fs),
-        )
+        for first, last in want.spans(length, fs, path, len(held) * per_frame):
+            yield want.recording(
+                path.with_suffix(""),
+                read_samples(text, header, held, first, last, per_frame),
+                fs * per_frame,
+                channels=[names[row] for row in held],
+                units=[units[row] for row in held],
+                annotations=marks.window(first, last).at_rate(per_frame),
+                notices=(*notices, *missing, *told, *undated),
+                start_time=later(start, first / fs),
+            )
 
 
 def _present(text: WfdbHeader, header: Any, names: list[str], want: Request) -> tuple[set[int], list[str]]:

@@ -24,6 +24,8 @@ _SIGNAL = re.compile(
 )
 """File, offset in bytes, gain, baseline, zero of the converter, and name."""
 _MISSING = -32768
+_BLOCK = 1 << 16
+"""Samples of a signal that are converted together."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,17 @@ def plain_samples(
         n_signals = len(beside[name])
         place = {row: k for k, row in enumerate(beside[name])}
         begin = (header.byte_offset[beside[name][0]] or 0) + 2 * first * n_signals
-        count = (last - first) * n_signals
-        stored = np.fromfile(folder / name, "<i2", count, offset=begin).reshape(-1, n_signals)  # (T, signals)
-        for out, row in pairs:
-            samples = stored[:, place[row]]
-            # float64 until it is rounded, as the library does, so that both give the same bits
-            values = (samples.astype(np.float64) - header.baseline[row]).astype(np.float32)
-            read[out] = values.astype(np.float64) / header.adc_gain[row]
-            read[out, samples == _MISSING] = np.nan
+        with (folder / name).open("rb") as file:
+            file.seek(begin)
+            for at in range(0, last - first, _BLOCK):
+                stop = min(at + _BLOCK, last - first)
+                stored = np.fromfile(file, "<i2", (stop - at) * n_signals).reshape(
+                    -1, n_signals
+                )  # (T, signals)
+                for out, row in pairs:
+                    samples = stored[:, place[row]]
+                    # float64 until it is rounded, as the library does, so that both give the same bits
+                    values = (samples.astype(np.float64) - header.baseline[row]).astype(np.float32)
+                    read[out, at:stop] = values.astype(np.float64) / header.adc_gain[row]
+                    read[out, at:stop][samples == _MISSING] = np.nan
     return read

@@ -51,18 +51,19 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
     for rows, notices in want.groups(names, [fs * n for n in counts], path, base=fs):
         per_frame = counts[rows[0]] if len({counts[row] for row in rows}) == 1 else 1
         check_size((last - first) * per_frame * len(rows) * 4, path)
-        signal, units = _join(segments, names, rows, (first, last), per_frame, text)
+        units = _units(segments, names, rows, text)
         marks, told = record_annotations(path, want.annotator, text.stated_fs)
-        yield want.recording(
-            path.with_suffix(""),
-            signal,
-            fs * per_frame,
-            channels=[names[row] for row in rows],
-            units=units,
-            annotations=marks.window(first, last).at_rate(per_frame),
-            notices=(*notices, *told, *undated),
-            start_time=later(start, first / fs),
-        )
+        for begin, end in want.spans(int(header.sig_len), fs, path, len(rows) * per_frame):
+            yield want.recording(
+                path.with_suffix(""),
+                _join(segments, rows, (begin, end), per_frame),
+                fs * per_frame,
+                channels=[names[row] for row in rows],
+                units=units,
+                annotations=marks.window(begin, end).at_rate(per_frame),
+                notices=(*notices, *told, *undated),
+                start_time=later(start, begin / fs),
+            )
 
 
 def _check_length(text: WfdbHeader, header: Any, wanted: int) -> None:
@@ -119,38 +120,48 @@ def _counts(segments: Sequence[_Segment], n_channels: int) -> list[int]:
     return [counts.pop() if len(counts) == 1 else 1 for counts in found]
 
 
+def _units(
+    segments: Sequence[_Segment], names: Sequence[str], rows: Sequence[int], text: WfdbHeader
+) -> list[Unit]:
+    """Return the units of these channels.
+
+    Raises:
+        FormatError: a channel changes its unit from segment to segment.
+    """
+    units: dict[int, Unit] = {}
+    for segment in segments:
+        own = segment.text.units()
+        for row in rows:
+            if row not in segment.sources:
+                continue
+            unit = own[segment.sources[row]]
+            if units.setdefault(row, unit) != unit:
+                raise FormatError(
+                    f"channel '{names[row]}' of {text.path} changes its unit from "
+                    f"{units[row] or 'an unknown one'} to {unit or 'an unknown one'}",
+                    hint="choose other channels, or read one segment at a time",
+                )
+    return [units.get(row) for row in rows]
+
+
 def _join(
-    segments: Sequence[_Segment],
-    names: Sequence[str],
-    rows: Sequence[int],
-    frames: tuple[int, int],
-    per_frame: int,
-    text: WfdbHeader,
-) -> tuple[NDArray[np.float32], list[Unit]]:
-    """Return the wanted frames of these channels, (rows, frames * per_frame), and their units."""
+    segments: Sequence[_Segment], rows: Sequence[int], frames: tuple[int, int], per_frame: int
+) -> NDArray[np.float32]:
+    """Return the wanted frames of these channels, (rows, frames * per_frame)."""
     first, last = frames
     signal = np.full((len(rows), (last - first) * per_frame), np.nan, np.float32)
-    units: dict[int, Unit] = {}
     for segment in segments:
         begin, end = max(segment.begin, first), min(segment.begin + segment.length, last)
         held = [(out, segment.sources[row]) for out, row in enumerate(rows) if row in segment.sources]
         sources = [source for _, source in held]
-        if not held:
+        if not held or begin >= end:
             continue
         if check_files(segment.text, segment.header, sources) < segment.length:
             raise FormatError(
                 f"segment {segment.text.path} is shorter than stated", hint="fetch the record again"
             )
-        own = segment.text.units()
-        for out, source in held:
-            if units.setdefault(out, own[source]) != own[source]:
-                raise FormatError(
-                    f"channel '{names[rows[out]]}' of {text.path} changes its unit from "
-                    f"{units[out] or 'an unknown one'} to {own[source] or 'an unknown one'}",
-                    hint="choose other channels, or read one segment at a time",
-                )
         at = slice((begin - first) * per_frame, (end - first) * per_frame)
         signal[[out for out, _ in held], at] = read_samples(
             segment.text, segment.header, sources, begin - segment.begin, end - segment.begin, per_frame
         )
-    return signal, [units.get(out) for out in range(len(rows))]
+    return signal

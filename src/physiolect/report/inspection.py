@@ -14,14 +14,8 @@ import numpy as np
 
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
-from physiolect.recording import (
-    Annotations,
-    Modality,
-    Recording,
-    modality_of,
-    shared_modality,
-    start_text,
-)
+from physiolect.recording import Modality, Recording, modality_of, shared_modality, start_text
+from physiolect.report.long_recording import STRETCH, count_marks, describe_stretches, is_long
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -103,18 +97,18 @@ def inspect(
         return Inspection(_tokenizer(place))
     from physiolect.formats import read_every_rate, read_stretches
     from physiolect.formats.outputs import is_output
-    from physiolect.report.long_recording import STRETCH, describe_stretches, is_long
 
-    if is_long(place):
-        parts = read_stretches(
-            path, STRETCH, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names
-        )  # fmt: skip
-        return Inspection(describe_stretches(parts, _recording))
+    long = is_long(place)
     read = partial(
-        read_every_rate, path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names,
+        partial(read_stretches, n_samples=STRETCH, every_rate=True) if long else read_every_rate,
+        path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names,
         annotator=annotator or None,
     )  # fmt: skip
-    return Inspection(_output(place, read) if is_output(place) else _recordings(read()))
+
+    def describe() -> Facts:
+        return _every_rate(describe_stretches(read(), _recording) if long else list(map(_recording, read())))
+
+    return Inspection(_output(place, describe) if is_output(place) else describe())
 
 
 def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
@@ -149,29 +143,24 @@ def _folder(path: Path) -> Facts:
     }
 
 
-def _output(path: Path, read: Callable[[], list[Recording]]) -> Facts:
+def _output(path: Path, describe: Callable[[], Facts]) -> Facts:
     """Describe a file that a model wrote; where it can be read as a recording, as one."""
     try:
-        facts = _recordings(read())
+        facts = describe()
     except FormatError:
         facts = {"name": str(path)}
     note = "physiolect generate, detect or explain; not training data"
     return {**facts, "kind": "model output", "name": str(path), "written by": note}
 
 
-def _recordings(found: list[Recording]) -> Facts:
+def _every_rate(each: list[Facts]) -> Facts:
     """Describe a file: one recording, or one for each sampling rate of its channels."""
-    facts = _recording(found[0])
-    if len(found) == 1:
+    facts = dict(each[0])
+    if len(each) == 1:
         return facts
-    each = [_recording(recording) for recording in found]
-    facts["modality"] = shared_modality([name for recording in found for name in recording.channels])
+    facts["modality"] = shared_modality([row["channel"] for part in each for row in part["channels"]])
     del facts["fs"], facts["samples"]
-    facts["channels"] = [
-        {**row, "fs": recording.fs}
-        for recording, part in zip(found, each, strict=True)
-        for row in part["channels"]
-    ]
+    facts["channels"] = [{**row, "fs": part["fs"]} for part in each for row in part["channels"]]
     facts["quality"] = [remark for part in each for remark in part["quality"]]
     meant = [part for part in each if any(modality_of(row["channel"]) for row in part["channels"])]
     facts["fits"] = [
@@ -193,7 +182,7 @@ def _recording(recording: Recording) -> Facts:
         "channels": [_channel(recording, row) for row in range(len(recording.channels))],
         "notices": [{"notice": notice} for notice in recording.notices],
         "quality": _quality(recording),
-        "annotations": _marks(recording.annotations),
+        "annotations": dict(count_marks(recording.annotations).most_common()),
         "fits": _fits(recording),
     }
 
@@ -225,12 +214,6 @@ def _quality(recording: Recording) -> list[Facts]:
     from physiolect.contract import quality_remarks
 
     return [{"remark": remark.kind, "what": remark.note} for remark in quality_remarks(recording)]
-
-
-def _marks(annotations: Annotations) -> dict[str, int]:
-    """Count marks by symbol, the most frequent first; a rhythm's "+" goes with its name."""
-    named = (f"+ {note}" if symbol == "+" and note else symbol for _, symbol, note in annotations)
-    return dict(Counter(named).most_common())
 
 
 def _fits(recording: Recording) -> list[Facts]:

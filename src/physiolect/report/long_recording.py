@@ -1,71 +1,137 @@
-"""What a long text table holds, described in stretches: memory does not grow with the file."""
+"""What a long recording holds, described in stretches: memory does not grow with the file."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.recording import Recording
+from physiolect.errors import FormatError
+from physiolect.formats.request import notice_of_empty
+from physiolect.recording import Annotations, Recording
 from physiolect.signals.quality import Quality, measure_quality
 
 Facts = dict[str, Any]
 
 STRETCH = 1 << 20
 """Samples of a stretch."""
-_LONG = 1 << 26
+_LONG = 1 << 25
+_LONG_TEXT = 1 << 26
 _LONG_COMPRESSED = 1 << 23
-"""Files of more bytes than this are described in stretches."""
+"""Files of more bytes than this are described in stretches: as float32 they take some 64 MB or more."""
+_SAME_RATE = 0.01
+"""Relative difference of the rates of two stretches of one recording: times in text are measured as they come."""
 
 
 def is_long(path: Path) -> bool:
-    """Return whether a file is a text table that is described in stretches."""
+    """Return whether a file, or the signal of a WFDB record, is described in stretches."""
     from physiolect.formats.text_source import COMPRESSED, is_text
+    from physiolect.formats.wfdb_header import find_header
 
-    if not (path.is_file() and is_text(path)):
+    header = find_header(path)
+    if header is not None:
+        return _signal_bytes(header) > _LONG
+    if not path.is_file():
         return False
-    return path.stat().st_size > (_LONG_COMPRESSED if path.suffix.lower() in COMPRESSED else _LONG)
+    plain = _LONG_TEXT if is_text(path) else _LONG
+    return path.stat().st_size > (_LONG_COMPRESSED if path.suffix.lower() in COMPRESSED else plain)
 
 
-def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recording], Facts]) -> Facts:
-    """Return the facts of a recording that comes in stretches.
+def _signal_bytes(header: Path) -> int:
+    """Return about how many bytes of samples a WFDB record has: what its header states, else what its files hold."""
+    from physiolect.formats.wfdb_header import read_header
+
+    text = read_header(header)
+    stated = [word for word in (*text.record[1:2], *text.record[3:4]) if word.isdecimal() and len(word) < 16]
+    if len(stated) == 2:
+        return 2 * int(stated[0]) * int(stated[1])
+    files = {header.with_name(Path(name).name) for name in text.files()}
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recording], Facts]) -> list[Facts]:
+    """Return the facts of the recordings that come in stretches, one for each sampling rate of the channels.
 
     Whether contracts fit is judged by the longer of the last two stretches; quality is measured in each.
 
     Args:
-        stretches: of one recording, in order.
-        describe: what gives the facts of one recording.
-    """
-    from physiolect.contract import quality_remarks
+        stretches: Of one recording in order, then of the next.
+        describe: What gives the facts of one recording.
 
-    n_samples = 0
-    measured: list[tuple[int, Quality]] = []
-    totals: list[_Totals] = []
-    before = last = start = None
+    Raises:
+        FormatError: no channel of a recording holds a valid sample.
+    """
+    found: list[_Whole] = []
     for stretch in stretches:
-        start = start if last is not None else stretch.start_time
-        n_samples += stretch.n_samples
-        measured.append((stretch.n_samples, measure_quality(stretch.signal, stretch.fs)))
-        totals = totals or [_Totals() for _ in stretch.channels]
-        for total, row in zip(totals, stretch.signal, strict=True):
+        if not found or not found[-1].goes_on(stretch):
+            found.append(_Whole(stretch))
+        found[-1].add(stretch)
+    return [whole.facts(describe) for whole in found]
+
+
+class _Whole:
+    """A recording of which stretch after stretch is looked at."""
+
+    def __init__(self, first: Recording) -> None:
+        self.before: Recording | None = None
+        self.start_time = first.start_time
+        self.last = first
+        self.n_samples = 0
+        self.measured: list[tuple[int, Quality]] = []
+        self.totals = [_Totals() for _ in first.channels]
+        self.marks: Counter[str] = Counter()
+        self.notices: dict[str, None] = {}
+
+    def goes_on(self, stretch: Recording) -> bool:
+        """Return whether a stretch belongs to this recording."""
+        same = isclose(stretch.fs, self.last.fs, rel_tol=_SAME_RATE)
+        return same and stretch.channels == self.last.channels
+
+    def add(self, stretch: Recording) -> None:
+        """Take the next stretch."""
+        self.before, self.last = (self.last if self.n_samples else None), stretch
+        self.n_samples += stretch.n_samples
+        self.measured.append((stretch.n_samples, measure_quality(stretch.signal, stretch.fs)))
+        for total, row in zip(self.totals, stretch.signal, strict=True):
             total.add(row)
-        before, last = last, stretch
-    assert last is not None
-    judged = before if before is not None and before.n_samples > last.n_samples else last
-    judged = replace(judged, fs=last.fs, notices=last.notices, start_time=start)
-    facts = describe(judged)
-    remarks = quality_remarks(judged, _merged(measured))
-    facts |= {
-        "seconds": n_samples / last.fs,
-        "samples": n_samples,
-        "channels": [{**row, **total.facts()} for row, total in zip(facts["channels"], totals, strict=True)],
-        "quality": [{"remark": remark.kind, "what": remark.note} for remark in remarks],
-    }
-    return facts
+        self.marks += count_marks(stretch.annotations)
+        self.notices |= dict.fromkeys(stretch.notices)
+
+    def facts(self, describe: Callable[[Recording], Facts]) -> Facts:
+        """Return what `describe` gives, with what is of the whole in the place of what is of a stretch."""
+        from physiolect.contract import quality_remarks
+
+        last, before = self.last, self.before
+        empty = [name for name, total in zip(last.channels, self.totals, strict=True) if not total.n_present]
+        if len(empty) == len(self.totals):
+            raise FormatError(
+                f"channel '{empty[0]}' of {last.source} has no valid sample, only NaN",
+                hint="choose other channels",
+            )
+        notices = (*self.notices, *([notice_of_empty(empty)] if empty else []))
+        judged = before if before is not None and before.n_samples > last.n_samples else last
+        judged = replace(judged, fs=last.fs, notices=notices, start_time=self.start_time)
+        facts = describe(judged)
+        remarks = quality_remarks(judged, _merged(self.measured))
+        rows = zip(facts["channels"], self.totals, strict=True)
+        return facts | {
+            "seconds": self.n_samples / last.fs,
+            "samples": self.n_samples,
+            "channels": [{**row, **total.facts()} for row, total in rows],
+            "quality": [{"remark": remark.kind, "what": remark.note} for remark in remarks],
+            "annotations": dict(self.marks.most_common()),
+        }
+
+
+def count_marks(annotations: Annotations) -> Counter[str]:
+    """Count marks by symbol; a rhythm's "+" goes with its name."""
+    return Counter(f"+ {note}" if symbol == "+" and note else symbol for _, symbol, note in annotations)
 
 
 class _Totals:

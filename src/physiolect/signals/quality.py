@@ -33,6 +33,7 @@ _LONG_PLATEAU = 0.2  # seconds after which a plateau needs no edges
 _EDGE = 3  # steps of the converter
 _BEATS = (0.5, 30.0)  # Hz
 _OPPOSITE = -0.5
+_BLOCK = 1 << 16  # samples looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +59,18 @@ def measure_quality(signal: Signal, fs: float) -> Quality:
     """
     missing, flat, clipped, largest = np.zeros((4, len(signal)))
     for row, lead in enumerate(signal):
-        present = lead[np.isfinite(lead)].astype(np.float64)
+        present = lead[mask] if not (mask := np.isfinite(lead)).all() else lead
         missing[row] = 1 - present.size / max(1, lead.size)
         if not present.size:
             continue
-        start, stop = _runs(lead)
+        plateau = max(4, ceil(_PLATEAU * fs))
+        start, stop = _runs(lead, min(plateau, ceil(_FLAT * fs)))
         length = stop - start
         flat[row] = length[length >= _FLAT * fs].sum() / lead.size
-        clipped[row] = _clipped(lead, start, stop, fs) / lead.size
-        largest[row] = np.abs(present - np.median(present)).max()
+        kept = (length >= plateau) & (length < _FLAT * fs)  # longer ones count as flat
+        clipped[row] = _clipped(lead, start[kept], stop[kept], fs) / lead.size
+        middle = _median(present)
+        largest[row] = max(float(present.max()) - middle, middle - float(present.min()))
     return Quality(missing, flat, clipped, largest)
 
 
@@ -95,32 +99,82 @@ def limb_swap(one: Signal, two: Signal, v6: Signal, fs: float) -> Swap | None:
     return "RA/LL" if two_and_v6 < _OPPOSITE and along.sum() < 0 else None
 
 
-def _runs(lead: Signal) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each stretch of one value begins, and where it ends; a missing sample is one by itself."""
-    edges = np.flatnonzero(lead[1:] != lead[:-1]) + 1
-    bounds = np.concatenate([[0], edges, [len(lead)]]).astype(np.int64)
-    return bounds[:-1], bounds[1:]
+def _runs(lead: Signal, shortest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each stretch of one value begins, and where it ends, for those of `shortest` samples or more.
+
+    A missing sample is a stretch by itself. What is held beside the lead is a few bytes a sample: most samples begin a
+    stretch, and few a long one.
+    """
+    if shortest < 2:
+        bounds = np.concatenate([[0], np.flatnonzero(lead[1:] != lead[:-1]) + 1, [len(lead)]])
+        return bounds[:-1], bounds[1:]
+    if len(lead) < shortest:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    same = lead[1:] == lead[:-1]  # (time - 1,)
+    pairs = 1
+    while pairs < shortest - 1:  # same[i]: from i on, this many neighbours are equal
+        more = min(pairs, shortest - 1 - pairs)
+        same = same[: len(same) - more] & same[more:]
+        pairs += more
+    if not same.any():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    edges = np.flatnonzero(same[1:] != same[:-1]) + 1
+    edges = np.concatenate([[0] * bool(same[0]), edges, [len(same)] * bool(same[-1])]).astype(np.int64)
+    return edges[::2], edges[1::2] + shortest - 1
+
+
+def _median(present: Signal) -> float:
+    """Return the median, as numpy's is in float64, without a copy in float64."""
+    middle = present.size // 2
+    low = middle if present.size % 2 else middle - 1
+    ordered = np.partition(present, [low, middle])
+    return (float(ordered[low]) + float(ordered[middle])) / 2
 
 
 def _clipped(lead: Signal, start: NDArray[np.int64], stop: NDArray[np.int64], fs: float) -> int:
-    """Count the samples at which a lead was cut off."""
-    if len(start) == 1:  # flat throughout
+    """Count the samples at which a lead was cut off.
+
+    Args:
+        lead: (time,).
+        start: where each plateau begins: a stretch of one value that is neither short nor flat.
+        stop: where each ends.
+        fs: in Hz.
+    """
+    filling = (lead[start] == 0) & ((start == 0) | (stop == len(lead)))
+    start, stop = start[~filling], stop[~filling]
+    lowest, highest = np.fmin.reduce(lead), np.fmax.reduce(lead)
+    value = lead[start]
+    if not ((value == lowest) | (value == highest)).any():
         return 0
-    value = lead[start].astype(np.float64)  # (runs,)
-    step = np.abs(np.diff(value, prepend=value[1], append=value[-2]))  # (runs + 1,)
-    into, out = step[:-1], step[1:]
-    steps = step[np.isfinite(step) & (step > 0)]
-    if not steps.size:
+    step = _least_step(lead)
+    if step == np.inf:
         return 0
-    edge = _EDGE * steps.min() * (1 - 1e-6)  # less what float32 rounds off
+    edge = _EDGE * step * (1 - 1e-6)  # less what float32 rounds off
+    into, out = _steps_around(lead, start, stop)
+    steep = (into >= edge) | (out >= edge)
     length, count = stop - start, 0
-    filling = (value == 0) & ((start == 0) | (stop == len(lead)))
-    plateau = (
-        (length >= max(4, ceil(_PLATEAU * fs))) & (length < _FLAT * fs) & ~filling
-    )  # longer ones count as flat
-    for extreme in (np.nanmax(value), np.nanmin(value)):
-        there = plateau & (value == extreme)
-        steep = there & ((into >= edge) | (out >= edge))
-        if steep.sum() >= 2 or (there & (length >= _LONG_PLATEAU * fs)).any():
+    for extreme in (highest, lowest):
+        there = value == extreme
+        if (there & steep).sum() >= 2 or (there & (length >= _LONG_PLATEAU * fs)).any():
             count += int(length[there].sum())
     return count
+
+
+def _steps_around(
+    lead: Signal, start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return by how much a lead changes where each stretch begins and ends; at its own ends, as at the other side."""
+    value = lead[start].astype(np.float64)
+    into = np.abs(value - lead[np.maximum(start - 1, 0)])
+    out = np.abs(lead[np.minimum(stop, len(lead) - 1)] - value)
+    return np.where(start == 0, out, into), np.where(stop == len(lead), into, out)
+
+
+def _least_step(lead: Signal) -> float:
+    """Return the smallest change from one sample to the next; infinity where there is none."""
+    least = np.inf
+    for begin in range(0, len(lead) - 1, _BLOCK):
+        step = np.abs(np.diff(lead[begin : begin + _BLOCK + 1].astype(np.float64)))
+        step = step[(step > 0) & (step < np.inf)]
+        least = min(least, float(step.min(initial=np.inf)))
+    return least

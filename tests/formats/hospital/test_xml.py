@@ -81,6 +81,31 @@ def test_aecg_rhythm_series(tmp_path: Path, make: ModuleType) -> None:
         read_recording(tmp_path / "x.xml", fs=250)
 
 
+@pytest.mark.parametrize(
+    ("digits", "samples"),
+    [
+        ("\n-3\t4  5\r\n", [-3, 4, 5]),
+        ("1.5 -2e1 0", [1.5, -20, 0]),
+        ("99999999999999999999 -1 2", [1e20, -1, 2]),  # beyond int64
+        ("  ", None),
+        ("1 - 2", None),
+        ("1 2 -", None),
+        ("1-2 3", None),
+        ("1 x 3", None),
+        ("", None),
+    ],
+)
+def test_aecg_digits(tmp_path: Path, make: ModuleType, digits: str, samples: list[float] | None) -> None:
+    text = make.aecg(np.zeros((1, 3), np.int16), ("MDC_ECG_LEAD_I",)).decode()
+    (tmp_path / "x.xml").write_text(text.replace("<digits>0 0 0<", f"<digits>{digits}<", 1))
+    if samples is None:
+        with pytest.raises(FormatError, match="holds no numbers for lead MDC_ECG_LEAD_I"):
+            read_recording(tmp_path / "x.xml")
+    else:
+        signal = read_recording(tmp_path / "x.xml").signal
+        np.testing.assert_array_equal(signal, [np.float32(np.array(samples) * 2.5 + 10)])
+
+
 def test_several_series_are_chosen_by_number(tmp_path: Path, make: ModuleType) -> None:
     text = make.aecg(make.make_leads()).decode()
     series = text[text.index("<component><series>") : text.index("</AnnotatedECG>")]

@@ -7,7 +7,7 @@ Source: DICOM PS3.3, C.10.9 (Waveform Module) and C.10.10 (Waveform Annotation M
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from physiolect.errors import FormatError, require
 from physiolect.formats.boundary import MAX_BYTES, parsing
+from physiolect.formats.hospital.dicom_items import items_of
 from physiolect.formats.hospital.dicom_time import START_TAGS, read_start, stated_date
 from physiolect.formats.hospital.dicom_write import SYMBOLS
 from physiolect.formats.hospital.lead_names import LEAD_CODES, SCP_LEADS, lead_name, numbered_names
@@ -44,6 +45,7 @@ _TYPES = {
 }
 """Bits and interpretation of a sample -> its type; 8-bit companded samples (MB, AB) are not read."""
 
+_DEFINITIONS = 0x003A0200
 _CODE, _SCHEME, _MEANING = 0x00080100, 0x00080102, 0x00080104
 _SOURCE, _LABEL = 0x003A0208, 0x003A0203
 _SENSITIVITY, _SENSITIVITY_UNITS, _CORRECTION, _BASELINE = 0x003A0210, 0x003A0211, 0x003A0212, 0x003A0213
@@ -153,7 +155,7 @@ def _rhythm(group: Any, path: Path) -> Rhythm:
         n_channels, n_samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
         bits, sense = int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)
         content = group.WaveformData
-        definitions = list(group.ChannelDefinitionSequence)
+        definitions = _items(group, _DEFINITIONS)
         fs = float(group.SamplingFrequency)
         padding = group.get("WaveformPaddingValue")
         little = group.original_encoding[1] is not False
@@ -218,29 +220,36 @@ def _scale(channel: Any) -> tuple[float, float, str | None]:
 
 def _code(dataset: Any, tag: int) -> dict[int, str]:
     """Return value, scheme and meaning of the code that a sequence of one item holds, "" where there is none."""
-    element = dataset.get_item(tag)
-    stored = None if element is None else element.value
-    if isinstance(stored, bytes):  # not unpacked yet: that takes pydicom longer than all the rest of a file
-        found = {part: _short_text(stored, part) for part in (_CODE, _SCHEME, _MEANING)}
-        if all(text is not None for text in found.values()):
-            return {part: text or "" for part, text in found.items()}
-    item = next(iter(dataset[tag].value or ()), None) if element is not None else None
+    item = next(iter(_items(dataset, tag)), None)
     return {part: _text(item, part) for part in (_CODE, _SCHEME, _MEANING)}
 
 
-def _short_text(stored: bytes, tag: int) -> str | None:
-    """Return the first text with this tag in the bytes of a sequence; None where it is stored in another way."""
-    at = stored.find((tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little"))
-    if at < 0 or stored[at + 4 : at + 6] not in (b"SH", b"LO"):
-        return None
-    size = int.from_bytes(stored[at + 6 : at + 8], "little")
-    return stored[at + 8 : at + 8 + size].decode("utf-8", "replace").strip(" \0")
+def _items(dataset: Any, tag: int) -> Sequence[Any]:
+    """Return the items of a sequence: dictionaries where `dicom_items` reads its encoding, else pydicom's data sets."""
+    if isinstance(dataset, dict):
+        found = dataset.get(tag, [])
+        if isinstance(found, bytes):
+            raise ValueError(f"element {tag:08x} is no sequence")
+        return found
+    element = dataset.get_item(tag)
+    if element is None:
+        return ()
+    if isinstance(element.value, bytes) and not element.is_implicit_VR and element.is_little_endian:
+        quickly = items_of(element.value)
+        if quickly is not None:
+            return quickly
+    return list(dataset[tag].value or ())
 
 
 def _text(dataset: Any, tag: int) -> str:
     """Return an element as text, "" where there is none; without pydicom's checks, which take long."""
-    element = None if dataset is None else dataset.get_item(tag)
-    value = "" if element is None or element.value is None else element.value
+    if isinstance(dataset, dict):
+        value = dataset.get(tag)
+    else:
+        element = None if dataset is None else dataset.get_item(tag)
+        value = None if element is None else element.value
+    if value is None:
+        return ""
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip(" \0")
 
 

@@ -71,7 +71,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     with parsing(path, "ISHNE"):
         stored = np.memmap(path, "<i2", "r", header.at, (n_samples, header.n_leads))
     names = numbered_names([ISHNE_LEADS.get(code, "") for code in header.leads])
-    yield Rhythm(
+    yield from Rhythm(
         header.fs,
         names,
         list(stored.T),
@@ -83,7 +83,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         modality="ecg",
         start_time=header.start,
         stated_date=header.stated_date,
-    ).recording(path, want)
+    ).recordings(path, want)
 
 
 def _fits(stated: int, n_samples: int, n_leads: int) -> bool:

@@ -7,6 +7,7 @@ Badilini, The ISHNE Holter standard output file format, 1998.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from physiolect.recording import LEADS, canonical_channel
 
@@ -34,6 +35,7 @@ ISHNE_LEADS: dict[int, str] = {
 """ISHNE's code of a lead -> its name."""
 
 
+@lru_cache(maxsize=1024)
 def lead_name(text: str) -> str:
     """Return the standard name in a longer one; a name without one comes back stripped.
 

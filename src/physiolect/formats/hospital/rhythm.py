@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -58,6 +58,14 @@ class Rhythm:
         Raises:
             FormatError: the leads differ in length, or the caller's wishes do not fit them.
         """
+        return next(self.recordings(path, replace(want, stretch=None), source))
+
+    def recordings(self, path: Path, want: Request, source: str = "") -> Iterator[Recording]:
+        """Yield what the caller wants of these leads, in parts where it takes parts.
+
+        Raises:
+            FormatError: the leads differ in length, or the caller's wishes do not fit them.
+        """
         lengths = {len(row) for row in self.rows}
         if not self.rows or len(self.rows) > MOST_CHANNELS:
             raise FormatError(
@@ -74,27 +82,29 @@ class Rhythm:
         fs = want.rate(self.fs, path)
         names = self._names(path, want)
         wanted = want.rows(names, path)
-        first, last = want.span(lengths.pop(), fs, path)
+        n_samples = lengths.pop()
+        first, last = want.span(n_samples, fs, path)
         check_size((last - first) * len(wanted) * 4, path)
-        signal = np.empty((len(wanted), last - first), np.float32)
-        for out, row in zip(signal, wanted, strict=True):
-            self._scale(row, first, last, out)
         notes = clean_texts(self.notes, [*self.personal, self.patient])
         if want.patient_key and (pseudonym := patient_hash(self.patient, want.patient_key)):
             notes.insert(0, f"patient {pseudonym}")
-        return want.recording(
-            path,
-            signal,
-            fs,
-            channels=[names[row] for row in wanted],
-            units=[self.units[row] for row in wanted],
-            modality=self.modality,
-            annotations=with_notes(self.marks.window(first, last), notes),
-            source=source,
-            allow_empty=want.channels is None and not np.isnan(signal).all(),
-            notices=self._notices(),
-            start_time=later(self.start_time, first / fs),
-        )
+        for begin, end in want.spans(n_samples, fs, path, len(wanted)):
+            signal = np.empty((len(wanted), end - begin), np.float32)
+            for out, row in zip(signal, wanted, strict=True):
+                self._scale(row, begin, end, out)
+            yield want.recording(
+                path,
+                signal,
+                fs,
+                channels=[names[row] for row in wanted],
+                units=[self.units[row] for row in wanted],
+                modality=self.modality,
+                annotations=with_notes(self.marks.window(begin, end), notes if begin == first else ()),
+                source=source,
+                allow_empty=want.channels is None and not np.isnan(signal).all(),
+                notices=self._notices(),
+                start_time=later(self.start_time, begin / fs),
+            )
 
     def _notices(self) -> list[str]:
         if isinstance(self.start_time, datetime) or not re.search("[1-9]", self.stated_date):

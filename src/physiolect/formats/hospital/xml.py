@@ -9,6 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
@@ -138,6 +139,7 @@ def from_base64(text: str, path: Path) -> bytes:
         ) from error
 
 
+@lru_cache(maxsize=512)
 def _local(name: str) -> str:
     """Return a name without its namespace."""
     return name.rpartition(" ")[2].rpartition(":")[2]
