@@ -196,14 +196,14 @@ def _new_label(stem: str, taken: set[str]) -> str:
 
 
 def _recordings_in(folder: str) -> list[str]:
-    from physiolect.formats.read import list_recordings, list_with_outputs
+    from physiolect.formats.folder import list_folder
 
-    found, outputs = list_with_outputs(folder)
-    if not found:
-        list_recordings(folder)  # refuses the folder, and says why
-    if outputs:
-        say(f"skipped {len(outputs):,} files in {folder} that a model wrote")
-    return [str(path) for path in found]
+    found = list_folder(folder, or_outputs=False)
+    if found.outputs:
+        say(f"skipped {len(found.outputs):,} files in {folder} that a model wrote")
+    if found.notice:
+        say(found.notice)
+    return [str(path) for path in found.recordings]
 
 
 class _Ended:

@@ -11,8 +11,9 @@ from typing import Literal
 
 from physiolect.errors import ConfigError, FormatError, PhysiolectError, WriteError
 from physiolect.events import Listener, Reporter
+from physiolect.formats.folder import list_folder
 from physiolect.formats.hospital.patients import NOTE, clean_texts
-from physiolect.formats.read import list_recordings, read_recording, read_recordings
+from physiolect.formats.read import read_recording, read_recordings
 from physiolect.formats.wfdb_library import codes
 from physiolect.formats.write import WRITERS
 from physiolect.recording import Annotations, Modality, Recording
@@ -39,7 +40,7 @@ class Exported(Result):
     skipped: tuple[tuple[Path, str], ...] = ()
     """Files of a folder that could not be read or written, and why."""
     lost: tuple[str, ...] = ()
-    """What the format cannot hold, a sentence each."""
+    """What the format cannot hold, and which other files of a folder were skipped, a sentence each."""
 
     @property
     def summary(self) -> str:
@@ -108,7 +109,10 @@ def export(
     written: list[Path] = []
     skipped: list[tuple[Path, str]] = []
     lost: dict[str, None] = {}
-    listed = list_recordings(source)
+    folder = list_folder(source, or_outputs=False)
+    listed = folder.recordings
+    if folder.notice:
+        lost[folder.notice] = None
     tell = reporter.progress("files", len(listed))
     for number, item in enumerate(listed, 1):
         try:

@@ -8,15 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats import (
-    csv,
-    wfdb_annotations,
-    wfdb_header,
-)
-from physiolect.formats.outputs import is_output
-from physiolect.formats.readers import READERS, check_variable, find_reader
+from physiolect.formats import csv
+from physiolect.formats.folder import list_folder
+from physiolect.formats.readers import check_variable, find_reader
 from physiolect.formats.request import Request
-from physiolect.formats.text_source import COMPRESSED, is_text
 from physiolect.recording import Modality, Recording, unit_name
 
 
@@ -166,7 +161,8 @@ def read_recordings(
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
-    The first file that cannot be read raises; `list_recordings` lets a caller take them one by one.
+    The first file that cannot be read raises; `list_recordings` lets a caller take them one by one. A notice of the
+    first recording says which files of a folder were skipped.
 
     Args:
         path: The file or folder.
@@ -199,9 +195,13 @@ def read_recordings(
         annotator=annotator,
         patient_key=patient_key,
     )
-    for item in list_recordings(path):
+    folder = list_folder(path, or_outputs=False)
+    untold = [folder.notice] if folder.notice else []
+    for item in folder.recordings:
         reader, file = find_reader(item, variable)
-        yield from reader(file, want)
+        for recording in reader(file, want):
+            yield replace(recording, notices=(*recording.notices, *untold)) if untold else recording
+            untold = []
 
 
 def read_stretches(
@@ -235,72 +235,6 @@ def read_stretches(
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True)
     reader, file = find_reader(Path(path), variable)
     yield from reader(file, replace(want, stretch=n_samples))
-
-
-def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
-    """Return one path for each readable thing in a folder and the folders in it, sorted, without reading them.
-
-    A WFDB record is its header; its signal files and segments are not listed again. Text files count where
-    they begin with numbers. Files that a model wrote are not listed: see `outputs.is_output`.
-
-    Args:
-        path: A folder; a file is returned alone.
-
-    Raises:
-        FormatError: there is no such path, or the folder holds nothing readable.
-    """
-    found, outputs = list_with_outputs(path)
-    if not found:
-        raise FormatError(
-            f"the folder {path} holds no recording: a model wrote its {len(outputs)} files",
-            hint=f"name a folder of recordings; readable are {', '.join(READERS)}",
-        )
-    return found
-
-
-def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
-    """Return what `list_recordings` returns, and the files of a folder that it skips because a model wrote them.
-
-    Args:
-        path: A folder; a file is returned alone.
-
-    Raises:
-        FormatError: there is no such path, or the folder holds nothing readable.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return [find_reader(path, None)[1]], []
-    found: list[Path] = []
-    outputs: list[Path] = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [Path(folder, name) for name in names if not name.startswith(".")]
-        parts = {part for file in files if file.suffix == ".hea" for part in _parts(file)}
-        for file in files:
-            suffix = file.suffix.lower()
-            if suffix not in READERS or file.name in parts or (suffix in COMPRESSED and not is_text(file)):
-                continue
-            if csv.is_event_list(file, names):
-                continue
-            if is_output(file):
-                outputs.append(file)
-            elif suffix not in (".tsv", ".txt") or csv.begins_with_numbers(file):
-                found.append(file)
-    if not found and not outputs:
-        raise FormatError(f"the folder {path} holds no recording", hint=f"readable are {', '.join(READERS)}")
-    return sorted(found), sorted(outputs)
-
-
-def _parts(header: Path) -> list[str]:
-    """Return the names of the files that belong to the record of `header`."""
-    try:
-        text = wfdb_header.read_header(header)
-    except FormatError:
-        return []  # reading it will say what is wrong with it
-    annotations = [f"{header.stem}.{name}" for name in wfdb_annotations.KNOWN]
-    if text.n_segments is None:
-        return [name for name in text.files() if not name.endswith(".hea")] + annotations
-    return annotations + [f"{name}.hea" for name in text.files() if name != header.stem]
 
 
 def _request(

@@ -117,7 +117,7 @@ def _prepare(settings: PrepareSettings, out: Path, verbose: bool, reporter: Repo
         )
     finally:
         watcher.count_unlisted()
-    return PreparedStore(out, manifest, found.outputs)
+    return PreparedStore(out, manifest, found.outputs, found.notices)
 
 
 def prepare_store(

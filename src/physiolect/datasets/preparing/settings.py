@@ -13,7 +13,7 @@ from physiolect.config import load
 from physiolect.contract import ANY_CHANNEL, CONTRACTS, InputContract
 from physiolect.datasets.preparing.listing import (
     check_input,
-    files_and_outputs,
+    find_inputs,
     known_files,
     read_labels,
     read_patients,
@@ -187,6 +187,8 @@ class FoundFiles:
     """What the user should know about them."""
     outputs: tuple[str, ...] = ()
     """Files that are skipped because a model wrote them."""
+    notices: tuple[str, ...] = ()
+    """Which other files of folders are skipped, a sentence a folder."""
 
 
 def find_files(settings: PrepareSettings) -> FoundFiles:
@@ -196,9 +198,9 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
         PhysiolectError: an input is missing or holds no recording, or a table does not fit.
     """
     if settings.dataset is None:
-        listed, outputs = files_and_outputs(settings.inputs)
+        found = find_inputs(settings.inputs)
         files, notes = known_files(
-            listed,
+            found.files,
             read_patients(settings.patients) if settings.patients else None,
             read_labels(settings.labels) if settings.labels else None,
         )
@@ -208,7 +210,7 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
             "and split"
             for name in known
         ]
-        return FoundFiles(files, looks + notes, tuple(outputs))
+        return FoundFiles(files, looks + notes, tuple(found.outputs), tuple(found.notices))
     dataset, fs = DATASETS[settings.dataset], settings.input_contract().fs
     files, missing = public_files(
         dataset, *settings.inputs, labels=settings.label_set, split=settings.split or None, fs=fs
