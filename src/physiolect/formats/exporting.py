@@ -84,7 +84,7 @@ def export(
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable, series or stream of a file that holds several.
         unit: Unit of the channels of which a file states none.
-        names: Names of all channels, for files that name none.
+        names: Names of all channels, in the files' order, where they name none or others.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
         on_event: Is told of skipped files and of progress.
 

@@ -28,6 +28,7 @@ def read_recording(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Recording:
     """Read one recording of a file, in any format that docs/formats.md lists.
@@ -43,10 +44,12 @@ def read_recording(
         variable: Which variable of a MAT or NPZ file, sheet of a workbook or table in a ZIP archive; a field of a
             structure is "structure.field".
         unit: Unit of the channels of which the file states none.
-        names: Names of all channels, for a file that names none.
+        names: Names of all channels, in the file's order, where it names none or others.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
             the first there is of atr, qrs and ecg.
+        for_modality: What the model reads that the recording is for: where rates differ and neither `channels`, `channel`
+            nor `modality` chooses, the channels of it are read.
         patient_key: A secret with which the patient's id becomes a pseudonym, kept as a note ("patient 3f…");
             without it nothing of a patient is kept.
 
@@ -66,6 +69,7 @@ def read_recording(
         one=True,
         channel=channel,
         annotator=annotator,
+        for_modality=for_modality,
         patient_key=patient_key,
     )
     reader, file = find_reader(Path(path), variable)
@@ -95,17 +99,24 @@ def read_every_rate(
     return list(reader(file, replace(want, every_rate=True)))
 
 
-def as_recording(given: Recording | str | os.PathLike[str], channel: str | int | None = None) -> Recording:
+def as_recording(
+    given: Recording | str | os.PathLike[str],
+    channel: str | int | None = None,
+    for_modality: Modality | None = None,
+) -> Recording:
     """Return a recording as it is, and read one that is given as a file.
 
     Args:
         given: The recording, or its file.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        for_modality: What the model reads; see `read_recording`.
 
     Raises:
         FormatError: as for `read_recording`.
     """
-    return given if isinstance(given, Recording) else read_recording(given, channel=channel)
+    if isinstance(given, Recording):
+        return given
+    return read_recording(given, channel=channel, for_modality=for_modality)
 
 
 def read_text(
@@ -157,6 +168,7 @@ def read_recordings(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
@@ -173,9 +185,10 @@ def read_recordings(
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable of MAT or NPZ files.
         unit: Unit of the channels of which a file states none.
-        names: Names of all channels, for files that name none.
+        names: Names of all channels, in the files' order, where they name none or others.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.
+        for_modality: What the model reads that the recordings are for; see `read_recording`.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
 
     Raises:
@@ -193,6 +206,7 @@ def read_recordings(
         one=False,
         channel=channel,
         annotator=annotator,
+        for_modality=for_modality,
         patient_key=patient_key,
     )
     folder = list_folder(path, or_outputs=False)
@@ -250,6 +264,7 @@ def _request(
     one: bool,
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
@@ -263,5 +278,5 @@ def _request(
     annotators = (annotator,) if isinstance(annotator, str) else annotator
     return Request(
         fs, wanted, start, stop, modality, variable, stated, tuple(names), one, channel,
-        None if annotators is None else tuple(annotators), patient_key=patient_key,
+        None if annotators is None else tuple(annotators), for_modality=for_modality, patient_key=patient_key,
     )  # fmt: skip

@@ -35,7 +35,7 @@ class Request:
     unit: Unit = None
     """Unit of the channels of which the file states none."""
     names: tuple[str, ...] = ()
-    """Names of all channels of a file that names none."""
+    """Names of all channels of a file, where it names none or others."""
     one: bool = True
     """Whether the caller can take one recording only."""
     channel: str | int | None = None
@@ -46,6 +46,8 @@ class Request:
     """How many samples a recording holds at most, where a file is read as several that follow each other."""
     every_rate: bool = False
     """Whether the channels of each sampling rate make a recording of their own."""
+    for_modality: Modality | None = None
+    """What the model reads that the recording is for: it chooses among channels of several rates."""
     patient_key: str | None = None
     """Secret with which a patient's id becomes a pseudonym; None keeps nothing of it."""
 
@@ -56,6 +58,34 @@ class Request:
             FormatError: neither says anything, the two differ, or the rate is not above 0.
         """
         return agreed_rate(self.fs, stated, str(path))
+
+    def named(self, own: Sequence[str], n_channels: int, path: Path) -> tuple[list[str], list[str]]:
+        """Return the names of all channels of a file, and a notice where the caller's replace the file's.
+
+        They are the caller's; without these the file's own, or "ch1", "ch2" and so on.
+
+        Args:
+            own: the names that the file gives; none where it names no channel.
+            n_channels: how many channels the file holds.
+            path: the file, for errors.
+
+        Raises:
+            FormatError: the caller names another number of channels.
+        """
+        if not self.names:
+            return list(own) or [f"ch{i + 1}" for i in range(n_channels)], []
+        if len(self.names) != n_channels:
+            listed = f": {', '.join(own[:12])}" if own else ""
+            raise FormatError(
+                f"{len(self.names)} names were given, but {path} holds {n_channels} channels{listed}",
+                hint="name every channel once, in the file's order",
+            )
+        pairs = [
+            f"{old} to {new}"
+            for number, (old, new) in enumerate(zip(own, self.names, strict=False), 1)
+            if old not in (new, f"ch{number}")
+        ]
+        return list(self.names), [f"renamed channels, as asked for: {', '.join(pairs)}"] if pairs else []
 
     def rows(self, names: Sequence[str], path: Path) -> list[int]:
         """Return the numbers of the wanted channels among `names`.
@@ -76,8 +106,8 @@ class Request:
         """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
 
         It is one group, unless `every_rate` asks for all. Where no channels were named and the rates differ, the
-        group is that of `channel` or, without one, of the ECG (else the PPG, or the ECoG; or what `modality` says), by
-        the channels' names.
+        group is that of `channel` or, without one, of what `modality` says, of what the model reads, of the ECG, the
+        PPG or the ECoG, by the channels' names.
 
         Args:
             names: all channels of the file.
@@ -119,7 +149,8 @@ class Request:
         if self.channel is not None:
             (row,) = replace(self, channels=(self.channel,)).rows(names, path)
             return {rates[row]}
-        for modality in MODALITIES if self.modality is None else (self.modality,):
+        first = [] if self.for_modality is None else [self.for_modality]
+        for modality in (*first, *MODALITIES) if self.modality is None else (self.modality,):
             meant = {rate for name, rate in zip(names, rates, strict=True) if modality_of(name) == modality}
             if meant:
                 return meant

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
 from physiolect.formats.columns import STAMPS, Block, Columns, Roles, are_classes, find_roles
-from physiolect.formats.matrix import MAX_CHANNELS, check_size, name_channels, recordings_in
+from physiolect.formats.matrix import MAX_CHANNELS, check_size, recordings_in
 from physiolect.formats.request import Request
 from physiolect.formats.time_axis import TimeAxis, grid
 from physiolect.formats.time_stamps import (
@@ -59,7 +59,8 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         notices.append(f"left out {'; '.join(roles.left_out)}")
     named = [columns.names[column].strip() for column in roles.channels] if columns.names else []
     own = tuple(name or f"ch{i + 1}" for i, name in enumerate(named)) if any(named) else ()
-    names = name_channels(own, want.names, len(roles.channels), path)
+    names, told = want.named(own, len(roles.channels), path)
+    notices += told
     rows = want.rows(names, path)
     chosen = [roles.channels[row] for row in rows]
     axis = timed[1] if timed else None

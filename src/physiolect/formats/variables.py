@@ -112,7 +112,7 @@ def read_variables(
         stated = _stated_rate(arrays, name, i, rates or {}, path)
         if stated is None:
             stated = _rate_of_vector(arrays, name, i, want, path)
-        named = channels or (_channel_name(name) if each.is_vector and not want.names else ())
+        named = channels or (_channel_name(name) if each.is_vector else ())
         for recording in recordings_in(
             each.load(), want, path, stated_fs=stated, channels=named, modality=modality
         ):

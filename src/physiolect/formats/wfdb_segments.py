@@ -47,7 +47,8 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
     names = channel_names(parse_segment(text, guide)[1])
     segments = _segments(text, header, names, first, last)
     counts = _counts(segments, len(names))
-    for rows, notices in want.groups(names, [fs * n for n in counts], path, base=fs):
+    called, renamed = want.named(names, len(names), path)
+    for rows, notices in want.groups(called, [fs * n for n in counts], path, base=fs):
         per_frame = counts[rows[0]] if len({counts[row] for row in rows}) == 1 else 1
         check_size((last - first) * per_frame * len(rows) * 4, path)
         signal, units = _join(segments, names, rows, (first, last), per_frame, text)
@@ -56,10 +57,10 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
             path.with_suffix(""),
             signal,
             fs * per_frame,
-            channels=[names[row] for row in rows],
+            channels=[called[row] for row in rows],
             units=units,
             annotations=marks.window(first, last).at_rate(per_frame),
-            notices=(*notices, *told),
+            notices=(*renamed, *notices, *told),
         )
 
 

@@ -88,8 +88,9 @@ def generate(
         ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
         Cancelled: `on_event` returned True.
     """
-    checkpoint, recording = _open_decoder(checkpoint), as_recording(recording, channel)
+    checkpoint = _open_decoder(checkpoint)
     contract, reporter = checkpoint.contract, Reporter(on_event)
+    recording = as_recording(recording, channel, contract.modality)
     n_tokens = count_tokens(seconds, n_tokens, contract.fs)
     n_samples = _count_samples(n_samples, greedy)
     n_seen = _count_seen(recording, stop, first)

@@ -12,8 +12,8 @@ from typing import TypeVar
 from physiolect.datasets.preparing.preparation import File
 from physiolect.errors import ConfigError, FormatError
 from physiolect.files import check_regular
-from physiolect.formats.outputs import is_output
 from physiolect.formats.folder import Folder, list_folder
+from physiolect.formats.outputs import is_output
 
 Known = TypeVar("Known")
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from physiolect.contract.leads import LIMB_LEADS
 from physiolect.errors import FormatError
-from physiolect.formats.hospital.lead_names import numbered_names
 from physiolect.formats.hospital.patients import clean_texts, patient_hash, with_notes
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit
@@ -66,7 +65,7 @@ class Rhythm:
                 hint="the file may be damaged: export it again",
             )
         fs = want.rate(self.fs, path)
-        names = self._names(path, want)
+        names, told = want.named(self.names, len(self.names), path)
         wanted = want.rows(names, path)
         first, last = want.span(lengths.pop(), fs, path)
         check_size((last - first) * len(wanted) * 4, path)
@@ -86,18 +85,8 @@ class Rhythm:
             annotations=with_notes(self.marks.window(first, last), notes),
             source=source,
             allow_empty=want.channels is None and not np.isnan(signal).all(),
+            notices=told,
         )
-
-    def _names(self, path: Path, want: Request) -> list[str]:
-        """Return the file's names, or the caller's where it names no channel."""
-        if not want.names or self.names != numbered_names([""] * len(self.names)):
-            return self.names
-        if len(want.names) != len(self.names):
-            raise FormatError(
-                f"{len(want.names)} names were given, but {path} holds {len(self.names)} channels",
-                hint="name every channel once, in the file's order",
-            )
-        return list(want.names)
 
     def _scale(self, row: int, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Write a stretch of one lead in its unit, block by block."""
@@ -182,4 +171,4 @@ def _is_meant(rhythm: Rhythm, want: Request) -> bool:
         except FormatError:
             return False
     kinds = {modality_of(name) for name in rhythm.names} | {rhythm.modality}
-    return want.modality in kinds if want.modality else "ecg" in kinds
+    return (want.modality or want.for_modality or "ecg") in kinds
