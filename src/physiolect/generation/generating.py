@@ -94,7 +94,7 @@ def generate(
     n_tokens = count_tokens(seconds, n_tokens, contract.fs)
     n_samples = _count_samples(n_samples, greedy)
     n_seen = _count_seen(recording, stop, first)
-    context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel)
+    context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel, first=first)
     ids, scale = checkpoint.levels.encode(context.signal[0])
     model = checkpoint.model.eval()
     slow = mode == "exact" and outgrows_cache(model, context.n_samples, n_tokens)

@@ -228,7 +228,9 @@ class _Work:
         for (start, stretch), within in zip(stretches, marks, strict=True):
             try:
                 marked = replace(stretch, annotations=within)
-                adapted, report = adapt(marked, contract, None if channel is None else 0, window="all")
+                adapted, report = adapt(
+                    marked, contract, None if channel is None else 0, window="all", first=start
+                )
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
                 self.rows += self._cut(adapted, start + report.start)
