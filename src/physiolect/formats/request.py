@@ -218,8 +218,8 @@ class Request:
             notices: What the user should know, a sentence each.
 
         Raises:
-            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or a value is
-                infinite.
+            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or one that was asked
+                for, or every channel, holds infinite values.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
@@ -235,28 +235,50 @@ class Request:
             source or str(path),
             tuple(printable(notice) for notice in notices),
         )
-        empty = []
-        for name, row in zip(recording.channels, recording.signal, strict=True):
-            # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
-            with np.errstate(over="ignore", invalid="ignore"):
-                if np.isfinite(row.sum(dtype=np.float64)):
-                    continue
-            if np.isinf(row).any():
-                raise FormatError(
-                    f"channel '{name}' of {path} holds infinite values or values too large for float32",
-                    hint="write missing samples as NaN, or choose other channels",
-                )
-            if np.isnan(row).all():
-                empty.append(name)
-        if empty and not allow_empty and (self.channels is not None or len(empty) == len(recording.channels)):
+        return self._looked_over(recording, path, allow_empty)
+
+    def _looked_over(self, recording: Recording, path: Path, allow_empty: bool) -> Recording:
+        """Return a recording without infinite values, and with a notice of each channel that cannot be used.
+
+        Raises:
+            FormatError: a channel that was asked for, or every channel, holds infinite values or nothing but NaN.
+        """
+        infinite, empty = _unusable(recording)
+        names = recording.channels
+        asked = [row for row in infinite if self._is_asked_for(recording, row)]
+        if asked or (infinite and len(infinite) + len(empty) == len(names)):
             raise FormatError(
-                f"channel '{empty[0]}' of {path} has no valid sample, only NaN",
-                hint="choose other channels, or another stretch with start and stop",
+                f"channel '{names[(asked or infinite)[0]]}' of {path} holds infinite values or values too large for float32",
+                hint="write missing samples as NaN, or choose other channels",
+            )
+        told = []
+        if infinite:
+            signal = recording.signal.copy()
+            signal[infinite] = np.nan
+            recording = replace(recording, signal=signal)
+            named = ", ".join(names[row] for row in infinite)
+            told.append(
+                f"channel{'s' * (len(infinite) > 1)} {named} taken as missing: infinite values, or values too large "
+                "for float32"
             )
         if empty and not allow_empty:
-            told = f"no valid sample in channel{'s' * (len(empty) > 1)} {', '.join(empty)}"
-            return replace(recording, notices=(*recording.notices, told))
-        return recording
+            if self.channels is not None or len(empty) + len(infinite) == len(names):
+                raise FormatError(
+                    f"channel '{names[empty[0]]}' of {path} has no valid sample, only NaN",
+                    hint="choose other channels, or another stretch with start and stop",
+                )
+            named = ", ".join(names[row] for row in empty)
+            told.append(f"no valid sample in channel{'s' * (len(empty) > 1)} {named}")
+        return replace(recording, notices=(*recording.notices, *told)) if told else recording
+
+    def _is_asked_for(self, recording: Recording, row: int) -> bool:
+        """Return whether the caller names a channel."""
+        if self.channels is not None or self.channel is None:
+            return self.channels is not None
+        try:
+            return recording.index(self.channel) == row
+        except FormatError:
+            return False
 
     def _check_unit(self, units: Sequence[Unit], path: Path) -> None:
         """Refuse a unit that no channel takes, because the file states another one for each."""
@@ -266,6 +288,21 @@ class Request:
             f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
             hint="leave unit out to read the file in its own unit",
         )
+
+
+def _unusable(recording: Recording) -> tuple[list[int], list[int]]:
+    """Return the rows that hold infinite values, and those that hold nothing but NaN."""
+    infinite, empty = [], []
+    for number, row in enumerate(recording.signal):
+        # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(row.sum(dtype=np.float64)):
+                continue
+        if np.isinf(row).any():
+            infinite.append(number)
+        elif np.isnan(row).all():
+            empty.append(number)
+    return infinite, empty
 
 
 def _printable_marks(marks: Annotations) -> Annotations:

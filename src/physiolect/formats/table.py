@@ -69,7 +69,7 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         stated, asked = _rate(axis, columns, want)
         yield from recordings_in(
             signal if axis is None else axis.place(signal, begin),
-            replace(asked, channels=None, names=()),
+            replace(asked, channels=None if want.channels is None else tuple(range(len(rows))), names=()),
             path,
             stated_fs=stated,
             channels=[names[row] for row in rows],
