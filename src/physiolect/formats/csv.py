@@ -22,9 +22,9 @@ from physiolect.formats.text_layout import Layout, find_layout
 from physiolect.formats.text_sections import Sections
 from physiolect.formats.text_source import line_blocks
 from physiolect.formats.text_statements import stated_rate
-from physiolect.formats.time_stamps import is_counter_name, is_time_name
 from physiolect.recording import Recording, Unit, unit_name
 from physiolect.recording.channels import split_unit, with_unit
+from physiolect.recording.time_words import is_counter_name, is_time_name
 
 _BLOCK = 65_536  # rows written at once
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats.time_stamps import SECONDS
+from physiolect.recording.time_words import SECONDS
 from physiolect.recording import Modality, Unit
 
 
