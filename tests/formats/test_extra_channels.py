@@ -42,7 +42,7 @@ def test_infinite_values_in_an_extra_channel_are_listed(
 
 def test_infinite_values_in_a_needed_channel_refuse_the_file(table: Path) -> None:
     for asked in ({"channels": "temp"}, {"channel": "temp"}, {"channel": "1"}, {"channels": ["II", "temp"]}):
-        with pytest.raises(FormatError, match="channel 'temp' of .* holds infinite values"):
+        with pytest.raises(FormatError, match=r"channel 'temp' of .* holds infinite values"):
             read_recording(table, **asked)  # type: ignore[arg-type]
     np.save(table.with_suffix(".npy"), np.array([0.0, np.inf, 1.0]))
     with pytest.raises(FormatError, match="holds infinite values"):

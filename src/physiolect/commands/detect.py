@@ -70,7 +70,8 @@ class Config(Reading, Computing):
             found.append(f"INPUTS is '{' '.join(self.inputs)}', but --stream reads from stdin: leave one out")
         useless = {
             "channel": self.channel, "lead": self.lead, "names": self.names or None, "unit": self.unit,
-            "variable": self.variable, "annotator": self.annotator or None, "start": self.start, "stop": self.stop, "out": self.out,
+            "variable": self.variable, "annotator": self.annotator or None, "start": self.start,
+            "stop": self.stop, "out": self.out,
         }  # fmt: skip
         names = [f"--{name}" for name, value in useless.items() if value is not None]
         return [*found, f"{' and '.join(names)} cannot be used with --stream"] if names else found

@@ -197,8 +197,8 @@ def _offer_latest(
     of_file = round(findings.first + moment, 3)
     last = next(reversed(findings.refusals))
     findings.refusals[last] += (
-        f"; the latest {seconds_text(length / recording.fs)} that can be read end at {of_file:g} s: --stop {of_file:g}, "
-        f"or recording.slice(None, {moment:g})"
+        f"; the latest {seconds_text(length / recording.fs)} that can be read end at {of_file:.10g} s: "
+        f"--stop {of_file:.10g}, or recording.slice(None, {moment:.10g})"
     )
 
 

@@ -167,7 +167,7 @@ def _kind(file: Path, first_bytes: list[str]) -> str:
 
 
 def _belongs(file: Path, names: set[str]) -> bool:
-    """Return whether a file is part of a recording, or of how recordings are handed out, by its name and its folder's."""
+    """Return whether a file is part of a recording or a list of recordings, by its name and those beside it."""
     suffix, stem = file.suffix.lower(), file.stem
     if file.name in _LISTS or csv.is_event_list(file, names):
         return True

@@ -48,8 +48,8 @@ def read_recording(
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
             the first there is of atr, qrs and ecg.
-        for_modality: What the model reads that the recording is for: where rates differ and neither `channels`, `channel`
-            nor `modality` chooses, the channels of it are read.
+        for_modality: What the model reads that the recording is for; its channels are read where rates differ and
+            neither `channels`, `channel` nor `modality` chooses.
         patient_key: A secret with which the patient's id becomes a pseudonym, kept as a note ("patient 3f…");
             without it nothing of a patient is kept.
 

@@ -218,8 +218,8 @@ class Request:
             notices: What the user should know, a sentence each.
 
         Raises:
-            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or one that was asked
-                for, or every channel, holds infinite values.
+            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or one that was
+                asked for, or every channel, holds infinite values.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
@@ -248,7 +248,8 @@ class Request:
         asked = [row for row in infinite if self._is_asked_for(recording, row)]
         if asked or (infinite and len(infinite) + len(empty) == len(names)):
             raise FormatError(
-                f"channel '{names[(asked or infinite)[0]]}' of {path} holds infinite values or values too large for float32",
+                f"channel '{names[(asked or infinite)[0]]}' of {path} holds infinite values or values too large for "
+                "float32",
                 hint="write missing samples as NaN, or choose other channels",
             )
         told = []

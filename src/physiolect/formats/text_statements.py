@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.recording.time_words import SECONDS
 from physiolect.recording import Modality, Unit
+from physiolect.recording.time_words import SECONDS
 
 
 @dataclass(frozen=True)

@@ -21,30 +21,27 @@ SECONDS = {
 }  # fmt: skip
 """Unit of time in small letters -> seconds."""
 
-TIME_WORDS = frozenset(
-    """
-    time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
-    sec secs second seconds msec millis milliseconds micros microseconds usec nanos nanoseconds nsec minutes
-    zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden millisekunden tiempo hora fecha segundos milisegundos
-    temps heure horodatage secondes tempo ora orario secondi tijd tijdstip tijdstempel tid tidspunkt tidpunkt
-    tidsstempel tidsstampel klokke aika aikaleima aeg laiks laikas czas cas vrijeme vreme ido idobelyeg timp zaman
-    saat waktu masa χρονος время час дата 时间 時間 时刻 時刻 시간 समय เวลา الوقت وقت זמן
-    """.split()
-)
+_TIME_WORDS = """
+time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
+sec secs second seconds msec millis milliseconds micros microseconds usec nanos nanoseconds nsec minutes
+zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden millisekunden tiempo hora fecha segundos milisegundos
+temps heure horodatage secondes tempo ora orario secondi tijd tijdstip tijdstempel tid tidspunkt tidpunkt
+tidsstempel tidsstampel klokke aika aikaleima aeg laiks laikas czas cas vrijeme vreme ido idobelyeg timp zaman
+saat waktu masa χρονος время час дата 时间 時間 时刻 時刻 시간 समय เวลา الوقت وقت זמן
+"""
+TIME_WORDS = frozenset(_TIME_WORDS.split())
 """Words that say that something is a time, wherever they stand, without accents and in small letters."""
-COUNTER_WORDS = frozenset(
-    """
-    index idx indice indeks counter packet packets packetnumber seq nseq seqno sequence zahler zaehler compteur
-    contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호
-    """.split()
-)
+_COUNTER_WORDS = """
+index idx indice indeks counter packet packets packetnumber seq nseq seqno sequence zahler zaehler compteur
+contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호
+"""
+COUNTER_WORDS = frozenset(_COUNTER_WORDS.split())
 """The same for counters."""
-WEAK_COUNTER_WORDS = frozenset(
-    """
-    sample samples samplenumber count counts number num nr no row rows frame frames line id muestra muestras campione
-    campioni amostra amostras echantillon echantillons abtastwert nummer numero unnamed
-    """.split()
-)
+_WEAK_COUNTER_WORDS = """
+sample samples samplenumber count counts number num nr no row rows frame frames line id muestra muestras campione
+campioni amostra amostras echantillon echantillons abtastwert nummer numero unnamed
+"""
+WEAK_COUNTER_WORDS = frozenset(_WEAK_COUNTER_WORDS.split())
 """Words that say it where a name says nothing else: "sample number", but not "ECG sample"."""
 _CHARACTERS = tuple(word for word in TIME_WORDS if not word.isascii() and len(word) <= 4)
 """Words of languages that put no spaces between words, or endings to them."""

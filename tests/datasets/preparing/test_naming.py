@@ -55,7 +55,7 @@ def test_names_replace_those_of_files_and_a_notice_says_which(wearable: Path, tm
         assert "renamed channels, as asked for: V1 to V2" in found.notices, name
         np.testing.assert_array_equal(found.signal, read_recording(tmp_path / name).signal)
         assert read_recording(tmp_path / name, names=["I", "V2"], channels=["V2"]).channels == ("V2",)
-        with pytest.raises(PhysiolectError, match="3 names were given, but .* holds 2 channels"):
+        with pytest.raises(PhysiolectError, match=r"3 names were given, but .* holds 2 channels"):
             read_recording(tmp_path / name, names=["I", "II", "III"])
 
 
