@@ -10,7 +10,7 @@ from pathlib import Path
 from physiolect.errors import FormatError
 from physiolect.formats import csv
 from physiolect.formats.folder import list_folder
-from physiolect.formats.readers import check_variable, find_reader
+from physiolect.formats.readers import check_annotator, check_variable, find_reader
 from physiolect.formats.request import Request
 from physiolect.recording import Modality, Recording, unit_name
 
@@ -73,6 +73,7 @@ def read_recording(
         patient_key=patient_key,
     )
     reader, file = find_reader(Path(path), variable)
+    check_annotator(reader, file, annotator)
     return next(reader(file, want))
 
 
@@ -96,6 +97,7 @@ def read_every_rate(
     """
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
     reader, file = find_reader(Path(path), variable)
+    check_annotator(reader, file, annotator)
     return list(reader(file, replace(want, every_rate=True)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -141,6 +141,18 @@ def reader_of_nameless(head: bytes) -> Reader | None:
 def _by_content(head: bytes) -> Reader | None:
     found = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
     return found or next((reader for is_it, reader in _MAGIC_WITHIN if is_it(head)), None)
+
+
+def check_annotator(reader: Reader, path: Path, annotator: str | Sequence[str] | None) -> None:
+    """Refuse annotators for a file that has no annotation files beside it.
+
+    Raises:
+        FormatError: annotators are named, and the file is no WFDB record.
+    """
+    if annotator and reader is not wfdb.read:
+        raise FormatError(
+            f"{path} is no WFDB record, so that no annotation files belong to it", hint="leave annotator out"
+        )
 
 
 def check_variable(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:
