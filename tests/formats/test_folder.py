@@ -86,6 +86,11 @@ def test_dicom_files_without_extension_are_found(tmp_path: Path, recording: Reco
         "DICOM without a waveform": 1, "without extension (a PDF document)": 1, "empty": 1
     }  # fmt: skip
     assert len(list(read_recordings(tmp_path))) == 2
+    (tmp_path / "1.2.840.113619.13").write_bytes(content)
+    written = export(tmp_path, tmp_path.parent / "exported", to="npz").files
+    assert [path.name for path in written] == [
+        "1.2.840.113619.12.npz", "1.2.840.113619.13.npz", "IM0001.npz"
+    ]  # fmt: skip
 
 
 def test_a_pipe_without_extension_is_not_opened(tmp_path: Path, recording: Recording) -> None:

@@ -165,6 +165,8 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     Raises:
         FormatError: the only word is a folder without a recording.
     """
+    from physiolect.formats.folder import without_extension
+
     paths: list[str] = []
     failures: dict[str, PhysiolectError] = {}
     for word in dict.fromkeys(words):
@@ -178,7 +180,7 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     found: list[Input] = []
     labels: set[str] = set()
     for path in dict.fromkeys(paths):
-        label = _new_label("stdin" if path == STDIN else Path(path).stem or path, labels)
+        label = _new_label("stdin" if path == STDIN else without_extension(Path(path)).name or path, labels)
         if path == STDIN:
             content = getattr(sys.stdin, "buffer", sys.stdin).read()
             content = content.encode() if isinstance(content, str) else content

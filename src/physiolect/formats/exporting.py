@@ -11,7 +11,7 @@ from typing import Literal
 
 from physiolect.errors import ConfigError, FormatError, PhysiolectError, WriteError
 from physiolect.events import Listener, Reporter
-from physiolect.formats.folder import list_folder
+from physiolect.formats.folder import list_folder, without_extension
 from physiolect.formats.hospital.patients import NOTE, clean_texts
 from physiolect.formats.read import read_recording, read_recordings
 from physiolect.formats.wfdb_library import codes
@@ -108,17 +108,14 @@ def export(
     reporter = Reporter(on_event)
     written: list[Path] = []
     skipped: list[tuple[Path, str]] = []
-    lost: dict[str, None] = {}
     folder = list_folder(source, or_outputs=False)
-    listed = folder.recordings
-    if folder.notice:
-        lost[folder.notice] = None
+    listed, lost = folder.recordings, dict.fromkeys(filter(None, [folder.notice]))
     tell = reporter.progress("files", len(listed))
     for number, item in enumerate(listed, 1):
         try:
             many = list(read_recordings(item, **asked))  # type: ignore[arg-type]
             for k, recording in enumerate(many):
-                stem = item.relative_to(source).with_suffix("")
+                stem = without_extension(item.relative_to(source))
                 name = f"{stem.name}_{k}" if len(many) > 1 else stem.name
                 target = _target(out / stem.parent / _safe(name, to), to)
                 target.parent.mkdir(parents=True, exist_ok=True)

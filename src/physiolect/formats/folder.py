@@ -122,6 +122,11 @@ def is_recording(file: Path) -> bool:
     return suffix not in (".tsv", ".txt") or is_output(file) or csv.begins_with_numbers(file)
 
 
+def without_extension(file: Path) -> Path:
+    """Return a path without its extension; the end of a DICOM identifier is none."""
+    return file if _is_nameless(file.suffix.lower()) else file.with_suffix("")
+
+
 def _files_in(path: Path) -> Iterator[list[Path]]:
     """Yield the files of a folder, and of each folder in it; hidden ones are left out."""
     for folder, folders, names in os.walk(path):

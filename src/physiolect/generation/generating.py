@@ -88,11 +88,10 @@ def generate(
         ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
         Cancelled: `on_event` returned True.
     """
-    checkpoint = _open_decoder(checkpoint)
-    contract, reporter = checkpoint.contract, Reporter(on_event)
+    checkpoint, reporter = _open_decoder(checkpoint), Reporter(on_event)
+    contract = checkpoint.contract
     recording = as_recording(recording, channel, contract.modality)
-    n_tokens = count_tokens(seconds, n_tokens, contract.fs)
-    n_samples = _count_samples(n_samples, greedy)
+    n_tokens, n_samples = count_tokens(seconds, n_tokens, contract.fs), _count_samples(n_samples, greedy)
     n_seen = _count_seen(recording, stop, first)
     context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel, first=first)
     ids, scale = checkpoint.levels.encode(context.signal[0])
