@@ -99,6 +99,16 @@ def test_each_result_is_that_of_the_recording_alone(run: Run, folder: Path, tmp_
     assert both == alone
 
 
+@pytest.mark.parametrize("verb", ["detect", "generate"])
+def test_a_folder_tells_which_files_it_skipped(run: Run, folder: Path, tmp_path: Path, verb: str) -> None:
+    (folder / "short.csv").unlink()
+    (folder / "letter.docx").write_bytes(b"PK")
+    (folder / "more" / "words.txt").write_text("no numbers at all")
+    code, _, err = run(verb, folder, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert f"skipped 2 files in {folder}: 1 .docx, 1 .txt" in err
+
+
 def test_a_folder_of_earlier_results_gives_no_recordings(run: Run, folder: Path) -> None:
     (folder / "short.csv").unlink()
     assert run("generate", folder, "--out", folder / "out")[0] == 0

@@ -33,6 +33,7 @@ ON_THE_COMMAND_LINE = {
     "json",
     "device",
     "fs",
+    "annotator",
     "modality",
     "variable",
     "lead",

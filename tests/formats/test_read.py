@@ -112,8 +112,9 @@ def test_what_a_file_does_not_say_may_be_told(tmp_path: Path, recording: Recordi
     table = read_recording(tmp_path / "timed.csv", unit="mV", names=names)
     assert (table.fs, table.channels, table.units) == (250, names, ("mV",) * n)
     write_recording(recording, tmp_path / "said")
-    said = read_recording(tmp_path / "said", unit="mV", names=names)
+    said = read_recording(tmp_path / "said", unit="mV", names=recording.channels)
     assert (said.channels, said.units) == (recording.channels, recording.units)
+    assert not said.notices
     with pytest.raises(FormatError, match="states mV, but unit=nV was given"):
         read_recording(tmp_path / "said", unit="nV")
 

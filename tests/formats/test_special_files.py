@@ -12,7 +12,7 @@ from physiolect.commands.terminal import Terminal, say, show
 from physiolect.errors import FormatError
 from physiolect.events import Message
 from physiolect.formats import read_recording, read_recordings
-from physiolect.formats.read import READERS
+from physiolect.formats.readers import READERS
 from physiolect.plain_text import escape_controls
 from physiolect.tokenizers import load_tokenizer
 

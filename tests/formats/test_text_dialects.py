@@ -93,8 +93,23 @@ def test_labchart(tmp_path: Path) -> None:
     text = head + "Range=\t2.000 mV\t10.000 V\n" + "\n".join(rows)
     found = read(tmp_path, text, "x.txt")
     assert (found.fs, found.channels, found.units, found.n_samples) == (1000, ("ECG", "PPG"), ("mV", "V"), N)
-    with pytest.raises(FormatError, match=f"begins another block of samples in line {N + 5}"):
-        read(tmp_path, f"{text}\n{text}", "x.txt")
+    later = text.replace("2.000 mV", "3.000 uV").replace("ECG", "EMG")
+    path = tmp_path / "several.txt"
+    path.write_text(f"\n{text}\n{later}\n\n{text}\n")
+    first = read_recording(path)
+    assert (first.channels, first.n_samples, first.source) == (("ECG", "PPG"), N, str(path))
+    told = f"the first of several blocks: another begins in line {N + 6}; prepare takes all"
+    assert told in first.notices
+    assert told in read_recording(path, stop=0.1).notices
+    every = list(read_recordings(path))
+    assert [each.channels[0] for each in every] == ["ECG", "EMG", "ECG"]
+    assert [each.units[0] for each in every] == ["mV", "uV", "mV"]
+    assert [each.source for each in every] == [f"{path}#{k}" for k in range(3)]
+    assert all(np.array_equal(each.signal, first.signal) for each in every)
+    assert [part.n_samples for part in read_recordings(path, start=0.1, stop=0.3)] == [200] * 3
+    path.write_text(f"{text}\n{later}\n0.9\tx\t1\n")
+    with pytest.raises(FormatError, match=f"holds text, 'x', in line {2 * N + 9}"):
+        list(read_recordings(path))
 
 
 def test_acqknowledge(tmp_path: Path) -> None:

@@ -173,6 +173,25 @@ def test_folds_of_a_call_are_a_table(store: Path, base: Checkpoint, tmp_path: Pa
     assert json.loads((tmp_path / "run" / "folds.json").read_text())["protocol"] == "k-fold"
 
 
+def test_a_finished_cross_validation_is_lengthened(store: Path, base: Checkpoint, tmp_path: Path) -> None:
+    out, told = tmp_path / "run", list[str]()
+    cross_validate(store, base, task="rhythm", out=out, k=2, **SMALL)
+    short = np.load(out / "predictions.npz")["score"]
+    again = {"task": "rhythm", "out": out, "resume": True}
+    with pytest.raises(ConfigError, match="steps differs from"):
+        cross_validate(store, base, steps=3, **again)  # fewer than it had
+    first = cross_validate(store, base, steps=9, minutes=1e-9, **again)  # stopped at once
+    assert not first.finished
+    assert not (out / "folds.json").exists()
+    found = cross_validate(
+        store, base, **again, on_event=lambda e: told.append(getattr(e, "text", "")) and None
+    )
+    assert found.finished
+    assert [load_checkpoint(out / f"fold-{k}" / "last").run["step"] for k in (1, 2)] == [9, 9]
+    assert not np.array_equal(found.predictions()["score"], short)
+    assert config.read_yaml(out / "settings.yaml")["steps"] == 9
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

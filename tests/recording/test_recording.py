@@ -285,6 +285,32 @@ def test_more_than_512_names_of_a_file_are_looked_through(tmp_path: Path) -> Non
     assert read_recording(tmp_path / "many.npz", channels=["ch600"]).signal[0, 0] == signal[-1, 0]
 
 
+@pytest.mark.parametrize(
+    ("times", "fs", "n_samples", "notice"),
+    [
+        ({"Zeit": np.arange(500) / 250}, 250, 500, None),
+        ({"Tiempo (ms)": np.arange(500) * 4}, 250, 500, None),
+        ({"time": np.round(np.arange(2000) / 512, 3)}, 512, 2000, None),  # whole milliseconds
+        ({"timestamp": 1.7e12 + np.arange(500) * 4}, 250, 500, None),  # since 1970
+        ({"t": np.arange(500) * 4}, 250, 500, "they are taken for milliseconds"),
+        ({"time": np.delete(np.arange(500) / 250, [100, 101])}, 250, 500, "2 samples missing by the times"),
+    ],
+)
+def test_times_of_a_frame_are_read_as_those_of_a_file(
+    times: dict[str, np.ndarray], fs: float, n_samples: int, notice: str | None, tmp_path: Path
+) -> None:
+    (column,) = times.values()
+    table = frame(**times, II=np.sin(np.arange(len(column)) / 9))
+    made = Recording.from_frame(table)
+    assert (made.fs, made.n_samples, made.channels) == (fs, n_samples, ("II",))
+    assert (notice or "") in " ".join(made.notices)
+    assert bool(made.notices) == (notice is not None)
+    table.to_csv(tmp_path / "x.csv", index=False)
+    read = read_recording(tmp_path / "x.csv")
+    assert (read.fs, read.n_samples, read.notices) == (made.fs, made.n_samples, made.notices)
+    np.testing.assert_array_equal(np.isnan(read.signal), np.isnan(made.signal))
+
+
 def test_missing_samples_of_a_frame_are_nan() -> None:
     made = Recording.from_frame(frame(II=pd.array([1.0, None, 3.0], dtype="Float64")), 100)
     assert np.isnan(made.signal[0]).tolist() == [False, True, False]

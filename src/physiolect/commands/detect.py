@@ -70,7 +70,8 @@ class Config(Reading, Computing):
             found.append(f"INPUTS is '{' '.join(self.inputs)}', but --stream reads from stdin: leave one out")
         useless = {
             "channel": self.channel, "lead": self.lead, "names": self.names or None, "unit": self.unit,
-            "variable": self.variable, "start": self.start, "stop": self.stop, "out": self.out,
+            "variable": self.variable, "annotator": self.annotator or None, "start": self.start,
+            "stop": self.stop, "out": self.out,
         }  # fmt: skip
         names = [f"--{name}" for name, value in useless.items() if value is not None]
         return [*found, f"{' and '.join(names)} cannot be used with --stream"] if names else found
@@ -102,7 +103,7 @@ def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | N
     from physiolect.detection import detect
     from physiolect.report import write_detection
 
-    recording = replace(source.read(config), source=source.path)
+    recording = replace(source.read(config, for_modality=checkpoint.contract.modality), source=source.path)
     with listening() as terminal:
         found = detect(
             checkpoint,

@@ -112,7 +112,8 @@ def run(config: Config) -> None:
     for model in models.values():
         model.model.to(device)
     whole = config.view in _NEEDS_RHYTHM and config.start is not None
-    recording = config.with_lead(config.read(config.input, start=None if whole else config.start))
+    start, modality = None if whole else config.start, models["checkpoint"].contract.modality
+    recording = config.with_lead(config.read(config.input, start=start, for_modality=modality))
     with listening() as terminal:
         found = explain(
             models["checkpoint"],

@@ -45,7 +45,7 @@ class Config:
     unit: str | None = None
     """Unit, such as mV, of channels whose file states none."""
     names: tuple[str, ...] = ()
-    """Names of all channels, in their order, for a file that names none."""
+    """Names of all channels, in their order, where the file names none or others."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""

@@ -129,7 +129,7 @@ def _continue(config: Config, checkpoint: Checkpoint, source: Input, out: Path |
     contract = checkpoint.contract
     n_tokens = count_tokens(config.seconds, config.tokens, contract.fs)
     stretch = read_stretch(
-        lambda start, stop: source.read(config, start=start, stop=stop),
+        lambda start, stop: source.read(config, start=start, stop=stop, for_modality=contract.modality),
         contract,
         start=config.start,
         stop=config.stop,

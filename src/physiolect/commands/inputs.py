@@ -165,6 +165,8 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     Raises:
         FormatError: the only word is a folder without a recording.
     """
+    from physiolect.formats.folder import without_extension
+
     paths: list[str] = []
     failures: dict[str, PhysiolectError] = {}
     for word in dict.fromkeys(words):
@@ -178,7 +180,7 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     found: list[Input] = []
     labels: set[str] = set()
     for path in dict.fromkeys(paths):
-        label = _new_label("stdin" if path == STDIN else Path(path).stem or path, labels)
+        label = _new_label("stdin" if path == STDIN else without_extension(Path(path)).name or path, labels)
         if path == STDIN:
             content = getattr(sys.stdin, "buffer", sys.stdin).read()
             content = content.encode() if isinstance(content, str) else content
@@ -196,14 +198,14 @@ def _new_label(stem: str, taken: set[str]) -> str:
 
 
 def _recordings_in(folder: str) -> list[str]:
-    from physiolect.formats.read import list_recordings, list_with_outputs
+    from physiolect.formats.folder import list_folder
 
-    found, outputs = list_with_outputs(folder)
-    if not found:
-        list_recordings(folder)  # refuses the folder, and says why
-    if outputs:
-        say(f"skipped {len(outputs):,} files in {folder} that a model wrote")
-    return [str(path) for path in found]
+    found = list_folder(folder, or_outputs=False)
+    if found.outputs:
+        say(f"skipped {len(found.outputs):,} files in {folder} that a model wrote")
+    if found.notice:
+        say(found.notice)
+    return [str(path) for path in found.recordings]
 
 
 class _Ended:

@@ -43,7 +43,7 @@ class Config:
     unit: str | None = None
     """Unit, such as mV, of channels whose file states none."""
     names: tuple[str, ...] = ()
-    """Names of all channels, in their order, of a recording whose file names none."""
+    """Names of all channels of a recording, in their order, where its file names none or others."""
     annotator: tuple[str, ...] = ()
     """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
     formats: bool = False

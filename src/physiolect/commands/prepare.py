@@ -34,6 +34,8 @@ class Config:
     """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, or an ECG-Byte tokenizer's."""
     channel: str | None = None
     """The one channel to take, by name, alias or number from 0; a model trained on the store asks for that name."""
+    lead: str | None = None
+    """What the channel is, such as II or MLII, where files do not name it so; the store asks for that name."""
     every_channel: bool = False
     """Take every channel as a row of its own: all leads of a recording, all records of a matrix."""
     fs: float | None = None
@@ -45,7 +47,7 @@ class Config:
     unit: str | None = None
     """Unit of channels whose file states none, such as mV."""
     names: tuple[str, ...] = ()
-    """Names of all channels, in their order, for files that name none."""
+    """Names of all channels, in their order, where files name none or others."""
     annotator: tuple[str, ...] = ()
     """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
     patients: str | None = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physiolect.errors import FormatError
-from physiolect.recording import Modality, modality_of
+from physiolect.recording import Modality
 
 if TYPE_CHECKING:
     from physiolect.recording import Recording
@@ -65,11 +65,13 @@ class Reading:
     lead: str | None = None
     """What the channel is, such as II or MLII, where the file does not name it so."""
     names: tuple[str, ...] = ()
-    """Names of all channels, in their order, for a file that names none."""
+    """Names of all channels, in their order, where the file names none or others."""
     unit: str | None = None
     """Unit, such as mV, of channels whose file states none."""
     variable: str | None = None
     """Variable of a MAT or NPZ file that holds the signal."""
+    annotator: tuple[str, ...] = ()
+    """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
     start: float | None = None
     """Use nothing before this moment of the recording, in seconds."""
     stop: float | None = None
@@ -94,10 +96,13 @@ class Reading:
 
         asked: dict[str, Any] = {
             "fs": self.fs, "modality": self.modality, "variable": self.variable,
-            "names": self.names, "unit": self.unit,
+            "names": self.names, "unit": self.unit, "annotator": self.annotator or None, "for_modality": None,
             "start": self.start, "stop": self.stop, **changed,
         }  # fmt: skip
         if content is not None:
+            if self.annotator:
+                raise FormatError(f"{path} has no annotation files", hint="leave --annotator out")
+            del asked["for_modality"], asked["annotator"]  # text has one rate
             return read_text(content, source=str(path), **asked)
         return read_recording(path, channel=self.channel, **asked)
 
@@ -114,13 +119,9 @@ class Reading:
         """
         if self.lead is None:
             return recording
-        if self.channel is None and len(recording.channels) > 1:
-            raise FormatError(
-                f"--lead {self.lead} names one channel, but {recording.source} has {', '.join(recording.channels)}",
-                hint="choose it with --channel, or name all of them with --names",
-            )
-        one = recording.select([0 if self.channel is None else self.channel])
-        return replace(one, channels=(self.lead,), modality=modality_of(self.lead) or one.modality)
+        from physiolect.contract import name_lead
+
+        return name_lead(recording, self.lead, self.channel)
 
 
 @dataclass(frozen=True, kw_only=True)

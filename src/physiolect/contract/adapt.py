@@ -31,6 +31,7 @@ def adapt(
     channel: str | int | None = None,
     *,
     window: WindowChoice = "last",
+    first: float = 0.0,
 ) -> tuple[Recording, AdaptationReport]:
     """Make a recording into what a model accepts, and report what that took.
 
@@ -44,6 +45,7 @@ def adapt(
         contract: what the model accepts.
         channel: the one channel to take, whatever the contract names: a name, an alias, or a number from 0.
         window: "last" takes at most the last `contract.max_samples`; "all" keeps the whole length.
+        first: when the recording begins, in seconds of the one it was cut from, so that refusals name its times.
 
     Returns:
         The recording as the contract wants it, with annotations moved along, and the report.
@@ -51,7 +53,7 @@ def adapt(
     Raises:
         ContractError: the recording cannot be adapted; the message lists all reasons found.
     """
-    rows, factors, plan, block, gaps, findings = _examine(recording, contract, channel, window)
+    rows, factors, plan, block, gaps, findings = _examine(recording, contract, channel, window, first)
     signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
     signal = _at_rate(signal, recording.fs, contract, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
@@ -96,11 +98,15 @@ class _Examined(NamedTuple):
 
 
 def _examine(
-    recording: Recording, contract: InputContract, channel: str | int | None, window: WindowChoice
+    recording: Recording,
+    contract: InputContract,
+    channel: str | int | None,
+    window: WindowChoice,
+    first: float = 0.0,
 ) -> _Examined:
     """Choose channels, factors and the window, and refuse what cannot be adapted."""
     check_option("window", window, ("last", "all"))
-    findings = Findings(notices=list(recording.notices), reading=recording.notices)
+    findings = Findings(notices=list(recording.notices), reading=recording.notices, first=first)
     rows = choose_channels(recording, contract, channel, findings)
     factors = unit_factors(recording, rows, contract.unit, findings)
     plan = plan_window(recording, contract, window, findings)
@@ -143,19 +149,23 @@ def _check_samples(
         more = f", the first of {len(too_long)} such gaps" if len(too_long) > 1 else ""
         findings.refuse(
             f"channel {block.channels[row]} misses {seconds_text((stop - start) / block.fs)} of samples from "
-            f"{seconds_text((plan.first + start) / block.fs)} on{more}, but at most "
+            f"{seconds_text(findings.first + (plan.first + start) / block.fs)} on{more}, but at most "
             f"{seconds_text(contract.max_gap)} can be bridged",
             "choose a stretch without the gap",
         )
     for row in np.flatnonzero(np.isinf(block.signal).any(axis=1)):
         where = plan.first + int(np.isinf(block.signal[row]).argmax())
         findings.refuse(
-            f"channel {block.channels[row]} is infinite at {seconds_text(where / block.fs)}",
+            f"channel {block.channels[row]} is infinite at {seconds_text(findings.first + where / block.fs)}",
             "mark bad samples as missing (NaN), or choose another stretch",
         )
     view = block.signal[:, opening:]
-    begin, end = ((plan.first + place) / block.fs for place in (opening, block.n_samples))
-    window = f"in the window, {seconds_text(begin)[:-2]} to {seconds_text(end)}" if plan.opening else ""
+    begin, end = (findings.first + (plan.first + place) / block.fs for place in (opening, block.n_samples))
+    window = (
+        f"in the window, {seconds_text(begin)[:-2]} to {seconds_text(end)}"
+        if plan.opening or findings.first
+        else ""
+    )
     lowest, highest = np.fmin.reduce(view, axis=1), np.fmax.reduce(view, axis=1)
     for row in np.flatnonzero(np.isnan(lowest)):
         findings.refuse(
@@ -184,10 +194,11 @@ def _offer_latest(
     if end is None:
         return
     moment = floor(1000 * end / recording.fs) / 1000
+    of_file = round(findings.first + moment, 3)
     last = next(reversed(findings.refusals))
     findings.refusals[last] += (
-        f"; the latest {seconds_text(length / recording.fs)} that can be read end at {moment:g} s: --stop {moment:g}, "
-        f"or recording.slice(None, {moment:g})"
+        f"; the latest {seconds_text(length / recording.fs)} that can be read end at {of_file:.10g} s: "
+        f"--stop {of_file:.10g}, or recording.slice(None, {moment:.10g})"
     )
 
 

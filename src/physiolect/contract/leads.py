@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from physiolect.contract.channels import has_channels, rows_of
 from physiolect.contract.report import Findings
-from physiolect.recording import LEADS, Recording, canonical_channel
+from physiolect.errors import FormatError
+from physiolect.recording import LEADS, Recording, canonical_channel, modality_of
 
 LIMB_LEADS: dict[str, tuple[float, float]] = {
     "III": (-1.0, 1.0),
@@ -18,6 +20,37 @@ LIMB_LEADS: dict[str, tuple[float, float]] = {
     "aVF": (-0.5, 1.0),
 }
 """What each limb lead is of I and of II: Einthoven's law, and Goldberger's leads."""
+
+
+def name_lead(recording: Recording, lead: str, channel: str | int | None = None) -> Recording:
+    """Return one channel of a recording as the lead that it is; a notice says so where it had another name.
+
+    Args:
+        recording: what there is.
+        lead: what the channel is.
+        channel: which one it is, by name, alias or number from 0; needed where there are several.
+
+    Raises:
+        FormatError: there are several channels and none was chosen, or no such channel.
+    """
+    if channel is None and len(recording.channels) > 1:
+        raise FormatError(
+            f"--lead {lead} names one channel, but {recording.source} has {', '.join(recording.channels)}",
+            hint="choose it with --channel, or name all of them with --names",
+        )
+    one = recording.select([0 if channel is None else channel])
+    own = one.channels[0]
+    told = (
+        []
+        if own == lead or re.fullmatch(r"ch\d+", own)
+        else [f"renamed channels, as asked for: {own} to {lead}"]
+    )
+    return replace(
+        one,
+        channels=(lead,),
+        modality=modality_of(lead) or one.modality,
+        notices=(*one.notices, *told),
+    )
 
 
 def arrange_leads(

@@ -52,6 +52,8 @@ class Findings:
     """Reasons, and the hint that goes with each."""
     reading: tuple[str, ...] = ()
     """What reading the recording met: channels left out may be those that are missed."""
+    first: float = 0.0
+    """When the recording begins, in seconds of the one it was cut from."""
 
     def refuse(self, reason: str, hint: str) -> None:
         """Note a reason why the recording cannot be adapted."""

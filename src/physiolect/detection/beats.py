@@ -90,7 +90,8 @@ def detect_beats(
 
     Source: Davies et al. 2024, arXiv:2407.20775, and the authors' program for long signals.
     """
-    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording, channel)
+    checkpoint = as_checkpoint(checkpoint)
+    recording = as_recording(recording, channel, checkpoint.contract.modality)
     check_answers(checkpoint, "position")
     contract = checkpoint.contract
     length = contract.max_samples

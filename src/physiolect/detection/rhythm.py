@@ -53,7 +53,8 @@ def detect_rhythm(
 
     Source: Davies et al. 2024, arXiv:2407.20775: sigmoid of the fine-tuned head at the last position.
     """
-    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording, channel)
+    checkpoint = as_checkpoint(checkpoint)
+    recording = as_recording(recording, channel, checkpoint.contract.modality)
     check_answers(checkpoint, "window")
     contract = checkpoint.contract
     step = stride_samples(stride, contract.fs, contract.max_samples)

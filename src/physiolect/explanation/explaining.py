@@ -78,7 +78,8 @@ def explain(
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """
-    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording, channel)
+    checkpoint = as_checkpoint(checkpoint)
+    recording = as_recording(recording, channel, checkpoint.contract.modality)
     asked = Question(
         checkpoint=checkpoint, recording=_cut(recording, start, stop, first), report=Reporter(on_event), view=view,
         base=None if base is None else as_checkpoint(base), layer=layer, head=head, query=query, combine=combine,

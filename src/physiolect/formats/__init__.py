@@ -1,9 +1,9 @@
 """Files that hospitals and PhysioNet hand out: one file of this room for each format."""
 
 from physiolect.formats.exporting import Exported, export
+from physiolect.formats.folder import list_recordings
 from physiolect.formats.read import (
     as_recording,
-    list_recordings,
     read_every_rate,
     read_recording,
     read_recordings,

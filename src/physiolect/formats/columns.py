@@ -13,16 +13,10 @@ from numpy.typing import NDArray
 
 from physiolect.formats.matrix import is_rate
 from physiolect.formats.outputs import OUTPUT_COLUMN
-from physiolect.formats.time_axis import is_even
-from physiolect.formats.time_stamps import (
-    SECONDS,
-    epoch_unit,
-    is_counter_name,
-    is_label_name,
-    is_time_name,
-    words_of,
-)
+from physiolect.formats.time_stamps import is_label_name
 from physiolect.recording import Modality, StartTime, Unit, canonical_channel, modality_of
+from physiolect.recording.time_axis import is_even
+from physiolect.recording.time_words import SECONDS, epoch_unit, is_counter_name, is_time_name, letters_of
 
 Block = NDArray[np.float64]
 
@@ -138,7 +132,7 @@ def _judge(values: NDArray[np.float64], column: int, columns: Columns, roles: Ro
         if (
             in_time
             or since_epoch
-            or (not counts and (not column or counter) and not (counter and words_of(name)))
+            or (not counts and (not column or counter) and not (counter and letters_of(name)))
         ):
             roles.times.append(column)
         elif column and not counter:

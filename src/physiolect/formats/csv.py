@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,13 @@ from physiolect.formats.table import recordings_of
 from physiolect.formats.table_start import first_moments
 from physiolect.formats.text_cells import Rows, is_number
 from physiolect.formats.text_layout import Layout, find_layout
+from physiolect.formats.text_sections import Sections
 from physiolect.formats.text_source import line_blocks
 from physiolect.formats.text_statements import stated_rate
-from physiolect.formats.time_stamps import is_counter_name, is_time_name
 from physiolect.recording import Recording, Unit, unit_name
 from physiolect.recording.channels import split_unit, with_unit
 from physiolect.recording.start_time import parse_start
+from physiolect.recording.time_words import is_counter_name, is_time_name
 
 _BLOCK = 65_536  # rows written at once
 
@@ -50,16 +52,45 @@ def read(path: Path, want: Request, content: bytes | None = None) -> Iterator[Re
 def read_lines(blocks: Iterator[list[str]], path: Path, want: Request) -> Iterator[Recording]:
     """Yield the recordings of the lines of a text table, as `read` does.
 
+    LabChart writes several blocks into one file. Each is a recording; who takes one gets the first, with a notice.
+
     Raises:
         FormatError: as for `read`.
     """
+    sections = Sections(blocks)
+    if sections.is_one:
+        yield from _read_section(sections, path, want)
+        return
+    for number in count():
+        held: Recording | None = None
+        for recording in _read_section(sections, path, want):
+            if held is not None:
+                yield held
+            held = recording
+        more = sections.skip()
+        if held is not None and more and want.one:
+            told = (
+                f"the first of several blocks: another begins in line {sections.first + 1}; prepare takes all"
+            )
+            held = replace(held, notices=(*held.notices, told))
+        elif held is not None and (number or more):
+            held = replace(held, source=f"{held.source}#{number}")
+        if held is not None:
+            yield held
+        if not more or want.one:
+            return
+
+
+def _read_section(sections: Sections, path: Path, want: Request) -> Iterator[Recording]:
+    """Yield the recordings of one section of a file, which is one but for a matrix of many."""
+    begin, blocks = sections.first, sections.lines()
     head = next(blocks, [])
     layout = find_layout(head, path)
     row = next((line for line in head[layout.first :] if line and not line.isspace()), "")
     starts = first_moments(layout.cells.split(row), layout.cells.kinds)
     columns = replace(_columns(layout, path), starts=starts)
-    rows = Rows(path, layout.cells, columns.names, layout.first + 1)
-    yield from recordings_of(_numbers(rows, head, blocks, layout.first), columns, want)
+    rows = Rows(path, layout.cells, columns.names, begin + layout.first + 1)
+    yield from recordings_of(_numbers(rows, head, blocks, layout.first, begin), columns, want)
 
 
 def holds_signal(lines: list[str], path: Path) -> bool:
@@ -102,10 +133,18 @@ def _columns(layout: Layout, path: Path) -> Columns:
 
 
 def _numbers(
-    rows: Rows, head: list[str], blocks: Iterator[list[str]], first: int
+    rows: Rows, head: list[str], blocks: Iterator[list[str]], first: int, begin: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the numbers of a file block by block."""
-    number = first + 1
+    """Yield the numbers of a section block by block.
+
+    Args:
+        rows: What turns lines into numbers.
+        head: The first lines.
+        blocks: The lines after these.
+        first: How many lines of the section stand above its samples.
+        begin: How many lines of the file stand before the section.
+    """
+    number = begin + first + 1
     lines: list[str] | None = head[first:]
     while lines is not None:
         block = rows.block(lines, number)

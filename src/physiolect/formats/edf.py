@@ -36,7 +36,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     signals = header.signals
     if not signals:
         raise FormatError(f"{path} holds annotations only", hint="choose a file with a signal in it")
-    names = [channel.name for channel in signals]
+    names, told = want.named([channel.name for channel in signals], len(signals), path)
     duration = header.duration
     if duration is None:  # the rate is that of the first wanted channel
         duration = signals[want.rows(names, path)[0]].count / want.rate(None, path)
@@ -46,13 +46,15 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
         for rows, notices in want.groups(names, rates, path):
             fs = want.rate(rates[rows[0]], path)
             chosen = [signals[row] for row in rows]
-            yield from _recordings(header, file, chosen, timeline, fs, want, notices)
+            called = [names[row] for row in rows]
+            yield from _recordings(header, file, chosen, called, timeline, fs, want, (*told, *notices))
 
 
 def _recordings(
     header: EdfHeader,
     file: BinaryIO,
     channels: Sequence[EdfChannel],
+    names: Sequence[str],
     timeline: Timeline,
     fs: float,
     want: Request,
@@ -81,7 +83,7 @@ def _recordings(
             path,
             signal,
             fs,
-            channels=[channel.name for channel in channels],
+            channels=names,
             units=[channel.unit for channel in channels],
             annotations=timeline.annotations(fs, count, first, last),
             notices=(*header.notices, *timeline.notices, *notices),

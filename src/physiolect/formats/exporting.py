@@ -12,8 +12,9 @@ from typing import Literal
 
 from physiolect.errors import ConfigError, FormatError, PhysiolectError, WriteError
 from physiolect.events import Listener, Reporter
+from physiolect.formats.folder import list_folder, without_extension
 from physiolect.formats.hospital.patients import NOTE, clean_texts
-from physiolect.formats.read import list_recordings, read_recording, read_recordings
+from physiolect.formats.read import read_recording, read_recordings
 from physiolect.formats.wfdb_library import codes
 from physiolect.formats.write import WRITERS
 from physiolect.recording import Annotations, Modality, Recording, without_date
@@ -42,7 +43,7 @@ class Exported(Result):
     skipped: tuple[tuple[Path, str], ...] = ()
     """Files of a folder that could not be read or written, and why."""
     lost: tuple[str, ...] = ()
-    """What the format cannot hold, a sentence each."""
+    """What the format cannot hold, and which other files of a folder were skipped, a sentence each."""
 
     @property
     def summary(self) -> str:
@@ -86,7 +87,7 @@ def export(
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable, series or stream of a file that holds several.
         unit: Unit of the channels of which a file states none.
-        names: Names of all channels, for files that name none.
+        names: Names of all channels, in the files' order, where they name none or others.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
         on_event: Is told of skipped files and of progress.
 
@@ -110,14 +111,14 @@ def export(
     reporter = Reporter(on_event)
     written: list[Path] = []
     skipped: list[tuple[Path, str]] = []
-    lost: dict[str, None] = {}
-    listed = list_recordings(source)
+    folder = list_folder(source, or_outputs=False)
+    listed, lost = folder.recordings, dict.fromkeys(filter(None, [folder.notice]))
     tell = reporter.progress("files", len(listed))
     for number, item in enumerate(listed, 1):
         try:
             many = list(read_recordings(item, **asked))  # type: ignore[arg-type]
             for k, recording in enumerate(many):
-                stem = item.relative_to(source).with_suffix("")
+                stem = without_extension(item.relative_to(source))
                 name = f"{stem.name}_{k}" if len(many) > 1 else stem.name
                 target = _target(out / stem.parent / _safe(name, to), to)
                 target.parent.mkdir(parents=True, exist_ok=True)

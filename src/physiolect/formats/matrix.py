@@ -95,8 +95,8 @@ def recordings_in(
             hint="prepare and read_recordings take many; if the rows are ECoG channels, say so (--modality ecog)",
         )
     fs = want.rate(stated_fs, path)
-    names = name_channels(channels, want.names, layout.n_channels, path)
-    _check_names(names, units, layout.n_channels, path)
+    _check_names(channels, units, layout.n_channels, path)
+    names, told = want.named(channels, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
     for record in range(layout.n_records):
@@ -115,21 +115,9 @@ def recordings_in(
                 else annotations.window(begin - first, end - first),
                 source=f"{path}[{record}]" if layout.many else str(path),
                 allow_empty=layout.n_records > 1,  # one dead record must not hide the thousands after it
-                notices=notices,
+                notices=(*notices, *told),
                 start_time=later(start_time, begin / fs),
             )
-
-
-def name_channels(
-    channels: Sequence[str], wanted: tuple[str, ...] | None, n_channels: int, path: Path
-) -> tuple[str, ...]:
-    """Return the file's names of its channels, or the caller's, or "ch1", "ch2" and so on."""
-    if wanted and not channels and len(wanted) != n_channels:
-        raise FormatError(
-            f"{len(wanted)} names were given, but {path} holds {n_channels} channels",
-            hint="name every channel once, in the file's order",
-        )
-    return tuple(channels) or wanted or tuple(f"ch{i + 1}" for i in range(n_channels))
 
 
 def _check_names(names: Sequence[str], units: Sequence[Unit], n_channels: int, path: Path) -> None:

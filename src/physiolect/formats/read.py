@@ -8,15 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats import (
-    csv,
-    wfdb_annotations,
-    wfdb_header,
-)
-from physiolect.formats.outputs import is_output
-from physiolect.formats.readers import READERS, check_variable, find_reader
+from physiolect.formats import csv
+from physiolect.formats.folder import list_folder
+from physiolect.formats.readers import check_annotator, check_variable, find_reader
 from physiolect.formats.request import Request
-from physiolect.formats.text_source import COMPRESSED, is_text
 from physiolect.recording import Modality, Recording, unit_name
 
 
@@ -33,6 +28,7 @@ def read_recording(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Recording:
     """Read one recording of a file, in any format that docs/formats.md lists.
@@ -48,10 +44,12 @@ def read_recording(
         variable: Which variable of a MAT or NPZ file, sheet of a workbook or table in a ZIP archive; a field of a
             structure is "structure.field".
         unit: Unit of the channels of which the file states none.
-        names: Names of all channels, for a file that names none.
+        names: Names of all channels, in the file's order, where it names none or others.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of a WFDB record to read, by extension ("qrs"), one or several; by default
             the first there is of atr, qrs and ecg.
+        for_modality: What the model reads that the recording is for; its channels are read where rates differ and
+            neither `channels`, `channel` nor `modality` chooses.
         patient_key: A secret with which the patient's id becomes a pseudonym, kept as a note ("patient 3f…");
             without it nothing of a patient is kept.
 
@@ -71,9 +69,11 @@ def read_recording(
         one=True,
         channel=channel,
         annotator=annotator,
+        for_modality=for_modality,
         patient_key=patient_key,
     )
     reader, file = find_reader(Path(path), variable)
+    check_annotator(reader, file, annotator)
     return next(reader(file, want))
 
 
@@ -97,20 +97,28 @@ def read_every_rate(
     """
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
     reader, file = find_reader(Path(path), variable)
+    check_annotator(reader, file, annotator)
     return list(reader(file, replace(want, every_rate=True)))
 
 
-def as_recording(given: Recording | str | os.PathLike[str], channel: str | int | None = None) -> Recording:
+def as_recording(
+    given: Recording | str | os.PathLike[str],
+    channel: str | int | None = None,
+    for_modality: Modality | None = None,
+) -> Recording:
     """Return a recording as it is, and read one that is given as a file.
 
     Args:
         given: The recording, or its file.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
+        for_modality: What the model reads; see `read_recording`.
 
     Raises:
         FormatError: as for `read_recording`.
     """
-    return given if isinstance(given, Recording) else read_recording(given, channel=channel)
+    if isinstance(given, Recording):
+        return given
+    return read_recording(given, channel=channel, for_modality=for_modality)
 
 
 def read_text(
@@ -162,11 +170,13 @@ def read_recordings(
     names: Sequence[str] = (),
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Iterator[Recording]:
     """Iterate over the recordings of a file that holds many, or of a folder and the folders in it, sorted.
 
-    The first file that cannot be read raises; `list_recordings` lets a caller take them one by one.
+    The first file that cannot be read raises; `list_recordings` lets a caller take them one by one. A notice of the
+    first recording says which files of a folder were skipped.
 
     Args:
         path: The file or folder.
@@ -177,9 +187,10 @@ def read_recordings(
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable of MAT or NPZ files.
         unit: Unit of the channels of which a file states none.
-        names: Names of all channels, for files that name none.
+        names: Names of all channels, in the files' order, where they name none or others.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.
+        for_modality: What the model reads that the recordings are for; see `read_recording`.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
 
     Raises:
@@ -197,11 +208,16 @@ def read_recordings(
         one=False,
         channel=channel,
         annotator=annotator,
+        for_modality=for_modality,
         patient_key=patient_key,
     )
-    for item in list_recordings(path):
+    folder = list_folder(path, or_outputs=False)
+    untold = [folder.notice] if folder.notice else []
+    for item in folder.recordings:
         reader, file = find_reader(item, variable)
-        yield from reader(file, want)
+        for recording in reader(file, want):
+            yield replace(recording, notices=(*recording.notices, *untold)) if untold else recording
+            untold = []
 
 
 def read_stretches(
@@ -244,72 +260,6 @@ def read_stretches(
     yield from reader(file, replace(want, stretch=n_samples, every_rate=every_rate))
 
 
-def list_recordings(path: str | os.PathLike[str]) -> list[Path]:
-    """Return one path for each readable thing in a folder and the folders in it, sorted, without reading them.
-
-    A WFDB record is its header; its signal files and segments are not listed again. Text files count where
-    they begin with numbers. Files that a model wrote are not listed: see `outputs.is_output`.
-
-    Args:
-        path: A folder; a file is returned alone.
-
-    Raises:
-        FormatError: there is no such path, or the folder holds nothing readable.
-    """
-    found, outputs = list_with_outputs(path)
-    if not found:
-        raise FormatError(
-            f"the folder {path} holds no recording: a model wrote its {len(outputs)} files",
-            hint=f"name a folder of recordings; readable are {', '.join(READERS)}",
-        )
-    return found
-
-
-def list_with_outputs(path: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
-    """Return what `list_recordings` returns, and the files of a folder that it skips because a model wrote them.
-
-    Args:
-        path: A folder; a file is returned alone.
-
-    Raises:
-        FormatError: there is no such path, or the folder holds nothing readable.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return [find_reader(path, None)[1]], []
-    found: list[Path] = []
-    outputs: list[Path] = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [Path(folder, name) for name in names if not name.startswith(".")]
-        parts = {part for file in files if file.suffix == ".hea" for part in _parts(file)}
-        for file in files:
-            suffix = file.suffix.lower()
-            if suffix not in READERS or file.name in parts or (suffix in COMPRESSED and not is_text(file)):
-                continue
-            if csv.is_event_list(file, names):
-                continue
-            if is_output(file):
-                outputs.append(file)
-            elif suffix not in (".tsv", ".txt") or csv.begins_with_numbers(file):
-                found.append(file)
-    if not found and not outputs:
-        raise FormatError(f"the folder {path} holds no recording", hint=f"readable are {', '.join(READERS)}")
-    return sorted(found), sorted(outputs)
-
-
-def _parts(header: Path) -> list[str]:
-    """Return the names of the files that belong to the record of `header`."""
-    try:
-        text = wfdb_header.read_header(header)
-    except FormatError:
-        return []  # reading it will say what is wrong with it
-    annotations = [f"{header.stem}.{name}" for name in wfdb_annotations.KNOWN]
-    if text.n_segments is None:
-        return [name for name in text.files() if not name.endswith(".hea")] + annotations
-    return annotations + [f"{name}.hea" for name in text.files() if name != header.stem]
-
-
 def _request(
     fs: float | None,
     channels: str | int | Sequence[str | int] | None,
@@ -323,6 +273,7 @@ def _request(
     one: bool,
     channel: str | int | None = None,
     annotator: str | Sequence[str] | None = None,
+    for_modality: Modality | None = None,
     patient_key: str | None = None,
 ) -> Request:
     listed = (channels,) if isinstance(channels, str | int) else channels
@@ -336,5 +287,5 @@ def _request(
     annotators = (annotator,) if isinstance(annotator, str) else annotator
     return Request(
         fs, wanted, start, stop, modality, variable, stated, tuple(names), one, channel,
-        None if annotators is None else tuple(annotators), patient_key=patient_key,
+        None if annotators is None else tuple(annotators), for_modality=for_modality, patient_key=patient_key,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -117,13 +117,42 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
             f"{path} has no header {path.stem}.hea that names it",
             hint="fetch the header too; both must lie in one folder",
         )
-    by_content = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
-    by_content = by_content or next((reader for is_it, reader in _MAGIC_WITHIN if is_it(head)), None)
+    by_content = _by_content(head)
     if by_content is None and suffix not in COMPRESSED:
         signatures.refuse_known(head, path)
     # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
     reader = READERS.get(suffix) or by_content or csv.read
     return check_variable(reader, path, variable)
+
+
+def reader_of_nameless(head: bytes) -> Reader | None:
+    """Return what reads a file whose name tells nothing, by how it begins; None where it is no recording.
+
+    A DICOM file that states another content than a waveform, a ZIP archive, and XML of an unknown kind are none.
+    """
+    found = _by_content(head)
+    if found is npy.read_npz or (found is dicom.read and not dicom.may_be_waveform(head)):
+        return None
+    if found is documents.read and not documents.names_root(head):
+        return None
+    return found
+
+
+def _by_content(head: bytes) -> Reader | None:
+    found = next((reader for magic, reader in _MAGIC if head.startswith(magic)), None)
+    return found or next((reader for is_it, reader in _MAGIC_WITHIN if is_it(head)), None)
+
+
+def check_annotator(reader: Reader, path: Path, annotator: str | Sequence[str] | None) -> None:
+    """Refuse annotators for a file that has no annotation files beside it.
+
+    Raises:
+        FormatError: annotators are named, and the file is no WFDB record.
+    """
+    if annotator and reader is not wfdb.read:
+        raise FormatError(
+            f"{path} is no WFDB record, so that no annotation files belong to it", hint="leave annotator out"
+        )
 
 
 def check_variable(reader: Reader, path: Path, variable: str | None) -> tuple[Reader, Path]:

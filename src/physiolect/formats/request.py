@@ -46,7 +46,7 @@ class Request:
     unit: Unit = None
     """Unit of the channels of which the file states none."""
     names: tuple[str, ...] = ()
-    """Names of all channels of a file that names none."""
+    """Names of all channels of a file, where it names none or others."""
     one: bool = True
     """Whether the caller can take one recording only."""
     channel: str | int | None = None
@@ -57,6 +57,8 @@ class Request:
     """How many samples a recording holds at most, where a file is read as several that follow each other."""
     every_rate: bool = False
     """Whether the channels of each sampling rate make a recording of their own."""
+    for_modality: Modality | None = None
+    """What the model reads that the recording is for: it chooses among channels of several rates."""
     patient_key: str | None = None
     """Secret with which a patient's id becomes a pseudonym; None keeps nothing of it."""
 
@@ -67,6 +69,34 @@ class Request:
             FormatError: neither says anything, the two differ, or the rate is not above 0.
         """
         return agreed_rate(self.fs, stated, str(path))
+
+    def named(self, own: Sequence[str], n_channels: int, path: Path) -> tuple[list[str], list[str]]:
+        """Return the names of all channels of a file, and a notice where the caller's replace the file's.
+
+        They are the caller's; without these the file's own, or "ch1", "ch2" and so on.
+
+        Args:
+            own: the names that the file gives; none where it names no channel.
+            n_channels: how many channels the file holds.
+            path: the file, for errors.
+
+        Raises:
+            FormatError: the caller names another number of channels.
+        """
+        if not self.names:
+            return list(own) or [f"ch{i + 1}" for i in range(n_channels)], []
+        if len(self.names) != n_channels:
+            listed = f": {', '.join(own[:12])}" if own else ""
+            raise FormatError(
+                f"{len(self.names)} names were given, but {path} holds {n_channels} channels{listed}",
+                hint="name every channel once, in the file's order",
+            )
+        pairs = [
+            f"{old} to {new}"
+            for number, (old, new) in enumerate(zip(own, self.names, strict=False), 1)
+            if old not in (new, f"ch{number}")
+        ]
+        return list(self.names), [f"renamed channels, as asked for: {', '.join(pairs)}"] if pairs else []
 
     def rows(self, names: Sequence[str], path: Path) -> list[int]:
         """Return the numbers of the wanted channels among `names`.
@@ -87,8 +117,8 @@ class Request:
         """Return the wanted channels as groups of one sampling rate each, with what to tell the user about each.
 
         It is one group, unless `every_rate` asks for all. Where no channels were named and the rates differ, the
-        group is that of `channel` or, without one, of the ECG (else the PPG, or the ECoG; or what `modality` says), by
-        the channels' names.
+        group is that of `channel` or, without one, of what `modality` says, of what the model reads, of the ECG, the
+        PPG or the ECoG, by the channels' names.
 
         Args:
             names: all channels of the file.
@@ -130,7 +160,8 @@ class Request:
         if self.channel is not None:
             (row,) = replace(self, channels=(self.channel,)).rows(names, path)
             return {rates[row]}
-        for modality in MODALITIES if self.modality is None else (self.modality,):
+        first = [] if self.for_modality is None else [self.for_modality]
+        for modality in (*first, *MODALITIES) if self.modality is None else (self.modality,):
             meant = {rate for name, rate in zip(names, rates, strict=True) if modality_of(name) == modality}
             if meant:
                 return meant
@@ -219,8 +250,8 @@ class Request:
             start_time: When the first of `signal` was recorded.
 
         Raises:
-            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or a value is
-                infinite.
+            FormatError: no channel, or not every channel that was asked for, holds a valid sample; or one that was
+                asked for, or every channel, holds infinite values.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             samples = np.ascontiguousarray(signal, np.float32)
@@ -237,28 +268,51 @@ class Request:
             tuple(printable(notice) for notice in notices),
             start_time,
         )
-        empty = []
+        return self._looked_over(recording, path, allow_empty)
+
+    def _looked_over(self, recording: Recording, path: Path, allow_empty: bool) -> Recording:
+        """Return a recording without infinite values, and with a notice of each channel that cannot be used.
+
+        Raises:
+            FormatError: a channel that was asked for, or every channel, holds infinite values or nothing but NaN.
+        """
+        infinite, empty = _unusable(recording)
         allow_empty = allow_empty or self.stretch is not None
-        for name, row in zip(recording.channels, recording.signal, strict=True):
-            # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
-            with np.errstate(over="ignore", invalid="ignore"):
-                if np.isfinite(row.sum(dtype=np.float64)):
-                    continue
-            if np.isinf(row).any():
-                raise FormatError(
-                    f"channel '{name}' of {path} holds infinite values or values too large for float32",
-                    hint="write missing samples as NaN, or choose other channels",
-                )
-            if np.isnan(row).all():
-                empty.append(name)
-        if empty and not allow_empty and (self.channels is not None or len(empty) == len(recording.channels)):
+        names = recording.channels
+        asked = [row for row in infinite if self._is_asked_for(recording, row)]
+        if asked or (infinite and len(infinite) + len(empty) == len(names)):
             raise FormatError(
-                f"channel '{empty[0]}' of {path} has no valid sample, only NaN",
-                hint="choose other channels, or another stretch with start and stop",
+                f"channel '{names[(asked or infinite)[0]]}' of {path} holds infinite values or values too large for "
+                "float32",
+                hint="write missing samples as NaN, or choose other channels",
+            )
+        told = []
+        if infinite:
+            signal = recording.signal.copy()
+            signal[infinite] = np.nan
+            recording = replace(recording, signal=signal)
+            named = ", ".join(names[row] for row in infinite)
+            told.append(
+                f"channel{'s' * (len(infinite) > 1)} {named} taken as missing: infinite values, or values too large "
+                "for float32"
             )
         if empty and not allow_empty:
-            return replace(recording, notices=(*recording.notices, notice_of_empty(empty)))
-        return recording
+            if self.channels is not None or len(empty) + len(infinite) == len(names):
+                raise FormatError(
+                    f"channel '{names[empty[0]]}' of {path} has no valid sample, only NaN",
+                    hint="choose other channels, or another stretch with start and stop",
+                )
+            told.append(notice_of_empty([names[row] for row in empty]))
+        return replace(recording, notices=(*recording.notices, *told)) if told else recording
+
+    def _is_asked_for(self, recording: Recording, row: int) -> bool:
+        """Return whether the caller names a channel."""
+        if self.channels is not None or self.channel is None:
+            return self.channels is not None
+        try:
+            return recording.index(self.channel) == row
+        except FormatError:
+            return False
 
     def _check_unit(self, units: Sequence[Unit], path: Path) -> None:
         """Refuse a unit that no channel takes, because the file states another one for each."""
@@ -273,6 +327,21 @@ class Request:
 def notice_of_empty(channels: Sequence[str]) -> str:
     """Return the notice about channels that hold nothing but NaN."""
     return f"no valid sample in channel{'s' * (len(channels) > 1)} {', '.join(channels)}"
+
+
+def _unusable(recording: Recording) -> tuple[list[int], list[int]]:
+    """Return the rows that hold infinite values, and those that hold nothing but NaN."""
+    infinite, empty = [], []
+    for number, row in enumerate(recording.signal):
+        # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(row.sum(dtype=np.float64)):
+                continue
+        if np.isinf(row).any():
+            infinite.append(number)
+        elif np.isnan(row).all():
+            empty.append(number)
+    return infinite, empty
 
 
 def _printable_marks(marks: Annotations) -> Annotations:

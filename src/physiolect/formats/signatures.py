@@ -81,6 +81,17 @@ _BESIDE_HEADER = (".eeg", ".vmrk", ".avg", ".seg")
 """Files of BrainVision whose header, NAME.vhdr, lies beside them."""
 
 
+def known_format(head: bytes) -> tuple[str, str] | None:
+    """Return what a file of a format that is known and not read is, and what to do about it; None for any other.
+
+    Args:
+        head: The first HEAD bytes of the file, or all of a shorter one.
+    """
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
+        return "a web page", "the download failed or asks for a login: fetch the file again"
+    return next(((name, hint) for at, mark, name, hint in _SIGNATURES if head[at:].startswith(mark)), None)
+
+
 def refuse_known(head: bytes, path: Path) -> None:
     """Refuse a file of a format that is known and not read.
 
@@ -91,9 +102,7 @@ def refuse_known(head: bytes, path: Path) -> None:
     Raises:
         FormatError: its first bytes are those of such a format, or it lies beside a header of one.
     """
-    found = next(((name, hint) for at, mark, name, hint in _SIGNATURES if head[at:].startswith(mark)), None)
-    if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
-        found = ("a web page", "the download failed or asks for a login: fetch the file again")
+    found = known_format(head)
     if path.suffix.lower() in _BESIDE_HEADER and path.with_suffix(".vhdr").is_file():
         found = ("part of a BrainVision recording", _TO_EDF)
     if found:

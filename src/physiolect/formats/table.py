@@ -11,20 +11,15 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.formats.columns import STAMPS, Block, Columns, Roles, are_classes, find_roles
 from physiolect.formats.empatica import BUTTON
-from physiolect.formats.matrix import MAX_CHANNELS, check_size, name_channels, recordings_in
+from physiolect.formats.matrix import MAX_CHANNELS, check_size, recordings_in
 from physiolect.formats.request import Request
 from physiolect.formats.table_start import start_of
-from physiolect.formats.time_axis import TimeAxis, grid
-from physiolect.formats.time_stamps import (
-    epoch_unit,
-    time_unit,
-)
 from physiolect.recording import Annotations, Recording, later
+from physiolect.recording.time_axis import TimeAxis
+from physiolect.recording.time_column import axis_of, measured_rate
 
 _SAME = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
-_USUAL_RATES = (20.0, 20_000.0)
-"""Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
 
 
 def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> Iterator[Recording]:
@@ -61,7 +56,8 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         notices.append(f"left out {'; '.join(roles.left_out)}")
     named = [columns.names[column].strip() for column in roles.channels] if columns.names else []
     own = tuple(name or f"ch{i + 1}" for i, name in enumerate(named)) if any(named) else ()
-    names = name_channels(own, want.names, len(roles.channels), path)
+    names, told = want.named(own, len(roles.channels), path)
+    notices += told
     rows = want.rows(names, path)
     chosen = [roles.channels[row] for row in rows]
     axis = timed[1] if timed else None
@@ -76,7 +72,12 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         n_done += placed.shape[1]
         yield from recordings_in(
             placed,
-            replace(asked, channels=None, names=(), stretch=want.stretch and placed.shape[1]),
+            replace(
+                asked,
+                channels=None if want.channels is None else tuple(range(len(rows))),
+                names=(),
+                stretch=want.stretch and placed.shape[1],
+            ),
             path,
             stated_fs=stated,
             channels=[names[row] for row in rows],
@@ -171,48 +172,12 @@ def _axis(values: NDArray[np.float64], column: int, columns: Columns, want: Requ
     Raises:
         FormatError: its unit is unknown, or neither the file nor fs decides between two.
     """
-    path, kind = columns.path, columns.kinds[column] if columns.kinds else "number"
+    kind = columns.kinds[column] if columns.kinds else "number"
     if kind in STAMPS:
-        return TimeAxis(path, 1.0, day=kind == "day")
-    name, unit = (columns.names[column] if columns.names else ""), columns.unit(column)
-    scale = time_unit(name, unit)
-    if scale is None and unit and unit not in ("-", "none"):
-        raise FormatError(f"the time column of {path} is in '{unit}'", hint="give it in s or ms")
-    finite = values[np.isfinite(values)]
-    epoch = epoch_unit(float(finite[0])) if len(finite) else None
-    if epoch is not None and (scale is None or not 3e8 < float(finite[0]) * scale < 4.2e9):
-        scale = epoch
-    with_gaps = bool(name.strip())
-    if scale is not None:
-        return TimeAxis(path, scale, with_gaps=with_gaps)
-    step = grid(finite)[0] if len(finite) > 1 else 0.0
-    scale, remark = _scale_of(step, columns, want)
-    axis = TimeAxis(path, scale, with_gaps=with_gaps)
-    axis.remarks += [remark] if remark else []
-    return axis
-
-
-def _scale_of(step: float, columns: Columns, want: Request) -> tuple[float, str]:
-    """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
+        return TimeAxis(columns.path, 1.0, day=kind == "day")
+    name = columns.names[column] if columns.names else ""
     known = want.fs or columns.fs
-    near = [
-        unit for unit in (1.0, 1e-3, 1e-6, 1e-9) if known and abs(1 / (step * unit or 1) / known - 1) <= _SAME
-    ]
-    if step > 0 and near:
-        return near[0], ""
-    if step <= 0 or 1 / step > 2:
-        return 1.0, ""
-    usual = [unit for unit in (1e-3, 1e-6, 1e-9) if _USUAL_RATES[0] <= 1 / (step * unit) < _USUAL_RATES[1]]
-    if step > 1 and usual:
-        word = {1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}[usual[0]]
-        rate = 1 / (step * usual[0])
-        return usual[0], f"the times have no unit: they are taken for {word}, which means {rate:.6g} Hz"
-    if known is not None:
-        return 1.0, ""  # the rate is refused as contradicting
-    raise FormatError(
-        f"the times of {columns.path} have no unit, and read as seconds they mean {1 / step:g} Hz",
-        hint="name the column 'time (ms)' or 'time (s)'",
-    )
+    return axis_of(values, name=name, unit=columns.unit(column), source=columns.path, known=known)
 
 
 def _collect(
@@ -274,15 +239,11 @@ def _rate(axis: TimeAxis | None, columns: Columns, want: Request) -> tuple[float
     Raises:
         FormatError: the times contradict the rate that the file states.
     """
-    measured = axis.rate() if axis is not None else None
     stated = columns.fs
     if stated is None:
-        if axis is None or measured is None or want.fs is None:
-            return measured, want
-        off = abs(want.fs / measured - 1)
-        if axis.jitters and off < 1e-3 + axis.uncertainty:
-            return want.fs, want  # the nominal rate is surer than stamps of a radio link
-        return measured, replace(want, fs=None) if off < 1e-3 else want  # a clock that is a little off
+        measured, given = measured_rate(axis, want.fs) if axis is not None else (None, want.fs)
+        return measured, replace(want, fs=given)
+    measured = axis.rate() if axis is not None else None
     if measured is not None and abs(measured - stated) > _SAME * stated:
         raise FormatError(
             f"{columns.path} states {stated:g} Hz, but its times mean {measured:.6g} Hz",

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from physiolect.formats.columns import STAMPS, Block, Columns
-from physiolect.formats.time_stamps import epoch_unit, is_time_name, moment_in, time_unit, words_of
+from physiolect.formats.time_stamps import moment_in
 from physiolect.recording import StartTime, later
+from physiolect.recording.time_words import epoch_unit, is_time_name, letters_of, time_unit
 
 _SINCE_UNIX = (1.1e9, 4.1e9)
 """Unix times that are taken for dates: late 2004 to 2099. Devices that count from 2000 reach them in 2034."""
@@ -59,7 +60,7 @@ def start_of(block: Block, times: Sequence[int], columns: Columns) -> StartTime 
         if scale is not None and np.isfinite(value):
             return later(moment, value * scale)
     named = [k for k, name in enumerate(columns.names) if is_time_name(name) and k not in times]
-    listed = [k for k in (*times, *named) if not _ELAPSED & set(words_of(_name(columns, k)))]
+    listed = [k for k in (*times, *named) if not _ELAPSED & set(letters_of(_name(columns, k)))]
     stated = [columns.starts[k] for k in listed if k in columns.starts]
     dated = [each for each in stated if isinstance(each, datetime)]
     if dated:

@@ -11,8 +11,8 @@ from physiolect.errors import FormatError
 from physiolect.formats.text_cells import Cells, find_cells
 from physiolect.formats.text_dialects import Facts, dialect_of, read_facts
 from physiolect.formats.text_statements import is_statement
-from physiolect.formats.time_stamps import SECONDS, epoch_unit
 from physiolect.recording import Unit, canonical_channel, modality_of, unit_name
+from physiolect.recording.time_words import SECONDS, epoch_unit
 
 COMMENT = ("#", "%", "//", "sep=", '"sep=')
 """How lines begin that hold no samples."""

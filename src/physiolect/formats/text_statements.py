@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from physiolect.errors import FormatError
-from physiolect.formats.time_stamps import SECONDS, is_date, is_day, moment_in
+from physiolect.formats.time_stamps import is_date, is_day, moment_in
 from physiolect.recording import Modality, StartTime, Unit
+from physiolect.recording.time_words import SECONDS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats.matrix import ArrayLike, check_size, is_rate, recordings_in
 from physiolect.formats.request import Request
 from physiolect.recording import Modality, Recording
-from physiolect.recording.time_column import rate_of_times, time_unit
+from physiolect.recording.time_column import rate_of_times
+from physiolect.recording.time_words import is_time_name
 
 _UNPACKED_FREELY, _MOST_UNPACKED = 256 << 20, 100
 """Above so many bytes, at most so many may come out of one packed byte; signals give five at most."""
@@ -112,7 +113,7 @@ def read_variables(
         stated = _stated_rate(arrays, name, i, rates or {}, path)
         if stated is None:
             stated = _rate_of_vector(arrays, name, i, want, path)
-        named = channels or (_channel_name(name) if each.is_vector and not want.names else ())
+        named = channels or (_channel_name(name) if each.is_vector else ())
         for recording in recordings_in(
             each.load(), want, path, stated_fs=stated, channels=named, modality=modality
         ):
@@ -179,9 +180,9 @@ def _rate_of_vector(arrays: Arrays, name: str, number: int, want: Request, path:
         times = held[number] if len(held) > 1 else held[0]
         if len(held) > 1 and times.place != arrays[name][number].place:
             continue
-        unit = time_unit(each.split(".")[-1])
-        if unit is not None and times.is_vector and math.prod(times.shape) in shape:
-            return rate_of_times(times.numbers(), unit, f"{path} ({each})", want.fs)
+        last = each.split(".")[-1]
+        if is_time_name(last) and times.is_vector and math.prod(times.shape) in shape:
+            return rate_of_times(times.numbers(), "", f"{path} ({each})", want.fs, name=last)
     return None
 
 

@@ -41,7 +41,8 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
 
 def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[Recording]:
     """Yield the recordings of a record without segments."""
-    path, names, units, counts = text.path, channel_names(header), text.units(), frame_counts(header)
+    path, own, units, counts = text.path, channel_names(header), text.units(), frame_counts(header)
+    names, renamed = want.named(own, len(own), path)
     start, undated = text.start_time()
     there, missing = _present(text, header, names, want)
     for rows, notices in want.groups(names, [fs * n for n in counts], path, base=fs):
@@ -59,7 +60,7 @@ def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[
                 channels=[names[row] for row in held],
                 units=[units[row] for row in held],
                 annotations=marks.window(first, last).at_rate(per_frame),
-                notices=(*notices, *missing, *told, *undated),
+                notices=(*renamed, *notices, *missing, *told, *undated),
                 start_time=later(start, first / fs),
             )
 

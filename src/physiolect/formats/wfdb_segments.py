@@ -48,7 +48,8 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
     names = channel_names(parse_segment(text, guide)[1])
     segments = _segments(text, header, names, first, last)
     counts = _counts(segments, len(names))
-    for rows, notices in want.groups(names, [fs * n for n in counts], path, base=fs):
+    called, renamed = want.named(names, len(names), path)
+    for rows, notices in want.groups(called, [fs * n for n in counts], path, base=fs):
         per_frame = counts[rows[0]] if len({counts[row] for row in rows}) == 1 else 1
         check_size((last - first) * per_frame * len(rows) * 4, path)
         units = _units(segments, names, rows, text)
@@ -58,10 +59,10 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
                 path.with_suffix(""),
                 _join(segments, rows, (begin, end), per_frame),
                 fs * per_frame,
-                channels=[names[row] for row in rows],
+                channels=[called[row] for row in rows],
                 units=units,
                 annotations=marks.window(begin, end).at_rate(per_frame),
-                notices=(*notices, *told, *undated),
+                notices=(*renamed, *notices, *told, *undated),
                 start_time=later(start, begin / fs),
             )
 

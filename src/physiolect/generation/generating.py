@@ -88,12 +88,12 @@ def generate(
         ConfigError: a setting is out of range, or `seconds` and `n_tokens` are both given.
         Cancelled: `on_event` returned True.
     """
-    checkpoint, recording = _open_decoder(checkpoint), as_recording(recording, channel)
-    contract, reporter = checkpoint.contract, Reporter(on_event)
-    n_tokens = count_tokens(seconds, n_tokens, contract.fs)
-    n_samples = _count_samples(n_samples, greedy)
+    checkpoint, reporter = _open_decoder(checkpoint), Reporter(on_event)
+    contract = checkpoint.contract
+    recording = as_recording(recording, channel, contract.modality)
+    n_tokens, n_samples = count_tokens(seconds, n_tokens, contract.fs), _count_samples(n_samples, greedy)
     n_seen = _count_seen(recording, stop, first)
-    context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel)
+    context, report = adapt(recording.slice(0, n_seen, by="samples"), contract, channel, first=first)
     ids, scale = checkpoint.levels.encode(context.signal[0])
     model = checkpoint.model.eval()
     slow = mode == "exact" and outgrows_cache(model, context.n_samples, n_tokens)

@@ -13,6 +13,7 @@ from physiolect import __version__, config
 from physiolect.checkpoint import Checkpoint, load_checkpoint, load_state
 from physiolect.datasets import Store
 from physiolect.errors import ConfigError, PhysiolectError
+from physiolect.evaluation.cross_validated import FOLDS_FILE, PREDICTIONS_FILE, is_cross_validated
 from physiolect.files import lock_folder, whole_folder
 
 SETTINGS_FILE = "settings.yaml"
@@ -78,8 +79,11 @@ def with_saved_settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _lengthens(steps: Any, before: Mapping[str, Any], out: Path) -> bool:
-    """Return whether so many updates lengthen a finished run."""
+    """Return whether so many updates lengthen a finished run, or the runs of a finished cross-validation."""
     done, asked = saved_step(out), before.get("steps")
+    if is_cross_validated(out):  # a fold may have ended early, when its validation loss no longer fell
+        reached = max((saved_step(fold) or 0 for fold in out.glob("fold-*")), default=None)
+        done = asked if isinstance(asked, int) else reached
     if not isinstance(steps, int) or isinstance(steps, bool) or done is None:
         return False
     return steps > done and done == (asked if isinstance(asked, int) else done)
@@ -98,9 +102,17 @@ def lengthened(out: Path, steps: int) -> str | None:
     before = config.read_yaml(file)
     if before.get("steps") == steps:
         return None
+    done = saved_step(out)
+    if done is None:  # a cross-validation: without their predictions the folds count as unfinished
+        folds = sorted(out.glob("fold-*"))
+        for fold in folds:
+            (fold / PREDICTIONS_FILE).unlink(missing_ok=True)
+        (out / PREDICTIONS_FILE).unlink(missing_ok=True)
+        done = max((saved_step(fold) or 0 for fold in folds), default=0)
     config.dump({**before, "steps": steps}, file)
+    (out / FOLDS_FILE).unlink(missing_ok=True)
     return (
-        f"the run goes on after update {saved_step(out)}, to {steps:,} in all: the learning rate follows a schedule of "
+        f"the run goes on after update {done}, to {steps:,} in all: the learning rate follows a schedule of "
         f"{steps:,} updates from here on"
     )
 

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
+from physiolect.recording.time_words import COUNTER_WORDS, SECONDS, TIME_WORDS, WEAK_COUNTER_WORDS, words_of
+
 _WORDS: dict[str, str] = {
-    "time": """
-        time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
-        sec secs second seconds msec millis milliseconds micros microseconds usec nanos nanoseconds nsec minutes
-        zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden millisekunden tiempo hora fecha segundos milisegundos
-        temps heure horodatage secondes tempo ora orario secondi tijd tijdstip tijdstempel tid tidspunkt tidpunkt
-        tidsstempel tidsstampel klokke aika aikaleima aeg laiks laikas czas cas vrijeme vreme ido idobelyeg timp zaman
-        saat waktu masa χρονος время час дата 时间 時間 时刻 時刻 시간 समय เวลา الوقت وقت זמן""",
-    "a counter": """
-        index idx indice indeks counter packet packets packetnumber seq nseq seqno sequence zahler zaehler compteur
-        contador contatore teller licznik счетчик индекс номер 序号 索引 番号 번호""",
+    "time": " ".join(sorted(TIME_WORDS)),
+    "a counter": " ".join(sorted(COUNTER_WORDS)),
     "a heart rate": """
         heartrate bpm herzfrequenz hartslag hartfrequentie pulserate prate frecuencia frequence frequenza frequencia
         rate пульс 心率 心拍数""",
@@ -47,9 +40,7 @@ _WORDS: dict[str, str] = {
 """What a channel is -> the words that say so wherever they stand, without accents and in small letters."""
 _WEAK: dict[str, str] = {
     "time": "ms ns us s t",
-    "a counter": """
-        sample samples count counts number num nr no row rows frame frames line id muestra muestras campione campioni
-        amostra amostras echantillon echantillons abtastwert nummer numero unnamed""",
+    "a counter": " ".join(sorted(WEAK_COUNTER_WORDS)),
     "a heart rate": "puls",
     "a pressure": "art map systolic diastolic sys dia ao",
     "oxygen saturation": "spo2 sao2 sat osat saturation oxygen",
@@ -62,9 +53,7 @@ _WEAK: dict[str, str] = {
 """The same for words that say so where the name says nothing else: "sample number", but not "ECG sample"."""
 
 _UNITS: dict[str, str] = {
-    "time": """
-        s sec secs second seconds ms msec milliseconds us usec ns nsec min mins minutes h hr hrs hh:mm:ss sekunden
-        segundos secondes secondi сек с мс 秒 毫秒 秒钟""",
+    "time": " ".join(SECONDS),
     "a counter": "samples sample #",
     "a pressure": "mmhg cmh2o kpa pa hpa mbar bar psi torr",
     "a temperature": "°c c degc deg°c celsius ℃ °f f degf fahrenheit k kelvin grad gradc",
@@ -89,15 +78,6 @@ _RUN_TOGETHER = re.compile(
 )
 _WITHOUT_SPACES = tuple(word for word in _STRONG_OF if not word.isascii() and len(word) <= 4)
 """Words of languages that put no spaces between words, or endings to them."""
-
-
-@lru_cache(1024)
-def words_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name without accents, in small letters: "accX_left" is acc, x, left."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    plain = unicodedata.normalize("NFKC", plain)  # puts letters together again that only were taken apart
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z]{2})(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})", " ", plain)
-    return tuple(re.findall(r"[^\W_]+", apart.casefold()))
 
 
 @lru_cache(1024)

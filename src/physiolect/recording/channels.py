@@ -11,8 +11,8 @@ from physiolect.recording.channel_words import (
     contradicting_kind,
     unit_kind,
     weakly_stated_kind,
-    words_of,
 )
+from physiolect.recording.time_words import words_of
 
 Modality = Literal["ecg", "ppg", "ecog"]
 Unit = str | None

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.recording.channels import Unit, split_unit, unit_name
 from physiolect.recording.start_time import StartTime, later, parse_start
-from physiolect.recording.time_column import agreed_rate, is_counter, rate_of_times, time_unit
+from physiolect.recording.time_axis import TimeAxis
+from physiolect.recording.time_column import agreed_rate, axis_of, measured_rate
+from physiolect.recording.time_words import is_counter_name, is_time_name
 
 if TYPE_CHECKING:
     import pandas
@@ -30,6 +32,8 @@ class FrameParts(NamedTuple):
     """One a channel."""
     start: StartTime | None = None
     """When the first sample was recorded, where times are dates or say from when they count."""
+    notices: tuple[str, ...] = ()
+    """What the user should know, a sentence each: samples that are missing by the times …"""
 
 
 def is_frame(value: object) -> bool:
@@ -40,8 +44,9 @@ def is_frame(value: object) -> bool:
 def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> FrameParts:
     """Return the parts of a frame with a column for each channel.
 
-    The rate comes from `time`, else from a first column that is called time (time_s, "t (ms)" …), else from an index
-    of dates or one called time; it must agree with `fs`. A first column that only counts the samples is left out.
+    The rate comes from `time`, else from a first column that is called time (time_s, "t (ms)", Zeit …), else from an
+    index of dates or one called time, by the rule of the files' readers; it must agree with `fs`. Samples that are
+    missing by the times are NaN. A first column that only counts the samples is left out.
 
     Args:
         frame: one column a channel.
@@ -54,55 +59,66 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
     names = [f"ch{name + 1}" if isinstance(name, int) else str(name) for name in frame.columns]
     if time is not None and time not in names:
         raise FormatError(f"there is no column '{time}' in {_SOURCE}", hint=did_you_mean(time, names))
-    stated = start = None
+    axis = start = None
     if time is not None or (names and _is_time(frame, names[0])):
         row = names.index(names[0] if time is None else time)
-        stated = _rate(frame.iloc[:, row], names[row], fs)
+        axis = _axis(frame.iloc[:, row], names[row], fs)
         start = _start(frame.iloc[:, row], names[row])
         keep = [i for i in range(len(names)) if i != row]
     else:
         if _has_times(frame):
             times, name = frame.index.to_series(), str(frame.index.name or "")
-            stated, start = _rate(times, name, fs), _start(times, name)
+            axis, start = _axis(times, name, fs), _start(times, name)
         keep = list(range(len(names)))
         if keep and split_unit(names[0])[0] != "" and _counts(frame, names[0]):
             keep = keep[1:]
     if not keep:
         raise FormatError(f"{_SOURCE} holds no channel", hint="give it a column for each channel")
     split = [split_unit(names[i]) for i in keep]
+    signal = np.stack([_samples(frame, i, names[i]) for i in keep])
+    stated, given = measured_rate(axis, fs) if axis is not None else (None, fs)
     return FrameParts(
-        np.stack([_samples(frame, i, names[i]) for i in keep]),
-        agreed_rate(fs, stated, _SOURCE),
+        signal if axis is None else axis.place(signal),
+        agreed_rate(given, stated, _SOURCE),
         tuple(name for name, _ in split),
         tuple(unit_name(unit or "") for _, unit in split),
         start,
+        () if axis is None else tuple(axis.notices()),
     )
 
 
 def _is_time(frame: pandas.DataFrame, name: str) -> bool:
-    return frame.dtypes.iloc[0].kind in "Mm" or time_unit(split_unit(name)[0]) is not None
+    return frame.dtypes.iloc[0].kind in "Mm" or is_time_name(split_unit(name)[0])
 
 
 def _has_times(frame: pandas.DataFrame) -> bool:
     """Return whether the index is one of dates, or is called time."""
     index = frame.index
-    named = index.name is not None and time_unit(split_unit(str(index.name))[0]) is not None
+    named = index.name is not None and is_time_name(split_unit(str(index.name))[0])
     return getattr(index.dtype, "kind", "") in "Mm" or named
 
 
 def _counts(frame: pandas.DataFrame, name: str) -> bool:
-    return frame.dtypes.iloc[0].kind in "iuf" and is_counter(name, frame.iloc[:, 0].to_numpy(np.float64))
+    """Return whether a column only counts the rows."""
+    if frame.dtypes.iloc[0].kind not in "iuf" or not is_counter_name(name):
+        return False
+    column = frame.iloc[:, 0].to_numpy(np.float64)
+    return len(column) > 1 and bool(np.array_equal(column - column[0], np.arange(len(column))))
 
 
-def _rate(times: Any, name: str, fs: float | None) -> float | None:
-    """Return the rate in Hz of a series of dates, durations or numbers."""
+def _axis(times: Any, name: str, fs: float | None) -> TimeAxis | None:
+    """Return the axis of a series of dates, durations or numbers; None where one row tells nothing."""
     if len(times) < 2:
         return None
-    if times.dtype.kind in "Mm":
-        return rate_of_times((times - times.iloc[0]).dt.total_seconds().to_numpy(), "s", _SOURCE, fs)
     plain, unit = split_unit(name)
-    unit = (unit or "").partition(" since ")[0]
-    return rate_of_times(_numbers(times, name), unit or time_unit(plain) or "", _SOURCE, fs)
+    if times.dtype.kind in "Mm":
+        values, plain, unit = (times - times.iloc[0]).dt.total_seconds().to_numpy(), "time", "s"
+    else:
+        values = _numbers(times, name)
+    unit = (unit or "").partition(" since ")[0] or None
+    axis = axis_of(values, name=plain, unit=unit, source=_SOURCE, known=fs)
+    axis.add(values)
+    return axis
 
 
 def _start(times: Any, name: str) -> StartTime | None:

@@ -22,7 +22,7 @@ from physiolect.recording.channels import (
 from physiolect.recording.frame import frame_parts, is_frame
 from physiolect.recording.samples import as_signal, transposed
 from physiolect.recording.start_time import StartTime, later, parse_start, start_text
-from physiolect.recording.time_column import time_unit
+from physiolect.recording.time_words import is_time_name
 from physiolect.recording.wording import seconds_text, unit_text
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Recording:
         """Take the columns of a DataFrame as channels."""
         frame: Any = self.signal
         first = str(frame.columns[0]) if len(frame.columns) else ""
-        if time_unit(split_unit(first)[0]) is not None:
+        if is_time_name(split_unit(first)[0]):
             raise FormatError(
                 f"column '{first}' of the DataFrame is no channel",
                 hint="Recording.from_frame(frame) takes the rate from it",
@@ -116,6 +116,7 @@ class Recording:
             object.__setattr__(self, "unit", parts.units)
         if self.start_time is None:
             object.__setattr__(self, "start_time", parts.start)
+        object.__setattr__(self, "notices", (*self.notices, *parts.notices))
 
     @classmethod
     def from_array(
@@ -176,7 +177,8 @@ class Recording:
             frame: A column called "II (mV)" is channel II in mV. The rate comes from a column of times or an index of
                 dates, where there is one.
             fs: Sampling rate in Hz, for a frame without times.
-            time: Column of the times; by default the first column, where it is called time, t, time_s, "t (ms)" …
+            time: Column of the times; by default the first column, where it is called time, t, time_s, "t (ms)",
+                Zeit …
             unit: Unit of the columns that name none.
             modality: "ecg", "ppg" or "ecog"; by default what the names of the channels mean.
             source: Where it came from.
@@ -195,6 +197,7 @@ class Recording:
             modality or frame.attrs.get("modality"),
             source=source or frame.attrs.get("source", ""),
             start_time=parts.start or parse_start(frame.attrs.get("start_time") or ""),
+            notices=parts.notices,
         )
 
     def to_frame(self) -> pandas.DataFrame:

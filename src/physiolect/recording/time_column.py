@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
+from physiolect.recording.time_axis import TimeAxis, grid, simplest_rate
+from physiolect.recording.time_words import epoch_unit, time_unit
 
-_TIME = re.compile(r"(elapsed[ _]?)?(time|timestamp|t)?[ _]*(s|secs?|seconds?|ms|msecs?|milliseconds?|us)?")
-_SECONDS = {
-    "": 1.0,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "ms": 1e-3,
-    "msec": 1e-3,
-    "millisecond": 1e-3,
-    "us": 1e-6,
-}
-_COUNTERS = {"", "index", "sample", "samples", "sample #", "sample number"}
-
-
-def time_unit(name: str) -> str | None:
-    """Return the unit in the name of a column of times ("time_ms": "ms"), "" without one; None for another column."""
-    match = _TIME.fullmatch(name.lower())
-    return (match[3] or "") if match and name else None
-
-
-def is_counter(name: str, column: NDArray[np.float64]) -> bool:
-    """Return whether a column only counts the samples."""
-    counts = np.arange(len(column))
-    return name.lower() in _COUNTERS and len(column) > 1 and bool(np.array_equal(column - column[0], counts))
+_USUAL_RATES = (20.0, 20_000.0)
+"""Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
+_SAME = 0.01
+"""Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
 
 
 def agreed_rate(given: float | None, stated: float | None, source: str) -> float:
@@ -60,20 +42,103 @@ def agreed_rate(given: float | None, stated: float | None, source: str) -> float
     return rate
 
 
-def rate_of_times(times: NDArray[np.float64], unit: str, source: str, given: float | None) -> float | None:
-    """Return the rate in Hz of a column of times; None for a single sample.
+def axis_of(
+    values: NDArray[np.float64],
+    *,
+    name: str,
+    unit: str | None,
+    source: Path | str,
+    known: float | None,
+    with_gaps: bool | None = None,
+) -> TimeAxis:
+    """Return an axis for a column of times, without its times.
+
+    Args:
+        values: The first times.
+        name: What the column is called; it may end in the unit.
+        unit: The unit that is written beside its name.
+        source: Where the times come from, for messages.
+        known: Rate in Hz that is stated or given, which decides between units.
+        with_gaps: Whether missing samples are allowed; by default where the column has a name.
+
+    Raises:
+        FormatError: the unit is unknown, or neither the rate nor the times decide which it is.
+    """
+    scale = time_unit(name, unit)
+    if scale is None and unit and unit not in ("-", "none"):
+        raise FormatError(f"the time column of {source} is in '{unit}'", hint="give it in s or ms")
+    finite = values[np.isfinite(values)]
+    epoch = epoch_unit(float(finite[0])) if len(finite) else None
+    if epoch is not None and (scale is None or not 3e8 < float(finite[0]) * scale < 4.2e9):
+        scale = epoch
+    gaps = bool(name.strip()) if with_gaps is None else with_gaps
+    if scale is not None:
+        return TimeAxis(source, scale, with_gaps=gaps)
+    step = grid(finite)[0] if len(finite) > 1 else 0.0
+    scale, remark = _scale_of(step, known, source)
+    axis = TimeAxis(source, scale, with_gaps=gaps)
+    axis.remarks += [remark] if remark else []
+    return axis
+
+
+def _scale_of(step: float, known: float | None, source: Path | str) -> tuple[float, str]:
+    """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
+    near = [
+        unit for unit in (1.0, 1e-3, 1e-6, 1e-9) if known and abs(1 / (step * unit or 1) / known - 1) <= _SAME
+    ]
+    if step > 0 and near:
+        return near[0], ""
+    if step <= 0 or 1 / step > 2:
+        return 1.0, ""
+    usual = [unit for unit in (1e-3, 1e-6, 1e-9) if _USUAL_RATES[0] <= 1 / (step * unit) < _USUAL_RATES[1]]
+    if step > 1 and usual:
+        word = {1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}[usual[0]]
+        rate = 1 / (step * usual[0])
+        return usual[0], f"the times have no unit: they are taken for {word}, which means {rate:.6g} Hz"
+    if known is not None:
+        return 1.0, ""  # the rate is refused as contradicting
+    raise FormatError(
+        f"the times of {source} have no unit, and read as seconds they mean {1 / step:g} Hz",
+        hint="name the column 'time (ms)' or 'time (s)'",
+    )
+
+
+def measured_rate(axis: TimeAxis, given: float | None) -> tuple[float | None, float | None]:
+    """Return the rate in Hz of times, and the rate that was given where it is another.
+
+    A rate that differs by no more than a clock's error agrees; it is the surer one beside stamps of a radio link.
+
+    Raises:
+        FormatError: the rate changes within the times.
+    """
+    measured = axis.rate()
+    if measured is None or given is None:
+        return measured, given
+    off = abs(given / measured - 1)
+    if axis.jitters and off < 1e-3 + axis.uncertainty:
+        return given, given
+    return measured, None if off < 1e-3 else given
+
+
+def rate_of_times(
+    times: NDArray[np.float64], unit: str, source: str, given: float | None, *, name: str = ""
+) -> float | None:
+    """Return the rate in Hz of an array of times; None for a single sample.
+
+    Numbers of an array are not rounded as those of text are, and none may be missing.
 
     Args:
         times: Moments of the samples.
         unit: Their unit: "s", "ms" …; "" where none is written.
         source: Where they come from, for messages.
         given: The rate that the user gave.
+        name: What they are called; it may end in the unit.
 
     Raises:
         FormatError: the times are not uniform, or their unit is unknown.
     """
-    scale = _SECONDS.get(unit.lower().rstrip("s") if len(unit) > 2 else unit.lower())
-    if scale is None:
+    scale = time_unit(name, unit)
+    if scale is None and unit:
         raise FormatError(f"the time column of {source} is in '{unit}'", hint="give it in s or ms")
     if len(times) < 2:
         return None
@@ -87,7 +152,7 @@ def rate_of_times(times: NDArray[np.float64], unit: str, source: str, given: flo
     step = float(np.median(steps))
     if step < 0:
         raise FormatError(f"the times of {source} are not uniform: they fall", hint="sort the rows by time")
-    # Rounded times may be off by less than half a step; a sample lost or doubled is off by a whole one.
+    # Times may be off by less than half a step; a sample lost or doubled is off by a whole one.
     uneven = np.flatnonzero(~(np.abs(steps - step) < 0.5 * step))
     if uneven.size or not np.isfinite(step):
         where = int(uneven[0]) + 1 if uneven.size else 0
@@ -96,23 +161,10 @@ def rate_of_times(times: NDArray[np.float64], unit: str, source: str, given: flo
             f"where steps are mostly {step:g}",
             hint="resample to a uniform time column, or remove it and give fs, the rate in Hz",
         )
-    rate = _simplest_rate(times * scale)
-    if not unit and rate <= 2 and given is None:
+    rate = simplest_rate(np.arange(len(times), dtype=np.float64), times * (scale or 1.0))
+    if scale is None and rate <= 2 and given is None:
         raise FormatError(
             f"the times of {source} have no unit, and read as seconds they mean {rate:g} Hz",
             hint="name the column 'time (ms)' or 'time (s)'",
         )
     return rate
-
-
-def _simplest_rate(times: NDArray[np.float64]) -> float:
-    """Return the roundest rate in Hz whose samples fall on these times, in seconds, as well as any rate's do."""
-    counts, origin = np.arange(len(times)), times[0]
-    raw = (len(times) - 1) / float(times[-1] - origin)
-    off = float(np.abs(times - origin - counts / raw).max())
-    allowed = 2 * off + 4 * np.spacing(np.abs(times).max())
-    exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
-    for rate in (*(round(raw, digits) for digits in range(13)), *exact):
-        if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
-            return float(rate)
-    return raw

@@ -131,15 +131,16 @@ def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
 
 
 def _folder(path: Path) -> Facts:
-    from physiolect.formats.read import list_with_outputs
+    from physiolect.formats.folder import list_folder
 
-    recordings, outputs = list_with_outputs(path)
+    held = list_folder(path)
     return {
         "kind": "folder",
         "name": str(path),
-        "files": len(recordings),
-        **({"files that a model wrote": len(outputs)} if outputs else {}),
-        "recordings": [{"recording": str(each.relative_to(path))} for each in recordings],
+        "files": len(held.recordings),
+        **({"files that a model wrote": len(held.outputs)} if held.outputs else {}),
+        **({"skipped files": dict(held.skipped)} if held.skipped else {}),
+        "recordings": [{"recording": str(each.relative_to(path))} for each in held.recordings],
     }
 
 

@@ -24,6 +24,7 @@ from physiolect.datasets.preparing.preparation import File, Preparation, Prepare
 from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.errors import ConfigError, FormatError, WriteError
 from physiolect.formats import write_recording
+from physiolect.formats.folder import Folder
 from physiolect.recording import Annotations, Recording
 
 ECG = Preparation(CONTRACTS["heartgpt-ecg"])
@@ -317,10 +318,10 @@ def test_files_of_one_name_keep_apart(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_kept_of_a_file_that_waits_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def many(folder: Path) -> tuple[list[Path], list[Path]]:
-        return [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)], []
+    def many(folder: Path) -> Folder:
+        return Folder(folder, [folder / f"{k // 1000:03}" / f"{k:06}_hr.hea" for k in range(5000)])
 
-    monkeypatch.setattr("physiolect.datasets.preparing.listing.list_with_outputs", many)
+    monkeypatch.setattr("physiolect.datasets.preparing.listing.list_folder", many)
     tracemalloc.start()
     try:
         files = list_files([tmp_path / "in"])

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from physiolect.datasets.preparing.preparation import File
 from physiolect.errors import ConfigError, FormatError
 from physiolect.files import check_regular
+from physiolect.formats.folder import Folder, list_folder
 from physiolect.formats.outputs import is_output
-from physiolect.formats.read import list_with_outputs
 
 Known = TypeVar("Known")
 
@@ -22,16 +22,28 @@ _NAMED = 3
 
 
 def list_files(inputs: Iterable[str | os.PathLike[str]]) -> list[File]:
-    """Return the files that `files_and_outputs` finds to prepare.
+    """Return the files that `find_inputs` finds to prepare.
 
     Raises:
-        PhysiolectError: as for `files_and_outputs`.
+        PhysiolectError: as for `find_inputs`.
     """
-    return files_and_outputs(inputs)[0]
+    return find_inputs(inputs).files
 
 
-def files_and_outputs(inputs: Iterable[str | os.PathLike[str]]) -> tuple[list[File], list[str]]:
-    """Return what files and folders hold, each once, sorted by name, and the files skipped as outputs of a model.
+@dataclass(frozen=True)
+class FoundInputs:
+    """What the inputs of `prepare` hold."""
+
+    files: list[File]
+    """The files to prepare."""
+    outputs: list[str]
+    """Files that are skipped because a model wrote them, as they were given."""
+    notices: list[str]
+    """Which other files of folders are skipped, a sentence a folder."""
+
+
+def find_inputs(inputs: Iterable[str | os.PathLike[str]]) -> FoundInputs:
+    """Return what files and folders hold, each once, sorted by name, and what of it is skipped.
 
     A file in a folder is named after the folder and its place in it ("mitdb/100.hea"), any other by its own
     name; where two would share a name all are named by their paths as given.
@@ -39,18 +51,19 @@ def files_and_outputs(inputs: Iterable[str | os.PathLike[str]]) -> tuple[list[Fi
     Args:
         inputs: Files and folders.
 
-    Returns:
-        the files to prepare, and the skipped ones as they were given.
-
     Raises:
         PhysiolectError: an input is missing, a folder holds no recording, or a model wrote all the files.
     """
     named: dict[str, tuple[str, str, str]] = {}  # where links lead -> short name, path as given, place
     skipped: dict[str, None] = {}
+    notices: list[str] = []
     for given in map(Path, inputs):
         home = Path(os.path.abspath(given))
-        paths, outputs = _listed(given)
-        skipped.update(dict.fromkeys(map(_text, outputs)))
+        folder = _listed(given)
+        paths = folder.recordings
+        skipped.update(dict.fromkeys(map(_text, folder.outputs)))
+        if folder.notice:
+            notices.append(folder.notice)
         paths.reverse()
         while paths:  # a path takes more memory than all that is kept of it: it goes as soon as it is read
             path = paths.pop()
@@ -68,7 +81,7 @@ def files_and_outputs(inputs: Iterable[str | os.PathLike[str]]) -> tuple[list[Fi
         )
     clash = len({short for short, _, _ in named.values()}) < len(named)
     files = [File(as_given if clash else short, place) for short, as_given, place in named.values()]
-    return sorted(files, key=lambda file: file.name), list(skipped)
+    return FoundInputs(sorted(files, key=lambda file: file.name), list(skipped), notices)
 
 
 def check_input(path: str | os.PathLike[str]) -> None:
@@ -150,17 +163,15 @@ def _pairs(path: str | os.PathLike[str], column: str) -> Iterator[tuple[str, str
         raise FormatError(f"{path} cannot be read as a CSV: {error}", hint=hint) from error
 
 
-def _listed(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the recordings at a path, and the files there that a model wrote."""
+def _listed(path: Path) -> Folder:
+    """Return what there is at a path."""
     if is_output(path):
-        return [], [path]
+        return Folder(path, [], [path])
     try:
-        return list_with_outputs(path)
+        return list_folder(path)
     except FormatError:
-        if path.is_file():
-            return [
-                path
-            ], []  # one bad file must not stop the others: reading it will say what is wrong with it
+        if path.is_file():  # one bad file must not stop the others: reading it will say what is wrong with it
+            return Folder(path, [path])
         raise
 
 

@@ -17,6 +17,7 @@ from physiolect.contract import (
     adapt,
     arrange_leads,
     available_leads,
+    name_lead,
     quality_remarks,
     select_channels,
     split_at_gaps,
@@ -41,6 +42,8 @@ class Preparation:
     contract: InputContract
     channel: str | None = None
     """The one channel to take, by name, alias or number; None leaves it to the contract."""
+    lead: str | None = None
+    """What the one channel is, where files do not name it so."""
     every_channel: bool = False
     """Take each channel as a row of its own, under a contract of one channel of any name."""
     fs: float | None = None
@@ -52,7 +55,7 @@ class Preparation:
     unit: str | None = None
     """Unit of the channels of which a file states none."""
     names: tuple[str, ...] = ()
-    """Names of all channels of files that name none."""
+    """Names of all channels of files, where they name none or others."""
     derive_limb: bool = False
     """Compute missing limb leads out of I and II."""
     zero_missing: bool = False
@@ -79,6 +82,7 @@ class Preparation:
             "segment": self.segment,
             "refuse": sorted(self.refuse),
             **({"annotator": list(self.annotator)} if self.annotator else {}),
+            **({"lead": self.lead} if self.lead else {}),
         }
 
     @property
@@ -224,7 +228,9 @@ class _Work:
         for (start, stretch), within in zip(stretches, marks, strict=True):
             try:
                 marked = replace(stretch, annotations=within)
-                adapted, report = adapt(marked, contract, None if channel is None else 0, window="all")
+                adapted, report = adapt(
+                    marked, contract, None if channel is None else 0, window="all", first=start
+                )
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
                 self.rows += self._cut(adapted, start + report.start)
@@ -344,11 +350,15 @@ def _narrowed(recording: Recording, recipe: Preparation) -> Recording:
     """Return a recording with no more channels than are asked for by name."""
     named = None if recipe.derive_limb or recipe.zero_missing else recipe.wanted
     wanted = (recipe.channel,) if recipe.channel else named
+    if recipe.lead is not None:
+        return name_lead(recording, recipe.lead, recipe.channel)
     return recording if wanted is None else recording.select(wanted)
 
 
 def _read(path: Path, recipe: Preparation) -> list[Recording]:
     """Return the recordings of a file, with no more channels than are asked for by name."""
+    if recipe.lead is not None:
+        return [name_lead(each, recipe.lead) for each in _read_channels(path, recipe, recipe.channel)]
     named = None if recipe.derive_limb or recipe.zero_missing else recipe.wanted
     if recipe.channel is None and named is not None:
         try:
@@ -364,6 +374,7 @@ def _read_channels(
     read = partial(
         read_recordings, path, channels=channels, modality=recipe.modality, variable=recipe.variable,
         unit=recipe.unit, names=recipe.names, annotator=recipe.annotator or None,
+        for_modality=recipe.contract.modality,
     )  # fmt: skip
     if recipe.fs is None:
         return list(read())

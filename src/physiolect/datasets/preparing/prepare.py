@@ -30,7 +30,7 @@ from physiolect.signals.quality import RemarkKind
 def prepare(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *,
     contract: str | os.PathLike[str] | InputContract = "heartgpt-ecg", channel: str | int | None = None,
-    every_channel: bool = False, fs: float | None = None, modality: Modality | None = None,
+    lead: str | None = None, every_channel: bool = False, fs: float | None = None, modality: Modality | None = None,
     variable: str | None = None, unit: str | None = None, names: str | Sequence[str] = (), patients: str | None = None,
     labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
     segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
@@ -48,12 +48,13 @@ def prepare(
         contract: What every row is made to fit: a contract, a preset, a YAML file, or a checkpoint's or tokenizer's
             folder.
         channel: The one channel to take, by name, alias or number from 0; trained models will ask for that name.
+        lead: What the channel is, such as "II", where files do not name it so; trained models will ask for that name.
         every_channel: Take every channel as a row of its own.
         fs: Sampling rate in Hz of files that state none.
         modality: "ecg", "ppg" or "ecog", for files that do not state it.
         variable: Which variable of MAT and NPZ files holds the signal.
         unit: Unit of channels whose file states none.
-        names: Names of all channels, for files that name none.
+        names: Names of all channels, in the files' order, where they name none or others.
         annotator: Which annotation files of WFDB records to read, by extension, one or several; by default the first
             there is of atr, qrs and ecg.
         patients: CSV with the columns recording,patient.
@@ -77,7 +78,8 @@ def prepare(
     """
     settings = PrepareSettings(
         inputs=_paths(inputs), contract=contract if isinstance(contract, InputContract) else os.fspath(contract),
-        channel=None if channel is None else str(channel), every_channel=every_channel, fs=fs, modality=modality,
+        channel=None if channel is None else str(channel), lead=lead,
+        every_channel=every_channel, fs=fs, modality=modality,
         variable=variable, unit=unit, names=as_names(names),
         annotator=as_names(annotator), patients=patients, labels=labels, dataset=dataset,
         label_set=label_set, split=split, segment=segment, derive_limb=derive_limb, zero_missing=zero_missing,
@@ -117,7 +119,7 @@ def _prepare(settings: PrepareSettings, out: Path, verbose: bool, reporter: Repo
         )
     finally:
         watcher.count_unlisted()
-    return PreparedStore(out, manifest, found.outputs)
+    return PreparedStore(out, manifest, found.outputs, found.notices)
 
 
 def prepare_store(

@@ -32,6 +32,8 @@ class PreparedStore(Result):
     """All that is known of it."""
     skipped: tuple[str, ...] = ()
     """Files that were skipped because a model wrote them."""
+    notices: tuple[str, ...] = ()
+    """Which other files of folders were skipped, a sentence a folder."""
 
     @property
     def store(self) -> Store:
@@ -123,7 +125,7 @@ class PreparedStore(Result):
             more = f" and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
             names = f"{', '.join(self.skipped[:_NAMED])}{more}"
             lines.append(f"{count} skipped: written by physiolect generate, detect or explain ({names})")
-        return lines
+        return [*lines, *self.notices]
 
 
 def _counts(channels: Mapping[str, int]) -> str:

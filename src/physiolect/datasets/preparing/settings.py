@@ -13,7 +13,7 @@ from physiolect.config import load
 from physiolect.contract import ANY_CHANNEL, CONTRACTS, InputContract
 from physiolect.datasets.preparing.listing import (
     check_input,
-    files_and_outputs,
+    find_inputs,
     known_files,
     read_labels,
     read_patients,
@@ -34,6 +34,7 @@ class PrepareSettings:
     inputs: Sequence[str]
     contract: str | InputContract
     channel: str | None
+    lead: str | None
     every_channel: bool
     fs: float | None
     modality: Modality | None
@@ -121,6 +122,10 @@ class PrepareSettings:
             named = ANY_CHANNEL not in self.input_contract().channels
         except PhysiolectError:  # listed elsewhere
             return found
+        if self.lead is not None and self.every_channel:
+            found.append("--lead names one channel and --every-channel takes all: name one of them")
+        if self.lead is not None and self.names:
+            found.append("--lead names one channel and --names all of them: name one of them")
         if self.every_channel and named:
             found.append("--every-channel needs a --contract of one channel of any name")
         if (self.derive_limb or self.zero_missing) and not named:
@@ -133,13 +138,16 @@ class PrepareSettings:
         Raises:
             ConfigError: as for `resolve_contract`.
         """
-        return resolve_contract(self.contract, self.channel)
+        if self.lead is None:
+            return resolve_contract(self.contract, self.channel)
+        return resolve_contract(self.contract, self.lead, "--lead")
 
     def recipe(self) -> Preparation:
         """Return how each file is read and made to fit."""
         return Preparation(
             self.input_contract(),
             channel=self.channel,
+            lead=self.lead,
             every_channel=self.every_channel,
             fs=self.fs,
             modality=self.modality,
@@ -187,6 +195,8 @@ class FoundFiles:
     """What the user should know about them."""
     outputs: tuple[str, ...] = ()
     """Files that are skipped because a model wrote them."""
+    notices: tuple[str, ...] = ()
+    """Which other files of folders are skipped, a sentence a folder."""
 
 
 def find_files(settings: PrepareSettings) -> FoundFiles:
@@ -196,9 +206,9 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
         PhysiolectError: an input is missing or holds no recording, or a table does not fit.
     """
     if settings.dataset is None:
-        listed, outputs = files_and_outputs(settings.inputs)
+        found = find_inputs(settings.inputs)
         files, notes = known_files(
-            listed,
+            found.files,
             read_patients(settings.patients) if settings.patients else None,
             read_labels(settings.labels) if settings.labels else None,
         )
@@ -208,7 +218,7 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
             "and split"
             for name in known
         ]
-        return FoundFiles(files, looks + notes, tuple(outputs))
+        return FoundFiles(files, looks + notes, tuple(found.outputs), tuple(found.notices))
     dataset, fs = DATASETS[settings.dataset], settings.input_contract().fs
     files, missing = public_files(
         dataset, *settings.inputs, labels=settings.label_set, split=settings.split or None, fs=fs
@@ -219,12 +229,15 @@ def find_files(settings: PrepareSettings) -> FoundFiles:
     return FoundFiles(files, notes)
 
 
-def resolve_contract(contract: str | InputContract, channel: str | None) -> InputContract:
+def resolve_contract(
+    contract: str | InputContract, channel: str | None, option: str = "--channel"
+) -> InputContract:
     """Return the contract that is named; one that takes any channel asks for `channel` where that is a name.
 
     Args:
         contract: A contract, a preset, a YAML file, or the folder of a checkpoint or tokenizer.
         channel: The one channel to take, by name, alias or number.
+        option: What named the channel, for errors.
 
     Raises:
         ConfigError: there is no such preset or file, or its settings are wrong or do not go with `channel`.
@@ -238,8 +251,8 @@ def resolve_contract(contract: str | InputContract, channel: str | None) -> Inpu
         )
     if channel is not None and len(found.channels) > 1:
         raise ConfigError(
-            f"--channel is '{channel}', but the contract takes {len(found.channels)} channels",
-            hint="leave --channel out",
+            f"{option} is '{channel}', but the contract takes {len(found.channels)} channels",
+            hint=f"leave {option} out",
         )
     a_name = None if (channel or "0").isdecimal() else channel
     if a_name and found.channels == (ANY_CHANNEL,):

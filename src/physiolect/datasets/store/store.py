@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.config import to_dict
 from physiolect.contract import InputContract, Remark
+from physiolect.datasets.store.keeping import broken_rule
 from physiolect.datasets.store.manifest import (
     Manifest,
     Rejection,
@@ -291,6 +292,8 @@ def _checked(folder: Path, manifest: Manifest, shard: Shard, *, verify: bool) ->
         or any((lengths[name] != lengths[_MARKS[0]]).any() for name in _MARKS)
     ):
         raise _damaged(path, "its rows do not fit its samples, channels or marks")
+    if (broken := broken_rule(table, manifest.header.contract)) is not None:
+        raise _damaged(path, broken)
     return table
 
 

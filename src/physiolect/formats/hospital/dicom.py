@@ -25,6 +25,10 @@ from physiolect.recording import Annotations, Recording, later, shared_modality,
 
 _DEFLATED = (b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.8.1")
 """Transfer syntaxes that pydicom would unpack to any size."""
+_STORAGE_CLASS = b"\x02\0\x02\0UI"
+"""How the element begins that states what a file stores."""
+_WAVEFORMS = b"1.2.840.10008.5.1.4.1.1.9."
+"""How the storage classes of waveforms begin."""
 _HEAD = 4096
 _TAGS = [
     "SOPClassUID",
@@ -65,6 +69,15 @@ _SYMBOLS = {"p onset": "(", "p offset": ")", "qrs onset": "(", "qrs offset": ")"
 def is_dicom(head: bytes) -> bool:
     """Tell whether a file that begins with these 132 bytes or more is DICOM."""
     return head[128:132] == b"DICM"
+
+
+def may_be_waveform(head: bytes) -> bool:
+    """Tell whether a DICOM file may hold a waveform, by the storage class that its first 512 bytes state."""
+    at = head.find(_STORAGE_CLASS)
+    first = at + len(_STORAGE_CLASS) + 2
+    size = int.from_bytes(head[first - 2 : first], "little")
+    stated = head[first : first + size]
+    return at < 0 or not stated.startswith(b"1.2.840.10008.") or stated.startswith(_WAVEFORMS)
 
 
 def read(path: Path, want: Request) -> Iterator[Recording]:

@@ -28,6 +28,12 @@ MAGICS = (
 """How XML files begin."""
 
 
+def names_root(head: bytes) -> bool:
+    """Return whether the beginning of an XML file names the root element of a document that is read."""
+    plain = head.replace(b"\0", b"")
+    return any(f"<{tag}".encode() in plain for tag in DOCUMENTS)
+
+
 def read(path: Path, want: Request) -> Iterator[Recording]:
     """Yield the recordings of an XML file.
 

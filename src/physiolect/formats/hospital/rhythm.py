@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from physiolect.contract.leads import LIMB_LEADS
 from physiolect.errors import FormatError
-from physiolect.formats.hospital.lead_names import numbered_names
 from physiolect.formats.hospital.patients import clean_texts, patient_hash, with_notes
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit
@@ -80,7 +79,7 @@ class Rhythm:
                 hint="the file may be damaged: export it again",
             )
         fs = want.rate(self.fs, path)
-        names = self._names(path, want)
+        names, told = want.named(self.names, len(self.names), path)
         wanted = want.rows(names, path)
         n_samples = lengths.pop()
         first, last = want.span(n_samples, fs, path)
@@ -102,7 +101,7 @@ class Rhythm:
                 annotations=with_notes(self.marks.window(begin, end), notes if begin == first else ()),
                 source=source,
                 allow_empty=want.channels is None and not np.isnan(signal).all(),
-                notices=self._notices(),
+                notices=(*told, *self._notices()),
                 start_time=later(self.start_time, begin / fs),
             )
 
@@ -110,17 +109,6 @@ class Rhythm:
         if isinstance(self.start_time, datetime) or not re.search("[1-9]", self.stated_date):
             return []
         return ["the date of its start cannot be read; the samples do not depend on it"]
-
-    def _names(self, path: Path, want: Request) -> list[str]:
-        """Return the file's names, or the caller's where it names no channel."""
-        if not want.names or self.names != numbered_names([""] * len(self.names)):
-            return self.names
-        if len(want.names) != len(self.names):
-            raise FormatError(
-                f"{len(want.names)} names were given, but {path} holds {len(self.names)} channels",
-                hint="name every channel once, in the file's order",
-            )
-        return list(want.names)
 
     def _scale(self, row: int, first: int, last: int, out: NDArray[np.float32]) -> None:
         """Write a stretch of one lead in its unit, block by block."""
@@ -205,4 +193,4 @@ def _is_meant(rhythm: Rhythm, want: Request) -> bool:
         except FormatError:
             return False
     kinds = {modality_of(name) for name in rhythm.names} | {rhythm.modality}
-    return want.modality in kinds if want.modality else "ecg" in kinds
+    return (want.modality or want.for_modality or "ecg") in kinds

@@ -113,11 +113,11 @@ class _Piece:
 class TimeAxis:
     """The times of a file, given block by block; only the ends of regular runs are kept."""
 
-    def __init__(self, path: Path, scale: float, *, day: bool = False, with_gaps: bool = True) -> None:
+    def __init__(self, path: Path | str, scale: float, *, day: bool = False, with_gaps: bool = True) -> None:
         """Begin.
 
         Args:
-            path: The file, for errors.
+            path: The file, or what else the times come from, for errors.
             scale: What times are multiplied by to be seconds.
             day: Whether they are times of day, which begin again at midnight.
             with_gaps: Whether missing samples are allowed.
