@@ -21,6 +21,7 @@ from physiolect.formats.time_stamps import (
     words_of,
 )
 from physiolect.recording import Modality, Unit, canonical_channel, modality_of
+from physiolect.recording.channel_words import unit_kind, weakly_stated_kind
 
 Block = NDArray[np.float64]
 
@@ -110,6 +111,12 @@ def _says_signal(name: str, unit: Unit) -> bool:
     return bool(name.strip() and modality_of(canonical_channel(name))) or (unit or "").lower() in _VOLTS
 
 
+def _says_other(name: str, unit: Unit) -> bool:
+    """Return whether name or unit say that a column is measured, and neither time nor a counter: "HR (bpm)"."""
+    kind = unit_kind(unit) or weakly_stated_kind(name)
+    return kind is not None and kind not in ("time", "a counter", "a marker")
+
+
 def _judge(values: NDArray[np.float64], column: int, columns: Columns, roles: Roles) -> None:
     """Add a column of numbers, of which neither name nor unit says what it measures, to what it is."""
     name, unit = (columns.names[column] if columns.names else ""), columns.unit(column)
@@ -120,7 +127,9 @@ def _judge(values: NDArray[np.float64], column: int, columns: Columns, roles: Ro
         return
     if is_time_name(name):
         roles.times.append(column)
-    elif enough and is_even(values):
+    elif name.strip() and _says_other(name, unit):
+        roles.channels.append(column)
+    elif enough and not (is_label_name(name) and not in_time) and is_even(values):
         since_epoch = epoch_unit(float(values[0])) is not None
         counter = is_counter_name(name)
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from physiolect.formats.time_stamps import (
     time_unit,
 )
 from physiolect.recording import Recording
+from physiolect.recording.channels import split_unit
 
 _SAME = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
+_DAY = 86_400.0
 _USUAL_RATES = (20.0, 20_000.0)
 """Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
 
@@ -165,10 +168,33 @@ def _axis(values: NDArray[np.float64], column: int, columns: Columns, want: Requ
     if scale is not None:
         return TimeAxis(path, scale, with_gaps=with_gaps)
     step = grid(finite)[0] if len(finite) > 1 else 0.0
+    if step > 0 and _are_days(float(finite[0]), step):
+        axis = TimeAxis(path, _DAY, with_gaps=with_gaps)
+        axis.remarks.append(f"the times are taken for days, which means {1 / (step * _DAY):.5g} Hz")
+        return axis
     scale, remark = _scale_of(step, columns, want)
     axis = TimeAxis(path, scale, with_gaps=with_gaps)
     axis.remarks += [remark] if remark else []
     return axis
+
+
+def rate_of_vector(times: NDArray[np.float64], name: str, path: Path, want: Request) -> float | None:
+    """Return the rate in Hz of a vector of times beside a signal, by its name and numbers.
+
+    Raises:
+        FormatError: they are not uniform, or their unit is unknown.
+    """
+    plain, unit = split_unit(name)
+    axis = _axis(times, 0, Columns(path, (plain,), (unit,)), want)
+    axis.with_gaps = False
+    axis.add(times)
+    return axis.rate()
+
+
+def _are_days(first: float, step: float) -> bool:
+    """Return whether times are days since 1899 or since the year 0, as Excel and MATLAB store dates."""
+    since_1899_or_0 = 20_000 < first < 80_000 or 690_000 < first < 800_000
+    return since_1899_or_0 and _USUAL_RATES[0] <= 1 / (step * _DAY) < _USUAL_RATES[1]
 
 
 def _scale_of(step: float, columns: Columns, want: Request) -> tuple[float, str]:

@@ -43,7 +43,8 @@ _RATE_NOUNS = (
 )
 _RATE_KEY = re.compile(
     rf"(?:{_RATE_STEMS})[^:=]*(?:{_RATE_NOUNS})|(?:{_RATE_NOUNS})[^:=]*(?:{_RATE_STEMS})|^(?:messrate|abtastrate)$"
-    r"|^(?:fs|sfreq|srate|freq|frequency|frequenz|fréquence|frecuencia|frequenza|rate|hz|curr_sample_rate|采样率)\b",
+    r"|^(?:fs|sfreq|srate|freq|frequency|frequenz|fréquence|frecuencia|frequenza|rate|hz|sps|curr_sample_rate|采样率)\b"
+    r"|^samples?\s*(?:/|per)\s*s(?:ec|econd)?$",
     re.I,
 )
 _INTERVAL_KEY = re.compile(r"interval|intervall|\bperiod|^(dt|delta_?t|Δt)$|/sample", re.I)
@@ -105,7 +106,7 @@ def stated_rate(text: str) -> float | None:
 
 def is_statement(key: str) -> bool:
     """Return whether a word says what follows it on its line: a rate, a unit, leads."""
-    return any(pattern.search(key) for pattern in (_RATE_KEY, _UNIT_KEY, _LEAD_KEY))
+    return any(pattern.search(key) for pattern in (_RATE_KEY, _UNIT_KEY, _LEAD_KEY)) or bool(stated_rate(key))
 
 
 def _listed(value: str, key: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ _UNIT_AT_END = re.compile(
 _CLOCK_OF_TWELVE = re.compile(r"\d\s*[ap]\.?m\.?$", re.I)
 _DATE = re.compile(r"(?:(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}))")
 _ZONE = re.compile(r"\s*(?:(z|utc|gmt)|([+-])(\d{2}):?(\d{2})?|[a-z]{3,4})", re.I)
+_COMPACT = re.compile(r"\A(\d{4})(\d\d)(\d\d)[T _](\d\d):?(\d\d):?(\d\d)(?!\d)")
 _ISO = re.compile(r"(19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}")
 _DAY = 86_400.0
 
@@ -116,7 +117,8 @@ def is_date(cell: str) -> bool:
 
 
 def _bare(cell: str) -> str:
-    return cell.strip().strip("[]'\"").strip()
+    text = cell.strip().strip("[]'\"").strip()
+    return _COMPACT.sub(r"\1-\2-\3 \4:\5:\6", text) if text[:2] in ("19", "20") else text
 
 
 def seconds_of(cell: str) -> float | None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats.matrix import ArrayLike, check_size, is_rate, recordings_in
 from physiolect.formats.request import Request
+from physiolect.formats.table import rate_of_vector
+from physiolect.formats.time_stamps import is_time_name
 from physiolect.recording import Modality, Recording
-from physiolect.recording.time_column import rate_of_times, time_unit
 
 _UNPACKED_FREELY, _MOST_UNPACKED = 256 << 20, 100
 """Above so many bytes, at most so many may come out of one packed byte; signals give five at most."""
@@ -179,9 +180,9 @@ def _rate_of_vector(arrays: Arrays, name: str, number: int, want: Request, path:
         times = held[number] if len(held) > 1 else held[0]
         if len(held) > 1 and times.place != arrays[name][number].place:
             continue
-        unit = time_unit(each.split(".")[-1])
-        if unit is not None and times.is_vector and math.prod(times.shape) in shape:
-            return rate_of_times(times.numbers(), unit, f"{path} ({each})", want.fs)
+        last = each.split(".")[-1]
+        if is_time_name(last) and times.is_vector and math.prod(times.shape) in shape:
+            return rate_of_vector(times.numbers(), last, Path(f"{path} ({each})"), want)
     return None
 
 

@@ -111,8 +111,9 @@ def _simplest_rate(times: NDArray[np.float64]) -> float:
     raw = (len(times) - 1) / float(times[-1] - origin)
     off = float(np.abs(times - origin - counts / raw).max())
     allowed = 2 * off + 4 * np.spacing(np.abs(times).max())
-    exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
-    for rate in (*(round(raw, digits) for digits in range(13)), *exact):
-        if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
+    tried = [(round(raw, digits), allowed) for digits in range(13)]
+    tried += [(rate, 0.0) for rate in (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))]
+    for rate, most in tried:
+        if rate > 0 and np.abs(times - origin - counts / rate).max() <= most:
             return float(rate)
     return raw
