@@ -18,7 +18,7 @@ from physiolect.formats.table import recordings_of
 from physiolect.formats.text_cells import Rows, is_number
 from physiolect.formats.text_layout import Layout, find_layout
 from physiolect.formats.text_source import line_blocks
-from physiolect.formats.text_statements import stated_rate
+from physiolect.formats.text_statements import rate_of_unit
 from physiolect.formats.time_stamps import is_counter_name, is_time_name
 from physiolect.recording import Recording, Unit, unit_name
 from physiolect.recording.channels import split_unit, with_unit
@@ -70,9 +70,13 @@ def _columns(layout: Layout, path: Path) -> Columns:
     """Return what a file states of its columns."""
     facts = layout.facts
     names, units = _named(layout)
-    rates = {rate for unit in units if unit and (rate := stated_rate(unit)) is not None}
-    if rates:  # "ECG (500 Hz)"
-        units = tuple(None if unit and stated_rate(unit) is not None else unit for unit in units)
+    stated = [rate_of_unit(unit or "") for unit in units]  # "ECG (500 Hz)", "sample interval (0.004 sec)"
+    rates = {rate for rate in stated if rate is not None}
+    units = tuple(unit if rate is None else None for unit, rate in zip(units, stated, strict=True))
+    names = tuple(
+        "sample" if rate is not None and "interval" in name.lower() else name
+        for name, rate in zip(names, stated or [None] * len(names), strict=True)
+    )
     if len(rates := {*rates, *([] if facts.fs is None else [facts.fs])}) > 1:
         listed = " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
         raise FormatError(f"{path} states two rates, {listed}", hint="correct the one that is wrong")

@@ -194,6 +194,12 @@ class Request:
             samples = np.ascontiguousarray(signal, np.float32)
         names = tuple(printable(name) for name in channels)
         self._check_unit(units, path)
+        found = [*notices]
+        # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            whole = [bool(np.isfinite(row.sum(dtype=np.float64))) for row in samples]
+        if self.channels is None and any(whole) and not all(whole):
+            samples = _without_infinities(samples, names, whole, found)
         recording = Recording(
             samples,
             fs,
@@ -202,15 +208,11 @@ class Request:
             self.modality or modality,
             Annotations() if annotations is None else _printable_marks(annotations),
             source or str(path),
-            tuple(printable(notice) for notice in notices),
+            tuple(printable(notice) for notice in found),
         )
         empty = []
-        for name, row in zip(recording.channels, recording.signal, strict=True):
-            # One pass where all is well: NaN or infinity anywhere makes the sum one of them.
-            with np.errstate(over="ignore", invalid="ignore"):
-                if np.isfinite(row.sum(dtype=np.float64)):
-                    continue
-            if np.isinf(row).any():
+        for name, row, is_whole in zip(recording.channels, recording.signal, whole, strict=True):
+            if not is_whole and np.isinf(row).any():
                 raise FormatError(
                     f"channel '{name}' of {path} holds infinite values or values too large for float32",
                     hint="write missing samples as NaN, or choose other channels",
@@ -235,6 +237,27 @@ class Request:
             f"{path} states {', '.join(dict.fromkeys(map(str, units)))}, but unit={self.unit} was given",
             hint="leave unit out to read the file in its own unit",
         )
+
+
+def _without_infinities(
+    samples: NDArray[np.float32], names: Sequence[str], whole: Sequence[bool], notices: list[str]
+) -> NDArray[np.float32]:
+    """Return samples with NaN for infinite values of channels that may not be needed; add to `notices` which they are.
+
+    Args:
+        samples: (channels, time).
+        names: of the channels; none where the file names none.
+        whole: whether all values of a channel are finite, as those of one are at least.
+        notices: what the user should know.
+    """
+    samples = samples if samples.flags.writeable else samples.copy()
+    for i in (i for i, is_whole in enumerate(whole) if not is_whole):
+        infinite = np.isinf(samples[i])
+        if count := int(np.count_nonzero(infinite)):
+            samples[i][infinite] = np.nan
+            name = names[i] if names else f"ch{i + 1}"
+            notices.append(f"channel {name} holds {count} infinite value{'s' * (count > 1)}, now NaN")
+    return samples
 
 
 def _printable_marks(marks: Annotations) -> Annotations:

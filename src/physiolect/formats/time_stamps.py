@@ -22,7 +22,7 @@ SECONDS = {
 }  # fmt: skip
 """Unit of time in small letters -> seconds."""
 _TIME_NAMES = """
-time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime sec secs second seconds
+time times tm timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime sec secs second seconds
 millis milliseconds msec zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden tiempo hora fecha temps heure
 horodatage tempo ora orario tijd tijdstip tijdstempel tid tidspunkt tidpunkt tidsstempel klokke aika aikaleima aeg
 laiks laikas czas čas cas vrijeme vreme idő ido időbélyeg timp zaman waktu masa χρόνος χρονος время час дата

@@ -210,6 +210,9 @@ def _chosen(arrays: Arrays, wanted: str | None, path: Path) -> str:
         )
     if not signals:
         raise FormatError(f"{path} holds no variable that could be a signal", hint="choose another file")
+    named = [name for name in signals if not _NO_SIGNAL.fullmatch(name)]
+    if len(signals) > 1 and len(named) == 1:
+        return named[0]  # ids, labels and ages lie beside it
     if len(signals) > 1:
         raise FormatError(
             f"{path} holds several variables: {listed}", hint=f"name one as the variable (--variable {best})"
