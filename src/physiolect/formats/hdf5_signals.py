@@ -74,6 +74,8 @@ class _Found:
                     self.look_into(file, item[key], f"{name}.{key}" if name else key, depth + 1, place)
         elif isinstance(item, h5py.Dataset):
             if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
+                if not item.id.get_storage_size():
+                    return  # made, and never filled
                 check_stored(item, name, self.path)
                 references = item[()].reshape(-1)
                 for number, reference in enumerate(references):

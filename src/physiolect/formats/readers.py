@@ -89,6 +89,7 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
         exists, is_folder = path.exists(), path.is_dir()
         missing = not exists and header is None
         siblings = [file.name for file in islice(path.parent.glob("*"), 10_000)] if missing else []
+        siblings = [name for name in siblings if name != path.name]  # a link that leads nowhere
     if header is not None:
         return check_variable(wfdb.read, header, variable)
     if not exists:

@@ -117,8 +117,8 @@ def unit_name(text: str) -> Unit:
     Only spellings that cannot mean another unit are changed: "MV" stays, for it may be megavolts.
     """
     text = re.sub(r"[µμ]", "u", text.replace("\x00", "").strip())
-    plain = re.sub(r"^(micro|mc|u)[- ]?v(olts?)?$", "uV", text, flags=re.I)
-    plain = re.sub(r"^(milli[- ]?v(olts?)?|m[- ]?volts?)$", "mV", plain, flags=re.I)
+    plain = re.sub(r"^(micro|mc|u)[- ]?v(ol(ts?)?)?$", "uV", text, flags=re.I)
+    plain = re.sub(r"^(milli[- ]?v(ol(ts?)?)?|m[- ]?volts?)$", "mV", plain, flags=re.I)
     plain = re.sub(r"^volts?$", "V", plain, flags=re.I)
     if plain and plain[0].islower():
         return _UNITS.get(plain.lower(), plain)
