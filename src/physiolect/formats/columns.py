@@ -171,7 +171,10 @@ def _wraps(values: NDArray[np.float64], name: str) -> bool:
     step = float(np.median(ups))
     period = int(values.max() - values.min() + step)
     of_bits = period >= 16 and period & (period - 1) == 0
-    return bool((ups == step).mean() > 0.95 and (of_bits or (name.strip() and is_counter_name(name))))
+    again = period >= 16 and len(falls) > 2 and bool((falls == falls[0]).all() and (ups == step).all())
+    return bool(
+        (ups == step).mean() > 0.95 and (of_bits or again or (name.strip() and is_counter_name(name)))
+    )
 
 
 def _in_blocks(values: NDArray[np.float64]) -> bool:

@@ -75,7 +75,7 @@ def _columns(layout: Layout, path: Path) -> Columns:
     units = tuple(unit if rate is None else None for unit, rate in zip(units, stated, strict=True))
     names = tuple(
         "sample" if rate is not None and "interval" in name.lower() else name
-        for name, rate in zip(names, stated or [None] * len(names), strict=True)
+        for name, rate in zip(names, stated or [None] * len(names), strict=False)
     )
     if len(rates := {*rates, *([] if facts.fs is None else [facts.fs])}) > 1:
         listed = " and ".join(f"{rate:g} Hz" for rate in sorted(rates))

@@ -72,7 +72,10 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
         rates = {name: rate for name in texts if (rate := _stated_rate(archive, name, path)) is not None}
         if arrays.keys() >= {"signal", "fs"} and "channels" in ours and want.variable in (None, "signal"):
             extra = {key: _member(archive, key, path) for key in sorted(ours)}
-            rate = float(_member(archive, "fs", path).reshape(-1)[0])
+            stated = _member(archive, "fs", path)
+            if stated.size != 1:
+                raise FormatError(f"{path} states {stated.size} sampling rates", hint="write the file again")
+            rate = float(stated.reshape(()))
             yield _ours(path, want, _member(archive, "signal", path), rate, extra)
         else:
             chosen = want.variable or ("signal" if "signal" in arrays else None)

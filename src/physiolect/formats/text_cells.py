@@ -89,9 +89,10 @@ def find_cells(lines: Sequence[str]) -> Cells:
     delimiter = next(
         (mark for mark in "\t;|," if 2 * sum(mark in line for line in lines) >= len(lines)), None
     )
-    if delimiter == "," and _is_decimal_comma(lines):
-        delimiter = None
-    if delimiter is None:
+    decimal = delimiter == "," and _is_decimal_comma(lines)
+    if decimal:
+        delimiter, comma = None, True
+    elif delimiter is None:
         commas = [line for line in lines if "," in line]
         comma = 2 * len(commas) > len(lines) and all(
             _DECIMAL_COMMA.fullmatch(cell.strip("'\"")) or "," not in cell
@@ -128,8 +129,10 @@ def _is_decimal_comma(lines: Sequence[str]) -> bool:
     They are as many in every line, and begin with zeros, or change like the last digit of a measurement.
     """
     parts = [line.strip().split(",") for line in lines if "," in line]
-    if any(len(part) != 2 or '"' in "".join(part) for part in parts):
+    pairs = [part for part in parts if len(part) == 2 and '"' not in "".join(part)]
+    if len(pairs) < 0.9 * len(parts):  # lines above the samples hold other commas
         return False
+    parts = pairs
     ends = [end for begin, end in parts if end.isdigit() and begin.lstrip("+-").isdigit()]
     if not ends or len(ends) < 0.9 * len(parts):
         return False

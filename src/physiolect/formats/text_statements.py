@@ -145,7 +145,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield "rate", found[1]
         whole = re.match(r"([^:=]{1,60}?)\s*(?::=|[:=])\s*(.*)", line)
         if whole:
-            yield _key(whole[1]), whole[2].strip().strip("\"'")
+            yield _key(whole[1]), whole[2].strip().strip("\"'").rstrip(",;")
             for part in re.split(r"[,;\t|]\s*", line)[1:]:
                 if found := re.match(r"\s*([^:=]{1,60}?)\s*(?::=|[:=])\s*(.*)", part):
                     yield _key(found[1]), found[2].strip().strip("\"'")

@@ -46,6 +46,23 @@ def grid(times: Times) -> tuple[float, float]:
     return (float(near.mean()) if len(near) else 0.0), rounding
 
 
+def packets(times: Times) -> tuple[float, float]:
+    """Return the step from row to row of times that all rows of a packet share, and the time from packet to packet.
+
+    Both are 0 where times fall, where a packet is missing, or where there are too few.
+    """
+    steps = np.diff(times)
+    begins = np.flatnonzero(steps > 0) + 1
+    if len(begins) < _FEWEST_STAMPS or (steps < 0).any():
+        return 0.0, 0.0
+    apart = np.diff(times[begins])
+    if apart.max() > 1.5 * float(np.median(apart)) or np.diff(begins).max() > 1.5 * np.median(
+        np.diff(begins)
+    ):
+        return 0.0, 0.0
+    return float(apart.sum() / (begins[-1] - begins[0])), float(apart.max())
+
+
 def _resolution(times: Times) -> float:
     """Return the step in which times are written: 0.001 where all are whole thousandths, 0 where none is seen."""
     some = times[:: max(1, len(times) // 4096)]
@@ -169,6 +186,8 @@ class TimeAxis:
                 self.step, self.rounding = (
                     grid(seconds) if self.day else (each * self.scale for each in grid(times))
                 )
+            if self.step == 0 and len(seconds) >= _JITTER_ROWS and self.with_gaps:
+                self.step, self.rounding = packets(seconds)
             self.jitters = self.with_gaps and self._seems_to_jitter(seconds)
             if len(seconds) > 1 and not (self.step > 0 and np.isfinite(self.step)):
                 self._refuse_order()

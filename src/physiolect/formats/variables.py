@@ -18,7 +18,7 @@ from physiolect.formats.table import rate_of_vector
 from physiolect.formats.time_stamps import is_time_name
 from physiolect.recording import Modality, Recording
 
-_UNPACKED_FREELY, _MOST_UNPACKED = 256 << 20, 100
+_UNPACKED_FREELY, _MOST_UNPACKED = 64 << 20, 100
 """Above so many bytes, at most so many may come out of one packed byte; signals give five at most."""
 _NO_SIGNAL = re.compile(
     r"(?:.*[._ ])?(?:ids?|idx|index|indices|labels?|class(?:es)?|targets?|ages?|sex|gender|subjects?|patients?"
@@ -210,9 +210,6 @@ def _chosen(arrays: Arrays, wanted: str | None, path: Path) -> str:
         )
     if not signals:
         raise FormatError(f"{path} holds no variable that could be a signal", hint="choose another file")
-    named = [name for name in signals if not _NO_SIGNAL.fullmatch(name)]
-    if len(signals) > 1 and len(named) == 1:
-        return named[0]  # ids, labels and ages lie beside it
     if len(signals) > 1:
         raise FormatError(
             f"{path} holds several variables: {listed}", hint=f"name one as the variable (--variable {best})"
