@@ -208,3 +208,18 @@ def test_a_header_that_states_no_samples(tmp_path: Path) -> None:
 
 def test_units_cut_short_and_of_other_languages() -> None:
     assert [unit_name(text) for text in ("MICROVOL", "мкВ", "毫伏", "MILLIVOL")] == ["uV", "uV", "mV", "mV"]
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"BZh9", "bzip2"),
+        (b"\x0e\x10\x43\x08\0\0\0\0.FIT", "Garmin"),
+        (b"\x05\0(C) CED 87", "Spike2"),
+    ],
+)
+def test_formats_that_are_named_and_not_read(tmp_path: Path, head: bytes, said: str) -> None:
+    (tmp_path / "x.bin").write_bytes(head + bytes(300))
+    with pytest.raises(FormatError, match=said):
+        read_recording(tmp_path / "x.bin")

@@ -146,7 +146,7 @@ def _rhythm(group: Any, path: Path) -> Rhythm:
     with parsing(path, "DICOM"):
         n_channels, n_samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
         bits, sense = int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)
-        content = group.WaveformData
+        content = group.WaveformData or b""  # None where it is empty
         definitions = list(group.ChannelDefinitionSequence)
         fs = float(group.SamplingFrequency)
         padding = group.get("WaveformPaddingValue")
