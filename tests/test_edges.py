@@ -19,7 +19,7 @@ from physiolect.formats.request import Request
 from physiolect.generation.sampling import Sampling
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.recording import Recording
-from physiolect.recording.time_column import rate_of_times
+from physiolect.recording.time_column import rate_of_vector
 from physiolect.training import RECIPES, Step, TrainingError, next_token_loss
 
 RNG = np.random.default_rng(0)
@@ -58,15 +58,15 @@ def test_times_may_be_off_by_less_than_half_a_step(step: float) -> None:
     for off in (0.2, -0.2, 0.24):
         times = even.copy()
         times[77] += off * step
-        assert rate_of_times(times, "s", "x", None) == pytest.approx(1 / step)
+        assert rate_of_vector(times, "time (s)", "x", None) == pytest.approx(1 / step)
     for off in (0.55, -0.55, 1.0):
         times = even.copy()
         times[77] += off * step
         with pytest.raises(FormatError, match="not uniform"):
-            rate_of_times(times, "s", "x", None)
+            rate_of_vector(times, "time (s)", "x", None)
     for times in (np.delete(even, 77), np.insert(even, 77, even[77]), even[::-1]):
         with pytest.raises(FormatError, match="not uniform"):
-            rate_of_times(times, "s", "x", None)
+            rate_of_vector(times, "time (s)", "x", None)
 
 
 @pytest.mark.parametrize("bdf", [False, True])

@@ -15,6 +15,7 @@ from physiolect.formats.matrix import is_rate
 from physiolect.formats.outputs import OUTPUT_COLUMN
 from physiolect.formats.time_stamps import is_label_name
 from physiolect.recording import Modality, StartTime, Unit, canonical_channel, modality_of
+from physiolect.recording.channel_words import unit_kind, weakly_stated_kind
 from physiolect.recording.time_axis import is_even
 from physiolect.recording.time_words import SECONDS, epoch_unit, is_counter_name, is_time_name, letters_of
 
@@ -116,6 +117,12 @@ def _says_signal(name: str, unit: Unit) -> bool:
     return bool(name.strip() and modality_of(canonical_channel(name))) or (unit or "").lower() in _VOLTS
 
 
+def _says_other(name: str, unit: Unit) -> bool:
+    """Return whether name or unit say that a column is measured, and neither time nor a counter: "HR (bpm)"."""
+    kind = unit_kind(unit) or weakly_stated_kind(name)
+    return kind is not None and kind not in ("time", "a counter", "a marker")
+
+
 def _judge(values: NDArray[np.float64], column: int, columns: Columns, roles: Roles) -> None:
     """Add a column of numbers, of which neither name nor unit says what it measures, to what it is."""
     name, unit = (columns.names[column] if columns.names else ""), columns.unit(column)
@@ -126,7 +133,9 @@ def _judge(values: NDArray[np.float64], column: int, columns: Columns, roles: Ro
         return
     if is_time_name(name):
         roles.times.append(column)
-    elif enough and is_even(values):
+    elif name.strip() and _says_other(name, unit):
+        roles.channels.append(column)
+    elif enough and not (is_label_name(name) and not in_time) and is_even(values):
         since_epoch = epoch_unit(float(values[0])) is not None
         counter = is_counter_name(name)
         if (
@@ -168,7 +177,10 @@ def _wraps(values: NDArray[np.float64], name: str) -> bool:
     step = float(np.median(ups))
     period = int(values.max() - values.min() + step)
     of_bits = period >= 16 and period & (period - 1) == 0
-    return bool((ups == step).mean() > 0.95 and (of_bits or (name.strip() and is_counter_name(name))))
+    again = period >= 16 and len(falls) > 2 and bool((falls == falls[0]).all() and (ups == step).all())
+    return bool(
+        (ups == step).mean() > 0.95 and (of_bits or again or (name.strip() and is_counter_name(name)))
+    )
 
 
 def _in_blocks(values: NDArray[np.float64]) -> bool:

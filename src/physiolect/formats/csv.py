@@ -24,7 +24,7 @@ from physiolect.formats.text_cells import Rows, is_number
 from physiolect.formats.text_layout import Layout, find_layout
 from physiolect.formats.text_sections import Sections
 from physiolect.formats.text_source import line_blocks
-from physiolect.formats.text_statements import stated_rate
+from physiolect.formats.text_statements import rate_of_unit
 from physiolect.recording import Recording, Unit, unit_name
 from physiolect.recording.channels import split_unit, with_unit
 from physiolect.recording.start_time import parse_start
@@ -111,9 +111,13 @@ def _columns(layout: Layout, path: Path) -> Columns:
     counted = [(unit or "").partition(" since ") for unit in units]  # "time (s since 2020-01-01T12:00:00)"
     since = {k: moment for k, (_, _, text) in enumerate(counted) if text and (moment := parse_start(text))}
     units = tuple(counted[k][0] if k in since else unit for k, unit in enumerate(units))
-    rates = {rate for unit in units if unit and (rate := stated_rate(unit)) is not None}
-    if rates:  # "ECG (500 Hz)"
-        units = tuple(None if unit and stated_rate(unit) is not None else unit for unit in units)
+    stated = [rate_of_unit(unit or "") for unit in units]  # "ECG (500 Hz)", "sample interval (0.004 sec)"
+    rates = {rate for rate in stated if rate is not None}
+    units = tuple(unit if rate is None else None for unit, rate in zip(units, stated, strict=True))
+    names = tuple(
+        "sample" if rate is not None and "interval" in name.lower() else name
+        for name, rate in zip(names, stated or [None] * len(names), strict=False)
+    )
     if len(rates := {*rates, *([] if facts.fs is None else [facts.fs])}) > 1:
         listed = " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
         raise FormatError(f"{path} states two rates, {listed}", hint="correct the one that is wrong")

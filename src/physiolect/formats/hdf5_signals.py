@@ -17,6 +17,7 @@ from physiolect.formats.boundary import parsing
 from physiolect.formats.hdf5 import check_stored
 from physiolect.formats.matrix import ArrayLike, is_rate
 from physiolect.formats.request import Request
+from physiolect.formats.text_statements import rate_of_text
 from physiolect.formats.variables import Held, read_variables
 from physiolect.recording import Recording
 
@@ -73,6 +74,8 @@ class _Found:
                     self.look_into(file, item[key], f"{name}.{key}" if name else key, depth + 1, place)
         elif isinstance(item, h5py.Dataset):
             if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
+                if not item.id.get_storage_size():
+                    return  # made, and never filled
                 check_stored(item, name, self.path)
                 references = item[()].reshape(-1)
                 for number, reference in enumerate(references):
@@ -86,13 +89,30 @@ class _Found:
         for key in item.attrs:
             if is_rate(key):
                 stored = item.attrs.get_id(key)
-                if math.prod(stored.shape) == 1 and stored.dtype.kind in "iuf":
-                    rate = float(np.asarray(item.attrs[key]).reshape(()))
+                if math.prod(stored.shape) != 1 or stored.dtype.kind not in "iufOS":
+                    continue
+                value = np.asarray(item.attrs[key]).reshape(())[()]
+                text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                rate = rate_of_text(text) if stored.dtype.kind in "OS" else float(value)
+                if rate is not None:
                     self.rates[f"{name}.{key}" if name else key] = rate
+
+    def _note_text(self, dataset: Any, name: str) -> None:
+        """Note a rate that is written as text, "500 Hz"."""
+        check_stored(dataset, name, self.path)
+        values = np.asarray(dataset[()]).reshape(-1)
+        if values.dtype.kind == "u":
+            text = "".join(map(chr, values.tolist()))
+        else:
+            text = values[0].decode("latin-1") if isinstance(values[0], bytes) else str(values[0])
+        if (rate := rate_of_text(text)) is not None:
+            self.rates[name] = rate
 
     def _take(self, dataset: Any, name: str, place: tuple[int, ...]) -> None:
         kind, matlab_class = dataset.dtype.kind, dataset.attrs.get("MATLAB_class", b"")
         size = math.prod(dataset.shape) if dataset.shape is not None else 0
+        if is_rate(name.split(".")[-1]) and (matlab_class == b"char" or kind in "OS") and size <= 64:
+            self._note_text(dataset, name)
         if kind not in "biuf" or not size or matlab_class == b"char" or "MATLAB_empty" in dataset.attrs:
             return
         reverse = self.is_matlab or bool(matlab_class)

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.formats.matrix import check_size
+from physiolect.formats.matrix import check_size, is_rate
+from physiolect.formats.text_statements import rate_of_text
 from physiolect.formats.variables import Held, check_unpacked
 
 _HEADER = 128
@@ -26,7 +28,7 @@ _PEEK = 4096
 """Bytes of a packed variable in which its kind, shape and name lie."""
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _PACKED = 14, 15
-_CELL, _STRUCT, _SPARSE = 1, 2, 5
+_CELL, _STRUCT, _TEXT, _SPARSE = 1, 2, 4, 5
 _NUMBERS = range(6, 16)
 _COMPLEX = 0x800
 
@@ -132,7 +134,11 @@ class _File:
         depth: int = 0,
     ) -> Iterator[tuple[str, Held]]:
         """Yield the arrays of numbers in an array, with their names."""
-        if head.kind in _NUMBERS:
+        if head.kind == _TEXT:
+            rate = self._stated_rate(data, head, end) if is_rate(name.split(".")[-1]) else None
+            if rate is not None:
+                yield name, Held((1, 1), partial(np.full, (1, 1), rate), place=place)
+        elif head.kind in _NUMBERS:
             if math.prod(head.shape):
                 yield name, self._held(data, head, end, place, packed)
         elif head.kind in (_CELL, _STRUCT):
@@ -180,8 +186,8 @@ class _File:
             raise self._damaged("an array without its flags")
         flags = self._numbers(data, start, 1)[0]
         array = flags & 0xFF
-        if array not in (_CELL, _STRUCT, *_NUMBERS):
-            # text, sparse matrices, objects and functions are no signals; objects have no shape here
+        if array not in (_CELL, _STRUCT, _TEXT, *_NUMBERS):
+            # sparse matrices, objects and functions are no signals; objects have no shape here
             return _Head(array, False, (), "" if array > 15 else "?", at)
         kind, start, size, at = self._tag(data, at, end)
         if kind != 5 or size % 4 or not 8 <= size <= 128:
@@ -193,6 +199,16 @@ class _File:
         if kind not in (1, 2, 16) or size > 4096:
             raise self._damaged("an array without its name")
         return _Head(array, bool(flags & _COMPLEX), shape, _text(bytes(data[start : start + size])), at)
+
+    def _stated_rate(self, data: memoryview, head: _Head, end: int) -> float | None:
+        """Return the rate in Hz that a short text states, "500 Hz"."""
+        kind, start, size, _ = self._tag(data, head.content, end)
+        if size > 256:
+            return None
+        wide = "utf-16-be" if self._order == ">" else "utf-16-le"
+        return rate_of_text(
+            bytes(data[start : start + size]).decode(wide if kind in (4, 17) else "utf-8", "replace")
+        )
 
     def _held(
         self, data: memoryview, head: _Head, end: int, place: tuple[int, ...], packed: memoryview | None

@@ -21,6 +21,8 @@ MAX_CHANNELS = 32
 RATE_NAMES = {
     "fs", "fshz", "sfreq", "srate", "samplingrate", "samplerate", "samplingfrequency", "samplefrequency",
     "samplingfreq", "samplefreq", "samplingratehz", "sampleratehz", "currsamplerate", "freqsampling", "ratehz",
+    "freq", "frequency", "freqhz", "frequencyhz", "hz", "fsamp", "samprate", "sampfreq", "sps", "samplespersecond",
+    "samplingfreqhz", "samplingfrequencyhz", "samplefrequencyhz", "samplingfrequencyinhz", "samplerateinhz",
 }  # fmt: skip
 """How files call their sampling rate, in small letters and without "_"."""
 

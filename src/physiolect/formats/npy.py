@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.files import replacing
 from physiolect.formats.boundary import parsing
-from physiolect.formats.matrix import recordings_in
+from physiolect.formats.matrix import is_rate, recordings_in
 from physiolect.formats.request import Request
+from physiolect.formats.text_statements import rate_of_text
 from physiolect.formats.variables import Held, check_unpacked, read_variables
 from physiolect.recording import MODALITIES, Annotations, Recording
 from physiolect.recording.start_time import parse_start
@@ -61,7 +62,8 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
         archive = zipfile.ZipFile(path)
     with archive:
         arrays: dict[str, list[Held]] = {}
-        ours = []
+        ours: list[str] = []
+        texts: list[str] = []  # names of rates that are written as text
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
@@ -71,16 +73,29 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
                 header_size = file.tell()
             if name in _OURS and dtype.kind in "Ui":
                 ours.append(name)
+            elif dtype.kind in "US" and is_rate(name) and math.prod(shape) == 1 and dtype.itemsize <= 256:
+                texts.append(name)
             elif dtype.kind in "biufO":
                 _check_array(path, f"{name} of {path.name}", shape, dtype, info.file_size - header_size)
                 arrays[name] = [Held(shape, partial(_member, archive, name, path))]
+        rates = {name: rate for name in texts if (rate := _stated_rate(archive, name, path)) is not None}
         if arrays.keys() >= {"signal", "fs"} and "channels" in ours and want.variable in (None, "signal"):
             extra = {key: _member(archive, key, path) for key in sorted(ours)}
-            rate = float(_member(archive, "fs", path).reshape(-1)[0])
+            stated = _member(archive, "fs", path)
+            if stated.size != 1:
+                raise FormatError(f"{path} states {stated.size} sampling rates", hint="write the file again")
+            rate = float(stated.reshape(()))
             yield from _ours(path, want, _member(archive, "signal", path), rate, extra)
         else:
             chosen = want.variable or ("signal" if "signal" in arrays else None)
-            yield from read_variables(arrays, replace(want, variable=chosen), path)
+            yield from read_variables(arrays, replace(want, variable=chosen), path, rates=rates)
+
+
+def _stated_rate(archive: zipfile.ZipFile, name: str, path: Path) -> float | None:
+    """Return the rate in Hz that a text states, "500 Hz"."""
+    with parsing(path, "NPZ"):
+        value = _member(archive, name, path).reshape(-1)[0]
+        return rate_of_text(value.decode("latin-1") if isinstance(value, bytes) else str(value))
 
 
 def _ours(

@@ -64,7 +64,7 @@ def is_output(path: str | os.PathLike[str]) -> bool:
             with path.open("rb") as file:
                 marked = _is_ours(file.readline(4096).decode("utf-8-sig", "replace").strip())
         return marked or _is_listed(path)
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, ValueError, csv.Error, zipfile.BadZipFile, NotImplementedError):
         return False
 
 
@@ -76,7 +76,7 @@ def _is_ours(line: str) -> bool:
     """Return whether the first line of a text file is that of an output."""
     if line.startswith("#"):
         return line.lstrip("# ").startswith(OUTPUT_MARK)
-    cells = tuple(next(csv.reader([line]), ()))
+    cells = tuple(next(csv.reader(line.splitlines()), ()))  # old Macs end lines with a return alone
     if cells in _HEADERS or cells[:3] == _TABLE or any(_GENERATED.match(cell) for cell in cells):
         return True
     n = sum(cell.startswith("sample_") for cell in cells)

@@ -89,6 +89,7 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
         exists, is_folder = path.exists(), path.is_dir()
         missing = not exists and header is None
         siblings = [file.name for file in islice(path.parent.glob("*"), 10_000)] if missing else []
+        siblings = [name for name in siblings if name != path.name]  # a link that leads nowhere
     if header is not None:
         return check_variable(wfdb.read, header, variable)
     if not exists:
@@ -121,7 +122,9 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
     if by_content is None and suffix not in COMPRESSED:
         signatures.refuse_known(head, path)
     # A text file may well begin with "0" and spaces: an extension of its own outweighs its content.
-    reader = READERS.get(suffix) or by_content or csv.read
+    # XML says what it is, also where its name is that of a text.
+    is_xml = by_content is documents.read and READERS.get(suffix) is csv.read
+    reader = documents.read if is_xml else READERS.get(suffix) or by_content or csv.read
     return check_variable(reader, path, variable)
 
 

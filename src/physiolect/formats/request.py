@@ -289,13 +289,14 @@ class Request:
         told = []
         if infinite:
             signal = recording.signal.copy()
-            signal[infinite] = np.nan
+            for row in infinite:
+                bad = np.isinf(signal[row])
+                signal[row, bad] = np.nan
+                told.append(
+                    f"channel {names[row]} holds {bad.sum():,} value{'s' * (bad.sum() > 1)} taken as missing: "
+                    "infinite, or too large for float32"
+                )
             recording = replace(recording, signal=signal)
-            named = ", ".join(names[row] for row in infinite)
-            told.append(
-                f"channel{'s' * (len(infinite) > 1)} {named} taken as missing: infinite values, or values too large "
-                "for float32"
-            )
         if empty and not allow_empty:
             if self.channels is not None or len(empty) + len(infinite) == len(names):
                 raise FormatError(

@@ -89,9 +89,10 @@ def find_cells(lines: Sequence[str]) -> Cells:
     delimiter = next(
         (mark for mark in "\t;|," if 2 * sum(mark in line for line in lines) >= len(lines)), None
     )
-    if delimiter == "," and _is_decimal_comma(lines):
-        delimiter = None
-    if delimiter is None:
+    decimal = delimiter == "," and _is_decimal_comma(lines)
+    if decimal:
+        delimiter, comma = None, True
+    elif delimiter is None:
         commas = [line for line in lines if "," in line]
         comma = 2 * len(commas) > len(lines) and all(
             _DECIMAL_COMMA.fullmatch(cell.strip("'\"")) or "," not in cell
@@ -128,8 +129,10 @@ def _is_decimal_comma(lines: Sequence[str]) -> bool:
     They are as many in every line, and begin with zeros, or change like the last digit of a measurement.
     """
     parts = [line.strip().split(",") for line in lines if "," in line]
-    if any(len(part) != 2 or '"' in "".join(part) for part in parts):
+    pairs = [part for part in parts if len(part) == 2 and '"' not in "".join(part)]
+    if len(pairs) < 0.9 * len(parts):  # lines above the samples hold other commas
         return False
+    parts = pairs
     ends = [end for begin, end in parts if end.isdigit() and begin.lstrip("+-").isdigit()]
     if not ends or len(ends) < 0.9 * len(parts):
         return False
@@ -185,6 +188,8 @@ class Rows:
     """What the columns are called, for errors."""
     first: int = 1
     """Where the first line of samples stands in the file."""
+    n_blank: int = 0
+    """Blank lines at the end of the last block."""
 
     def column(self, index: int) -> str:
         """Return what to call a column in an error."""
@@ -201,10 +206,25 @@ class Rows:
         Raises:
             FormatError: a cell is text, or lines differ in length.
         """
+        if len(self.cells.kinds) == 1:
+            lines = self._with_missing(lines)
         try:
             return self._fast_block(lines)
         except (ValueError, OverflowError):
             return self._cell_by_cell(lines, number)  # slower, but it says where the trouble is
+
+    def _with_missing(self, lines: list[str]) -> list[str]:
+        """Return the lines of one column with "nan" where a line between samples is blank.
+
+        Blank lines at the end are kept for the next block; many are the layout of the file and stay blank.
+        """
+        blank = [not line or line.isspace() for line in lines]
+        n_last = next((i for i, empty in enumerate(reversed(blank)) if not empty), len(lines))
+        before, self.n_blank = self.n_blank, self.n_blank + n_last if n_last == len(lines) else n_last
+        if n_last == len(lines) or 3 * (sum(blank) + before) > len(lines):
+            return lines
+        inner = ["nan" if empty else line for line, empty in zip(lines, blank, strict=True)]
+        return ["nan"] * before + inner[: len(lines) - n_last]
 
     def _fast_block(self, lines: list[str]) -> NDArray[np.float64]:
         """Return what `block` does for lines without surprises.

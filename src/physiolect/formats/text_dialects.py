@@ -147,7 +147,7 @@ DIALECTS = (
         "AcqKnowledge",
         r"^\d+ channels?\s*$",
         interval=r"^([\d.]+)\s*(\w+)/sample\s*$",
-        not_samples=r"\s*(\d+\s+)*\d+ samples?\s*|\t(\d+\t?)+",
+        not_samples=r"\s*(\d+\s+)*\d+ samples?\s*|[\t,;](\d+[\t,;]?)+|([1-9]\d+)([\t,;]+\3)*[\t,;]*",
         read=_acqknowledge,
     ),
     Dialect(

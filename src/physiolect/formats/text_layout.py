@@ -10,7 +10,7 @@ from pathlib import Path
 from physiolect.errors import FormatError
 from physiolect.formats.text_cells import Cells, find_cells
 from physiolect.formats.text_dialects import Facts, dialect_of, read_facts
-from physiolect.formats.text_statements import is_statement
+from physiolect.formats.text_statements import is_statement, rate_of_unit
 from physiolect.recording import Unit, canonical_channel, modality_of, unit_name
 from physiolect.recording.time_words import SECONDS, epoch_unit
 
@@ -183,7 +183,7 @@ def _bare(unit: str) -> str:
 def looks_like_unit(cell: str) -> bool:
     """Return whether a cell is a unit and no name."""
     cell = _bare(cell)
-    return bool(_UNIT.fullmatch(cell)) or cell.casefold() in SECONDS
+    return bool(_UNIT.fullmatch(cell)) or cell.casefold() in SECONDS or rate_of_unit(cell) is not None
 
 
 def _names_and_units(rows: list[list[str]], facts: Facts) -> tuple[tuple[str, ...], tuple[Unit, ...]]:
@@ -194,6 +194,12 @@ def _names_and_units(rows: list[list[str]], facts: Facts) -> tuple[tuple[str, ..
     if at is not None:
         return tuple(rows[at - 1]), tuple(unit_name(_bare(unit)) for unit in rows[at])
     split = [_with_unit(cell) for cell in rows[-1]]
+    names = [name for name, _ in split]
+    # "ECG (LL-RA)" and "ECG (LA-RA)" differ in what is no unit
+    split = [
+        (cell.strip(), None) if names.count(name) > 1 and not looks_like_unit(unit or "") else (name, unit)
+        for cell, (name, unit) in zip(rows[-1], split, strict=True)
+    ]
     return tuple(name for name, _ in split), tuple(unit for _, unit in split)
 
 
@@ -201,7 +207,8 @@ def _with_unit(cell: str) -> tuple[str, Unit]:
     """Return a name and its unit: "II (mV)" and "II_mV" are II in mV; "I(110)" numbers a channel."""
     match = WITH_UNIT.fullmatch(cell)
     if match:
-        return (cell, None) if match[2].isdigit() else (match[1], unit_name(match[2]))
+        is_pair = re.fullmatch(r"[A-Za-z]{1,3}\d?\s?[-–]\s?[A-Za-z]{1,3}\d?", match[2])
+        return (cell, None) if match[2].isdigit() or is_pair else (match[1], unit_name(match[2]))
     match = _WITH_SUFFIX.fullmatch(cell)
     return (match[1], unit_name(match[2].replace("v", "V"))) if match else (cell, None)
 

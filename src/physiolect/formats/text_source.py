@@ -37,6 +37,15 @@ def is_text(path: Path) -> bool:
     return suffix in TABLES or (suffix in COMPRESSED and Path(path.stem).suffix.lower() in TABLES)
 
 
+def holds_tables(path: Path) -> bool:
+    """Return whether a file is a ZIP archive of text tables, and not one of weights."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return False
+    with parsing(path, "ZIP"), zipfile.ZipFile(path) as archive:
+        kinds = {Path(name).suffix.lower() for name in archive.namelist()}
+    return not kinds.isdisjoint(TABLES) and kinds.isdisjoint((".pth", ".pt", ".safetensors"))
+
+
 def line_blocks(path: Path, member: str | None = None, content: bytes | None = None) -> Iterator[list[str]]:
     """Yield the lines of a text file in blocks, in order, without their ends; blank lines are kept.
 

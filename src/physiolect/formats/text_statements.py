@@ -47,7 +47,8 @@ _RATE_NOUNS = (
 )
 _RATE_KEY = re.compile(
     rf"(?:{_RATE_STEMS})[^:=]*(?:{_RATE_NOUNS})|(?:{_RATE_NOUNS})[^:=]*(?:{_RATE_STEMS})|^(?:messrate|abtastrate)$"
-    r"|^(?:fs|sfreq|srate|freq|frequency|frequenz|fréquence|frecuencia|frequenza|rate|hz|curr_sample_rate|采样率)\b",
+    r"|^(?:fs|sfreq|srate|freq|frequency|frequenz|fréquence|frecuencia|frequenza|rate|hz|sps|curr_sample_rate|采样率)\b"
+    r"|^samples?\s*(?:/|per)\s*s(?:ec|econd)?$",
     re.I,
 )
 _INTERVAL_KEY = re.compile(r"interval|intervall|\bperiod|^(dt|delta_?t|Δt)$|/sample", re.I)
@@ -131,9 +132,22 @@ def stated_rate(text: str) -> float | None:
     return _rate("rate", text) if found else None
 
 
+def rate_of_text(text: str) -> float | None:
+    """Return the rate in Hz of a text that is known to state one: "500 Hz", or "500"."""
+    return _rate("rate", text.strip().strip("\0")) if len(text) <= 64 else None
+
+
+def rate_of_unit(text: str) -> float | None:
+    """Return the rate in Hz that stands in the place of a unit, "500 Hz" or "0.004 sec"; None for a unit."""
+    plain = _PLAIN.fullmatch(text.strip())
+    if plain and plain[2].casefold() in SECONDS:
+        return rate_of_interval(plain[1], plain[2])
+    return stated_rate(text)
+
+
 def is_statement(key: str) -> bool:
     """Return whether a word says what follows it on its line: a rate, a unit, leads."""
-    return any(pattern.search(key) for pattern in (_RATE_KEY, _UNIT_KEY, _LEAD_KEY))
+    return any(pattern.search(key) for pattern in (_RATE_KEY, _UNIT_KEY, _LEAD_KEY)) or bool(stated_rate(key))
 
 
 def _listed(value: str, key: str) -> tuple[str, ...]:
@@ -159,7 +173,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield "rate", found[1]
         whole = re.match(r"([^:=]{1,60}?)\s*(?::=|[:=])\s*(.*)", line)
         if whole:
-            yield _key(whole[1]), whole[2].strip().strip("\"'")
+            yield _key(whole[1]), whole[2].strip().strip("\"'").rstrip(",;")
             for part in re.split(r"[,;\t|]\s*", line)[1:]:
                 if found := re.match(r"\s*([^:=]{1,60}?)\s*(?::=|[:=])\s*(.*)", part):
                     yield _key(found[1]), found[2].strip().strip("\"'")
@@ -206,6 +220,10 @@ def rate_of_interval(number: str, unit: str) -> float | None:
     if not step or scale is None or step <= 0:
         return None
     rate = 1 / (step * scale)
+    digits = len(re.sub(r"e.*", "", number.replace(",", ".")).partition(".")[2])
+    whole = round(rate)
+    if digits >= 5 and whole and round(1 / (whole * scale), digits) == step:
+        return float(whole)  # 0.00277778 s is 360 Hz: the interval of a whole rate, rounded
     return round(rate, 6) if math.isclose(rate, round(rate, 6), rel_tol=1e-9) else rate
 
 

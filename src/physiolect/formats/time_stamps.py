@@ -20,6 +20,8 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2})(?:[.,:](\d{1,9}))?\s*([ap]\
 _CLOCK_OF_TWELVE = re.compile(r"\d\s*[ap]\.?m\.?$", re.I)
 _DATE = re.compile(r"(?:(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}))")
 _ZONE = re.compile(r"\s*(?:(z|utc|gmt)|([+-])(\d{2}):?(\d{2})?|[a-z]{3,4})", re.I)
+_COMPACT = re.compile(r"\A(\d{4})(\d\d)(\d\d)[T _](\d\d):?(\d\d):?(\d\d)(?!\d)")
+_DAYS = re.compile(r"\A(\d{1,6}) days? (\d{1,2}):")
 _ISO = re.compile(r"(19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}")
 _OFFSET = re.compile(r"(?:(z|utc|gmt)|([+-])(\d\d):?(\d\d)?)$", re.I)
 _DAY = 86_400.0
@@ -47,7 +49,10 @@ def is_date(cell: str) -> bool:
 
 
 def _bare(cell: str) -> str:
-    return cell.strip().strip("[]'\"").strip()
+    text = cell.strip().strip("[]'\"").strip()
+    if " day" in text:  # pandas: "0 days 00:00:00.004000"
+        text = _DAYS.sub(lambda found: f"{24 * int(found[1]) + int(found[2])}:", text)
+    return _COMPACT.sub(r"\1-\2-\3 \4:\5:\6", text) if text[:2] in ("19", "20") else text
 
 
 def seconds_of(cell: str) -> float | None:

@@ -15,10 +15,10 @@ from physiolect.errors import FormatError, did_you_mean
 from physiolect.formats.matrix import ArrayLike, check_size, is_rate, recordings_in
 from physiolect.formats.request import Request
 from physiolect.recording import Modality, Recording
-from physiolect.recording.time_column import rate_of_times
+from physiolect.recording.time_column import rate_of_vector
 from physiolect.recording.time_words import is_time_name
 
-_UNPACKED_FREELY, _MOST_UNPACKED = 256 << 20, 100
+_UNPACKED_FREELY, _MOST_UNPACKED = 64 << 20, 100
 """Above so many bytes, at most so many may come out of one packed byte; signals give five at most."""
 _NO_SIGNAL = re.compile(
     r"(?:.*[._ ])?(?:ids?|idx|index|indices|labels?|class(?:es)?|targets?|ages?|sex|gender|subjects?|patients?"
@@ -182,7 +182,7 @@ def _rate_of_vector(arrays: Arrays, name: str, number: int, want: Request, path:
             continue
         last = each.split(".")[-1]
         if is_time_name(last) and times.is_vector and math.prod(times.shape) in shape:
-            return rate_of_times(times.numbers(), "", f"{path} ({each})", want.fs, name=last)
+            return rate_of_vector(times.numbers(), last, f"{path} ({each})", want.fs)
     return None
 
 

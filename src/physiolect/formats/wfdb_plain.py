@@ -32,7 +32,8 @@ _BLOCK = 1 << 16
 class PlainHeader:
     """A header with a sample a frame in format 16, with the library's names for what it says."""
 
-    sig_len: int
+    sig_len: int | None
+    """None where the header states 0, which means that the size of the file tells."""
     file_name: list[str]
     byte_offset: list[int | None]
     adc_gain: list[float]
@@ -74,7 +75,7 @@ def plain_header(record: str, lines: Sequence[str]) -> PlainHeader | None:
         file, offset, gain, baseline, zero, name = signal.groups()
         columns.append((file, int(offset) if offset else None, float(gain), int(baseline or zero), name))
     files, offsets, gains, baselines, names = (list(column) for column in zip(*columns, strict=True))
-    return PlainHeader(int(first[2]), files, offsets, gains, baselines, names)
+    return PlainHeader(int(first[2]) or None, files, offsets, gains, baselines, names)
 
 
 def plain_samples(

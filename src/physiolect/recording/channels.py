@@ -108,6 +108,7 @@ def shared_modality(channels: Sequence[str]) -> Modality | None:
 
 
 _UNITS = {"uv": "uV", "mv": "mV", "v": "V", "nv": "nV", "mmhg": "mmHg", "a.u.": "au", "au": "au"}
+_OF_LANGUAGES = {"мкв": "uV", "мв": "mV", "微伏": "uV", "毫伏": "mV", "伏": "V"}
 
 
 @lru_cache(1024)
@@ -117,9 +118,10 @@ def unit_name(text: str) -> Unit:
     Only spellings that cannot mean another unit are changed: "MV" stays, for it may be megavolts.
     """
     text = re.sub(r"[µμ]", "u", text.replace("\x00", "").strip())
-    plain = re.sub(r"^(micro|mc|u)[- ]?v(olts?)?$", "uV", text, flags=re.I)
-    plain = re.sub(r"^(milli[- ]?v(olts?)?|m[- ]?volts?)$", "mV", plain, flags=re.I)
+    plain = re.sub(r"^(micro|mc|u)[- ]?v(ol(ts?)?)?$", "uV", text, flags=re.I)
+    plain = re.sub(r"^(milli[- ]?v(ol(ts?)?)?|m[- ]?volts?)$", "mV", plain, flags=re.I)
     plain = re.sub(r"^volts?$", "V", plain, flags=re.I)
+    plain = _OF_LANGUAGES.get(plain.casefold(), plain)
     if plain and plain[0].islower():
         return _UNITS.get(plain.lower(), plain)
     return plain or None

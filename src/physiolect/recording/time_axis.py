@@ -19,6 +19,8 @@ _SAME_RATE = 0.005
 _JITTER_ROWS = 64
 _JITTER_STEPS, _JITTER_S, _JITTER_RATE = 3.0, 0.1, 10.0
 """Stamps of a radio link may lie so far, in steps or seconds, from a steady rate of so many Hz or more."""
+_FEWEST_STAMPS = 15
+"""Where several rows share a stamp, it must change so often to be one."""
 _PIECE = 4096  # rows of which only the ends are kept
 
 
@@ -44,6 +46,23 @@ def grid(times: Times) -> tuple[float, float]:
     return (float(near.mean()) if len(near) else 0.0), rounding
 
 
+def packets(times: Times) -> tuple[float, float]:
+    """Return the step from row to row of times that all rows of a packet share, and the time from packet to packet.
+
+    Both are 0 where times fall, where a packet is missing, or where there are too few.
+    """
+    steps = np.diff(times)
+    begins = np.flatnonzero(steps > 0) + 1
+    if len(begins) < _FEWEST_STAMPS or (steps < 0).any():
+        return 0.0, 0.0
+    apart = np.diff(times[begins])
+    if apart.max() > 1.5 * float(np.median(apart)) or np.diff(begins).max() > 1.5 * np.median(
+        np.diff(begins)
+    ):
+        return 0.0, 0.0
+    return float(apart.sum() / (begins[-1] - begins[0])), float(apart.max())
+
+
 def _resolution(times: Times) -> float:
     """Return the step in which times are written: 0.001 where all are whole thousandths, 0 where none is seen."""
     some = times[:: max(1, len(times) // 4096)]
@@ -67,6 +86,8 @@ def is_even(times: Times) -> bool:
     if step <= 0:
         return False
     steps = np.diff(times)
+    if rounding > step and ((steps < 0).any() or np.count_nonzero(steps) < _FEWEST_STAMPS):
+        return False  # a slow signal in coarse steps, or classes: stamps that several rows share never fall
     uneven = uneven_steps(steps, step, rounding)
     rises = times[-1] - times[0] > 0.5 * step * len(steps)  # a counter that begins again does not
     return bool(uneven.mean() <= _MOST_GAPS and rises)
@@ -87,9 +108,10 @@ def simplest_rate(counts: Times, times: Times, rounding: float = 0.0) -> float:
     if float(times[-1] - origin) < 500 * rounding:
         rounding = 0.0  # too short to tell 400 Hz from 375 Hz
     allowed = max(2 * off, rounding) + 4 * np.spacing(np.abs(times).max())
-    exact = (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))
-    for rate in (*(round(raw, digits) for digits in range(-3 if rounding else 0, 13)), *exact):
-        if rate > 0 and np.abs(times - origin - counts / rate).max() <= (0 if rate in exact else allowed):
+    tried = [(round(raw, digits), allowed) for digits in range(-3 if rounding else 0, 13)]
+    tried += [(rate, 0.0) for rate in (raw, float(np.nextafter(raw, 0)), float(np.nextafter(raw, np.inf)))]
+    for rate, most in tried:
+        if rate > 0 and np.abs(times - origin - counts / rate).max() <= most:
             return float(rate)
     return raw
 
@@ -164,6 +186,8 @@ class TimeAxis:
                 self.step, self.rounding = (
                     grid(seconds) if self.day else (each * self.scale for each in grid(times))
                 )
+            if self.step == 0 and len(seconds) >= _JITTER_ROWS and self.with_gaps:
+                self.step, self.rounding = packets(seconds)
             self.jitters = self.with_gaps and self._seems_to_jitter(seconds)
             if len(seconds) > 1 and not (self.step > 0 and np.isfinite(self.step)):
                 self._refuse_order()

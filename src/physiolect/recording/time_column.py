@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.errors import FormatError
-from physiolect.recording.time_axis import TimeAxis, grid, simplest_rate
+from physiolect.recording.channels import split_unit
+from physiolect.recording.time_axis import TimeAxis, grid
 from physiolect.recording.time_words import epoch_unit, time_unit
 
+_ROUNDED_THROUGHOUT = 0.02
+"""Times that were rounded have at least this share of uneven steps; fewer are samples that were lost or doubled."""
+_DAY = 86_400.0
 _USUAL_RATES = (20.0, 20_000.0)
 """Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
 _SAME = 0.01
@@ -75,6 +79,10 @@ def axis_of(
     if scale is not None:
         return TimeAxis(source, scale, with_gaps=gaps)
     step = grid(finite)[0] if len(finite) > 1 else 0.0
+    if step > 0 and _are_days(float(finite[0]), step):
+        axis = TimeAxis(source, _DAY, with_gaps=gaps)
+        axis.remarks.append(f"the times are taken for days, which means {1 / (step * _DAY):.5g} Hz")
+        return axis
     scale, remark = _scale_of(step, known, source)
     axis = TimeAxis(source, scale, with_gaps=gaps)
     axis.remarks += [remark] if remark else []
@@ -120,51 +128,35 @@ def measured_rate(axis: TimeAxis, given: float | None) -> tuple[float | None, fl
     return measured, None if off < 1e-3 else given
 
 
-def rate_of_times(
-    times: NDArray[np.float64], unit: str, source: str, given: float | None, *, name: str = ""
-) -> float | None:
-    """Return the rate in Hz of an array of times; None for a single sample.
-
-    Numbers of an array are not rounded as those of text are, and none may be missing.
+def rate_of_vector(times: NDArray[np.float64], name: str, source: str, known: float | None) -> float | None:
+    """Return the rate in Hz of an array of times, none of which may be missing; None for a single sample.
 
     Args:
         times: Moments of the samples.
-        unit: Their unit: "s", "ms" …; "" where none is written.
-        source: Where they come from, for messages.
-        given: The rate that the user gave.
         name: What they are called; it may end in the unit.
+        source: Where they come from, for messages.
+        known: Rate in Hz that is stated or given, which decides between units.
 
     Raises:
         FormatError: the times are not uniform, or their unit is unknown.
     """
-    scale = time_unit(name, unit)
-    if scale is None and unit:
-        raise FormatError(f"the time column of {source} is in '{unit}'", hint="give it in s or ms")
-    if len(times) < 2:
-        return None
-    if np.isnan(times).any():
-        row = int(np.isnan(times).argmax()) + 1
-        raise FormatError(
-            f"the time in row {row} of {source} is missing",
-            hint="fill it in, or remove the column and give fs",
-        )
+    plain, unit = split_unit(name)
     steps = np.diff(times)
-    step = float(np.median(steps))
-    if step < 0:
-        raise FormatError(f"the times of {source} are not uniform: they fall", hint="sort the rows by time")
-    # Times may be off by less than half a step; a sample lost or doubled is off by a whole one.
-    uneven = np.flatnonzero(~(np.abs(steps - step) < 0.5 * step))
-    if uneven.size or not np.isfinite(step):
-        where = int(uneven[0]) + 1 if uneven.size else 0
+    step = float(np.median(steps)) if len(steps) else 0.0
+    strays = np.flatnonzero(np.abs(steps - step) > 0.5 * abs(step))
+    if 0 < len(strays) < _ROUNDED_THROUGHOUT * len(steps):
+        where = int(strays[0]) + 1
         raise FormatError(
             f"the times of {source} are not uniform: {times[where - 1]:g}, then {times[where]:g} in row {where + 1}, "
             f"where steps are mostly {step:g}",
             hint="resample to a uniform time column, or remove it and give fs, the rate in Hz",
         )
-    rate = simplest_rate(np.arange(len(times), dtype=np.float64), times * (scale or 1.0))
-    if scale is None and rate <= 2 and given is None:
-        raise FormatError(
-            f"the times of {source} have no unit, and read as seconds they mean {rate:g} Hz",
-            hint="name the column 'time (ms)' or 'time (s)'",
-        )
-    return rate
+    axis = axis_of(times, name=plain, unit=unit, source=source, known=known, with_gaps=False)
+    axis.add(times)
+    return axis.rate()
+
+
+def _are_days(first: float, step: float) -> bool:
+    """Return whether times are days since 1899 or since the year 0, as Excel and MATLAB store dates."""
+    since_1899_or_0 = 20_000 < first < 80_000 or 690_000 < first < 800_000
+    return since_1899_or_0 and _USUAL_RATES[0] <= 1 / (step * _DAY) < _USUAL_RATES[1]

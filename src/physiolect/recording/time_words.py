@@ -22,7 +22,7 @@ SECONDS = {
 """Unit of time in small letters -> seconds."""
 
 _TIME_WORDS = """
-time times timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
+time times tm timer timestamp timestamps datetime datetimes date clock elapsed epoch unixtime localtime utc
 sec secs second seconds msec millis milliseconds micros microseconds usec nanos nanoseconds nsec minutes
 zeit zeitstempel zeitpunkt uhrzeit datum sekunde sekunden millisekunden tiempo hora fecha segundos milisegundos
 temps heure horodatage secondes tempo ora orario secondi tijd tijdstip tijdstempel tid tidspunkt tidpunkt

@@ -126,7 +126,9 @@ def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
         if (path / _TOKENIZER_FILE).is_file() and not verify:
             return _tokenizer
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
-        return checkpoint
+        from physiolect.formats.text_source import holds_tables
+
+        return None if holds_tables(path) else checkpoint
     return None
 
 

@@ -95,6 +95,16 @@ def test_what_is_no_waveform_or_damaged_is_refused(tmp_path: Path, make: ModuleT
         read_recording(path)
 
 
+def test_a_group_without_samples_is_refused(tmp_path: Path, make: ModuleType) -> None:
+    make.dicom(tmp_path / "x.dcm", make.make_leads())
+    file = pydicom.dcmread(tmp_path / "x.dcm")
+    for group in file.WaveformSequence:
+        group.WaveformData = None
+    file.save_as(tmp_path / "x.dcm")
+    with pytest.raises(FormatError, match="holds 0 bytes"):
+        read_recording(tmp_path / "x.dcm")
+
+
 def test_written_files_are_read_back_equal_by_pydicom(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     signal = (rng.integers(-900, 900, (12, 600)) * 4.88).astype(np.float32)

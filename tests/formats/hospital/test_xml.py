@@ -124,6 +124,11 @@ def test_the_content_tells_where_the_name_does_not(tmp_path: Path, make: ModuleT
     assert read_recording(tmp_path / "export").fs == read_recording(tmp_path / "export16").fs == 500
 
 
+def test_xml_whose_name_is_that_of_a_text(tmp_path: Path, make: ModuleType) -> None:
+    (tmp_path / "x.txt").write_bytes(make.muse(make.make_leads()))
+    assert read_recording(tmp_path / "x.txt").fs == 500
+
+
 def test_entities_networks_and_depth_are_refused(
     tmp_path: Path, make: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,7 @@ def _rhythm(group: Any, path: Path) -> Rhythm:
     with parsing(path, "DICOM"):
         n_channels, n_samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
         bits, sense = int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)
-        content = group.WaveformData
+        content = group.WaveformData or b""  # None where it is empty
         definitions = _items(group, _DEFINITIONS)
         fs = float(group.SamplingFrequency)
         padding = group.get("WaveformPaddingValue")
