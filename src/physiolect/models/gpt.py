@@ -173,7 +173,7 @@ class GPT(Model):
             self.embed(ids), attention_mask=attention_mask, cache=cache, capture=capture, last_only=last_only
         )
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the token table's rows for ids (B, T), (B, T, E), without positions."""
         return self.tokens(x)
 
