@@ -20,6 +20,9 @@ from physiolect.tasks import Scope
 
 __all__ = ["ENCODER_PRESETS", "Encoder", "EncoderConfig"]
 
+_FLAT = 1e-6
+"""A channel that varies by no more than this share of its level is flat: it is moved to 0, and not scaled up."""
+
 
 class Encoder(Model):
     """Reads windows (B, C, T); gives outputs of each sample, or of the window as a whole.
@@ -218,6 +221,15 @@ class Encoder(Model):
         """Return the patches of a channel, given all tokens but the class token."""
         return tokens.shape[1] // (self.config.n_channels if self.config.per_lead else 1)
 
+    def _token_mask(self, n: int, attention_mask: Tensor | None) -> Tensor | None:
+        """Return which tokens hold a real sample, (B, N), of a mask of samples (B, T) and n patches a channel."""
+        c = self.config
+        if attention_mask is None:
+            return None
+        real = F.pad(attention_mask.bool(), (0, n * c.patch - attention_mask.shape[1]))
+        real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, c.n_channels if c.per_lead else 1)
+        return F.pad(real, (int(c.class_token), 0), value=True)
+
     def _beside(self, n: int, x: Tensor, attention_mask: Tensor | None) -> dict[str, Any]:
         """Return what the trunk needs beside tokens x of n patches a channel: their mask, angles and positions."""
         c, first = self.config, int(self.config.class_token)
@@ -226,17 +238,11 @@ class Encoder(Model):
                 f"{n} patches, but the model's learned positions end at {c.n_patches}",
                 hint="pass shorter windows, or use a model with rotary positions",
             )
-        repeats = c.n_channels if c.per_lead else 1
         places = torch.arange(first + n, device=x.device)
-        places = torch.cat((places[:first], places[first:].repeat(repeats)))  # (N,)
-        mask = None
-        if attention_mask is not None:
-            real = F.pad(attention_mask.bool(), (0, n * c.patch - attention_mask.shape[1]))
-            real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, repeats)
-            mask = F.pad(real, (first, 0), value=True)  # (B, N)
+        places = torch.cat((places[:first], places[first:].repeat(c.n_channels if c.per_lead else 1)))  # (N,)
         rotary = self.trunk.rotary
         return {
-            "attention_mask": mask,
+            "attention_mask": self._token_mask(n, attention_mask),
             "angles": None if rotary is None else rotary.angles(places, x),
             "positions": None if self.positions is None else self.positions(places),
         }
@@ -246,8 +252,7 @@ class Encoder(Model):
         c = self.config
         if last_only:
             assert self.pool is not None
-            mask = None if attention_mask is None else self._beside(n, x, attention_mask)["attention_mask"]
-            out = self.head(self.pool(x, mask))
+            out = self.head(self.pool(x, self._token_mask(n, attention_mask)))
             return out.unflatten(-1, (c.patch, c.n_outputs)).mean(2) if c.each_sample else out
         x = x[:, int(c.class_token) :]
         if c.per_lead:
@@ -295,5 +300,6 @@ def _scaled(x: Tensor, real: Tensor | None, how: str) -> Tensor:
         n = inside.sum(-1, keepdim=True).clamp_min(1)
         low = x.masked_fill(~inside, 0).sum(-1, keepdim=True) / n
         size = ((x - low).masked_fill(~inside, 0).square().sum(-1, keepdim=True) / n).sqrt()
-    size = size.where(size > torch.finfo(x.dtype).tiny, 1)  # a flat channel becomes 0
+    flat = size <= (_FLAT * low.abs()).clamp_min(torch.finfo(x.dtype).tiny)
+    size = size.masked_fill(flat, 1)
     return ((x - low) / size).masked_fill(~inside, 0)
