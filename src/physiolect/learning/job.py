@@ -70,12 +70,15 @@ class Runtime:
 class Base(NamedTuple):
     """The checkpoint that a fine-tuning starts from."""
 
-    name: str
+    name: str | None
+    """None is a new model, of random weights."""
     checkpoint: Checkpoint
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the run.yaml of a fine-tuned checkpoint records of its base."""
+        """What the run.yaml of a fine-tuned checkpoint records of its base; nothing of a new model."""
+        if self.name is None:
+            return {}
         run = self.checkpoint.run
         own = {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
         named = sorted(Run.of(run).used)
@@ -118,10 +121,11 @@ class Job:
         checkpoint, state = resumed or (self._fresh(train), None)
         self._report_sizes(checkpoint, self._let_train(checkpoint, state), train, validation)
         step, evaluate = self._step(checkpoint, train, validation, weights)
+        base = checkpoint.run.get("base") or self.base.record
         about = {
             "store_sha256": train.store.digest,
             "examples_sha256": digest,
-            "base": checkpoint.run.get("base") or self.base.record,
+            **({"base": base} if base else {}),
             **named_patients(train.groups, validation.groups if validation is not None else ()),
         }
         with (

@@ -145,7 +145,7 @@ ENCODER_PRESETS: dict[str, EncoderConfig] = {
         initialisation="torch",
     ),
     "modern": EncoderConfig(
-        context_length=500,
+        context_length=5000,
         patch=5,
         per_lead=True,
         scaling="standard",
