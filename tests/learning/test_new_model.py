@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from physiolect import Checkpoint, config, cross_validate, detect_beats, detect_rhythm, finetune, load_checkpoint
+from physiolect import (
+    Checkpoint,
+    config,
+    cross_validate,
+    detect_beats,
+    detect_rhythm,
+    finetune,
+    load_checkpoint,
+)
 from physiolect.cli import main
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, open_store
@@ -153,11 +161,24 @@ def test_the_verb_trains_ecgformer(
 ) -> None:
     small = replace(TUNINGS["ecgformer"], model=replace(ENCODER_PRESETS["ecgformer"], **SHAPE))
     monkeypatch.setitem(TUNINGS, "ecgformer", small)
-    words = ["finetune", str(store), "--preset", "ecgformer", "--task", "classify", "--out", str(tmp_path / "run")]
+    words = [
+        "finetune",
+        str(store),
+        "--preset",
+        "ecgformer",
+        "--task",
+        "classify",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main([*words, "--steps", "2", "--batch-size", "4", "--device", "cpu", "--threads", "1"]) == 0
     assert "each window is scaled to [0, 1]" in capsys.readouterr().err
     model = load_checkpoint(tmp_path / "run").model.config
-    assert (model.attention, model.positions_at, model.classifier) == ("post-scaled", "every-layer", "two-layer")
+    assert (model.attention, model.positions_at, model.classifier) == (
+        "post-scaled",
+        "every-layer",
+        "two-layer",
+    )
     assert (model.context_length, model.scaling) == (64, "range")
     assert config.read_yaml(tmp_path / "run" / "settings.yaml")["checkpoint"] is None
 
@@ -169,7 +190,9 @@ def test_windows_are_no_longer_than_the_model_says(store: Path) -> None:
     assert made.contract.max_samples == made.model.context_length == 32
     assert said == ["windows are 32 samples, of the 64 that the store allows"]
     with pytest.raises(ConfigError, match="64 samples, but a patch of the model is 80"):
-        new_checkpoint(replace(MODEL, patch=80, context_length=80), open_store(store), seed=0, reporter=reporter)
+        new_checkpoint(
+            replace(MODEL, patch=80, context_length=80), open_store(store), seed=0, reporter=reporter
+        )
 
 
 @pytest.mark.parametrize(

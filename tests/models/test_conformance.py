@@ -134,9 +134,7 @@ def padded(model: Model) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
 def test_a_padded_batch_gives_each_row_the_numbers_it_gives_alone(model: Model, last_only: bool) -> None:
     x, mask, lengths = padded(model)
     together = model(x, attention_mask=mask, last_only=last_only)
-    again = model.from_embedded(
-        model.embed(x, attention_mask=mask), attention_mask=mask, last_only=last_only
-    )
+    again = model.from_embedded(model.embed(x, attention_mask=mask), attention_mask=mask, last_only=last_only)
     torch.testing.assert_close(again, together)
     for row, length in enumerate(lengths):
         alone = model(x[row : row + 1, ..., :length], last_only=last_only)

@@ -13,7 +13,9 @@ from physiolect.errors import ConfigError
 from physiolect.models.capture import Capture
 from physiolect.models.encoder import ENCODER_PRESETS, Encoder, EncoderConfig
 
-SMALL = EncoderConfig(n_channels=2, context_length=24, n_outputs=3, width=16, n_layers=2, n_heads=2, mlp_width=32)
+SMALL = EncoderConfig(
+    n_channels=2, context_length=24, n_outputs=3, width=16, n_layers=2, n_heads=2, mlp_width=32
+)
 TOY = replace(
     ENCODER_PRESETS["ecgformer"], n_channels=2, context_length=20, n_outputs=5, width=16, n_layers=3, n_heads=4,
     mlp_width=64,

@@ -98,8 +98,8 @@ TUNINGS["ecgformer"] = replace(
     recipe=RECIPES["ecgformer"],
     model=ENCODER_PRESETS["ecgformer"],
 )
-"""Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434, whose
-text names no number of updates. Presets with a model train it from random weights."""
+"""Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434,
+whose text names no number of updates. Presets with a model train it from random weights."""
 
 _ONLY_FOR: dict[str, LabelSource] = {
     "positive": "rhythms",
@@ -230,11 +230,15 @@ class FinetuneSettings(TrainingSettings):
         if new and self.trained not in (None, "all"):
             found.append(f"preset {self.preset} trains all of a new model: leave --trained out")
         if new and self.pooling is not None:
-            found.append(f"preset {self.preset} trains a new model, which has --model.pooling: leave --pooling out")
+            found.append(
+                f"preset {self.preset} trains a new model, which has --model.pooling: leave --pooling out"
+            )
         if self.model != ENCODER_PRESETS["modern"] and self.preset != "encoder":
             found.append("--model describes a new model: it goes with preset encoder")
         if self.preset not in ("modern", "encoder") and self.recipe != RECIPES["fine-tuning"]:
-            found.append(f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder")
+            found.append(
+                f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder"
+            )
         if self.preset != "modern" and self.augmentation != TUNINGS["modern"].augmentation:
             found.append(f"preset {self.preset} varies no windows: --augmentation goes with preset modern")
         return found

@@ -44,9 +44,7 @@ class Encoder(Model):
         self.class_token = nn.Embedding(1, c.width) if c.class_token else None
         learned = c.positions == "learned"
         self.positions = nn.Embedding(int(c.class_token) + c.n_patches, c.width) if learned else None
-        self.lead_positions = (
-            nn.Embedding(c.n_channels, c.width) if c.per_lead and c.n_channels > 1 else None
-        )
+        self.lead_positions = nn.Embedding(c.n_channels, c.width) if c.per_lead and c.n_channels > 1 else None
         rotary = None if learned else Rotary(head_size=c.width // c.n_heads, base=c.rotary_base)
         blocks = [_make_block(c, rotary) for _ in range(c.n_layers)]
         self.trunk = Transformer(blocks, norm=c.norm if c.final_norm else None, norm_bias=c.bias)
@@ -258,9 +256,7 @@ class Encoder(Model):
         if c.per_lead:
             x = x.unflatten(1, (c.n_channels, n)).mean(1)
         out = self.head(x)  # (B, n, K), or (B, n, P K)
-        out = (
-            out.reshape(len(out), -1, c.n_outputs) if c.each_sample else out.repeat_interleave(c.patch, 1)
-        )
+        out = out.reshape(len(out), -1, c.n_outputs) if c.each_sample else out.repeat_interleave(c.patch, 1)
         return out if attention_mask is None else out[:, : attention_mask.shape[1]]
 
     def _initialise(self) -> None:

@@ -92,7 +92,8 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Map x (B, T, E) to the same shape, or to its last position; see `Attention.forward` for the arguments.
 
-        `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What `capture` keeps is self-attention.
+        `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What `capture`
+        keeps is self-attention.
         """
         if positions is not None:
             x = x + positions
@@ -166,9 +167,7 @@ class Transformer(nn.Module):
             beside = (attention_mask, source, source_mask)
             # what is read already stays whole, and what has other rows is refused by attention
             if all(each is None or (isinstance(each, Tensor) and len(each) == len(x)) for each in beside):
-                return self._in_parts(
-                    x, *beside, angles=angles, positions=positions, last_only=last_only
-                )
+                return self._in_parts(x, *beside, angles=angles, positions=positions, last_only=last_only)
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)
