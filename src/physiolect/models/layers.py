@@ -92,8 +92,8 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Map x (B, T, E) to the same shape, or to its last position; see `Attention.forward` for the arguments.
 
-        `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What `capture`
-        keeps is self-attention.
+        `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What
+        `capture` keeps is self-attention.
         """
         if positions is not None:
             x = x + positions
