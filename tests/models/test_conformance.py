@@ -188,6 +188,17 @@ def test_half_precision_is_close(model: Model) -> None:
             assert (half - full).square().mean().sqrt() < 0.05 * usual
 
 
+def test_gradients_in_half_precision_are_close(model: Model) -> None:
+    found = []
+    for half in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = model(model.probe())
+        out.float().square().mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert (found[1] - found[0]).norm() < 0.1 * found[0].norm()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not _can_compile(torch.device("cpu")), reason="there is no C++ compiler")
 def test_compiled_it_is_the_same_forward_and_backward(model: Model) -> None:

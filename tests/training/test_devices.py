@@ -24,8 +24,13 @@ def test_a_device_without_float64_is_refused_with_the_reason() -> None:
         choose_device("mps")
 
 
-def test_a_cpu_computes_in_float32() -> None:
+@pytest.mark.parametrize("able", [False, True])
+def test_a_cpu_computes_in_float32_unless_it_is_asked(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("physiolect.training.devices._multiplies_bf16", lambda: able)
     assert choose_precision("auto", torch.device("cpu")) == torch.float32
     assert choose_precision("float32", torch.device("cpu")) == torch.float32
+    if able:
+        assert choose_precision("bf16", torch.device("cpu")) == torch.bfloat16
+        return
     with pytest.raises(ConfigError, match="is not made for it"):
         choose_precision("bf16", torch.device("cpu"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from physiolect.errors import ConfigError
 from physiolect.models.cache import FixedCache, LayerCache, Positions, SourceCache
 from physiolect.models.capture import Capture
-from physiolect.models.kernels import blocked_attention, fused_attention
+from physiolect.models.kernels import blocked_attention, fused_attention, short_attention
 from physiolect.models.kernels.blocked_attention import QUERY_BLOCK
 
 Angles: TypeAlias = tuple[Tensor, Tensor]
@@ -292,6 +292,8 @@ class Attention(nn.Module):
             )
             return out.masked_fill(blind, 0)
         if not self._needs_mask(q, k):
+            if short_attention.wins(q, k):
+                return short_attention.attention(q, k, v, scale=self.scale, dropout=dropout)
             return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
         for kernel in (blocked_attention, fused_attention):
             if kernel.wins(q, k, dropout):

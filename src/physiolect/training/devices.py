@@ -43,16 +43,23 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     """Return the type in which products and attention are computed.
 
     In training (autocast) norms and losses, weights, gradients and the optimiser stay in float32. "auto" is bf16 on
-    a GPU made for it (compute capability 8.0), and float32 elsewhere.
+    a GPU made for it (compute capability 8.0), and float32 elsewhere; a CPU made for it must be asked.
 
     Raises:
         ConfigError: the name is unknown, or bf16 is asked of a device that is not made for it.
     """
     check_option("precision", name, ("auto", "float32", "bf16"))
-    able = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    on_gpu = device.type == "cuda"
+    able = torch.cuda.get_device_capability(device) >= (8, 0) if on_gpu else _multiplies_bf16()
     if name == "bf16" and not able:
         raise ConfigError(
             f"precision is bf16, but {device} is not made for it",
-            hint="leave precision out, or take a GPU made for it",
+            hint="leave precision out, or take a GPU, or a CPU, made for it",
         )
-    return torch.bfloat16 if able and name != "float32" else torch.float32
+    return torch.bfloat16 if name == "bf16" or (name == "auto" and on_gpu and able) else torch.float32
+
+
+def _multiplies_bf16() -> bool:
+    """Say whether the CPU has instructions for products of bf16; others emulate them, slowly."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
