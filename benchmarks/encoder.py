@@ -6,9 +6,10 @@ form that it takes on the device. Both sides hold the same weights, are proved t
 take turns in one process. A row names the numbers that each side multiplies in; ratios are medians over the rounds,
 with their range. On the CPU the processor's time is measured, on a GPU the time of a clock around finished work.
 
-Four fifths of a step on a CPU are products of large matrices, which both sides leave to the library, so what a row gains
-is what these numbers gain: float32 by oneDNN in place of MKL, bf16 by the processor's own instructions for it
-(`--precision bf16`). With the same library and the same numbers on both sides (bf16 and bf16) ours is no faster.
+Four fifths of a step on a CPU are products of large matrices, which both sides leave to the library. So a row gains
+what its numbers gain: float32 by oneDNN in place of MKL, bf16 by the processor's own instructions for it
+(`--precision bf16`). With the same library and the same numbers on both sides (bf16 and bf16)
+ours is no faster.
 """
 
 from __future__ import annotations
