@@ -244,7 +244,7 @@ def train_beats(options: argparse.Namespace, device: torch.device) -> None:
     tuning = replace(TUNINGS["modern"], validation=0.0, patience=None, steps=2 * options.steps)
     out = options.out / "beats"
     out.mkdir(exist_ok=True)
-    settings = FinetuneSettings(str(beats.store.path), "ecg", "beats", str(out))
+    settings = FinetuneSettings(str(beats.store.path), "beats", str(out), "ecg")
     begun = time.perf_counter()
     Job(settings, start, tuning, runtime_on(device), Stop(None)).run(out, beats, None)
     print(f"beats: {len(beats)} windows, {time.perf_counter() - begun:.0f} s", flush=True)
@@ -279,7 +279,7 @@ def cross_validated(
         tested = {judge.groups[i] for i in fold.test.tolist()}
         learn = both.learn.take(np.array([group not in tested for group in both.learn.groups]))
         with tempfile.TemporaryDirectory() as folder:
-            settings = FinetuneSettings(str(learn.store.path), base, "rhythm", folder)
+            settings = FinetuneSettings(str(learn.store.path), "rhythm", folder, base)
             Job(settings, start, tuning, runtime_on(device), Stop(None)).run(Path(folder), learn, None)
             tuned = load_checkpoint(Path(folder) / "last")
         tuned.model.to(device)

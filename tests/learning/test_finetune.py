@@ -151,7 +151,7 @@ def test_beats_are_learnt_and_detected(tune: Tune) -> None:
 
 
 def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> None:
-    chosen = Config("store", str(base), "rhythm", "out", preset="published").tuning
+    chosen = Config("store", "rhythm", "out", str(base), preset="published").tuning
     assert (chosen.trained, chosen.pooling, chosen.unmask_last) == ("last-block", "last", False)
     assert (chosen.steps, chosen.batch_size, chosen.class_weights, chosen.dropout) == (
         1000,
@@ -165,7 +165,7 @@ def test_the_published_preset_is_the_published_one(tune: Tune, base: Path) -> No
         RECIPES["published"],
     )
     assert (chosen.accumulate, chosen.validation, chosen.patience) == (1, 0, None)
-    assert Config("store", str(base), "beats", "out", preset="published").tuning.steps == 5000
+    assert Config("store", "beats", "out", str(base), preset="published").tuning.steps == 5000
     code, run = tune("--preset", "published", "--steps", "3")
     assert code == 0
     assert not (run / "best").exists()
@@ -455,7 +455,10 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--rank", "0"], "--rank is 0"),
         (["--alpha", "0"], "--alpha is 0"),
         (["--patience", "-1"], "--patience is -1"),
-        (["--preset", "published", "--recipe.learning-rate", "1"], "--recipe goes with preset modern"),
+        (
+            ["--preset", "published", "--recipe.learning-rate", "1"],
+            "--recipe goes with presets modern and encoder",
+        ),
         (["--protocol", "k-fold", "--validate-on", "fold 1"], "leave --train-on and --validate-on out"),
         (["--protocol", "k-fold", "--k", "30"], "k is 30"),
         (["--positive", "VT"], "labelled VT"),
@@ -579,6 +582,6 @@ def test_presets_differ_where_they_should() -> None:
     assert TUNINGS["modern"].validation > 0
     assert TUNINGS["published"].validation == 0
     kept = Config(
-        "s", "c", "rhythm", "o", preset="published", patience=0, steps=7, class_weights="1,2"
+        "s", "rhythm", "o", "c", preset="published", patience=0, steps=7, class_weights="1,2"
     ).tuning
     assert (kept.patience, kept.steps, kept.class_weights) == (None, 7, (1.0, 2.0))

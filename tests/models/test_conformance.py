@@ -13,14 +13,18 @@ from torch import nn
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint import Outputs
-from physiolect.contract import CONTRACTS
+from physiolect.contract import ANY_CHANNEL, CONTRACTS
 from physiolect.models import MODELS
+from physiolect.models.encoder import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.gpt import GPT_PRESETS, GPTConfig
 from physiolect.models.heads import choose_trained
 from physiolect.models.model import Model
 from physiolect.tokenizers import LevelTokenizer
+from physiolect.training.step import _can_compile
 
 _GPT = GPTConfig(vocabulary_size=101, context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
+_ENCODER = EncoderConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
+_TOY: dict[str, Any] = {"context_length": 24, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "gpt": {
@@ -31,6 +35,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
         ),
         "detector": replace(_GPT, n_outputs=1, pooling="mean"),
         "looking ahead": replace(_GPT, n_outputs=3, pooling="attention", unmask_last=True),
+    },
+    "encoder": {
+        "samples": _ENCODER,
+        "ecgformer": replace(ENCODER_PRESETS["ecgformer"], **_TOY, n_outputs=5),
+        "modern": replace(ENCODER_PRESETS["modern"], **{**_TOY, "patch": 4}, n_channels=2),
+        "class token": replace(_ENCODER, n_channels=3, patch=4, per_lead=True, pooling="class", n_outputs=3),
+        "each sample": replace(
+            _ENCODER, n_channels=2, patch=6, each_sample=True, pooling="attention", class_token=False
+        ),
+        "scaled": replace(_ENCODER, n_channels=2, scaling="range", positions_at="every-layer"),
     },
 }
 """Small models of every family: family -> name -> settings."""
@@ -49,13 +63,15 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def as_checkpoint(model: Model) -> Checkpoint:
-    n = model.n_outputs
+    k = model.n_outputs
     tokenizer = LevelTokenizer() if model.takes == "levels" else None
-    outputs = Outputs("forecast") if n is None else Outputs("rhythm")
-    if n is not None and n > 1:
-        outputs = Outputs("classify", tuple("abcdefgh"[:n]))
+    outputs = Outputs("forecast") if k is None else Outputs("rhythm")
+    if k is not None and k > 1:
+        outputs = Outputs("classify", tuple("abcdefgh"[:k]))
     T = model.context_length
-    contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=1, max_samples=T)
+    n = model.n_channels
+    names = (ANY_CHANNEL,) if n == 1 else tuple(f"lead {i}" for i in range(n))
+    contract = replace(CONTRACTS["heartgpt-ecg"], min_samples=1, max_samples=T, channels=names)
     return Checkpoint(model, tokenizer, contract, outputs)
 
 
@@ -78,9 +94,15 @@ def test_every_weight_gets_a_finite_gradient_and_lies_in_one_part(model: Model) 
 
 
 def test_it_is_causal_or_not_as_it_declares(model: Model) -> None:
-    x = model.embed(model.probe()).detach().requires_grad_()
+    """The gradient of one position's outputs reaches all samples before it, and later ones only if it is not causal."""
     T = model.context_length
-    (gradient,) = torch.autograd.grad(model.from_embedded(x)[:, T // 2].sum(), x)
+    if model.takes == "signal":
+        x = model.probe().requires_grad_()
+        (gradient,) = torch.autograd.grad(model(x)[:, T // 2].sum(), x)
+        gradient = gradient.transpose(1, 2)  # (B, T, C)
+    else:
+        x = model.embed(model.probe()).detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(model.from_embedded(x)[:, T // 2].sum(), x)
     later = gradient[:, T // 2 + 1 :].abs().max()
     assert gradient[:, : T // 2 + 1].abs().max() > 0
     assert (later == 0) == model.causal
@@ -112,7 +134,7 @@ def padded(model: Model) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
 def test_a_padded_batch_gives_each_row_the_numbers_it_gives_alone(model: Model, last_only: bool) -> None:
     x, mask, lengths = padded(model)
     together = model(x, attention_mask=mask, last_only=last_only)
-    again = model.from_embedded(model.embed(x), attention_mask=mask, last_only=last_only)
+    again = model.from_embedded(model.embed(x, attention_mask=mask), attention_mask=mask, last_only=last_only)
     torch.testing.assert_close(again, together)
     for row, length in enumerate(lengths):
         alone = model(x[row : row + 1, ..., :length], last_only=last_only)
@@ -153,6 +175,42 @@ def test_encoded_windows_go_in_and_predictions_come_out(model: Model) -> None:
     found = checkpoint.predict(inputs)
     assert len(found) == 3
     assert np.isfinite(found).all()
+
+
+def test_half_precision_is_close(model: Model) -> None:
+    x = model.probe()
+    with torch.no_grad():
+        usual = model(x).square().mean().sqrt()
+        for last_only in (False, True):
+            full = model(x, last_only=last_only)
+            with torch.autocast("cpu", torch.bfloat16):
+                half = model(x, last_only=last_only).float()
+            assert (half - full).square().mean().sqrt() < 0.05 * usual
+
+
+def test_gradients_in_half_precision_are_close(model: Model) -> None:
+    found = []
+    for half in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = model(model.probe())
+        out.float().square().mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert (found[1] - found[0]).norm() < 0.1 * found[0].norm()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _can_compile(torch.device("cpu")), reason="there is no C++ compiler")
+def test_compiled_it_is_the_same_forward_and_backward(model: Model) -> None:
+    compiled = torch.compile(model)
+    for last_only in (False, True):
+        found = []
+        for each in (model, compiled):
+            model.zero_grad()
+            out = each(model.probe(), last_only=last_only)
+            out.square().sum().backward()
+            found.append([out, *(p.grad for p in model.parameters() if p.grad is not None)])
+        torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
 
 
 def test_another_head_keeps_the_trunk(model: Model) -> None:

@@ -16,7 +16,7 @@ def for_task(
     base: Checkpoint,
     outputs: Outputs,
     *,
-    pooling: Pooling = "last",
+    pooling: Pooling | None = None,
     unmask_last: bool = False,
     dropout: float | None = None,
     channels: Sequence[str] | None = None,
@@ -29,7 +29,7 @@ def for_task(
     Args:
         base: left as it is.
         outputs: what the head's numbers mean; any task that is learned from labels.
-        pooling: whose features speak for a window.
+        pooling: whose features speak for a window; None is the family's default.
         unmask_last: let the last block look ahead.
         dropout: in training; None leaves the base's.
         channels: names to ask for where the base takes any.
@@ -40,6 +40,7 @@ def for_task(
     """
     model = base.model.with_head(
         n_outputs=len(outputs.classes) if outputs.kind in ("one-of", "several") else 1,
+        scope=outputs.scope,
         pooling=pooling,
         unmask_last=unmask_last,
         dropout=dropout,

@@ -17,7 +17,7 @@ EXAMPLE = "physiolect finetune store --checkpoint ecg --task rhythm --out runs/a
 
 @dataclass(frozen=True)
 class Config(FinetuneSettings):
-    """Fine-tune a checkpoint on the labels of a store made by `prepare`."""
+    """Fine-tune a checkpoint, or train a new model, on the labels of a store made by `prepare`."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("store",)
 

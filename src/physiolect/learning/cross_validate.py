@@ -113,7 +113,7 @@ class CrossValidation(Result):
 @takes_settings(FinetuneSettings)
 def cross_validate(
     store: Store | str | Path,
-    checkpoint: Checkpoint | str | Path,
+    checkpoint: Checkpoint | str | Path | None = None,
     *,
     task: str,
     out: str | Path,
@@ -126,6 +126,7 @@ def cross_validate(
     Args:
         store: made by `prepare` with the checkpoint's contract; opened or a folder.
         checkpoint: the base model of every fold; opened, or a folder, a published HeartGPT file, "ecg", or owner/name.
+            None where the preset trains new models.
         task: one of `physiolect.tasks.TASKS` that is learned from labels.
         out: folder for a run a fold, predictions.npz and folds.json.
         protocol: how patients are divided: "k-fold", "leave-one-out", or "given", the store's splits.

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from physiolect import config
 from physiolect.checkpoint import Checkpoint, load_checkpoint
 from physiolect.datasets import Examples, Store, open_store, skipped_recordings
@@ -21,6 +19,7 @@ from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Base, Job, Runtime
 from physiolect.learning.labelled_windows import divide, label_windows
 from physiolect.learning.measures import measure
+from physiolect.learning.new_model import new_checkpoint
 from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
@@ -30,20 +29,21 @@ from physiolect.training import stop_signals, using_threads
 @takes_settings(FinetuneSettings, "protocol", "k")
 def finetune(
     store: Store | str | Path,
-    checkpoint: Checkpoint | str | Path,
+    checkpoint: Checkpoint | str | Path | None = None,
     *,
     task: str,
     out: str | Path,
     on_event: Listener | None = None,
     **settings: Any,
 ) -> TrainingResult:
-    """Fine-tune a checkpoint on the labels of a store, or resume a run.
+    """Fine-tune a checkpoint, or train a new model, on the labels of a store; or resume a run.
 
     Ctrl-C and SIGTERM stop the run after the update under way; the run is saved, and the result is not finished.
 
     Args:
         store: made by `prepare` with the checkpoint's contract; opened or a folder.
-        checkpoint: the base model; opened, or a folder, a published HeartGPT file, "ecg", or owner/name.
+        checkpoint: the base model; opened, or a folder, a published HeartGPT file, "ecg", or owner/name. None where the
+            preset trains a new model.
         task: one of `physiolect.tasks.TASKS` that is learned from labels.
         out: folder of the run.
         on_event: called with messages and metrics; returning True stops the run after the update under way.
@@ -99,10 +99,8 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
         ) as stop,
     ):
         runtime = Runtime.of(settings)
-        if runtime.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")
         store = open_store(settings.store, verify=True)
-        base = base or load_checkpoint(settings.checkpoint)
+        base = base or _base(settings, store, reporter)
         examples = label_windows(store, settings, base)
         skipped = skipped_recordings(examples, settings.labels)
         if skipped:
@@ -123,8 +121,16 @@ def save_settings(settings: FinetuneSettings, reporter: Reporter) -> None:
         reporter.say(longer)
 
 
-def _opened(checkpoint: Checkpoint | str | Path) -> tuple[Checkpoint | None, str]:
+def _opened(checkpoint: Checkpoint | str | Path | None) -> tuple[Checkpoint | None, str | None]:
     """Return a checkpoint that is open already, and the name that settings keep."""
     if isinstance(checkpoint, Checkpoint):
         return checkpoint, "a checkpoint in memory"
-    return None, str(checkpoint)
+    return None, None if checkpoint is None else str(checkpoint)
+
+
+def _base(settings: FinetuneSettings, store: Store, reporter: Reporter) -> Checkpoint:
+    """Return the checkpoint that settings name, or a new model."""
+    if settings.checkpoint is not None:
+        return load_checkpoint(settings.checkpoint)
+    assert settings.tuning.model is not None
+    return new_checkpoint(settings.tuning.model, store, seed=settings.seed, reporter=reporter)

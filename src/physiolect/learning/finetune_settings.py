@@ -12,6 +12,7 @@ from physiolect.evaluation.cross_validated import PREDICTIONS_FILE
 from physiolect.evaluation.protocol import Protocol
 from physiolect.learning.run_folder import holds_run
 from physiolect.learning.settings import TrainingSettings
+from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
 from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
 from physiolect.training import RECIPES, Recipe, n_launched
@@ -21,10 +22,11 @@ ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
 
 @dataclass(frozen=True)
 class Tuning:
-    """All that decides how a checkpoint is fine-tuned."""
+    """All that decides how a checkpoint is fine-tuned, or a new model is trained."""
 
     trained: Trained
-    pooling: Pooling
+    pooling: Pooling | None
+    """None is the model's own."""
     unmask_last: bool
     dropout: float | None
     class_weights: ClassWeights
@@ -38,6 +40,8 @@ class Tuning:
     draws: Draws
     augmentation: Augmentation
     recipe: Recipe
+    model: EncoderConfig | None = None
+    """The model that is trained from random weights; None starts from a checkpoint."""
 
 
 TUNINGS: dict[str, Tuning] = {
@@ -76,7 +80,26 @@ TUNINGS: dict[str, Tuning] = {
         recipe=RECIPES["published"],
     ),
 }
-"""Presets of fine-tuning by name. Source of "published": Davies et al. 2024, arXiv:2407.20775."""
+_NEW = replace(
+    TUNINGS["modern"],
+    pooling=None,
+    dropout=None,
+    steps=5000,
+    augmentation=Augmentation(),
+    model=ENCODER_PRESETS["modern"],
+)
+TUNINGS["encoder"] = _NEW
+TUNINGS["ecgformer"] = replace(
+    _NEW,
+    batch_size=64,
+    validation=0.0,
+    patience=None,
+    draws="epochs",
+    recipe=RECIPES["ecgformer"],
+    model=ENCODER_PRESETS["ecgformer"],
+)
+"""Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434,
+whose text names no number of updates. Presets with a model train it from random weights."""
 
 _ONLY_FOR: dict[str, LabelSource] = {
     "positive": "rhythms",
@@ -95,18 +118,20 @@ _OWN = (
 
 @dataclass(frozen=True)
 class FinetuneSettings(TrainingSettings):
-    """Fine-tune a checkpoint on the labels of a store made by `prepare`."""
+    """Fine-tune a checkpoint, or train a new model, on the labels of a store made by `prepare`."""
 
     store: str
     """Folder made by `prepare` with the checkpoint's contract."""
-    checkpoint: str
-    """The base model: a folder, a published HeartGPT file, ecg, or owner/name."""
     task: LabelledTaskName
     """What the model learns: a rhythm or not, beats at every sample, classes, or a number."""
     out: str
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
-    preset: Literal["modern", "published"] = "modern"
-    """Defaults of the options below; published is HeartGPT's way."""
+    checkpoint: str | None = None
+    """The base model: a folder, a published HeartGPT file, ecg, or owner/name; for presets modern and published."""
+    preset: Literal["modern", "published", "encoder", "ecgformer"] = "modern"
+    """Defaults of the options below; published is HeartGPT's way; encoder and ecgformer train a new model."""
+    model: EncoderConfig = field(default_factory=lambda: ENCODER_PRESETS["modern"])
+    """The new model, for preset encoder; the store decides its channels."""
     labels: str | None = None
     """Table (.csv, .parquet) with a column recording (default: the store's marks or labels)."""
     column: str | None = None
@@ -168,7 +193,7 @@ class FinetuneSettings(TrainingSettings):
     save_every: int = 100
     """Updates between saves of `last`."""
     recipe: Recipe = field(default_factory=lambda: RECIPES["fine-tuning"])
-    """The recipe, for preset modern."""
+    """The recipe, for presets modern and encoder."""
     augmentation: Augmentation = field(default_factory=lambda: TUNINGS["modern"].augmentation)
     """How training windows are varied, for preset modern."""
 
@@ -193,13 +218,29 @@ class FinetuneSettings(TrainingSettings):
         return found
 
     def _preset_problems(self) -> list[str]:
-        if self.preset != "published":
-            return []
         found = []
-        if self.recipe != RECIPES["fine-tuning"]:
-            found.append("preset published fixes the recipe: --recipe goes with preset modern")
-        if self.augmentation != TUNINGS["modern"].augmentation:
-            found.append("preset published varies no windows: --augmentation goes with preset modern")
+        new = TUNINGS[self.preset].model is not None
+        if not new and not self.checkpoint:
+            found.append(
+                f"preset {self.preset} starts from a checkpoint: give --checkpoint (ecg comes with Physiolect), or "
+                "--preset encoder for a new model"
+            )
+        if new and self.checkpoint is not None:
+            found.append(f"preset {self.preset} trains a new model: leave --checkpoint out")
+        if new and self.trained not in (None, "all"):
+            found.append(f"preset {self.preset} trains all of a new model: leave --trained out")
+        if new and self.pooling is not None:
+            found.append(
+                f"preset {self.preset} trains a new model, which has --model.pooling: leave --pooling out"
+            )
+        if self.model != ENCODER_PRESETS["modern"] and self.preset != "encoder":
+            found.append("--model describes a new model: it goes with preset encoder")
+        if self.preset not in ("modern", "encoder") and self.recipe != RECIPES["fine-tuning"]:
+            found.append(
+                f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder"
+            )
+        if self.preset != "modern" and self.augmentation != TUNINGS["modern"].augmentation:
+            found.append(f"preset {self.preset} varies no windows: --augmentation goes with preset modern")
         return found
 
     def _task_problems(self) -> list[str]:
@@ -241,9 +282,11 @@ class FinetuneSettings(TrainingSettings):
         preset = TUNINGS[self.preset]
         if TASKS[self.task].scope == "position":
             # the height of a peak is read, which weights would shift; and every position speaks for itself
-            preset = replace(preset, class_weights="none", pooling="last", steps=5 * preset.steps)
+            preset = replace(preset, class_weights="none", pooling=None, steps=5 * preset.steps)
         if self.preset == "modern":
             preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
+        if self.preset == "encoder":
+            preset = replace(preset, recipe=self.recipe, model=self.model)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)

@@ -38,6 +38,7 @@ from physiolect.training import (
     choose_device,
     choose_form,
     choose_precision,
+    fast_products,
     fit,
     using_threads,
 )
@@ -70,12 +71,15 @@ class Runtime:
 class Base(NamedTuple):
     """The checkpoint that a fine-tuning starts from."""
 
-    name: str
+    name: str | None
+    """None is a new model, of random weights."""
     checkpoint: Checkpoint
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the run.yaml of a fine-tuned checkpoint records of its base."""
+        """What the run.yaml of a fine-tuned checkpoint records of its base; nothing of a new model."""
+        if self.name is None:
+            return {}
         run = self.checkpoint.run
         own = {"checkpoint": self.name, "weights_sha256": weights_digest(self.checkpoint.model.state_dict())}
         named = sorted(Run.of(run).used)
@@ -118,14 +122,16 @@ class Job:
         checkpoint, state = resumed or (self._fresh(train), None)
         self._report_sizes(checkpoint, self._let_train(checkpoint, state), train, validation)
         step, evaluate = self._step(checkpoint, train, validation, weights)
+        base = checkpoint.run.get("base") or self.base.record
         about = {
             "store_sha256": train.store.digest,
             "examples_sha256": digest,
-            "base": checkpoint.run.get("base") or self.base.record,
+            **({"base": base} if base else {}),
             **named_patients(train.groups, validation.groups if validation is not None else ()),
         }
         with (
             using_threads(self.settings.threads, checkpoint.model, batch=self.tuning.batch_size),
+            fast_products(self.runtime.device, checkpoint.model.config.width),
             self._journal(out, train, state) as journal,
         ):
             callbacks = Callbacks(

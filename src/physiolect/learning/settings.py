@@ -34,7 +34,8 @@ class TrainingSettings:
     device: str = "auto"
     """Where to train: auto, cpu, cuda …; of several processes, each takes a GPU of its own."""
     precision: Precision = "auto"
-    """Of products and attention in training: float32, or bf16, which auto takes on a GPU made for it."""
+    """Of products and attention in training: float32, or bf16, which auto takes on a GPU made for it; a CPU that
+    multiplies bf16 takes it when asked."""
     form: Form = "auto"
     """Of the training step: eager, compiled, or captured as one CUDA graph, which auto takes on one GPU."""
     threads: int | None = None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from physiolect.errors import ConfigError
 from physiolect.models.cache import FixedCache, LayerCache, Positions, SourceCache
 from physiolect.models.capture import Capture
-from physiolect.models.kernels import blocked_attention, fused_attention
+from physiolect.models.kernels import blocked_attention, fused_attention, short_attention
 from physiolect.models.kernels.blocked_attention import QUERY_BLOCK
 
 Angles: TypeAlias = tuple[Tensor, Tensor]
@@ -96,6 +96,7 @@ class Attention(nn.Module):
         source_width: features of the source that keys and values are made from, which makes this cross-attention;
             None means self-attention.
         scale: factor on q k^T before the softmax; None means D^-0.5.
+        post_scale: factor on the weights after the softmax, whose rows then add up to it.
         causal: no query sees a later key; None means True for self-attention and False for cross-attention. Where a
             causal cross-attention has T queries and S keys, the last of both are one position.
         band: with `causal`, a query sees its own and the `band - 1` positions before.
@@ -116,6 +117,7 @@ class Attention(nn.Module):
         n_heads: int,
         source_width: int | None = None,
         scale: float | None = None,
+        post_scale: float = 1.0,
         causal: bool | None = None,
         band: int | None = None,
         bias: bool = False,
@@ -133,6 +135,7 @@ class Attention(nn.Module):
         self.width, self.n_heads, self.head_size = width, n_heads, width // n_heads
         self.source_width = source_width
         self.scale = self.head_size**-0.5 if scale is None else scale
+        self.post_scale = post_scale
         self.causal = source_width is None if causal is None else causal
         self.band, self.dropout, self.rotary, self.qk_norm = band, dropout, rotary, qk_norm
         if source_width is None:
@@ -167,7 +170,7 @@ class Attention(nn.Module):
                 `SourceCache` is inside it.
             angles: of the keys' rotary positions; None computes them.
             last_only: compute the last query alone; in self-attention with a mask, each row's last real one.
-            capture: also return what it asks for of the weights, (B, H, Q, S).
+            capture: also return what it asks for of the weights, (B, H, Q, S), before `post_scale`.
 
         Raises:
             ConfigError: a source is missing or not expected, the mask has the wrong shape, or it comes with a cache.
@@ -271,7 +274,11 @@ class Attention(nn.Module):
         return F.rms_norm(x, (self.head_size,))
 
     def _output(self, out: Tensor) -> Tensor:
-        return self.projection(out.transpose(1, 2).flatten(2))  # (B, T, E)
+        out = out.transpose(1, 2).flatten(2)  # (B, T, E)
+        if self.post_scale == 1:
+            return self.projection(out)
+        # on the output's weight, (E, E), it costs less than on the weights, (B, H, T, S)
+        return F.linear(out, self.projection.weight * self.post_scale, self.projection.bias)
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, attention_mask: Tensor | None, last: Tensor | None = None
@@ -285,6 +292,8 @@ class Attention(nn.Module):
             )
             return out.masked_fill(blind, 0)
         if not self._needs_mask(q, k):
+            if short_attention.wins(q, k):
+                return short_attention.attention(q, k, v, scale=self.scale, dropout=dropout)
             return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=self.scale)
         for kernel in (blocked_attention, fused_attention):
             if kernel.wins(q, k, dropout):

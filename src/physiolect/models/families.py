@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from physiolect.models.encoder import Encoder
 from physiolect.models.gpt import GPT
 from physiolect.models.model import Model
 
-MODELS: dict[str, type[Model]] = {"gpt": GPT}
+MODELS: dict[str, type[Model]] = {"gpt": GPT, "encoder": Encoder}
 """Family by name; a checkpoint without `kind:` is a gpt."""

@@ -16,6 +16,7 @@ from physiolect.models.capture import Capture
 from physiolect.models.heads import POOLINGS, Pooling, make_pool
 from physiolect.models.layers import MLP, Activation, Block, Norm, Transformer
 from physiolect.models.model import Model
+from physiolect.tasks import Scope
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class GPT(Model):
             self.embed(ids), attention_mask=attention_mask, cache=cache, capture=capture, last_only=last_only
         )
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the token table's rows for ids (B, T), (B, T, E), without positions."""
         return self.tokens(x)
 
@@ -266,7 +267,8 @@ class GPT(Model):
         self,
         *,
         n_outputs: int,
-        pooling: Pooling = "last",
+        scope: Scope = "window",
+        pooling: Pooling | None = None,
         unmask_last: bool = False,
         dropout: float | None = None,
     ) -> Self:
@@ -274,7 +276,8 @@ class GPT(Model):
 
         Args:
             n_outputs: of the head.
-            pooling: whose features speak for a window.
+            scope: without effect, since a decoder has outputs of every position.
+            pooling: whose features speak for a window; None is the last position's.
             unmask_last: let the last block look ahead.
             dropout: of attention weights and of branches; None leaves the model's.
 
@@ -284,7 +287,7 @@ class GPT(Model):
         config = replace(
             self.config,
             n_outputs=n_outputs,
-            pooling=pooling,
+            pooling=pooling or "last",
             unmask_last=unmask_last,
             tied=False,
             head_bias=True,

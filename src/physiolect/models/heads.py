@@ -14,9 +14,10 @@ from physiolect.models.lora import add_lora
 if TYPE_CHECKING:
     from physiolect.models.model import Model
 
-Pooling = Literal["last", "mean", "attention"]
+Pooling = Literal["last", "mean", "attention", "class"]
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "attention")
-"""A window's last position, the mean of all, or a mean weighted by what a learnt query sees."""
+"""A window's last position, the mean of all, or a mean weighted by what a learnt query sees. An encoder, which looks
+both ways, has no last position, and instead "class": the token put before a window."""
 
 Trained = Literal["head", "last-block", "all", "lora"]
 TRAINED: tuple[Trained, ...] = ("head", "last-block", "all", "lora")
@@ -51,8 +52,18 @@ class AttentionPool(nn.Module):
         return weights.unsqueeze(1) @ x
 
 
+class FirstPool(nn.Module):
+    """The first position, where the class token stands."""
+
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Map x (B, T, E) to (B, 1, E)."""
+        return x[:, :1]
+
+
 def make_pool(kind: Pooling, width: int) -> nn.Module | None:
     """Return what makes one position of many; None for the last, which the trunk computes alone."""
+    if kind == "class":
+        return FirstPool()
     if kind == "attention":
         return AttentionPool(width)
     return MeanPool() if kind == "mean" else None

@@ -86,13 +86,17 @@ class Block(nn.Module):
         source: Tensor | SourceCache | None = None,
         source_mask: Tensor | None = None,
         angles: Angles | None = None,
+        positions: Tensor | None = None,
         last_only: bool = False,
         capture: Capture | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Map x (B, T, E) to the same shape, or to its last position; see `Attention.forward` for the arguments.
 
-        A block without cross-attention does not look at the source. What `capture` keeps is self-attention.
+        `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What
+        `capture` keeps is self-attention.
         """
+        if positions is not None:
+            x = x + positions
         attended, weights = self.attention(
             self.attention_norm(x),
             cache=cache,
@@ -113,13 +117,16 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The trunk: blocks one after another, then a final norm."""
+    """The trunk: blocks one after another, then a final norm, or none where `norm` is None."""
 
-    def __init__(self, blocks: Iterable[Block], *, norm: Norm = "layer", norm_bias: bool = True) -> None:
+    def __init__(
+        self, blocks: Iterable[Block], *, norm: Norm | None = "layer", norm_bias: bool = True
+    ) -> None:
         super().__init__()
         blocks = list(blocks)
         self.blocks = nn.ModuleList(blocks)
-        self.norm = make_norm(norm, blocks[0].attention.width, bias=norm_bias)
+        width = blocks[0].attention.width
+        self.norm = nn.Identity() if norm is None else make_norm(norm, width, bias=norm_bias)
         self.rotary = blocks[0].attention.rotary
         """What all blocks share, where positions are rotary."""
         self.is_cross = any(block.cross is not None for block in blocks)
@@ -132,6 +139,8 @@ class Transformer(nn.Module):
         attention_mask: Tensor | None = None,
         source: Tensor | list[SourceCache | None] | None = None,
         source_mask: Tensor | None = None,
+        angles: Angles | None = None,
+        positions: Tensor | None = None,
         capture: Capture | None = None,
         last_only: bool = False,
     ) -> Tensor:
@@ -144,6 +153,8 @@ class Transformer(nn.Module):
                 `last_only` the last position is each row's last real one.
             source: what cross-attention reads: (B, S, E_source), or what `read_source` returned.
             source_mask: (B, S), the same of the source; it is inside what `read_source` returned.
+            angles: of rotary positions; None means that tokens stand one after another.
+            positions: (T, E), added to the input of every block.
             capture: attention weights and hidden states to keep.
             last_only: compute the last position alone in the last block.
 
@@ -156,12 +167,13 @@ class Transformer(nn.Module):
             beside = (attention_mask, source, source_mask)
             # what is read already stays whole, and what has other rows is refused by attention
             if all(each is None or (isinstance(each, Tensor) and len(each) == len(x)) for each in beside):
-                return self._in_parts(x, *beside, last_only=last_only)
+                return self._in_parts(x, *beside, angles=angles, positions=positions, last_only=last_only)
         capture = capture or Capture()
         if capture.hidden:
             capture.hidden_states.append(x)
-        places = cache[0].places(x.shape[1]) if cache else slice(0, x.shape[1])
-        angles = self.rotary.angles(places, x) if self.rotary else None
+        if self.rotary and angles is None:
+            places = cache[0].places(x.shape[1]) if cache else slice(0, x.shape[1])
+            angles = self.rotary.angles(places, x)
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             x, weights = block(
@@ -171,6 +183,7 @@ class Transformer(nn.Module):
                 source=source[i] if isinstance(source, list) else source,
                 source_mask=source_mask,
                 angles=angles,
+                positions=positions,
                 last_only=last_only and i == last,
                 capture=capture if i in capture.attention_layers else None,
             )
@@ -192,7 +205,7 @@ class Transformer(nn.Module):
                 hint="leave source out, or build its blocks with cross=",
             )
 
-    def _in_parts(self, x: Tensor, *beside: Any, last_only: bool) -> Tensor:
+    def _in_parts(self, x: Tensor, *beside: Any, **alike: Any) -> Tensor:
         """Return what `forward` does, a few rows at a time."""
         rows = max(1, CPU_TOKENS // x.shape[1])
         parts = []
@@ -205,7 +218,7 @@ class Transformer(nn.Module):
                     attention_mask=mask,
                     source=source,
                     source_mask=source_mask,
-                    last_only=last_only,
+                    **alike,
                 )
             )
         return torch.cat(parts)
@@ -221,14 +234,25 @@ class Transformer(nn.Module):
         return [None if cross is None else cross.read_source(source, source_mask) for cross in crosses]
 
     def finish(
-        self, x: Tensor, *, first: int, attention_mask: Tensor | None = None, last_only: bool = False
+        self,
+        x: Tensor,
+        *,
+        first: int,
+        attention_mask: Tensor | None = None,
+        angles: Angles | None = None,
+        positions: Tensor | None = None,
+        last_only: bool = False,
     ) -> Tensor:
         """Map what came out of the first `first` blocks (B, T, E) to what `forward` returns, without a source."""
-        angles = self.rotary.angles(slice(0, x.shape[1]), x) if self.rotary else None
+        if self.rotary and angles is None:
+            angles = self.rotary.angles(slice(0, x.shape[1]), x)
+        shared: dict[str, Any] = {
+            "attention_mask": attention_mask, "angles": angles, "positions": positions
+        }  # fmt: skip
         for block in self.blocks[first:-1]:
-            x, _ = block(x, attention_mask=attention_mask, angles=angles)
+            x, _ = block(x, **shared)
         if first < len(self.blocks):
-            x, _ = self.blocks[-1](x, attention_mask=attention_mask, angles=angles, last_only=last_only)
+            x, _ = self.blocks[-1](x, last_only=last_only, **shared)
         elif last_only:
             x = last_of(x, attention_mask)
         return self.norm(x)

@@ -93,8 +93,11 @@ class Model(nn.Module):
         """Count the trained numbers, a shared table once."""
         return sum(p.numel() for p in self.parameters())
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Return the first features of an input, (B, T, E), on which attributions are taken."""
+    def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the first features of an input, (B, N, E), on which attributions are taken.
+
+        With a mask (B, T), no padding enters the features of real positions.
+        """
         raise NotImplementedError
 
     def from_embedded(
@@ -104,17 +107,17 @@ class Model(nn.Module):
         raise NotImplementedError
 
     def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
-        """Return the features that the head reads, (B, T, E), without a gradient."""
+        """Return the features that the head reads, (B, N, E), without a gradient."""
         raise NotImplementedError
 
     def begin(self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
-        """Return the output of the first blocks (B, T, E), from which `finish` continues; without a gradient."""
+        """Return the output of the first blocks (B, N, E), from which `finish` continues; without a gradient."""
         raise NotImplementedError
 
     def finish(
         self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None, last_only: bool = False
     ) -> Tensor:
-        """Return what `forward` does, given the output of the first blocks (B, T, E)."""
+        """Return what `forward` does, given the output of the first blocks (B, N, E)."""
         raise NotImplementedError
 
     def probe(self) -> Tensor:

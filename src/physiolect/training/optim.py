@@ -59,8 +59,10 @@ RECIPES: dict[str, Recipe] = {
     "modern": Recipe(),
     "published": Recipe(3e-4, "constant", 0, 0.01, decay_all=True, beta2=0.999, clip_norm=None),
     "fine-tuning": Recipe(5e-4, warmup_steps=20),
+    "ecgformer": Recipe(2e-4, "constant", 0, 0.0, beta2=0.999, clip_norm=None),
 }
-""" "published" is AdamW with PyTorch's defaults at 3e-4, as the authors of HeartGPT trained."""
+""" "published" is AdamW with PyTorch's defaults at 3e-4, as the authors of HeartGPT trained; "ecgformer" is Adam (AdamW
+without decay) with PyTorch's defaults at 2e-4, as ECGformer is described."""
 
 
 def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:

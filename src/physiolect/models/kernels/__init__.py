@@ -1,1 +1,1 @@
-"""Attention kernels: blocked on a CPU, fused and ring on a GPU."""
+"""Attention kernels: blocked and short on a CPU, fused and ring on a GPU."""

@@ -1,0 +1,52 @@
+"""A model of random weights that fits a store, for a training to start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from physiolect.checkpoint import Checkpoint, Outputs
+from physiolect.contract import ANY_CHANNEL
+from physiolect.datasets import Store
+from physiolect.errors import ConfigError
+from physiolect.events import Reporter
+from physiolect.models.encoder import Encoder, EncoderConfig
+
+
+def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: Reporter) -> Checkpoint:
+    """Return an encoder that takes the windows of a store, for `for_task` to give a head to.
+
+    Its channels are those of the store's contract. Its windows are as long as the contract and the model allow.
+
+    Args:
+        config: the model; channels, outputs and, where the store's windows are shorter, length are replaced.
+        store: made by `prepare`.
+        seed: of the weights.
+        reporter: is told where windows are shorter than the store's, and where amplitudes are scaled for its sake.
+
+    Raises:
+        ConfigError: the store's windows are shorter than a patch.
+    """
+    contract, scaling = store.contract, config.scaling
+    length = min(contract.max_samples, config.context_length)
+    length -= length % config.patch
+    if not length:
+        raise ConfigError(
+            f"the store's windows are {contract.max_samples} samples, but a patch of the model is {config.patch}",
+            hint="choose a smaller model.patch",
+        )
+    if length < contract.max_samples:
+        reporter.say(f"windows are {length} samples, of the {contract.max_samples} that the store allows")
+    if contract.normalisation == "tokenizer":  # of levels, which this model has none of
+        contract = replace(contract, normalisation="none")
+        if scaling == "none":
+            scaling = "range"
+            reporter.say("the store leaves amplitudes as they were recorded: each window is scaled to [0, 1]")
+    n_channels = 1 if contract.channels == (ANY_CHANNEL,) else len(contract.channels)
+    fitting = replace(config, n_channels=n_channels, context_length=length, n_outputs=1, scaling=scaling)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        model = Encoder(fitting).eval()
+    accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
+    return Checkpoint(model, None, accepts, Outputs("rhythm"))

@@ -1,0 +1,304 @@
+"""The encoder: a transformer that looks both ways over windows of real numbers, or over tokens that are given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from physiolect.errors import ConfigError
+from physiolect.models.attention import Attention, Rotary
+from physiolect.models.capture import Capture
+from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
+from physiolect.models.heads import Pooling, make_pool
+from physiolect.models.layers import MLP, Block, Transformer
+from physiolect.models.model import Model
+from physiolect.tasks import Scope
+
+__all__ = ["ENCODER_PRESETS", "Encoder", "EncoderConfig"]
+
+_FLAT = 1e-6
+"""A channel that varies by no more than this share of its level is flat: it is moved to 0, and not scaled up."""
+
+
+class Encoder(Model):
+    """Reads windows (B, C, T); gives outputs of each sample, or of the window as a whole.
+
+    Tokens N of a window are, in this order: the class token, then one for each patch of all channels together; or with
+    `per_lead` one for each patch of the first channel, of the second, and so on. Tokens that are given, such as beats
+    described by some numbers each, are windows whose channels are those numbers, with a patch of 1.
+    """
+
+    Config = EncoderConfig
+    takes = "signal"
+    config: EncoderConfig
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.embedding = nn.Linear(c.patch if c.per_lead else c.n_channels * c.patch, c.width)
+        self.class_token = nn.Embedding(1, c.width) if c.class_token else None
+        learned = c.positions == "learned"
+        self.positions = nn.Embedding(int(c.class_token) + c.n_patches, c.width) if learned else None
+        self.lead_positions = nn.Embedding(c.n_channels, c.width) if c.per_lead and c.n_channels > 1 else None
+        rotary = None if learned else Rotary(head_size=c.width // c.n_heads, base=c.rotary_base)
+        blocks = [_make_block(c, rotary) for _ in range(c.n_layers)]
+        self.trunk = Transformer(blocks, norm=c.norm if c.final_norm else None, norm_bias=c.bias)
+        self.pool = make_pool(c.pooling, c.width)
+        n = c.n_outputs * (c.patch if c.each_sample else 1)
+        last = nn.Linear(c.width, n)
+        self.head = (
+            last
+            if c.classifier == "linear"
+            else nn.Sequential(nn.Linear(c.width, c.width), nn.LayerNorm(c.width), last)
+        )
+        if c.initialisation == "scaled":
+            self._initialise()
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        last_only: bool = False,
+        capture: Capture | None = None,
+    ) -> Tensor:
+        """Return outputs (B, T, K) for windows (B, C, T), or with `last_only` (B, 1, K) for windows as a whole.
+
+        Args:
+            x: windows; at padding any finite number.
+            attention_mask: (B, T), True or 1 at real samples, False or 0 at padding, which stands on the right; None
+                means all real. A row gets what it gets alone.
+            last_only: one output a window, of what `pooling` makes of its real tokens.
+            capture: attention weights and hidden states of tokens to keep.
+
+        Raises:
+            ConfigError: a window has other channels, or is longer than learned positions reach; the mask has another
+                shape.
+        """
+        embedded = self.embed(x, attention_mask=attention_mask)
+        out = self.from_embedded(
+            embedded, attention_mask=attention_mask, last_only=last_only, capture=capture
+        )
+        return out if last_only else out[:, : x.shape[-1]]
+
+    def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the patches' linear embedding (B, N, E), without class token and positions."""
+        c = self.config
+        B, C, T = x.shape
+        if c.n_channels != C:
+            raise ConfigError(
+                f"the windows have {C} channels, but the model takes {c.n_channels}",
+                hint="choose the channels that the checkpoint's contract names",
+            )
+        if attention_mask is not None and attention_mask.shape != (B, T):
+            raise ConfigError(
+                f"attention_mask is {tuple(attention_mask.shape)}, but the windows are {(B, T)}",
+                hint="one value a row and sample: True where it is real, False where it is padding",
+            )
+        real = None if attention_mask is None else attention_mask.bool().unsqueeze(1)  # (B, 1, T)
+        x = _scaled(x, real, c.scaling).to(self.dtype)
+        x = F.pad(x, (0, -T % c.patch)).unflatten(-1, (-1, c.patch))  # (B, C, n, P)
+        if c.per_lead:
+            return self.embedding(x).flatten(1, 2)
+        return self.embedding(x.transpose(1, 2).flatten(2))
+
+    def from_embedded(
+        self,
+        x: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        last_only: bool = False,
+        capture: Capture | None = None,
+    ) -> Tensor:
+        """Return what `forward` does, given what `embed` returned; without a mask outputs fill the last patch."""
+        n = self._n_patches(x)
+        if self.lead_positions is not None:
+            x = x + self.lead_positions.weight.repeat_interleave(n, 0)
+        if self.class_token is not None:
+            x = torch.cat((self.class_token.weight.expand(len(x), 1, -1).to(x.dtype), x), 1)
+        beside = self._beside(n, x, attention_mask)
+        if self.config.positions_at == "input" and beside["positions"] is not None:
+            x = x + beside.pop("positions")
+        return self._read(self.trunk(x, capture=capture, **beside), n, last_only, attention_mask)
+
+    def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return what the trunk makes of windows (B, C, T), (B, N, E); without a gradient."""
+        return self.trunk.norm(self.begin(x, self.config.n_layers, attention_mask=attention_mask))
+
+    @torch.no_grad()
+    def begin(self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the output of the first blocks (B, N, E), from which `finish` continues; without a gradient."""
+        capture = Capture.of(hidden=True)
+        self(x, attention_mask=attention_mask, capture=capture, last_only=True)
+        return capture.hidden_states[n_blocks]
+
+    def finish(
+        self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None, last_only: bool = False
+    ) -> Tensor:
+        """Return what `forward` does, given the output of the first blocks; see `from_embedded`."""
+        n = self._n_patches(x[:, int(self.config.class_token) :])
+        beside = self._beside(n, x, attention_mask)
+        if self.config.positions_at == "input":
+            beside.pop("positions")
+        return self._read(self.trunk.finish(x, first=n_blocks, **beside), n, last_only, attention_mask)
+
+    @property
+    def causal(self) -> bool:
+        """Whether no output depends on later positions: never."""
+        return False
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The transformer blocks in their order."""
+        return list(self.trunk.blocks)
+
+    @property
+    def input_parts(self) -> list[nn.Module]:
+        """Embedding, class token, and positions in time and among channels."""
+        parts = (self.embedding, self.class_token, self.positions, self.lead_positions)
+        return [part for part in parts if part is not None]
+
+    @property
+    def head_parts(self) -> list[nn.Module]:
+        """The head, and the pooling before it."""
+        return [part for part in (self.head, self.pool) if part is not None]
+
+    @property
+    def output_parts(self) -> list[nn.Module]:
+        """Head, pooling and final norm."""
+        return [*self.head_parts, self.trunk.norm]
+
+    def probe(self) -> Tensor:
+        """Return a fixed wandering window (1, C, T)."""
+        step = torch.arange(self.config.context_length, device=self.device)
+        channel = torch.arange(self.config.n_channels, device=self.device).unsqueeze(1)
+        wandering = (step * step * 7 + step * (3 + channel) + 11 * channel) % 101
+        return (wandering.unsqueeze(0) / 50 - 1).to(self.dtype)
+
+    def with_head(  # type: ignore[override]
+        self,
+        *,
+        n_outputs: int,
+        pooling: Pooling | None = None,
+        scope: Scope = "window",
+        unmask_last: bool = True,
+        dropout: float | None = None,
+    ) -> Self:
+        """Return a model with this trunk, copied, and a new head, initialised by PyTorch's random numbers.
+
+        Args:
+            n_outputs: of the head.
+            pooling: whose features speak for a window; None leaves the model's.
+            scope: what outputs are about; of positions, every sample of a patch gets its own.
+            unmask_last: without effect, since every block looks ahead.
+            dropout: of attention weights and of branches; None leaves the model's.
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        config = replace(
+            self.config,
+            n_outputs=n_outputs,
+            pooling=pooling or self.config.pooling,
+            each_sample=scope == "position" and self.config.patch > 1,
+        )
+        if dropout is not None:
+            config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
+        fresh = type(self)(config).to(self.embedding.weight)
+        heads = ("head.", "pool.")
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(heads)}
+        fresh.load_state_dict({**fresh.state_dict(), **kept})
+        return fresh
+
+    def _n_patches(self, tokens: Tensor) -> int:
+        """Return the patches of a channel, given all tokens but the class token."""
+        return tokens.shape[1] // (self.config.n_channels if self.config.per_lead else 1)
+
+    def _token_mask(self, n: int, attention_mask: Tensor | None) -> Tensor | None:
+        """Return which tokens hold a real sample, (B, N), of a mask of samples (B, T) and n patches a channel."""
+        c = self.config
+        if attention_mask is None:
+            return None
+        real = F.pad(attention_mask.bool(), (0, n * c.patch - attention_mask.shape[1]))
+        real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, c.n_channels if c.per_lead else 1)
+        return F.pad(real, (int(c.class_token), 0), value=True)
+
+    def _beside(self, n: int, x: Tensor, attention_mask: Tensor | None) -> dict[str, Any]:
+        """Return what the trunk needs beside tokens x of n patches a channel: their mask, angles and positions."""
+        c, first = self.config, int(self.config.class_token)
+        if self.positions is not None and n > c.n_patches:
+            raise ConfigError(
+                f"{n} patches, but the model's learned positions end at {c.n_patches}",
+                hint="pass shorter windows, or use a model with rotary positions",
+            )
+        table = None if self.positions is None else self.positions.weight[: first + n]
+        places = torch.arange(first + n, device=x.device)
+        if c.per_lead and c.n_channels > 1:
+            places = torch.cat((places[:first], places[first:].repeat(c.n_channels)))  # (N,)
+            table = None if table is None else table[places]
+        rotary = self.trunk.rotary
+        return {
+            "attention_mask": self._token_mask(n, attention_mask),
+            "angles": None if rotary is None else rotary.angles(places, x),
+            "positions": table,
+        }
+
+    def _read(self, x: Tensor, n: int, last_only: bool, attention_mask: Tensor | None) -> Tensor:
+        """Map the trunk's features (B, N, E) to outputs."""
+        c = self.config
+        if last_only:
+            assert self.pool is not None
+            out = self.head(self.pool(x, self._token_mask(n, attention_mask)))
+            return out.unflatten(-1, (c.patch, c.n_outputs)).mean(2) if c.each_sample else out
+        x = x[:, int(c.class_token) :]
+        if c.per_lead:
+            x = x.unflatten(1, (c.n_channels, n)).mean(1)
+        out = self.head(x)  # (B, n, K), or (B, n, P K)
+        out = out.reshape(len(out), -1, c.n_outputs) if c.each_sample else out.repeat_interleave(c.patch, 1)
+        return out if attention_mask is None else out[:, : attention_mask.shape[1]]
+
+    def _initialise(self) -> None:
+        residual = 0.02 / (2 * self.config.n_layers) ** 0.5
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                branch_end = name.endswith(("attention.projection", "mlp.down"))
+                nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _make_block(c: EncoderConfig, rotary: Rotary | None) -> Block:
+    post = c.attention == "post-scaled"
+    return Block(
+        attention=Attention(
+            width=c.width, n_heads=c.n_heads, causal=False, bias=c.attention_bias, output_bias=c.bias,
+            scale=1.0 if post else None, post_scale=c.width**-0.5 if post else 1.0,
+            dropout=c.attention_dropout, rotary=rotary, qk_norm=c.qk_norm,
+        ),
+        mlp=MLP(width=c.width, hidden=c.mlp_width, activation=c.activation, bias=c.bias),
+        norm=c.norm,
+        norm_bias=c.bias,
+        dropout=c.residual_dropout,
+    )  # fmt: skip
+
+
+def _scaled(x: Tensor, real: Tensor | None, how: str) -> Tensor:
+    """Scale each channel of windows (B, C, T) over its real samples, a mask (B, 1, T); padding becomes 0."""
+    if how == "none":
+        return x if real is None else x.masked_fill(~real, 0)
+    inside = torch.ones_like(x, dtype=torch.bool) if real is None else real.expand_as(x)
+    if how == "range":
+        low = x.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
+        size = x.masked_fill(~inside, -torch.inf).amax(-1, keepdim=True) - low
+    else:
+        n = inside.sum(-1, keepdim=True).clamp_min(1)
+        low = x.masked_fill(~inside, 0).sum(-1, keepdim=True) / n
+        size = ((x - low).masked_fill(~inside, 0).square().sum(-1, keepdim=True) / n).sqrt()
+    flat = size <= (_FLAT * low.abs()).clamp_min(torch.finfo(x.dtype).tiny)
+    size = size.masked_fill(flat, 1)
+    return ((x - low) / size).masked_fill(~inside, 0)

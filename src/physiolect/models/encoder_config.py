@@ -1,0 +1,161 @@
+"""The settings of an encoder, and its presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from physiolect.errors import ConfigError
+from physiolect.models.heads import Pooling
+from physiolect.models.layers import Activation, Norm
+
+ENCODER_POOLINGS: tuple[Pooling, ...] = ("mean", "class", "attention")
+"""The mean over all positions, class token included; the class token alone; or a learned mean."""
+_LITERALS: dict[str, tuple[str, ...]] = {
+    "positions": ("learned", "rotary"),
+    "positions_at": ("input", "every-layer"),
+    "attention": ("scaled", "post-scaled"),
+    "scaling": ("none", "range", "standard"),
+    "pooling": ENCODER_POOLINGS,
+    "classifier": ("linear", "two-layer"),
+}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Everything that decides the shape and the maths of an encoder."""
+
+    n_channels: int = 1
+    """Channels of a window: leads, or the numbers that describe a token where tokens are given (beats)."""
+    context_length: int = 500
+    """Most samples of a window, or most tokens where tokens are given; a multiple of `patch`."""
+    n_outputs: int = 1
+    """Outputs of a window, or of each sample."""
+    patch: int = 1
+    """Samples that one token is made from."""
+    per_lead: bool = False
+    """A token is of one channel, with a learned embedding of that channel, and not of all channels together."""
+    scaling: Literal["none", "range", "standard"] = "none"
+    """What is done to each channel of a window first: nothing, to [0, 1], or to mean 0 and standard deviation 1."""
+    class_token: bool = True
+    """A learned token stands before the window."""
+    width: int = 128
+    """Features of the residual stream."""
+    n_layers: int = 6
+    """Blocks."""
+    n_heads: int = 4
+    """Attention heads; divides `width`."""
+    mlp_width: int = 512
+    """Hidden features of each block's MLP."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """A learned table that is added, or rotary angles in every layer."""
+    positions_at: Literal["input", "every-layer"] = "input"
+    """Where a learned table is added: once, or to the input of every layer (ECGformer)."""
+    rotary_base: float = 10_000.0
+    """Slowest rotary wavelength is about 2 pi times this many tokens of a channel."""
+    attention: Literal["scaled", "post-scaled"] = "scaled"
+    """softmax(q k^T / sqrt(head size)), or softmax(q k^T) / sqrt(width) (ECGformer)."""
+    attention_bias: bool = False
+    """Biases of the q, k, v projections."""
+    qk_norm: bool = False
+    """Normalise queries and keys per head."""
+    activation: Activation = "gelu"
+    """Of the MLP."""
+    norm: Norm = "layer"
+    """LayerNorm or RMSNorm."""
+    bias: bool = True
+    """Biases in norms, MLP and the attention's output."""
+    final_norm: bool = True
+    """A norm after the last block."""
+    pooling: Pooling = "mean"
+    """Whose features speak for a window: the mean of all positions, the class token's, or a learned mean."""
+    classifier: Literal["linear", "two-layer"] = "linear"
+    """The head: one linear layer, or linear, LayerNorm, linear (ECGformer)."""
+    each_sample: bool = False
+    """The head gives every sample of a patch outputs of its own; otherwise they share the patch's."""
+    attention_dropout: float = 0.0
+    """On attention weights."""
+    residual_dropout: float = 0.0
+    """After attention and after the MLP."""
+    initialisation: Literal["torch", "scaled"] = "scaled"
+    """PyTorch's defaults, or normal(0, 0.02) with residual branches scaled by (2 n_layers)^-0.5 (GPT-2)."""
+
+    def __post_init__(self) -> None:
+        problems = self.problems()
+        if problems:
+            raise ConfigError("; ".join(problems), hint="mend the model's settings, or start from a preset")
+
+    def problems(self) -> list[str]:
+        """List everything that is wrong with the settings."""
+        sizes = (
+            "n_channels", "context_length", "n_outputs", "patch", "width", "n_layers", "n_heads", "mlp_width",
+        )  # fmt: skip
+        found = [
+            f"{name} is {getattr(self, name)}, but must be at least 1"
+            for name in sizes
+            if getattr(self, name) < 1
+        ]
+        if not found and self.width % self.n_heads:
+            found.append(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        elif not found and self.positions == "rotary" and self.width // self.n_heads % 2:
+            found.append(f"rotary positions need an even head size, got {self.width // self.n_heads}")
+        if not found and self.context_length % self.patch:
+            found.append(f"context_length {self.context_length} is no multiple of patch {self.patch}")
+        found += [
+            f"{name} is '{getattr(self, name)}', which is not one of {', '.join(known)}"
+            for name, known in _LITERALS.items()
+            if getattr(self, name) not in known
+        ]
+        for name in ("attention_dropout", "residual_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                found.append(f"{name} is {getattr(self, name)}, but must be in [0, 1)")
+        if not 0 < self.rotary_base < inf:
+            found.append(f"rotary_base is {self.rotary_base}, but must be above 0")
+        return found + self._contradictions()
+
+    def _contradictions(self) -> list[str]:
+        found = []
+        if self.pooling == "class" and not self.class_token:
+            found.append("pooling is class, but there is no class token")
+        if self.positions == "rotary" and self.positions_at == "every-layer":
+            found.append("positions_at is for learned positions: rotary ones are in every layer")
+        if self.attention == "post-scaled" and self.qk_norm:
+            found.append("qk_norm is for scaled attention")
+        return found
+
+    @property
+    def n_patches(self) -> int:
+        """Tokens of a channel, or of all channels together, in the longest window."""
+        return self.context_length // self.patch
+
+
+ENCODER_PRESETS: dict[str, EncoderConfig] = {
+    "ecgformer": EncoderConfig(
+        context_length=186,
+        width=768,
+        n_layers=6,
+        n_heads=8,
+        mlp_width=4 * 768,
+        positions_at="every-layer",
+        attention="post-scaled",
+        attention_bias=True,
+        final_norm=False,
+        classifier="two-layer",
+        initialisation="torch",
+    ),
+    "modern": EncoderConfig(
+        context_length=5000,
+        patch=5,
+        per_lead=True,
+        scaling="standard",
+        mlp_width=340,
+        positions="rotary",
+        activation="swiglu",
+        norm="rms",
+        bias=False,
+        qk_norm=True,
+    ),
+}
+"""Encoders by name. "ecgformer" is the published description (arXiv:2401.05434), which names no number of layers: six
+are ours. "modern" is ours."""
