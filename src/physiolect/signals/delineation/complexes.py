@@ -25,6 +25,7 @@ _ONSET, _END = 0.05, 0.065  # the same in one lead
 _QUIET = 2.0  # times the slope that 85 % of the window exceed
 _REACH = 0.045  # seconds that one lead may differ from all
 _TOGETHER = 0.5
+_R = 0.1  # share of the depth: a complex that rises less has no R
 _TINY = 1e-9
 
 
@@ -39,7 +40,7 @@ class Complexes:
     onset: Floats
     """(beats, leads)"""
     peak: Floats
-    """(beats, leads): the sample farthest from the level at the onset."""
+    """(beats, leads): the highest sample, or the lowest of a complex that hardly rises above its onset."""
     end: Floats
     """(beats, leads)"""
 
@@ -89,7 +90,7 @@ def find_complexes(signal: Floats, fs: float, beats: Ints) -> Complexes:
     values = cut_windows(signal, beats, before, after)
     level = at(values, np.clip(onset, 0, len(j) - 1))[..., np.newaxis]
     within = (j >= onset[..., np.newaxis]) & (j <= end[..., np.newaxis])
-    peak = np.where(within, np.abs(values - level), -1.0).argmax(axis=-1)
+    peak = _peaks(np.where(within, values - level, 0.0))
 
     start = beats - before
     found = [start[:, np.newaxis] + part.astype(np.float64) for part in (onset, peak, end)]
@@ -97,6 +98,12 @@ def find_complexes(signal: Floats, fs: float, beats: Ints) -> Complexes:
         part[greatest < _TINY] = np.nan  # a flat lead
     together = [draw_together(part, _TOGETHER) for part in (found[0], found[2])]
     return Complexes(start + first, start + last, together[0], found[1], together[1])
+
+
+def _peaks(complexes: Floats) -> Ints:
+    """Return the peaks of complexes (B, L, W) above the level at their onset, (B, L)."""
+    has_r = complexes.max(axis=-1) >= -_R * complexes.min(axis=-1)
+    return np.where(has_r, complexes.argmax(axis=-1), complexes.argmin(axis=-1))
 
 
 def _over_leads(slope: Floats, fs: float, beats: Ints, hold: int) -> tuple[Ints, Ints]:
