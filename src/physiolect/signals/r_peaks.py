@@ -23,6 +23,7 @@ _T_WAVES = ((0.36, 0.6), (0.25, 0.8))  # seconds after a beat, share of its heig
 _EARLIER = (0.3, 0.5)  # seconds before a beat, share of its height: below both, a P wave or noise
 _LONG = 1.6  # times the local median interval: search back
 _EDGE = 0.06  # seconds at either end of the signal, where a complex would be cut off
+_AT_ONCE = 4_000_000  # samples filtered at once: a day of twelve leads would take gigabytes
 _TINY = 1e-12
 
 
@@ -80,8 +81,8 @@ def refine_peaks(lead: Signal, peaks: NDArray[np.integer], fs: float, *, reach: 
     Returns:
         (beats,) in samples; NaN where samples are missing around the peak.
     """
-    if not len(peaks):
-        return np.empty(0)
+    if not len(peaks) or len(lead) < 3:
+        return np.asarray(peaks, np.float64)
     row = np.asarray(lead, np.float64)[np.newaxis]
     bridged = bridge_gaps(row, find_gaps(row))
     if np.isnan(bridged).any():
@@ -128,20 +129,20 @@ def _slope_energy(signal: Signal, fs: float) -> NDArray[np.float64]:
 
     low, high = _QRS_BAND
     total, weights = np.zeros(signal.shape[1]), 0.0
-    for lead in signal:  # one by one: a day of twelve leads would take gigabytes at once
-        row = lead.astype(np.float64)[np.newaxis]
-        bridged = bridge_gaps(row, find_gaps(row))
-        if np.isnan(bridged[0, 0]):
+    group = max(1, _AT_ONCE // signal.shape[1])
+    for first in range(0, len(signal), group):
+        rows = signal[first : first + group].astype(np.float64)
+        bridged = bridge_gaps(rows, find_gaps(rows))
+        bridged = bridged[~np.isnan(bridged[:, 0])]  # a lead without any sample stays missing
+        if not len(bridged):
             continue
-        slope = np.gradient(filter_band(bridged, fs, (low, high if high < 0.45 * fs else None))[0])
+        slope = np.gradient(filter_band(bridged, fs, (low, high if high < 0.45 * fs else None)), axis=1)
         np.abs(slope, out=slope)
-        part = slope[:: max(1, len(slope) // 1_000_000)]
-        quiet, loud = np.percentile(part, (50, 98))
-        if loud < _TINY:
-            continue
-        weight = 1 / max(quiet / loud, 0.02) ** 2
-        total += weight * np.square(np.minimum(slope / loud, 3.0))
-        weights += weight
+        quiet, loud = np.percentile(slope[:, :: max(1, slope.shape[1] // 1_000_000)], (50, 98), axis=1)
+        for lead in np.flatnonzero(loud >= _TINY):
+            weight = 1 / max(quiet[lead] / loud[lead], 0.02) ** 2
+            total += weight * np.square(np.minimum(slope[lead] / loud[lead], 3.0))
+            weights += weight
     if weights:
         total /= weights
     return np.sqrt(np.maximum(uniform_filter1d(total, max(1, round(_ENERGY * fs))), 0.0))

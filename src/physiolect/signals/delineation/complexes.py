@@ -67,7 +67,7 @@ def find_complexes(signal: Floats, fs: float, beats: Ints) -> Complexes:
     half = hold // 2
     before, after = round(_BEFORE * fs), round(_AFTER * fs)
     first, last = _over_leads(slope, fs, beats, hold)
-    first, last = first + half, last - half
+    first, last = first + half, np.maximum(last - half, first + half + 1)
 
     window = cut_windows(slope, beats, before, after)  # (B, L, W)
     held = cut_windows(maximum_filter1d(slope, hold, axis=1), beats, before, after)

@@ -84,13 +84,17 @@ def delineate(signal: Signal, fs: float, r_peaks: NDArray[np.integer] | None = N
         and where P lies within the T wave before. Waves cut off by an end of the signal are NaN.
 
     Raises:
-        ContractError: the shape or rate is none of an ECG, or the R peaks are not in order within the signal.
+        ContractError: the shape or rate is none of an ECG, it is shorter than 1 s, or the R peaks are not in order within the signal.
 
     Source:
         Boundaries of QRS after Martínez et al. 2004 (IEEE Trans Biomed Eng 51:570), of P and T after
         Vázquez-Seisdedos et al. 2011 (Biomed Eng Online 10:43); constants chosen on LUDB records 1 to 80.
     """
     signal = check_ecg(signal, fs)
+    if signal.shape[1] < fs:
+        raise ContractError(
+            f"{signal.shape[1] / fs:g} s is too short to find the waves of a heartbeat", hint="give 1 s or more"
+        )
     beats = detect_r_peaks(signal, fs) if r_peaks is None else _checked(r_peaks, signal.shape[1])
     parts = [_delineate_chunk(signal, fs, beats, chunk) for chunk in _chunks(len(beats))]
     n_leads = signal.shape[0]

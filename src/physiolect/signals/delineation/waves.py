@@ -34,7 +34,7 @@ class WaveShape:
 
 
 T_WAVE = WaveShape(0.035, 0.012, 0.02, 0.08, 0.12, 0.20, 3.0, 2.7, 0.7)
-P_WAVE = WaveShape(0.020, 0.008, 0.012, 0.03, 0.06, 0.12, 3.0, 2.5, 0.5)
+P_WAVE = WaveShape(0.020, 0.008, 0.012, 0.03, 0.06, 0.12, 3.0, 2.0, 0.5)
 
 
 @dataclass(frozen=True)
