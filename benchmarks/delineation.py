@@ -2,8 +2,8 @@
 
     python benchmarks/delineation.py [--records 81-160] [--without-neurokit]
 
-Reads LUDB from the folder that PHYSIOLECT_DATA names. Constants were chosen on records 1 to 80. Each lead's expert marks
-are compared with the marks found in that lead, within 150 ms (Se, PPV, mean and SD of found minus expert, in ms).
+Reads LUDB from the folder that PHYSIOLECT_DATA names. Constants were chosen on records 1 to 80. The experts' marks of a
+lead are compared with the marks found in that lead, within 150 ms (Se, PPV, mean and SD of found minus expert, in ms).
 Experts leave the first and the last beat unmarked, so that nothing outside their marks counts as false. Intervals and
 rate are medians of a record; intervals over leads take the same rule on both sides: of each beat, the 20 % quantile of
 the leads' onsets and the 80 % quantile of their ends. NeuroKit2 gets every lead by itself, with its own R peaks.
@@ -92,7 +92,9 @@ def our_marks(signal: NDArray[np.float64], fs: float) -> Marks:
     waves = delineate(signal, fs)
     found = {"P": waves.p, "QRS": waves.qrs, "T": waves.t}
     return {
-        name: [known(np.stack(lead, axis=1)) for lead in zip(wave.onset.T, wave.peak.T, wave.end.T, strict=True)]
+        name: [
+            known(np.stack(lead, axis=1)) for lead in zip(wave.onset.T, wave.peak.T, wave.end.T, strict=True)
+        ]
         for name, wave in found.items()
     }
 
@@ -113,7 +115,10 @@ def neurokit_marks(signal: NDArray[np.float64], fs: float) -> Marks:
                 warnings.simplefilter("ignore")
                 clean = nk.ecg_clean(lead, sampling_rate=fs)
                 peaks = nk.ecg_peaks(clean, sampling_rate=fs)[1]["ECG_R_Peaks"]
-                found = {"ECG_R_Peaks": peaks, **nk.ecg_delineate(clean, peaks, sampling_rate=fs, method="dwt")[1]}
+                found = {
+                    "ECG_R_Peaks": peaks,
+                    **nk.ecg_delineate(clean, peaks, sampling_rate=fs, method="dwt")[1],
+                }
         except (ValueError, IndexError, ZeroDivisionError):
             pass
         for wave, names in keys.items():

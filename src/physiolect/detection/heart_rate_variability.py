@@ -72,7 +72,11 @@ class HeartRateVariability(Result):
         yield f"{self.n_beats:,} beats; corrected: {kinds or 'none'} ({self.corrected_share:.1%})"
         if self.corrected_share > _MANY:
             yield "more than 5 % of the beats were corrected: the measures may not be reliable"
-        for group in (_TIME, tuple(_FREQUENCY), tuple(name for name in UNITS if name not in (*_TIME, *_FREQUENCY))):
+        for group in (
+            _TIME,
+            tuple(_FREQUENCY),
+            tuple(name for name in UNITS if name not in (*_TIME, *_FREQUENCY)),
+        ):
             known = [(name, self.measures[name]) for name in group if np.isfinite(self.measures[name])]
             if known:
                 yield "  " + ", ".join(f"{name} {value:.4g} {UNITS[name]}".rstrip() for name, value in known)
@@ -81,7 +85,11 @@ class HeartRateVariability(Result):
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the table by name: measure, value, unit."""
-        return {"measure": list(UNITS), "value": [self.measures[name] for name in UNITS], "unit": list(UNITS.values())}
+        return {
+            "measure": list(UNITS),
+            "value": [self.measures[name] for name in UNITS],
+            "unit": list(UNITS.values()),
+        }
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the table as a pandas DataFrame.
@@ -129,7 +137,9 @@ def heart_rate_variability(
     """
     beats = np.asarray(times, np.float64)
     if beats.ndim != 1 or not np.isfinite(beats).all() or (np.diff(beats) <= 0).any():
-        raise ConfigError("the beats are not seconds in order, without doubles", hint="sort them, and remove doubles")
+        raise ConfigError(
+            "the beats are not seconds in order, without doubles", hint="sort them, and remove doubles"
+        )
     if not window >= 60:
         raise ConfigError(f"the window is {window:g} s", hint="give 60 s or more; 300 s is the standard")
     neurokit = require("neurokit2", extra="evaluation")
@@ -150,8 +160,12 @@ def _correct(neurokit: Any, beats: Times, corrected: dict[str, int]) -> Times:
         return beats
     ticks = np.rint(beats * _GRID).astype(np.int64)
     clean, before = ticks, len(ticks) + 1
-    while True:  # pass after pass as long as there are fewer artefacts: its own loop forgets what earlier passes found
-        found, cleaner = neurokit.signal_fixpeaks(clean, sampling_rate=_GRID, iterative=False, method="Kubios")
+    while (
+        True
+    ):  # pass after pass as long as there are fewer artefacts: its own loop forgets what earlier passes found
+        found, cleaner = neurokit.signal_fixpeaks(
+            clean, sampling_rate=_GRID, iterative=False, method="Kubios"
+        )
         now = sum(len(found[kind]) for kind in corrected)
         if not 0 < now < before:
             break

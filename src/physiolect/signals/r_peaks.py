@@ -67,7 +67,9 @@ def detect_r_peaks(signal: Signal, fs: float) -> NDArray[np.int64]:
     return np.asarray(peaks[_searched_back(peaks / fs, height, beats)], np.int64)
 
 
-def refine_peaks(lead: Signal, peaks: NDArray[np.integer], fs: float, *, reach: float = 0.05) -> NDArray[np.float64]:
+def refine_peaks(
+    lead: Signal, peaks: NDArray[np.integer], fs: float, *, reach: float = 0.05
+) -> NDArray[np.float64]:
     """Return peaks to a fraction of a sample: the vertex of a parabola through the extreme sample and its neighbours.
 
     All beats are refined on the side, above or below the baseline, on which most of them are higher.
@@ -113,7 +115,8 @@ def check_ecg(signal: Signal, fs: float) -> Signal:
     signal = np.asarray(signal)
     if signal.ndim != 2 or 0 in signal.shape:
         raise ContractError(
-            f"an ECG is (leads, time), got shape {signal.shape}", hint="pass one row a lead: signal[np.newaxis]"
+            f"an ECG is (leads, time), got shape {signal.shape}",
+            hint="pass one row a lead: signal[np.newaxis]",
         )
     if not fs >= LEAST_FS:
         raise ContractError(

@@ -32,8 +32,16 @@ _MARGIN = 2.0  # seconds of signal around a chunk
 _SHARE = 0.2
 """Over leads, an onset is this quantile of the leads' onsets, and an end is 1 - this quantile: of twelve leads about
 the third earliest and the third latest, so that two leads alone, wrong or noisy, do not set it."""
-_T_AFTER, _T_SHARE, _T_LAST = 0.05, 0.7, 0.6  # s after QRS; share of RR and s after R: where T's middle is looked for
-_P_FIRST, _P_SHARE, _P_LAST = 0.28, 0.65, 0.03  # s and share of RR before QRS, and s before QRS: likewise for P
+_T_AFTER, _T_SHARE, _T_LAST = (
+    0.05,
+    0.7,
+    0.6,
+)  # s after QRS; share of RR and s after R: where T's middle is looked for
+_P_FIRST, _P_SHARE, _P_LAST = (
+    0.28,
+    0.65,
+    0.03,
+)  # s and share of RR before QRS, and s before QRS: likewise for P
 _BEYOND = 0.12  # s before the first moment of P's middle that its onset may lie
 _NEXT = 0.04  # s before the next complex that T must end
 _USUAL = 0.8  # s: the interval where there is one beat alone
@@ -52,7 +60,8 @@ class WaveMarks:
     end: Floats
     """(beats, leads)"""
     over_leads: Floats
-    """(beats, 3): onset, peak, end. Onset and end are the 20 % and 80 % quantile of the leads', the peak their median."""
+    """(beats, 3): onset, peak, end. Of the leads' onsets it is the 20 % quantile, of their ends the 80 % quantile, and
+    of their peaks the median."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +93,8 @@ def delineate(signal: Signal, fs: float, r_peaks: NDArray[np.integer] | None = N
         and where P lies within the T wave before. Waves cut off by an end of the signal are NaN.
 
     Raises:
-        ContractError: the shape or rate is none of an ECG, it is shorter than 1 s, or the R peaks are not in order within the signal.
+        ContractError: the shape or rate is none of an ECG, it is shorter than 1 s, or the R peaks are not in order
+            within the signal.
 
     Source:
         Boundaries of QRS after Martínez et al. 2004 (IEEE Trans Biomed Eng 51:570), of P and T after
@@ -93,7 +103,8 @@ def delineate(signal: Signal, fs: float, r_peaks: NDArray[np.integer] | None = N
     signal = check_ecg(signal, fs)
     if signal.shape[1] < fs:
         raise ContractError(
-            f"{signal.shape[1] / fs:g} s is too short to find the waves of a heartbeat", hint="give 1 s or more"
+            f"{signal.shape[1] / fs:g} s is too short to find the waves of a heartbeat",
+            hint="give 1 s or more",
         )
     beats = detect_r_peaks(signal, fs) if r_peaks is None else _checked(r_peaks, signal.shape[1])
     parts = [_delineate_chunk(signal, fs, beats, chunk) for chunk in _chunks(len(beats))]
@@ -122,7 +133,9 @@ def _chunks(n_beats: int) -> Iterator[_Chunk]:
         yield _Chunk(first, stop, slice(begin - first, end - first))
 
 
-def _delineate_chunk(signal: Signal, fs: float, all_beats: Ints, chunk: _Chunk) -> tuple[Floats, Floats, Floats]:
+def _delineate_chunk(
+    signal: Signal, fs: float, all_beats: Ints, chunk: _Chunk
+) -> tuple[Floats, Floats, Floats]:
     """Return P, QRS and T of a chunk's beats, (3 marks, beats, leads) each."""
     beats = all_beats[chunk.first : chunk.stop]
     origin = max(0, int(beats[0]) - round(_MARGIN * fs))
@@ -222,6 +235,7 @@ def _checked(r_peaks: NDArray[np.integer], n_samples: int) -> Ints:
     beats = np.rint(beats).astype(np.int64)
     if len(beats) and (beats[0] < 0 or beats[-1] >= n_samples or (np.diff(beats) <= 0).any()):
         raise ContractError(
-            f"the R peaks are not in order within the {n_samples} samples", hint="sort them, and remove doubles"
+            f"the R peaks are not in order within the {n_samples} samples",
+            hint="sort them, and remove doubles",
         )
     return beats

@@ -59,7 +59,11 @@ class Measurements(Result):
     @property
     def summary(self) -> str:
         """The measurements, line under line."""
-        lines = [f"{self.n_beats} beats, {self.rate:.0f} a minute" if np.isfinite(self.rate) else f"{self.n_beats} beats"]
+        lines = [
+            f"{self.n_beats} beats, {self.rate:.0f} a minute"
+            if np.isfinite(self.rate)
+            else f"{self.n_beats} beats"
+        ]
         for name, value in (("PR", self.pr), ("QRS", self.qrs), ("QT", self.qt)):
             lines.append(f"{name:4}{value:.0f} ms" if np.isfinite(value) else f"{name:4}not measured")
         if np.isfinite(self.qtc_bazett):
@@ -92,7 +96,12 @@ class Measurements(Result):
 
 
 def measure(
-    signal: Signal, fs: float, leads: Sequence[str], *, unit: str | None = None, waves: Delineation | None = None
+    signal: Signal,
+    fs: float,
+    leads: Sequence[str],
+    *,
+    unit: str | None = None,
+    waves: Delineation | None = None,
 ) -> Measurements:
     """Measure an ECG.
 

@@ -14,12 +14,15 @@ _INTERCEPT = -0.61
 _WEIGHTS = (1.31, 0.82, -4.78, 0.24, -1.41)
 
 
-def p_likelihood(response: Floats, fs: float, centre: Ints, strength: Floats, onset: Ints, t_end: Ints) -> Floats:
+def p_likelihood(
+    response: Floats, fs: float, centre: Ints, strength: Floats, onset: Ints, t_end: Ints
+) -> Floats:
     """Return how likely there is a P wave before each complex, (beats,), from 0 to 1.
 
-    A logistic regression on: how strong the wave is (log), how much it looks as it does before the neighbouring beats, how much the
-    PR interval varies, the usual strength, and how strong other waves between T and P usually are. It was fitted to
-    LUDB 1 to 80: in atrial fibrillation a wave is found before every complex, but another one each time.
+    A logistic regression on how strong the wave is (log), how much it looks like those before neighbouring beats, how
+    much the PR interval varies, the usual strength (log), and how strong other waves between T and P usually are (log
+    of their share). It was fitted to LUDB 1 to 80. In atrial fibrillation a wave is found before every complex, but
+    another one each time.
 
     Args:
         response: (leads, time), of `wave_response`.

@@ -80,7 +80,12 @@ def wave_response(signal: Floats, fs: float, shape: WaveShape) -> Floats:
 
 
 def find_waves(
-    signal: Floats, response: Floats, fs: float, search: tuple[Ints, Ints], limits: tuple[Ints, Ints], shape: WaveShape
+    signal: Floats,
+    response: Floats,
+    fs: float,
+    search: tuple[Ints, Ints],
+    limits: tuple[Ints, Ints],
+    shape: WaveShape,
 ) -> Waves:
     """Find the strongest wave in a stretch of each beat.
 
@@ -156,6 +161,10 @@ def _boundary(
     corner = side * np.minimum(side * (peak + side * reach), side * limit)
     corner = np.where(side * (corner - steepest) < 2, steepest + 2 * side, corner)
     corner, inner = corner[..., np.newaxis], steepest[..., np.newaxis]
-    area = (np.take_along_axis(upright, np.clip(inner, 0, len(j) - 1), axis=-1) - upright) * side * (2 * corner - j - inner)
+    area = (
+        (np.take_along_axis(upright, np.clip(inner, 0, len(j) - 1), axis=-1) - upright)
+        * side
+        * (2 * corner - j - inner)
+    )
     between = (side * (j - inner) >= 0) & (side * (corner - j) >= 0)
     return np.where(between, area, -np.inf).argmax(axis=-1)
