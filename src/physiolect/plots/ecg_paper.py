@@ -69,7 +69,7 @@ def ecg_paper_figure(
     """Draw an ECG on paper, true to scale: one millimetre of the page is one millimetre of paper.
 
     A row is 250 mm: 10 s at 25 mm/s. Each lead is drawn at the recording's own rate, with its median on its line;
-    missing samples leave gaps. The text below states speed, gain, rate, and everything that is not drawn or has another scale.
+    missing samples leave gaps. The text below states speed, gain and rate, what is not drawn, and other scales.
     Save it with `figure.savefig("ecg.pdf")`; `bbox_inches="tight"` would change the size.
 
     Args:

@@ -17,7 +17,7 @@ _QRS_BAND = (6.0, 22.0)  # Hz
 _ENERGY = 0.1  # seconds over which energy is averaged
 _BLOCK = 1.5  # seconds; one maximum each
 _BLOCKS = 9  # blocks whose median is the local level
-_HIGH, _LOW = 0.4, 0.25  # shares of the local level: a beat, and a beat found by searching back
+_HIGH, _LOW = 0.33, 0.25  # shares of the local level: a beat, and a beat found by searching back
 _NEAREST = 0.2  # seconds between two beats
 _T_WAVES = ((0.36, 0.6), (0.25, 0.8))  # seconds after a beat, share of its height: below both, a T wave
 _EARLIER = (0.3, 0.5)  # seconds before a beat, share of its height: below both, a P wave or noise
@@ -31,7 +31,7 @@ def detect_r_peaks(signal: Signal, fs: float) -> NDArray[np.int64]:
     """Return the samples of the R peaks of an ECG, in order.
 
     The slope of what lies between 6 and 22 Hz is squared and averaged over 0.1 s and over the leads, of which those
-    that are quiet between complexes weigh most. A beat reaches 0.4 of the local level. T waves are removed by their
+    that are quiet between complexes weigh most. A beat reaches a third of the local level. T waves are removed by their
     distance and height. Where an interval is 1.6 times its neighbours, beats down to 0.25 of the level are accepted.
 
     Args:

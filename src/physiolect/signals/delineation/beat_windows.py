@@ -38,8 +38,7 @@ def first_true(mask: Bools, otherwise: int) -> Ints:
 
 def at(values: NDArray[np.floating], index: Ints) -> Floats:
     """Return values (..., window) at one index each, (...)."""
-    picked: Floats = np.take_along_axis(values, index[..., np.newaxis], axis=-1)[..., 0]
-    return picked
+    return np.asarray(np.take_along_axis(values, index[..., np.newaxis], axis=-1)[..., 0], np.float64)
 
 
 def draw_together(marks: Floats, share: float) -> Floats:

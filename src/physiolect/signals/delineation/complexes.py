@@ -63,7 +63,7 @@ def find_complexes(signal: Floats, fs: float, beats: Ints) -> Complexes:
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
     slope = np.abs(gaussian_filter1d(signal, _SMOOTHING * fs, axis=1, order=1))
-    hold = max(1, round(_HOLD * fs)) | 1
+    hold = max(3, round(_HOLD * fs)) | 1
     half = hold // 2
     before, after = round(_BEFORE * fs), round(_AFTER * fs)
     first, last = _over_leads(slope, fs, beats, hold)
@@ -93,11 +93,10 @@ def find_complexes(signal: Floats, fs: float, beats: Ints) -> Complexes:
     peak = _peaks(np.where(within, values - level, 0.0))
 
     start = beats - before
-    found = [start[:, np.newaxis] + part.astype(np.float64) for part in (onset, peak, end)]
-    for part in found:
-        part[greatest < _TINY] = np.nan  # a flat lead
-    together = [draw_together(part, _TOGETHER) for part in (found[0], found[2])]
-    return Complexes(start + first, start + last, together[0], found[1], together[1])
+    flat = greatest < _TINY
+    marks = [np.where(flat, np.nan, start[:, np.newaxis] + part) for part in (onset, peak, end)]
+    together = [draw_together(part, _TOGETHER) for part in (marks[0], marks[2])]
+    return Complexes(start + first, start + last, together[0], marks[1], together[1])
 
 
 def _peaks(complexes: Floats) -> Ints:

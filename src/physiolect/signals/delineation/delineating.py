@@ -143,7 +143,7 @@ def _delineate_chunk(
     beats = beats - origin
     missing = np.isnan(part)
     bridged = np.nan_to_num(bridge_gaps(part, find_gaps(part)))
-    clean = filter_band(bridged, fs, (_BAND[0], _BAND[1] if fs > 2.2 * _BAND[1] else None))
+    clean = filter_band(bridged, fs, (_BAND[0], _BAND[1] if fs > 2.2 * _BAND[1] else None)).astype(np.float64)
 
     qrs = find_complexes(clean, fs, beats)
     flat = without_complexes(clean, qrs.first, qrs.last)
