@@ -23,7 +23,8 @@ _T_WAVES = ((0.36, 0.6), (0.25, 0.8))  # seconds after a beat, share of its heig
 _EARLIER = (0.3, 0.5)  # seconds before a beat, share of its height: below both, a P wave or noise
 _LONG = 1.6  # times the local median interval: search back
 _EDGE = 0.06  # seconds at either end of the signal, where a complex would be cut off
-_AT_ONCE = 4_000_000  # samples filtered at once: a day of twelve leads would take gigabytes
+_STRETCH, _MARGIN = 600.0, 2.0  # seconds filtered at once, and around them
+_LOUDEST = 3.0  # times the loudest slopes: an artefact counts as no more
 _TINY = 1e-12
 
 
@@ -127,27 +128,38 @@ def check_ecg(signal: Signal, fs: float) -> Signal:
 
 
 def _slope_energy(signal: Signal, fs: float) -> NDArray[np.float64]:
-    """Return the root of the slope energy over leads, (time,)."""
+    """Return the root of the slope energy over leads, (time,).
+
+    Stretches of ten minutes are taken one after another: a day needs little memory, and a lead that fails later
+    weighs less from then on.
+    """
+    n_samples, length, margin = signal.shape[1], round(_STRETCH * fs), round(_MARGIN * fs)
+    energy = np.zeros(n_samples)
+    for first in range(0, n_samples, length):
+        begin, stop = max(0, first - margin), min(first + length, n_samples)
+        part = _stretch_energy(signal[:, begin : stop + margin], fs)
+        energy[first:stop] = part[first - begin : stop - begin]
+    return energy
+
+
+def _stretch_energy(signal: Signal, fs: float) -> NDArray[np.float64]:
+    """Return the root of the slope energy over leads, each in units of its own loudest slopes, (time,)."""
     from scipy.ndimage import uniform_filter1d
 
     low, high = _QRS_BAND
-    total, weights = np.zeros(signal.shape[1]), 0.0
-    group = max(1, _AT_ONCE // signal.shape[1])
-    for first in range(0, len(signal), group):
-        rows = signal[first : first + group].astype(np.float64)
-        bridged = bridge_gaps(rows, find_gaps(rows))
-        bridged = bridged[~np.isnan(bridged[:, 0])]  # a lead without any sample stays missing
-        if not len(bridged):
-            continue
-        slope = np.gradient(filter_band(bridged, fs, (low, high if high < 0.45 * fs else None)), axis=1)
-        np.abs(slope, out=slope)
-        quiet, loud = np.percentile(slope[:, :: max(1, slope.shape[1] // 1_000_000)], (50, 98), axis=1)
-        for lead in np.flatnonzero(loud >= _TINY):
-            weight = 1 / max(quiet[lead] / loud[lead], 0.02) ** 2
-            total += weight * np.square(np.minimum(slope[lead] / loud[lead], 3.0))
-            weights += weight
-    if weights:
-        total /= weights
+    rows = signal.astype(np.float64)
+    bridged = bridge_gaps(rows, find_gaps(rows))
+    bridged = bridged[~np.isnan(bridged[:, 0])]  # a lead without any sample stays missing
+    total = np.zeros(signal.shape[1])
+    if not len(bridged) or len(total) < 2:
+        return total
+    slope = np.gradient(filter_band(bridged, fs, (low, high if high < 0.45 * fs else None)), axis=1)
+    np.abs(slope, out=slope)
+    quiet, loud = np.percentile(slope, (50, 98), axis=1)
+    weight = np.where(loud < _TINY, 0.0, 1 / np.maximum(quiet / np.maximum(loud, _TINY), 0.02) ** 2)
+    if weight.any():
+        relative = np.minimum(slope / np.maximum(loud, _TINY)[:, np.newaxis], _LOUDEST)
+        total = weight @ np.square(relative) / weight.sum()
     return np.sqrt(np.maximum(uniform_filter1d(total, max(1, round(_ENERGY * fs))), 0.0))
 
 
