@@ -192,3 +192,15 @@ def test_flat_missing_and_short_signals_are_drawn() -> None:
     for signal in (np.zeros((1, 1)), np.full((1, 50), np.nan), np.full((2, 3), 7.0), np.full((1, 500), 1e20)):
         figure = ecg_paper_figure(Recording(signal.astype(np.float32), 100))
         figure.savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize(("seconds", "has_small"), [(3.0, True), (10.0, False)])
+def test_a_drawn_recording_in_millivolts_lies_on_squares(seconds: float, has_small: bool) -> None:
+    made = synthetic.ecg(seconds=seconds, leads=("II",))
+    axes = made.plot().axes[0]
+    ends = [np.array(each.get_segments()) for each in axes.collections if isinstance(each, LineCollection)]
+    upright = [np.unique(each[:, 0, 0]) for each in ends if (each[:, 0, 0] == each[:, 1, 0]).all()]
+    apart = sorted(float(np.diff(at).mean()) for at in upright)
+    assert apart == pytest.approx([0.04, 0.2] if has_small else [0.2])
+    unknown = Recording(made.signal, made.fs, made.channels, None, "ecg").plot().axes[0]
+    assert not [each for each in unknown.collections if isinstance(each, LineCollection)]

@@ -13,7 +13,7 @@ from physiolect.contract.channels import channel_modality
 from physiolect.contract.units import conversion_factor
 from physiolect.errors import ConfigError, ContractError, check_option
 from physiolect.plots.paper_layout import Cell, Layout, Sheet, lay_out_sheet, strip_sheet, twelve_leads
-from physiolect.plots.style import INK, ORANGE, QUIET
+from physiolect.plots.style import INK, ORANGE, PAPER_LINE, PAPER_STRONG_LINE, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MM = 1 / 25.4
 """Inches in a millimetre."""
 _DPI = 254  # ten pixels a millimetre
-_LINE, _STRONG_LINE = "#f9d5d5", "#efa9a9"
 _POINTS = 72 * MM  # points in a millimetre
 _THIN, _THICK, _TRACE = 0.08 * _POINTS, 0.18 * _POINTS, 0.25 * _POINTS
 _NAME, _SMALL_TEXT, _TITLE = 3.4 * _POINTS, 2.6 * _POINTS, 3.8 * _POINTS  # heights of letters
@@ -128,7 +127,10 @@ def _new_sheet(sheet: Sheet) -> tuple[Figure, Axes]:
     across, up = np.arange(left, right + 0.5), np.arange(bottom, top + 0.5)
     vertical = [((x, bottom), (x, top)) for x in across]
     horizontal = [((left, y), (right, y)) for y in up]
-    for label, every, width, colour in (("1 mm", 1, _THIN, _LINE), ("5 mm", 5, _THICK, _STRONG_LINE)):
+    for label, every, width, colour in (
+        ("1 mm", 1, _THIN, PAPER_LINE),
+        ("5 mm", 5, _THICK, PAPER_STRONG_LINE),
+    ):
         lines = vertical[::every] + horizontal[::every]
         axes.add_collection(
             LineCollection(lines, colors=colour, linewidths=width, zorder=every / 10, label=label),
