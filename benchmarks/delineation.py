@@ -1,17 +1,22 @@
 """How well the waves of an ECG are found: our delineation beside NeuroKit2's, on LUDB.
 
     python benchmarks/delineation.py [--records 81-160] [--without-neurokit]
+    python benchmarks/delineation.py --ptbxl
 
 Reads LUDB from the folder that PHYSIOLECT_DATA names. Constants were chosen on records 1 to 80. The experts' marks of a
 lead are compared with the marks found in that lead, within 150 ms (Se, PPV, mean and SD of found minus expert, in ms).
 Experts leave the first and the last beat unmarked, so that nothing outside their marks counts as false. Intervals and
 rate are medians of a record; intervals over leads take the same rule on both sides: of each beat, the 20 % quantile of
 the leads' onsets and the 80 % quantile of their ends. NeuroKit2 gets every lead by itself, with its own R peaks.
+
+`--ptbxl` measures axis, voltages and intervals of `ptbxl_raw` by what its reports state: LUDB's amplitudes are not
+comparable between leads.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import time
 import warnings
@@ -23,8 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from wfdb import rdann, rdrecord
 
+from physiolect.detection import measure_ecg
+from physiolect.formats import read_recording
 from physiolect.recording import LEADS
-from physiolect.signals.delineation import delineate
+from physiolect.signals.delineation import VOLTAGES, Measurements, delineate
 from physiolect.signals.delineation.beat_windows import nan_quantile
 
 WAVES = {"P": "p", "QRS": "N", "T": "t"}
@@ -33,6 +40,15 @@ TOLERANCE, NEAR = 0.15, 0.15  # seconds: of a match, and between leads' peaks of
 SHARE = 0.2
 LONGEST_PR, LONGEST_ST = 0.45, 0.6  # seconds
 INTERVALS = ("PR", "QRS", "QT")
+
+AXES = {
+    "ALAD": "extreme left", "LAD": "left", "MID": "normal", "AXR": "vertical", "RAD": "right",
+}  # fmt: skip
+STATEMENTS = {
+    "NORM": "normal", "LVH": "left ventricular hypertrophy", "VCLVH": "its voltage criteria", "LVOLT": "low voltage",
+    "CLBBB": "left bundle branch block", "CRBBB": "right bundle branch block", "1AVB": "first-degree AV block",
+    "LNGQT": "long QT", "AFIB": "atrial fibrillation",
+}  # fmt: skip
 
 Marks = dict[str, list[NDArray[np.float64]]]
 """Wave -> for each lead its marks, (n, 3) samples; NaN where one is missing."""
@@ -232,12 +248,62 @@ def print_intervals(found: dict[str, NDArray[np.float64]], seconds: dict[str, fl
     print("\n" + "; ".join(f"{name}: {value / n * 1000:.0f} ms a record" for name, value in seconds.items()))
 
 
+def measured_groups() -> None:
+    """Print the axis by PTB-XL's `heart_axis`, and what is measured by statements of its reports."""
+    folder = Path(os.environ["PHYSIOLECT_DATA"]) / "ptbxl_raw"
+    with open(folder / "ptbxl_database.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [measure_ecg(read_recording(folder / row["filename_hr"])) for row in rows]
+    print(f"PTB-XL, raw, {len(rows)} records of folds 1 to 9")
+    print("\n| axis in the report | records | median | 10 % to 90 %, degrees |")
+    print("|---|---|---|---|")
+    for code, words in AXES.items():
+        axis = np.array([m.axis for row, m in zip(rows, found, strict=True) if row["heart_axis"] == code])
+        low, middle, high = np.nanpercentile(axis, (10, 50, 90))
+        print(f"| {words} ({code}) | {len(axis)} | {middle:.0f} | {low:.0f} to {high:.0f} |")
+    print(
+        "\n| statement | records | Sokolow-Lyon, mV | largest limb lead, mV | PR, ms | QRS, ms | QTc, ms | beats with P |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for code, words in STATEMENTS.items():
+        group = [m for row, m in zip(rows, found, strict=True) if f"'{code}'" in row["scp_codes"]]
+        columns = [
+            [sokolow(m) for m in group], [limb_span(m) for m in group], [m.pr for m in group], [m.qrs for m in group],
+            [m.qtc_bazett for m in group],
+        ]  # fmt: skip
+        values = [float(np.nanmedian(column)) for column in columns]
+        numbers = " | ".join(f"{v:.1f}" if k < 2 else f"{v:.0f}" for k, v in enumerate(values))
+        print(
+            f"| {words} ({code}) | {len(group)} | {numbers} | {np.nanmean([m.p_share for m in group]):.0%} |"
+        )
+
+
+def sokolow(found: Measurements) -> float:
+    """Return the depth of S in V1 and the height of R in V5 or V6 together."""
+    lead = dict(zip(found.leads, found.voltages, strict=True))
+    r, s = VOLTAGES.index("R"), VOLTAGES.index("S")
+    return float(max(lead["V5"][r], lead["V6"][r]) - lead["V1"][s])
+
+
+def limb_span(found: Measurements) -> float:
+    """Return the largest span of QRS in I, II and III."""
+    columns = [VOLTAGES.index(wave) for wave in ("Q", "R", "S")]
+    rows = [found.voltages[found.leads.index(lead), columns] for lead in ("I", "II", "III")]
+    return float(np.nanmax([np.ptp(np.append(row, 0.0)) for row in rows]))
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", default="81-160", help="first and last record of LUDB, such as 1-160")
     parser.add_argument("--without-neurokit", action="store_true")
+    parser.add_argument(
+        "--ptbxl", action="store_true", help="axis and voltages by PTB-XL's reports, in place of LUDB"
+    )
     given = parser.parse_args()
+    if given.ptbxl:
+        measured_groups()
+        return
     first, last = map(int, given.records.split("-"))
     finders = {"physiolect": our_marks} | ({} if given.without_neurokit else {"NeuroKit2": neurokit_marks})
     print(f"LUDB {first} to {last}, 12 leads of 10 s at 500 Hz, one core")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -58,7 +60,7 @@ def lay_paper(axes: Axes) -> None:
         for every, colour, order in ((small, PAPER_LINE, 0.1), (large, strong, 0.2)):
             if every == small and not has_small:
                 continue
-            ticks = MultipleLocator(every).tick_values(*limits)
+            ticks = np.asarray(MultipleLocator(every).tick_values(*limits))
             ticks = ticks[(ticks >= limits[0]) & (ticks <= limits[1])][:_MOST_PAPER_LINES].tolist()
             ends = [((at, 0), (at, 1)) if upright else ((0, at), (1, at)) for at in ticks]
             across = axes.get_xaxis_transform() if upright else axes.get_yaxis_transform()
