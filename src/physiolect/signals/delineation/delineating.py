@@ -46,7 +46,7 @@ _BEYOND = 0.12  # s before the first moment of P's middle that its onset may lie
 _NEXT = 0.04  # s before the next complex that T must end
 _USUAL = 0.8  # s: the interval where there is one beat alone
 _AROUND = 0.02  # s around a wave in which no sample may be missing
-_LIKELY = 0.5
+_LIKELY = 0.4
 
 
 @dataclass(frozen=True, eq=False)
