@@ -219,7 +219,7 @@ def _window_measures(neurokit: Any, beats: Times) -> dict[str, float]:
         return {}
     intervals, seconds = np.diff(beats) * 1000, beats[-1] - beats[0]
     row: dict[str, float] = {}
-    if seconds >= min(_FREQUENCY.values()):
+    if seconds >= _FULL * min(_FREQUENCY.values()):
         given = {"RRI": intervals, "RRI_Time": beats[1:]}
         power = _table(neurokit.hrv_frequency(given, normalize=False, silent=True))
         row = {name: power[name] for name, least in _FREQUENCY.items() if seconds >= _FULL * least}

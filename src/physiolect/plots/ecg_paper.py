@@ -173,7 +173,7 @@ def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scale
     colour, words = (QUIET, f"{cell.name} (not recorded)") if absent else (INK, cell.name)
     if cell.named_left:
         axes.text(
-            cell.x - 9.7, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4
+            cell.x - 10.2, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4
         )
     else:
         top = cell.y + cell.above - 0.5
