@@ -55,7 +55,7 @@ class Config:
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
         found = above_zero({"fs": self.fs}) + stretch_problems(self.recording, self.start, self.stop)
-        for name, value, low, high in (("speed", self.speed, 5, 200), ("gain", self.gain, 1, 100)):
+        for name, value, low, high in (("speed", self.speed, 5, 50), ("gain", self.gain, 1, 100)):
             if not low <= value <= high:
                 found.append(f"--{name} is {value:g}, but must be from {low} to {high}")
         if Path(self.out).suffix.lower() not in _FORMATS:

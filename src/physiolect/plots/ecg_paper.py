@@ -50,7 +50,7 @@ class Paper:
         return [
             f"{name} is {value:g} {unit}, but paper has {low:g} to {high:g}"
             for name, value, unit, low, high in (
-                ("speed", self.speed, "mm/s", 5.0, 200.0), ("gain", self.gain, "mm/mV", 1.0, 100.0)
+                ("speed", self.speed, "mm/s", 5.0, 50.0), ("gain", self.gain, "mm/mV", 1.0, 100.0)
             )
             if not low <= value <= high
         ]  # fmt: skip
@@ -171,9 +171,16 @@ def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scale
     """Draw a lead's name and its stretch; a lead that is missing has its name alone."""
     absent = cell.channel is None
     colour, words = (QUIET, f"{cell.name} (not recorded)") if absent else (INK, cell.name)
-    if cell.named_left:
+    if cell.named_left and speed <= 25:  # a wider calibration pulse leaves no room beside it
         axes.text(
-            cell.x - 10.2, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4
+            cell.x - 10.2,
+            cell.y,
+            words,
+            fontsize=_SMALL_TEXT,
+            color=colour,
+            ha="right",
+            va="center",
+            zorder=4,
         )
     else:
         top = cell.y + cell.above - 0.5
