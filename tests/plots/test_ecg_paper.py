@@ -204,3 +204,18 @@ def test_a_drawn_recording_in_millivolts_lies_on_squares(seconds: float, has_sma
     assert apart == pytest.approx([0.04, 0.2] if has_small else [0.2])
     unknown = Recording(made.signal, made.fs, made.channels, None, "ecg").plot().axes[0]
     assert not [each for each in unknown.collections if isinstance(each, LineCollection)]
+
+
+def test_names_out_of_files_are_drawn_as_they_are() -> None:
+    signal = np.zeros((2, 100), np.float32)
+    figure = ecg_paper_figure(Recording(signal, 100, ("$\\frac$", "a\x1bb"), "mV", source="x$_$y\x07.csv"))
+    figure.savefig(io.BytesIO())
+    found = texts(figure)
+    assert "$\\frac$" in found
+    assert not any("\x1b" in text or "\x07" in text for text in found)
+
+
+def test_a_strip_of_many_channels_is_drawn_in_part_and_says_so() -> None:
+    figure = ecg_paper_figure(Recording(np.zeros((512, 600), np.float32), 100))
+    assert len([line for line in figure.axes[0].lines if str(line.get_label()).startswith("lead ")]) == 24
+    assert any("first 24 of 512 channels" in text for text in texts(figure))

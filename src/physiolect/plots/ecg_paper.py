@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physiolect.contract.channels import channel_modality
 from physiolect.contract.units import conversion_factor
 from physiolect.errors import ConfigError, ContractError, check_option
+from physiolect.plain_text import escape_controls
 from physiolect.plots.paper_layout import Cell, Layout, Sheet, lay_out_sheet, strip_sheet, twelve_leads
 from physiolect.plots.style import INK, ORANGE, PAPER_LINE, PAPER_STRONG_LINE, QUIET
 
@@ -170,21 +171,16 @@ def _own_step(signal: NDArray[np.float32]) -> float:
 def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scales: dict[int, Scale]) -> None:
     """Draw a lead's name and its stretch; a lead that is missing has its name alone."""
     absent = cell.channel is None
-    colour, words = (QUIET, f"{cell.name} (not recorded)") if absent else (INK, cell.name)
+    name = escape_controls(cell.name)
+    colour, words = (QUIET, f"{name} (not recorded)") if absent else (INK, name)
     if cell.named_left and speed <= 25:  # a wider calibration pulse leaves no room beside it
         axes.text(
-            cell.x - 10.2,
-            cell.y,
-            words,
-            fontsize=_SMALL_TEXT,
-            color=colour,
-            ha="right",
-            va="center",
-            zorder=4,
-        )
+            cell.x - 10.2, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4,
+            parse_math=False,
+        )  # fmt: skip
     else:
         top = cell.y + cell.above - 0.5
-        axes.text(cell.x + 1, top, words, fontsize=_NAME, color=colour, va="top", zorder=4)
+        axes.text(cell.x + 1, top, words, fontsize=_NAME, color=colour, va="top", zorder=4, parse_math=False)
     if cell.divider:
         for side in (-1, 1):
             axes.plot(
@@ -226,6 +222,7 @@ def _draw_marks(axes: Axes, recording: Recording, sheet: Sheet, speed: float) ->
             axes.text(
                 cell.x + (sample / recording.fs - cell.start) * speed, cell.y + cell.above - 0.5, symbol,
                 fontsize=_SMALL_TEXT, color=QUIET if symbol == "N" else ORANGE, ha="center", va="top", zorder=4,
+                parse_math=False,
             )  # fmt: skip
 
 
@@ -240,8 +237,14 @@ def _write(
     """Write the title above the sheet, and below it speed, gain, rate and what is not drawn."""
     left, _, bottom, top = sheet.grid
     heading = Path(recording.source).name if title is None else title
-    axes.text(left, top + 2.5, heading, fontsize=_TITLE, color=INK, fontweight="bold", va="bottom")
+    axes.text(
+        left, top + 2.5, escape_controls(heading), fontsize=_TITLE, color=INK, fontweight="bold", va="bottom",
+        parse_math=False,
+    )  # fmt: skip
     own = [words for _, words in scales.values() if words]
     gain = [] if len(own) == len(scales) else [f"{paper.gain:g} mm/mV"]
     facts = [f"{paper.speed:g} mm/s", *gain, *own, f"{recording.fs:g} Hz", *sheet.notes]
-    axes.text(left, bottom - 2, " · ".join(facts), fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True)
+    axes.text(
+        left, bottom - 2, escape_controls(" · ".join(facts)), fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True,
+        parse_math=False,
+    )  # fmt: skip

@@ -25,6 +25,8 @@ _SHORT_NAME = 4
 """Letters that fit left of a calibration pulse."""
 _MOST_LINES = 12
 """Rows of a strip; a longer stretch is drawn in part."""
+_MOST_CHANNELS = 24
+"""Channels of a strip."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def lay_out_sheet(
 
 def strip_sheet(recording: Recording, speed: float) -> Sheet:
     """Return a sheet of the recording's own channels under one another, line after line."""
-    n_channels = len(recording.channels)
+    names = recording.channels[:_MOST_CHANNELS]
+    n_channels = len(names)
     seconds = ROW / speed
     wanted = max(1, ceil(round(recording.duration / seconds, 9)))
     n_lines = max(1, min(wanted, _MOST_LINES // n_channels))
@@ -147,7 +150,7 @@ def strip_sheet(recording: Recording, speed: float) -> Sheet:
     height = _page_height(n_lines * n_channels, tall)
     cells, pulses, marked = [], [], []
     for line in range(n_lines):
-        for row, name in enumerate(recording.channels):
+        for row, name in enumerate(names):
             y = _line(height, line * n_channels + row, tall)
             start = line * seconds
             samples = _samples(recording, start, start + seconds)
@@ -156,6 +159,8 @@ def strip_sheet(recording: Recording, speed: float) -> Sheet:
             pulses.append((y, row))
         marked.append(cells[-n_channels])
     notes = [_part(recording, n_lines * seconds)] if wanted > n_lines else []
+    if n_channels < len(recording.channels):
+        notes.append(f"first {n_channels} of {len(recording.channels)} channels")
     return Sheet(height, tuple(cells), tuple(pulses), tuple(marked), tuple(notes))
 
 
