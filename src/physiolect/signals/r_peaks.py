@@ -156,7 +156,7 @@ def _stretch_energy(signal: Signal, fs: float) -> NDArray[np.float64]:
     slope = np.gradient(filter_band(bridged, fs, (low, high if high < 0.45 * fs else None)), axis=1)
     np.abs(slope, out=slope)
     quiet, loud = np.percentile(slope, (50, 98), axis=1)
-    weight = np.where(loud < _TINY, 0.0, 1 / np.maximum(quiet / np.maximum(loud, _TINY), 0.02) ** 2)
+    weight = np.where(loud < _TINY, 0.0, 1 / np.maximum(quiet / np.maximum(loud, _TINY), 0.02) ** 4)
     if weight.any():
         relative = np.minimum(slope / np.maximum(loud, _TINY)[:, np.newaxis], _LOUDEST)
         total = weight @ np.square(relative) / weight.sum()
