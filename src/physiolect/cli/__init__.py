@@ -18,6 +18,7 @@ from physiolect.errors import ConfigError, closest
 VERBS: dict[str, str] = {
     "demo": "watch a small transformer learn ECG on this computer, from nothing to a report",
     "inspect": "show what a recording, store, tokenizer or checkpoint holds",
+    "view": "draw an ECG on paper, true to scale: 3x4, 6x2, 12x1 or a strip",
     "download": "fetch an open dataset from PhysioNet, whole or in part",
     "prepare": "turn recordings into a store to train on",
     "tokenize train": "find ECG-Byte's tokens in a store of ECGs",

@@ -3,6 +3,8 @@
 from physiolect.detection.beat_result import BeatResult, Unjudged, confidence_category
 from physiolect.detection.beats import detect_beats
 from physiolect.detection.detecting import check_detector, detect, open_stream
+from physiolect.detection.ecg_measurements import measure_ecg
+from physiolect.detection.heart_rate_variability import HeartRateVariability, heart_rate_variability
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.result import DetectionResult
@@ -24,6 +26,7 @@ __all__ = [
     "BeatStream",
     "DetectionResult",
     "Episode",
+    "HeartRateVariability",
     "Intervals",
     "RhythmDecision",
     "RhythmResult",
@@ -41,7 +44,9 @@ __all__ = [
     "detect_beats",
     "detect_rhythm",
     "encode_windows",
+    "heart_rate_variability",
     "lay_out",
+    "measure_ecg",
     "name_detectors",
     "open_stream",
     "predict_windows",

@@ -1,4 +1,4 @@
-"""Figures of recordings, tokens, continuations, detections, explanations, training, forecasts and evaluations.
+"""Figures of recordings, tokens, continuations, detections, explanations, training and evaluations, and ECG paper.
 
 Nothing else in the house draws.
 Every function returns a `matplotlib.figure.Figure` that belongs to its caller alone: no pyplot, no global state.
@@ -8,6 +8,7 @@ Every function returns a `matplotlib.figure.Figure` that belongs to its caller a
 from physiolect.plots.attention import attention_figure, change_figure, heads_figure
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
+from physiolect.plots.ecg_paper import Paper, ecg_paper_figure
 from physiolect.plots.evaluation import (
     agreement_figure,
     precision_figure,
@@ -25,6 +26,7 @@ from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figu
 from physiolect.plots.training import loss_figure
 
 __all__ = [
+    "Paper",
     "Shape",
     "Token",
     "agreement_figure",
@@ -32,6 +34,7 @@ __all__ = [
     "beats_figure",
     "change_figure",
     "continuation_figure",
+    "ecg_paper_figure",
     "faithfulness_figure",
     "forecast_figure",
     "heads_figure",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.style import AMBER, BLUE, FAINT, GREEN, INK, ORANGE, QUIET, TEXT, dress, new_figure
+from physiolect.plots.style import AMBER, BLUE, FAINT, GREEN, INK, ORANGE, QUIET, TEXT, dress, lay_paper, new_figure
 from physiolect.recording import StartTime, clock_time
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def beats_figure(
         _draw_rate(axes[0], beats / fs, names, unjudged, start, len(values) / fs)
     titles = _ROW_TITLES if len(values) / fs > _ROW * _MOST_ROWS else ("",) * len(rows)
     for row, (first, last), what in zip(axes[has_rate:], rows, titles, strict=True):
-        _draw_signal(row, values, fs, (first, last), start)
+        _draw_signal(row, values, fs, (first, last), start, unit)
         row.set_title(what, fontsize=TEXT, color=QUIET, loc="left", pad=3)
         _shade(row, unjudged, start)
         _draw_trace(row, likely, trace_fs, (first, last), start)
@@ -133,7 +133,7 @@ def rhythm_figure(
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
     _draw_probability(axes[0], begins, ends, likely, start, len(values) / fs, rhythm)
     for row, (first, last) in zip(axes[1:], rows, strict=True):
-        _draw_signal(row, values, fs, (first, last), start)
+        _draw_signal(row, values, fs, (first, last), start, unit)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     for row, (window, word) in zip(axes[1:], shown.items(), strict=False):
         at = likely[window]
@@ -179,14 +179,18 @@ def _shown_windows(likely: NDArray[np.float64]) -> dict[int, str]:
     return found
 
 
-def _draw_signal(axes: Axes, values: NDArray[np.floating], fs: float, span: Span, start: float) -> None:
+def _draw_signal(
+    axes: Axes, values: NDArray[np.floating], fs: float, span: Span, start: float, unit: str | None
+) -> None:
     first, last = round(span[0] * fs), min(round(span[1] * fs), len(values))
     axes.plot(start + np.arange(first, last) / fs, values[first:last], color=INK, linewidth=0.7)
-    dress(axes, grid="x")
+    dress(axes, grid=None if unit == "mV" else "x")
     axes.set_xlim(start + span[0], start + span[1])
     axes.locator_params(axis="x", steps=[1, 2, 5, 10])
     axes.locator_params(axis="y", nbins=4)
     axes.margins(y=0.12)
+    if unit == "mV":
+        lay_paper(axes)
 
 
 def _draw_trace(axes: Axes, trace: NDArray[np.floating], fs: float, span: Span, start: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
+from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, lay_paper, new_figure
 from physiolect.signals.extremes import column_extremes, column_starts
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SAMPLES_A_COLUMN = 4
 """With more samples in a column of pixels, a signal is drawn as its lowest and highest value in each column."""
+_ON_PAPER = 30.0
+"""Seconds: a longer ECG has no room for the squares of ECG paper."""
 _MARKED_BEATS = 150
 """More marks than these would be a solid line."""
 _LETTERED_BEATS = 40
@@ -40,11 +42,14 @@ def recording_figure(recording: Recording, *, max_channels: int = 12, title: str
     one_unit = None if isinstance(recording.unit, tuple) else recording.unit or "unit unknown"
     for axes, signal, name, unit in zip(rows, shown, recording.channels, recording.units, strict=False):
         _draw(axes, signal, recording.fs)
-        dress(axes, grid="x")
+        on_paper = unit == "mV" and recording.modality == "ecg" and recording.duration <= _ON_PAPER
+        dress(axes, grid=None if on_paper else "x")
         label = name if one_unit else f"{name}\n{unit or '?'}"
         axes.set_ylabel(label, fontsize=TEXT, color=INK, rotation=0, ha="right", va="center")
         axes.locator_params(axis="y", nbins=3)
         axes.margins(x=0, y=0.12)
+        if on_paper:
+            lay_paper(axes)
         if axes is not rows[-1]:
             axes.spines["bottom"].set_visible(False)
             axes.tick_params(axis="x", length=0)

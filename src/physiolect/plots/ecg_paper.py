@@ -1,0 +1,250 @@
+"""An ECG on paper: 25 mm a second and 10 mm a millivolt, true to scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physiolect.contract.channels import channel_modality
+from physiolect.contract.units import conversion_factor
+from physiolect.errors import ConfigError, ContractError, check_option
+from physiolect.plain_text import escape_controls
+from physiolect.plots.paper_layout import Cell, Layout, Sheet, lay_out_sheet, strip_sheet, twelve_leads
+from physiolect.plots.style import INK, ORANGE, PAPER_LINE, PAPER_STRONG_LINE, QUIET
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from physiolect.recording import Recording
+
+MM = 1 / 25.4
+"""Inches in a millimetre."""
+_DPI = 254  # ten pixels a millimetre
+_POINTS = 72 * MM  # points in a millimetre
+_THIN, _THICK, _TRACE = 0.08 * _POINTS, 0.18 * _POINTS, 0.25 * _POINTS
+_NAME, _SMALL_TEXT, _TITLE = 3.4 * _POINTS, 2.6 * _POINTS, 3.8 * _POINTS  # heights of letters
+_FULL_SCALE = 15.0
+"""mm that a channel without a voltage takes from its 1st to its 99th percentile, or less."""
+_MOST_LETTERS = 60
+_STEPS = (1.0, 2.0, 5.0, 10.0)
+
+Scale = tuple[float, str | None]
+"""mm a unit, and the words that state it where it is not the paper's gain."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """How much a millimetre of paper stands for."""
+
+    speed: float = 25.0
+    """mm a second."""
+    gain: float = 10.0
+    """mm a millivolt."""
+
+    def problems(self) -> list[str]:
+        """List what is wrong."""
+        return [
+            f"{name} is {value:g} {unit}, but paper has {low:g} to {high:g}"
+            for name, value, unit, low, high in (
+                ("speed", self.speed, "mm/s", 5.0, 50.0), ("gain", self.gain, "mm/mV", 1.0, 100.0)
+            )
+            if not low <= value <= high
+        ]  # fmt: skip
+
+
+def ecg_paper_figure(
+    recording: Recording,
+    *,
+    layout: Layout | None = None,
+    rhythm: str = "II",
+    paper: Paper = Paper(),
+    marks: bool = True,
+    title: str | None = None,
+) -> Figure:
+    """Draw an ECG on paper, true to scale: one millimetre of the page is one millimetre of paper.
+
+    A row is 250 mm: 10 s at 25 mm/s. Each lead is drawn at the recording's own rate, with its median on its line;
+    missing samples leave gaps. The text below states speed, gain and rate, what is not drawn, and other scales.
+    Save it with `figure.savefig("ecg.pdf")`; `bbox_inches="tight"` would change the size.
+
+    Args:
+        recording: what is drawn begins with its first sample; `Recording.slice` moves that.
+        layout: "3x4" (four columns of 2.5 s, and a rhythm strip), "6x2", "12x1", or "strip": the channels under one
+            another, line after line. None is "3x4" where eight of the twelve leads are there, else "strip".
+        rhythm: lead of the rhythm strip; another where it is missing.
+        paper: speed and gain.
+        marks: whether beats marked in the recording get their letters above the last row, or each line of a strip.
+        title: above the sheet; the name of the recording's file by default.
+
+    Raises:
+        ConfigError: there is no such layout, or the speed or gain is none of paper.
+        ContractError: the layout needs standard leads and there is none, or several channels are the same lead.
+    """
+    found = paper.problems()
+    if found:
+        raise ConfigError("; ".join(found), hint="25 mm/s and 10 mm/mV are usual")
+    if layout is not None:
+        check_option("layout", layout, get_args(Layout))
+    rows = twelve_leads(recording)
+    layout = layout or ("3x4" if len(rows) >= 8 else "strip")
+    if layout == "strip":
+        sheet = strip_sheet(recording, paper.speed)
+    elif not rows:
+        raise ContractError(
+            f"layout {layout} needs standard leads, but the channels are {', '.join(recording.channels)}",
+            hint="take layout strip, or name the leads when the file is read (names)",
+        )
+    else:
+        sheet = lay_out_sheet(recording, layout, rows, rhythm, paper.speed)
+    figure, axes = _new_sheet(sheet)
+    scales = _scales(recording, sheet, paper)
+    for cell in sheet.cells:
+        _draw_cell(axes, recording, cell, paper.speed, scales)
+    for y, channel in sheet.pulses:
+        if channel is None or scales[channel][1] is None:
+            _draw_pulse(axes, sheet, y, paper)
+    if marks:
+        _draw_marks(axes, recording, sheet, paper.speed)
+    _write(axes, recording, sheet, paper, scales, title)
+    return figure
+
+
+def _new_sheet(sheet: Sheet) -> tuple[Figure, Axes]:
+    """Return a figure whose one axes counts in millimetres from the lower left corner, with the grid on it."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(sheet.width * MM, sheet.height * MM), dpi=_DPI, facecolor="white")
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_xlim(0, sheet.width)
+    axes.set_ylim(0, sheet.height)
+    axes.set_axis_off()
+    left, right, bottom, top = sheet.grid
+    across, up = np.arange(left, right + 0.5), np.arange(bottom, top + 0.5)
+    vertical = [((x, bottom), (x, top)) for x in across]
+    horizontal = [((left, y), (right, y)) for y in up]
+    for label, every, width, colour in (
+        ("1 mm", 1, _THIN, PAPER_LINE),
+        ("5 mm", 5, _THICK, PAPER_STRONG_LINE),
+    ):
+        lines = vertical[::every] + horizontal[::every]
+        axes.add_collection(
+            LineCollection(lines, colors=colour, linewidths=width, zorder=every / 10, label=label),
+            autolim=False,
+        )
+    return figure, axes
+
+
+def _scales(recording: Recording, sheet: Sheet, paper: Paper) -> dict[int, Scale]:
+    """Return for each drawn channel its scale."""
+    scales: dict[int, Scale] = {}
+    for cell in sheet.cells:
+        row = cell.channel
+        if row is None or row in scales:
+            continue
+        unit, name = recording.units[row], recording.channels[row]
+        factor = None if unit is None else conversion_factor(unit, "mV")
+        if factor is not None and channel_modality(recording, row) in ("ecg", None):
+            scales[row] = (paper.gain * factor, None)
+            continue
+        step = _own_step(recording.signal[row])
+        scales[row] = (10 / step, f"{name}: 10 mm = {step:g} {unit or 'of an unknown unit'}")
+    return scales
+
+
+def _own_step(signal: NDArray[np.float32]) -> float:
+    """Return what 10 mm stand for, so that the channel fits: 1, 2 or 5 times a power of ten."""
+    known = signal[np.isfinite(signal)]
+    span = float(np.subtract(*np.percentile(known, (99, 1)))) if len(known) else 0.0
+    if span <= 0:
+        return 1.0
+    least = span * 10 / _FULL_SCALE
+    power = 10.0 ** np.floor(np.log10(least))
+    return float(power * next(step for step in _STEPS if step * power >= least * (1 - 1e-9)))
+
+
+def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scales: dict[int, Scale]) -> None:
+    """Draw a lead's name and its stretch; a lead that is missing has its name alone."""
+    absent = cell.channel is None
+    name = escape_controls(cell.name)
+    colour, words = (QUIET, f"{name} (not recorded)") if absent else (INK, name)
+    if cell.named_left and speed <= 25:  # a wider calibration pulse leaves no room beside it
+        axes.text(
+            cell.x - 10.2, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4,
+            parse_math=False,
+        )  # fmt: skip
+    else:
+        top = cell.y + cell.above - 0.5
+        axes.text(cell.x + 1, top, words, fontsize=_NAME, color=colour, va="top", zorder=4, parse_math=False)
+    if cell.divider:
+        for side in (-1, 1):
+            axes.plot(
+                [cell.x] * 2, [cell.y + side * 5, cell.y + side * 3], color=INK, linewidth=_TRACE, zorder=3,
+                label="divider",
+            )  # fmt: skip
+    if cell.channel is None:
+        return
+    first, stop = cell.samples
+    values = recording.signal[cell.channel, first:stop].astype(np.float64)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return
+    x = cell.x + (np.arange(first, stop) / recording.fs - cell.start) * speed
+    y = cell.y + (values - np.median(known)) * scales[cell.channel][0]
+    axes.plot(
+        x, y, color=INK, linewidth=_TRACE, solid_joinstyle="round", zorder=3, label=f"lead {cell.name}",
+    )  # fmt: skip
+
+
+def _draw_pulse(axes: Axes, sheet: Sheet, y: float, paper: Paper) -> None:
+    """Draw the calibration pulse: 1 mV high, 0.2 s wide."""
+    wide, left = 0.2 * paper.speed, sheet.left - 3 - 0.2 * paper.speed
+    x = np.array([-1.5, 0, 0, wide, wide, wide + 1.5]) + left
+    heights = np.array([0, 0, 1, 1, 0, 0]) * paper.gain
+    axes.plot(
+        x, y + heights, color=INK, linewidth=_TRACE, solid_joinstyle="miter", zorder=3, label="calibration"
+    )
+
+
+def _draw_marks(axes: Axes, recording: Recording, sheet: Sheet, speed: float) -> None:
+    """Write the symbols of marked beats above the rows that are for them, where there is room for all."""
+    beats = [(sample, symbol) for sample, symbol, _ in recording.annotations if symbol.isalpha()]
+    for cell in sheet.marked:
+        here = [(sample, symbol) for sample, symbol in beats if cell.samples[0] <= sample < cell.samples[1]]
+        if len(here) > _MOST_LETTERS:
+            continue
+        for sample, symbol in here:
+            axes.text(
+                cell.x + (sample / recording.fs - cell.start) * speed, cell.y + cell.above - 0.5, symbol,
+                fontsize=_SMALL_TEXT, color=QUIET if symbol == "N" else ORANGE, ha="center", va="top", zorder=4,
+                parse_math=False,
+            )  # fmt: skip
+
+
+def _write(
+    axes: Axes,
+    recording: Recording,
+    sheet: Sheet,
+    paper: Paper,
+    scales: dict[int, Scale],
+    title: str | None,
+) -> None:
+    """Write the title above the sheet, and below it speed, gain, rate and what is not drawn."""
+    left, _, bottom, top = sheet.grid
+    heading = Path(recording.source).name if title is None else title
+    axes.text(
+        left, top + 2.5, escape_controls(heading), fontsize=_TITLE, color=INK, fontweight="bold", va="bottom",
+        parse_math=False,
+    )  # fmt: skip
+    own = [words for _, words in scales.values() if words]
+    gain = [] if len(own) == len(scales) else [f"{paper.gain:g} mm/mV"]
+    facts = [f"{paper.speed:g} mm/s", *gain, *own, f"{recording.fs:g} Hz", *sheet.notes]
+    axes.text(
+        left, bottom - 2, escape_controls(" · ".join(facts)), fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True,
+        parse_math=False,
+    )  # fmt: skip
