@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physiolect.models.encoder import ENCODER_PRESETS, Encoder, EncoderConfig
-from physiolect.training import RECIPES, Labelled, Step, choose_form
+from physiolect.training import RECIPES, Labelled, Step, choose_form, fast_products
 
 Numbers = Literal["float32", "tf32", "bf16"]
 N_CLASSES = 5
@@ -154,8 +154,9 @@ def ours(work: Work, numbers: Numbers, form: str) -> Callable[[], Tensor]:
     )  # fmt: skip
 
     def step() -> Tensor:
-        multiplying(numbers if numbers == "tf32" else "float32", work.device)
-        made()
+        torch.backends.cuda.matmul.allow_tf32 = numbers == "tf32"
+        with fast_products(work.device) if work.device.type == "cpu" else nullcontext():
+            made()
         return made._total
 
     return step

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from physiolect.errors import ConfigError
-from physiolect.training import choose_device, choose_precision
+from physiolect.training import choose_device, choose_precision, fast_products
 
 
 def test_auto_is_there() -> None:
@@ -34,3 +34,21 @@ def test_a_cpu_computes_in_float32_unless_it_is_asked(able: bool, monkeypatch: p
         return
     with pytest.raises(ConfigError, match="is not made for it"):
         choose_precision("bf16", torch.device("cpu"))
+
+
+def test_fast_products_of_a_cpu_are_as_exact_and_end() -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(200, 300, dtype=torch.float64), torch.randn(300, 100, dtype=torch.float64)
+    before = torch.get_float32_matmul_precision()
+    with fast_products(torch.device("cpu")):
+        assert (a.float() @ b.float() - a @ b).abs().max() < 1e-3
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_cpu_that_would_multiply_in_bf16_is_left_alone(
+    keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("physiolect.training.devices._onednn_keeps_float32", lambda: keeps)
+    with fast_products(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == ("medium" if keeps else "highest")

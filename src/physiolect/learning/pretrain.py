@@ -43,6 +43,7 @@ from physiolect.training import (
     TrainingError,
     choose_form,
     choose_precision,
+    fast_products,
     fit,
     join_processes,
     next_token_loss,
@@ -85,7 +86,8 @@ def pretrain(
             quiet = reporter if processes.main else Reporter()
             run = _Run.prepare(chosen, processes, quiet, base)
             batch = chosen.batch_size // processes.count
-            with using_threads(chosen.threads, run.checkpoint.model, batch=batch):
+            threads = using_threads(chosen.threads, run.checkpoint.model, batch=batch)
+            with threads, fast_products(processes.device):
                 return run.train()
     except LostProcessError as error:
         step = last_saved_step(out)
@@ -117,8 +119,6 @@ class _Run:
                 f"{settings.store} holds {len(store.contract.channels)} channels a row, but this decoder reads one",
                 hint="prepare a store of one channel, as with the contract heartgpt-ecg",
             )
-        if processes.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # TF32 for what float32 products are left in training
         windows = _windows(store, settings, processes.device)
         resumed = settings.resume
         checkpoint, state = (

@@ -1,6 +1,6 @@
 """The training loop, its objectives and its optimiser."""
 
-from physiolect.training.devices import Precision, choose_device, choose_precision
+from physiolect.training.devices import Precision, choose_device, choose_precision, fast_products
 from physiolect.training.fit import Callbacks, Outcome, Schedule, TrainingProgress, fit
 from physiolect.training.graph import capture_graph, capturing
 from physiolect.training.journal import Journal
@@ -41,6 +41,7 @@ __all__ = [
     "choose_device",
     "choose_form",
     "choose_precision",
+    "fast_products",
     "fit",
     "is_first_process",
     "join_processes",

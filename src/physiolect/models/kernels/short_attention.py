@@ -17,7 +17,7 @@ MOST_KEYS = 256
 def wins(q: Tensor, k: Tensor) -> bool:
     """Say whether this path is the faster one for attention that looks both ways over these tensors, without a mask."""
     return (
-        q.device.type == "cpu" and q.dtype == torch.bfloat16 and 1 < q.shape[-2] and k.shape[-2] <= MOST_KEYS
+        q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] > 1 and k.shape[-2] <= MOST_KEYS
     )
 
 
