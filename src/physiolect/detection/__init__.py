@@ -3,6 +3,8 @@
 from physiolect.detection.beat_result import BeatResult, Unjudged, confidence_category
 from physiolect.detection.beats import detect_beats
 from physiolect.detection.detecting import check_detector, detect, open_stream
+from physiolect.detection.heartbeat_result import HeartbeatResult
+from physiolect.detection.heartbeats import detect_heartbeats
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.result import DetectionResult
@@ -24,6 +26,7 @@ __all__ = [
     "BeatStream",
     "DetectionResult",
     "Episode",
+    "HeartbeatResult",
     "Intervals",
     "RhythmDecision",
     "RhythmResult",
@@ -39,6 +42,7 @@ __all__ = [
     "confidence_category",
     "detect",
     "detect_beats",
+    "detect_heartbeats",
     "detect_rhythm",
     "encode_windows",
     "lay_out",

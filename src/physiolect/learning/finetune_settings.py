@@ -191,7 +191,8 @@ class FinetuneSettings(TrainingSettings):
     draws: Draws | None = None
     """Windows of a step: each once an epoch, or balanced: classes alike, patients by the root of their windows."""
     class_weights: str | None = None
-    """balanced, fourth-root (of one over a class's share), none, or one number a class with commas between; for a rhythm and beats: no, yes."""
+    """balanced, fourth-root (of one over a class's share), none, or one number a class with commas between; for a
+    rhythm and beats: no, yes."""
     steps: int | None = None
     """Updates; published uses 5000 for beats."""
     batch_size: int | None = None
@@ -325,7 +326,8 @@ class FinetuneSettings(TrainingSettings):
             found.append(f"--patience is {self.patience}, but cannot be negative")
         if _weights_in(self.class_weights) is None:
             found.append(
-                f"--class-weights is '{self.class_weights}', but must be balanced, fourth-root, none, or numbers above 0: 1,5"
+                f"--class-weights is '{self.class_weights}', but must be balanced, fourth-root, none, or numbers above 0: "
+                "1,5"
             )
         return found
 

@@ -192,7 +192,7 @@ class Job:
         return Journal(
             out,
             tuning.steps,
-            tuning.batch_size * tuning.accumulate * train.length,
+            tuning.batch_size * tuning.accumulate * (tuning.beat.draws.most if tuning.beat else train.length),
             resumed_at=int(state["step"]) if state else 0,
             unit="squared" if train.kind == "number" else "nats",
             on_event=self.reporter.send,

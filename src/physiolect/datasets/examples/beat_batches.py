@@ -162,7 +162,7 @@ class BeatBatches:
     def _drawn(
         self, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-        """Return the beats of windows (B, n), which of these are in the window, and the beat each was drawn for (B,)."""
+        """Return the beats of windows (B, n), which are in their window, and the beat each was drawn for (B,)."""
         B, n = len(self._inputs), self.draws.most
         drawn = self.beats[np.searchsorted(self._up_to, self._up_to[-1] * rng.random(B), side="right")]
         begin, end = self.table.begin[drawn], self.table.end[drawn]

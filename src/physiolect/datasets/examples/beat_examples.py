@@ -54,7 +54,7 @@ class BeatExamples(Examples):
         return found.swapaxes(1, 2)
 
     def targets(self, index: ArrayLike) -> NDArray[np.float32]:
-        """Return the target of some windows: (b,) of a rhythm; (b, context, classes) of beats, 0 where not asked for."""
+        """Return the target of some windows: (b,) of a rhythm; (b, context, classes) of beats, 0 if not asked for."""
         index = np.asarray(index, np.int64)
         if self.values is not None:
             return self.values[index]
@@ -163,7 +163,8 @@ def make_beat_examples(
         classes=spans.classes, several=False, groups=tuple(groups[row] for row in rows.tolist()),
         sources=tuple(sources[row] for row in rows.tolist()),
         by_patient=all(patients[row] is not None for row in set(rows.tolist())), values=values, column=column,
-        tokenizer=tokenizer, table=table, first=first, counts=counts, core=core, context=min(context, int(counts.max())),
+        tokenizer=tokenizer, table=table, first=first, counts=counts, core=core,
+        context=min(context, int(counts.max())),
     )  # fmt: skip
 
 

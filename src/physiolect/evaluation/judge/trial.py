@@ -6,8 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, Store
+from physiolect.datasets.examples.splits import rows_named
 from physiolect.errors import ConfigError
 from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.leakage import find_leaks, unrecorded_training
@@ -57,6 +60,21 @@ class Trial:
     def check_leakage(self, model: EvaluatedModel, groups: Collection[str]) -> tuple[list[str], list[str]]:
         """Return warnings and notes about the patients that a model was trained on."""
         return find_leaks(model, groups, self.store.digest), unrecorded_training(model)
+
+    def kept(self, examples: Examples) -> Examples:
+        """Return the windows that `leave_out` does not exclude.
+
+        Raises:
+            ConfigError: none is left.
+        """
+        if not self.settings.leave_out:
+            return examples
+        left = examples.take(~np.isin(examples.rows, rows_named(self.store, self.settings.leave_out)))
+        if not len(left):
+            raise ConfigError(
+                f"no labelled window of {self.store.path} is left to evaluate", hint="leave fewer parts out"
+            )
+        return left
 
     def bootstrap(self, groups: Collection[str]) -> Bootstrap:
         """Return the resamples that all measures share."""
