@@ -1,4 +1,4 @@
-"""`physiolect detect INPUT ... --checkpoint CHECKPOINT`: rhythm or beats of recordings, or of a signal coming in."""
+"""`physiolect detect INPUT ... --checkpoint CHECKPOINT`: rhythm, beats and heartbeats of recordings, or of a stream."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Config(Reading, Computing):
     inputs: list[str] = field(default_factory=list)
     """Recordings, folders of them, or - for standard input (CSV, or one number a line); leave out with --stream."""
     checkpoint: str
-    """A model of rhythm, beats or heartbeats: a checkpoint's folder, a published HeartGPT file, or owner/name on the Hub."""
+    """A model of rhythm, beats or heartbeats: a folder, a published HeartGPT file, or owner/name on the Hub."""
     task: DetectedTaskName | None = None
     """Check that the checkpoint is for this task (default: not checked)."""
     beats: str | None = None

@@ -75,7 +75,7 @@ class HeartbeatResult(DetectionResult):
         return {name: np.bincount(hour[decided == k], minlength=n)[:n] for k, name in enumerate(self.classes)}
 
     def annotations(self) -> Annotations:
-        """Return marks at the recording's own rate with AAMI's symbols; "?" where there is none, with the name as note."""
+        """Return marks at the recording's own rate with AAMI's symbols; "?" for other names, with the name as note."""
         names = self.names
         return Annotations(
             self.samples,

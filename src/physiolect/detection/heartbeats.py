@@ -152,7 +152,7 @@ def _rhythm_at(
     threads: int | None,
     on_event: Listener | None,
 ) -> tuple[NDArray[np.float32] | None, list[str]]:
-    """Return the probability of the rhythm around each beat, None for a model without it, and what users should know."""
+    """Return the probability of the rhythm around each beat, None where not known, and what users should know."""
     if "rhythm" not in checkpoint.beats.places:
         return None, []
     if rhythm is None:

@@ -326,8 +326,8 @@ class FinetuneSettings(TrainingSettings):
             found.append(f"--patience is {self.patience}, but cannot be negative")
         if _weights_in(self.class_weights) is None:
             found.append(
-                f"--class-weights is '{self.class_weights}', but must be balanced, fourth-root, none, or numbers above 0: "
-                "1,5"
+                f"--class-weights is '{self.class_weights}', but must be balanced, fourth-root, none, or numbers above "
+                "0: 1,5"
             )
         return found
 

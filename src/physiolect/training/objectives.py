@@ -45,8 +45,9 @@ class Labelled(nn.Module):
     """Loss of windows whose labels are known; a batch is (ids (B, T), target).
 
     Args:
-        kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K), or (B, T, K), of which a
-            position of zeros has no class and does not count; "number" for (B,), of which the squared error is taken.
+        kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K), or (B, T, K), of
+            which a position of zeros has no class and does not count; "number" for (B,), of which the squared error is
+            taken.
         scope: whether a target is of a window as a whole, or of each position.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
