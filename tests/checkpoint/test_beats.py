@@ -85,5 +85,5 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="describes a heartbeat by"):
             load_checkpoint(folder)
     save_tokenizer(LevelTokenizer(), folder / FILE_NAME)
-    with pytest.raises(CheckpointError, match="LevelTokenizer, but the model of config.yaml reads signal"):
+    with pytest.raises(CheckpointError, match=r"LevelTokenizer, but the model of config\.yaml reads signal"):
         load_checkpoint(folder)

@@ -14,7 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from physiolect import config as settings
-from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
+from physiolect.checkpoint.fingerprint import (
+    Fingerprint,
+    Verification,
+    check_fingerprint,
+    read_fingerprint,
+    take_fingerprint,
+)
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.reading import beat_windows, fitting_tokenizer
 from physiolect.checkpoint.run import read_run
@@ -138,7 +144,7 @@ class Checkpoint:
     def encode_beats(
         self,
         signal: NDArray[np.floating],
-        beats: NDArray[np.floating],
+        beats: NDArray[np.floating | np.integer],
         rhythm: NDArray[np.floating] | None = None,
     ) -> NDArray[np.float32]:
         """Return the numbers that describe each heartbeat of a signal, (n, F); see `BeatTokenizer.encode`.
@@ -266,7 +272,7 @@ def load_folder(path: Path) -> Checkpoint:
         contract=contract,
         outputs=outputs,
         run=read_run(path / RUN_FILE),
-        fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
+        fingerprint=read_fingerprint(path / FINGERPRINT_FILE),
     )
 
 
@@ -396,15 +402,3 @@ def _no_checkpoint(path: Path, missing: list[str]) -> CheckpointError:
 def _missing(folder: Path) -> list[str]:
     needed = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE)
     return [name for name in needed if not (folder / name).is_file()]
-
-
-def _read_fingerprint(file: Path) -> Fingerprint | None:
-    if not file.is_file():
-        return None
-    try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
-        return settings.from_dict(Fingerprint, dict(fields), where=str(file))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{file} is no fingerprint ({error})", hint="the folder was altered or damaged"
-        ) from error

@@ -44,7 +44,7 @@ class HeartbeatResult(DetectionResult):
     @property
     def judged(self) -> NDArray[np.bool_]:
         """Which beats were judged, (beats,)."""
-        return ~np.isnan(self.probability).any(1)
+        return np.isfinite(self.probability[:, 0])
 
     @property
     def anything_judged(self) -> bool:

@@ -33,6 +33,8 @@ class EvaluationSettings:
     """Names of the rhythm to detect (default: atrial fibrillation: AFIB, AF)."""
     negative: tuple[str, ...] = ()
     """Names of the opposite rhythm (default: sinus rhythm: N, sinus)."""
+    test_on: tuple[str, ...] = ()
+    """Splits, recordings or patients that are evaluated (default: all)."""
     leave_out: tuple[str, ...] = ()
     """Splits, recordings or patients that are not evaluated."""
     without: tuple[str, ...] = ()

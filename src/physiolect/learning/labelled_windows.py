@@ -50,7 +50,7 @@ def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint, re
 
 
 def _label_beats(store: Store, settings: FinetuneSettings, base: Checkpoint, reporter: Reporter) -> Examples:
-    channel: str | int | None = settings.channel
+    channel = settings.channel
     return make_beat_examples(
         store,
         settings.task,

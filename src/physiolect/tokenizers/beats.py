@@ -185,7 +185,7 @@ class BeatTokenizer:
     def encode(
         self,
         signal: NDArray[np.floating],
-        beats: NDArray[np.floating],
+        beats: NDArray[np.floating | np.integer],
         rhythm: NDArray[np.floating] | None = None,
     ) -> Features:
         """Return the numbers of each beat, (n, F): standardised where the tokenizer has been fitted.
@@ -198,17 +198,17 @@ class BeatTokenizer:
         Raises:
             FormatError: the signal has too many channels or missing samples, or the beats are not in order.
         """
-        beats = np.asarray(beats, np.float64)
-        self._check(signal, beats, rhythm)
-        n = len(beats)
+        samples: NDArray[np.float64] = np.asarray(beats, np.float64)
+        self._check(signal, samples, rhythm)
+        n = len(samples)
         if not n:
             return np.empty((0, self.n_features), np.float32)
         filtered = self._filtered(signal)
-        rr = rr_intervals(beats, self.fs, causal=self.causal)
+        rr = rr_intervals(samples, self.fs, causal=self.causal)
         found = np.full((n, self.n_features), np.nan, np.float32)
         edges = [0, n] if self.causal else np.linspace(0, n, ceil(n / _STRETCH) + 1).astype(int).tolist()
         for begin, end in pairwise(edges):
-            self._describe(found[begin:end], filtered, beats[begin:end], rr[begin:end])
+            self._describe(found[begin:end], filtered, samples[begin:end], rr[begin:end])
         if "rhythm" in self.places and rhythm is not None:
             found[:, self.places["rhythm"]] = 2 * np.asarray(rhythm, np.float32)[:, None] - 1
         return self.standardise(found) if self.mean else found

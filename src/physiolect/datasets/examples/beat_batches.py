@@ -184,7 +184,7 @@ class BeatBatches:
         factor = np.exp(vary.gain * rng.standard_normal(B)) * np.where(rng.random(B) < vary.flip, -1, 1)
         for group in ("waveform", "p-wave", "difference"):
             if group in tokenizer.places:
-                x[..., tokenizer.places[group]] *= drawn(factor)  # type: ignore[index]
+                x[..., tokenizer.places[group]] *= drawn(factor)
         if tokenizer.tempo_places and vary.tempo > 1:
             shift = 2 * np.log(vary.tempo) * rng.uniform(-1, 1, B)
             x[..., tokenizer.tempo_places] += drawn(shift)

@@ -118,8 +118,11 @@ def make_beat_table(
             f"no row of {store.path} has marks of beats",
             hint="prepare recordings with beat annotations, or name a checkpoint that finds them: beats, --beats",
         )
-    joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    return BeatTable(*joined, bounds=np.array(bounds, np.int64))
+    features, samples, row_of, channel_of, value, begin, end = map(np.concatenate, zip(*columns, strict=True))
+    return BeatTable(
+        features=features, samples=samples, row=row_of, channel=channel_of, value=value, begin=begin, end=end,
+        bounds=np.array(bounds, np.int64),
+    )  # fmt: skip
 
 
 def _beats_of(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets.examples.labels import beat_samples
-from physiolect.datasets.examples.splits import row_groups, rows_named
+from physiolect.datasets.examples.splits import row_groups
 from physiolect.detection import check_detector, check_recording, detect_beats
 from physiolect.errors import ConfigError
 from physiolect.evaluation.baselines import choose_detector, find_pulses
@@ -41,8 +41,7 @@ def judge_beats(trial: Trial) -> EvaluationResult:
     """
     store, skip = trial.store, trial.settings.skip
     groups, patients = row_groups(store), store.patients
-    out = set(rows_named(store, trial.settings.leave_out).tolist())
-    rows = [row for row in range(len(store)) if row not in out and len(beat_samples(store.annotations(row)))]
+    rows = [row for row in trial.rows.tolist() if len(beat_samples(store.annotations(row)))]
     if not rows:
         raise ConfigError(
             f"no row of {store.path} has marks of beats", hint="prepare recordings with beat annotations"

@@ -32,6 +32,7 @@ def evaluate(
     column: str | None = None,
     positive: str | Sequence[str] = (),
     negative: str | Sequence[str] = (),
+    test_on: str | Sequence[str] = (),
     leave_out: str | Sequence[str] = (),
     without: str | Sequence[str] = (),
     beats: str | None = None,
@@ -67,6 +68,7 @@ def evaluate(
         column: column of the table that holds the labels.
         positive: names of the rhythm to detect; none for atrial fibrillation.
         negative: names of the opposite rhythm; none for sinus rhythm.
+        test_on: splits, recordings or patients that are evaluated; none for all.
         leave_out: splits, recordings or patients that are not evaluated.
         without: for heartbeats, recordings or patients; the figures are also given without each of them.
         beats: for a model that reads heartbeats, a beats checkpoint for recordings without marks of them.
@@ -97,7 +99,8 @@ def evaluate(
     check_option("protocol", protocol, get_args(Protocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
-        positive=as_names(positive), negative=as_names(negative), leave_out=as_names(leave_out),
+        positive=as_names(positive), negative=as_names(negative), test_on=as_names(test_on),
+        leave_out=as_names(leave_out),
         without=as_names(without), beats=beats, rhythm=rhythm,
         channel=None if channel is None else str(channel), stride=stride,
         max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
