@@ -266,9 +266,14 @@ def load_folder(path: Path) -> Checkpoint:
             f"{path / CONFIG_FILE} states {length:,} positions, and {CONTRACT_FILE} at most {contract.max_samples:,}",
             hint="the two come from different models",
         )
+    tokenizer, file = None, path / TOKENIZER_FILE
+    if file.is_file():
+        tokenizer = fitting_tokenizer(load_tokenizer(file), model, file)
+    elif model.takes == "levels":
+        raise _no_checkpoint(path, [TOKENIZER_FILE])
     return Checkpoint(
         model=model,
-        tokenizer=_read_tokenizer(path, model),
+        tokenizer=tokenizer,
         contract=contract,
         outputs=outputs,
         run=read_run(path / RUN_FILE),
@@ -309,16 +314,6 @@ def _check_outputs(outputs: Outputs, n_outputs: int | None) -> None:
     problems = outputs.problems(n_outputs)
     if problems:
         raise ConfigError("; ".join(problems), hint="name one class for each output, or choose another task")
-
-
-def _read_tokenizer(path: Path, model: Model) -> LevelTokenizer | BeatTokenizer | None:
-    """Return the tokenizer that goes with a model; None for one that reads windows of signal."""
-    file = path / TOKENIZER_FILE
-    if file.is_file():
-        return fitting_tokenizer(load_tokenizer(file), model, file)
-    if model.takes == "levels":
-        raise _no_checkpoint(path, [TOKENIZER_FILE])
-    return None
 
 
 def check_finite(state: Mapping[str, Tensor], file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,16 +79,8 @@ def detect_rhythm(
     start = np.arange(track.n_samples - length, -1, -step)[::-1].copy()  # (windows,)
     reasons = np.where(track.touches_gap(start, length), "gap", "interrupted").astype(object)
     probability = np.full(len(start), np.nan, np.float32)
-    judge: Any = partial(_of_signal, length=length)
-    if checkpoint.reads_beats:
-        times = beat_seconds(
-            beats, recording, channel=channel, batch_size=batch_size, threads=threads, on_event=on_event
-        )
-        judge = partial(_of_beats, samples=times * contract.fs, length=length)
-    elif beats is not None:
-        raise ConfigError(
-            "beats were given, but the checkpoint reads the signal itself", hint="leave beats out"
-        )
+    given = {"channel": channel, "batch_size": batch_size, "threads": threads, "on_event": on_event}
+    judge = _judge_of(checkpoint, recording, beats, length, given)
     rows = np.flatnonzero(reasons != "gap")
     tell = Reporter(on_event).progress(progress_name(chosen), len(rows))
     interrupted = False
@@ -122,6 +114,24 @@ def detect_rhythm(
 
 Judged: TypeAlias = Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.str_]]]
 """Numbers of windows (b,), their probabilities (b,), and why they have none (b,), "" where they have."""
+
+
+def _judge_of(
+    checkpoint: Checkpoint, recording: Recording, beats: Beats | None, length: int, given: dict[str, Any]
+) -> Callable[..., Judged]:
+    """Return what judges windows of a recording: by their signal, or by their heartbeats.
+
+    Raises:
+        ConfigError: beats are given to a model that reads the signal, or none to one that reads beats.
+    """
+    if checkpoint.reads_beats:
+        samples = beat_seconds(beats, recording, **given) * checkpoint.contract.fs
+        return partial(_of_beats, samples=samples, length=length)
+    if beats is not None:
+        raise ConfigError(
+            "beats were given, but the checkpoint reads the signal itself", hint="leave beats out"
+        )
+    return partial(_of_signal, length=length)
 
 
 def _of_signal(
