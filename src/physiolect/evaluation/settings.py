@@ -40,7 +40,7 @@ class EvaluationSettings:
     without: tuple[str, ...] = ()
     """For heartbeats, recordings or patients: the figures are also given without each of them."""
     beats: str | None = None
-    """For a model that reads heartbeats, a beats checkpoint for recordings without marks of them."""
+    """For a rhythm model that reads heartbeats, a beats checkpoint that finds them (default: the store's marks)."""
     rhythm: str | None = None
     """For heartbeats, the rhythm checkpoint, or cross-validated run, whose probability describes each beat."""
     channel: str | None = None
@@ -111,6 +111,7 @@ _OF_ONE_KIND: Sequence[tuple[str, Kind, Scope]] = (
     ("skip", "binary", "position"),
     ("without", "one-of", "position"),
     ("rhythm", "one-of", "position"),
+    ("beats", "binary", "window"),
 )
 """Settings for tasks of one kind and scope."""
 

@@ -107,13 +107,18 @@ def cut_windows(
 
     Raises:
         ContractError: the recording cannot be adapted.
-        CheckpointError: the model takes several channels.
+        CheckpointError: the model takes several channels, or reads heartbeats.
     """
     contract = checkpoint.contract
     if len(contract.channels) > 1:
         raise CheckpointError(
             f"the checkpoint takes {len(contract.channels)} channels, but explanations are of one",
             hint="use a model whose contract names one channel, or any (*)",
+        )
+    if checkpoint.reads_beats:
+        raise CheckpointError(
+            "the checkpoint reads heartbeats, and explanations are of windows of signal so far",
+            hint="use a model that reads the signal itself",
         )
     name = select_channels(recording, contract, channel).channels[0]
     track = lay_out(recording, contract, channel)

@@ -105,6 +105,7 @@ def make_beat_examples(
     channel: str | int | None = None,
     find_beats: FindBeats | None = None,
     find_rhythm: FindRhythm | None = None,
+    use_marks: bool = True,
     tell: Tell = lambda *_: None,
 ) -> BeatExamples:
     """Lay windows of heartbeats over everything in a store that is labelled.
@@ -124,6 +125,7 @@ def make_beat_examples(
         channel: the one channel to take; default: chosen by the tokenizer, or each by itself where it takes one lead.
         find_beats: finds beats in rows without marks of them.
         find_rhythm: gives the probability of a rhythm around each beat.
+        use_marks: False has `find_beats` find the beats of all rows, and is for rhythms.
         tell: is called with the stretches of recording described and the number of all.
 
     Raises:
@@ -141,7 +143,7 @@ def make_beat_examples(
     at_beats = task.labels == "heartbeats"
     table = make_beat_table(
         store, tokenizer, rows={span.row for span in spans.spans}, channel=channel, find_beats=find_beats,
-        find_rhythm=find_rhythm, classes=spans.classes if at_beats else None,
+        find_rhythm=find_rhythm, use_marks=use_marks, classes=spans.classes if at_beats else None,
         spans=() if at_beats else spans.spans, tell=tell,
     )  # fmt: skip
     if at_beats:

@@ -67,6 +67,7 @@ def make_beat_table(
     channel: str | int | None,
     find_beats: FindBeats | None,
     find_rhythm: FindRhythm | None,
+    use_marks: bool,
     classes: tuple[str, ...] | None,
     spans: Collection[Span],
     tell: Tell,
@@ -80,6 +81,7 @@ def make_beat_table(
         channel: the one channel to take, by name or place; None chooses by the tokenizer's number of leads.
         find_beats: finds beats where a row has no marks of them; None leaves such rows out.
         find_rhythm: gives the probability of a rhythm around each beat; None leaves it unknown.
+        use_marks: False has `find_beats` find the beats of all rows.
         classes: names by which beats are marked; None where `spans` say what is known.
         spans: stretches of rows with a rhythm.
         tell: is called with the stretches done and the number of all.
@@ -96,7 +98,7 @@ def make_beat_table(
         recording = store.recording(row)
         if row not in held:
             held = {
-                row: _beats_of(store, row, recording, find_beats, find_rhythm)
+                row: _beats_of(store, row, recording, find_beats, find_rhythm, use_marks)
             }  # of its other channels too
         samples, rhythm = held[row]
         if len(samples):
@@ -131,9 +133,11 @@ def _beats_of(
     recording: Recording,
     find_beats: FindBeats | None,
     find_rhythm: FindRhythm | None,
+    use_marks: bool,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """Return the samples of the beats of a row in order, and the probability of a rhythm around each."""
     samples = np.sort(beat_samples(store.annotations(row)))
+    samples = samples if use_marks else samples[:0]
     if not len(samples) and find_beats is not None:
         samples = find_beats(row, recording)
     rhythm = find_rhythm(row, recording, samples) if find_rhythm is not None and len(samples) else None

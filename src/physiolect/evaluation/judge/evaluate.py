@@ -71,7 +71,8 @@ def evaluate(
         test_on: splits, recordings or patients that are evaluated; none for all.
         leave_out: splits, recordings or patients that are not evaluated.
         without: for heartbeats, recordings or patients; the figures are also given without each of them.
-        beats: for a model that reads heartbeats, a beats checkpoint for recordings without marks of them.
+        beats: for a rhythm model that reads heartbeats, a beats checkpoint that finds them; None takes the store's
+            marks.
         rhythm: for heartbeats, the rhythm checkpoint, or cross-validated run, whose probability describes each beat.
         channel: name of the channel to use, or its number from 0; None where rows have one.
         stride: samples from one window to the next; None for the length of a window.

@@ -93,6 +93,9 @@ class WindowJudge:
                     (warnings, remarks), trial.check_leakage(model, examples.groups), strict=True
                 ):
                     held += found
+        if lead.reads_beats:
+            where = f"{settings.beats} finds them" if settings.beats else "the store's marks say"
+            remarks.append(f"Heartbeats are where {where}.")
         folds, protocol = trial.make_folds(examples)
         detector = None
         if folds and self.by_intervals:
@@ -180,6 +183,7 @@ def _label_beats(trial: Trial, lead: Checkpoint, shared: dict[str, Any]) -> Exam
         channel=settings.chosen_channel,
         find_beats=beat_finder(settings.beats) if settings.beats else None,
         find_rhythm=rhythm_finder(settings.rhythm, trial.store) if settings.rhythm else None,
+        use_marks=not settings.beats or settings.asked.scope == "position",
         tell=trial.reporter.progress("recordings whose heartbeats are described"),
         **shared,
     )
