@@ -262,7 +262,8 @@ def measured_groups() -> None:
         low, middle, high = np.nanpercentile(axis, (10, 50, 90))
         print(f"| {words} ({code}) | {len(axis)} | {middle:.0f} | {low:.0f} to {high:.0f} |")
     print(
-        "\n| statement | records | Sokolow-Lyon, mV | largest limb lead, mV | PR, ms | QRS, ms | QTc, ms | beats with P |"
+        "\n| statement | records | Sokolow-Lyon, mV | largest limb lead, mV | PR, ms | QRS, ms | QTc, ms "
+        "| beats with P |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for code, words in STATEMENTS.items():

@@ -14,9 +14,9 @@ a sequence of tokens."""
 Scope: TypeAlias = Literal["window", "position"]
 """What an answer is about: a window as a whole, or each of its positions."""
 
-LabelSource: TypeAlias = Literal["signal", "rhythms", "beats", "classes", "numbers"]
-"""Where labels come from: the signal itself, marks of rhythm, marks of beats, labels of recordings, or a table's
-column of numbers. Rhythms and classes are also read from a table."""
+LabelSource: TypeAlias = Literal["signal", "rhythms", "beats", "heartbeats", "classes", "numbers"]
+"""Where labels come from: the signal itself, marks of rhythm, marks of beats, the classes of these marks, labels of
+recordings, or a table's column of numbers. Rhythms and classes are also read from a table."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Task:
     does: str
     """What a model of this task does, as the end of a sentence: "finds beats"."""
 
+    @property
+    def detected(self) -> bool:
+        """Whether `detect` does it: answers yes or no, or one class of several at a position, are marks in time."""
+        return self.kind == "binary" or (self.kind == "one-of" and self.scope == "position")
+
     def __str__(self) -> str:
         return self.name
 
@@ -44,6 +49,7 @@ TASKS: dict[str, Task] = {
         Task("forecast", "token", "position", "signal", "continues signals"),
         Task("rhythm", "binary", "window", "rhythms", "detects a rhythm"),
         Task("beats", "binary", "position", "beats", "finds beats"),
+        Task("heartbeats", "one-of", "position", "heartbeats", "sorts heartbeats into classes"),
         Task("classify", "one-of", "window", "classes", "sorts windows into classes"),
         Task("regress", "number", "window", "numbers", "estimates a number for a window"),
     )
@@ -59,8 +65,8 @@ else:
     """Name of any task, as settings state it."""
     LabelledTaskName = Literal[tuple(name for name, task in TASKS.items() if task.labels != "signal")]
     """Name of a task that is learned from labels."""
-    DetectedTaskName = Literal[tuple(name for name, task in TASKS.items() if task.kind == "binary")]
-    """Name of a task that `detect` does: its answers are yes or no."""
+    DetectedTaskName = Literal[tuple(name for name, task in TASKS.items() if task.detected)]
+    """Name of a task that `detect` does."""
 
 
 def find_task(task: str | Task) -> Task:

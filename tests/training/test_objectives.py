@@ -90,3 +90,27 @@ def test_the_loss_of_all_is_that_of_one_batch() -> None:
     objective = Labelled("one-of", weights=[1.0, 3.0])
     whole = objective(Predictions(1.0, -1.0), (IDS, target)).item()
     assert objective.of_all(Predictions(1.0, -1.0), IDS.split(3), target) == pytest.approx(whole, rel=1e-6)
+
+
+def test_positions_without_a_class_do_not_count() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(3, 5, 4), torch.zeros(3, 5, 4)
+    number = torch.tensor([0, 3, 1])
+    target[torch.arange(3), 2, number] = 1
+    alone = torch.nn.functional.cross_entropy(logits[:, 2], number)
+    assert torch.isclose(Labelled("one-of", scope="position").score(logits, target), alone)
+    weights = [1.0, 2.0, 1.0, 5.0]
+    weighed = torch.nn.functional.cross_entropy(logits[:, 2], number, torch.tensor(weights))
+    assert torch.isclose(Labelled("one-of", scope="position", weights=weights).score(logits, target), weighed)
+    assert torch.isfinite(Labelled("one-of", scope="position").score(logits, torch.zeros(3, 5, 4)))
+
+
+def test_labels_are_smoothed() -> None:
+    torch.manual_seed(0)
+    logits, number = torch.randn(6, 1, 4), torch.arange(6) % 4
+    target = torch.nn.functional.one_hot(number, 4).float()
+    smooth = torch.nn.functional.cross_entropy(logits[:, 0], number, label_smoothing=0.1)
+    assert torch.isclose(Labelled("one-of", smoothing=0.1).score(logits, target), smooth)
+    binary, yes = torch.randn(6, 1, 1), torch.tensor([0.0, 1, 0, 1, 1, 0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(binary[:, 0, 0], yes * 0.9 + 0.05)
+    assert torch.isclose(Labelled("binary", smoothing=0.1).score(binary, yes), expected)

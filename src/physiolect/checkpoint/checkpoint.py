@@ -14,8 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from physiolect import config as settings
-from physiolect.checkpoint.fingerprint import Fingerprint, Verification, check_fingerprint, take_fingerprint
+from physiolect.checkpoint.fingerprint import (
+    Fingerprint,
+    Verification,
+    check_fingerprint,
+    read_fingerprint,
+    take_fingerprint,
+)
 from physiolect.checkpoint.outputs import Outputs
+from physiolect.checkpoint.reading import beat_windows, fitting_tokenizer
 from physiolect.checkpoint.run import read_run
 from physiolect.checkpoint.tensor_file import check_whole, let_others_read
 from physiolect.contract import InputContract
@@ -26,7 +33,7 @@ from physiolect.models.lora import merged
 from physiolect.models.model import Model
 from physiolect.tasks import TASKS, Task
 from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
-from physiolect.tokenizers import LevelTokenizer, load_tokenizer, save_tokenizer
+from physiolect.tokenizers import BeatTokenizer, LevelTokenizer, load_tokenizer, save_tokenizer
 
 WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
 FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
@@ -52,8 +59,8 @@ class Checkpoint:
     model: Any
     """A `physiolect.models.model.Model` of any family, in eval mode after loading: `model(encode(windows)[0])` gives
     outputs (B, T, K)."""
-    tokenizer: LevelTokenizer | None
-    """Signal to ids and back; None where the model reads real numbers."""
+    tokenizer: LevelTokenizer | BeatTokenizer | None
+    """Signal to ids and back, or heartbeats to numbers; None where the model reads the signal's own numbers."""
     contract: InputContract
     """What recordings it accepts."""
     outputs: Outputs = field(default_factory=Outputs)
@@ -79,18 +86,38 @@ class Checkpoint:
         Raises:
             CheckpointError: the model reads real numbers.
         """
-        if self.tokenizer is None:
+        if not isinstance(self.tokenizer, LevelTokenizer):
             raise CheckpointError(
                 "the checkpoint's model reads real numbers, but one that reads levels is needed",
                 hint="use a decoder, such as ecg",
             )
         return self.tokenizer
 
+    @property
+    def beats(self) -> BeatTokenizer:
+        """The tokenizer of a model that reads heartbeats.
+
+        Raises:
+            CheckpointError: the model reads windows of signal.
+        """
+        if not isinstance(self.tokenizer, BeatTokenizer):
+            raise CheckpointError(
+                "the checkpoint's model reads windows of signal, but one that reads heartbeats is needed",
+                hint="train one: physiolect finetune --preset beat-tokens",
+            )
+        return self.tokenizer
+
+    @property
+    def reads_beats(self) -> bool:
+        """Whether the model reads heartbeats, which have to be found first."""
+        return isinstance(self.tokenizer, BeatTokenizer)
+
     def encode(self, windows: ArrayLike) -> tuple[Tensor, NDArray[np.bool_]]:
         """Return what the model takes, for windows in the contract's unit, and which windows are flat.
 
         Args:
-            windows: (B, T), or (B, C, T) of several channels; finite.
+            windows: (B, T), or (B, C, T) of several channels; finite. Of a model that reads heartbeats (B, F, n), the
+                numbers of n beats before they are standardised, NaN throughout where there is no beat.
 
         Returns:
             ids of levels (B, T), of a flat window level 0 throughout; or, without a tokenizer, real numbers (B, C, T)
@@ -101,6 +128,8 @@ class Checkpoint:
         """
         x = np.asarray(windows)
         x = x[:, np.newaxis] if x.ndim == 2 else x  # (B, C, T)
+        if isinstance(self.tokenizer, BeatTokenizer):
+            return beat_windows(x, self.tokenizer), np.zeros(len(x), np.bool_)
         if x.shape[1] != self.model.n_channels:
             raise ConfigError(
                 f"the windows have {x.shape[1]} channels, but the model takes {self.model.n_channels}",
@@ -111,6 +140,20 @@ class Checkpoint:
             return torch.from_numpy(x), (np.ptp(x, axis=-1) == 0).all(-1)
         ids, scale = self.tokenizer.encode(x[:, 0], flat="level")
         return torch.from_numpy(ids), (scale.high <= scale.low)[:, 0]
+
+    def encode_beats(
+        self,
+        signal: NDArray[np.floating],
+        beats: NDArray[np.floating | np.integer],
+        rhythm: NDArray[np.floating] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the numbers that describe each heartbeat of a signal, (n, F); see `BeatTokenizer.encode`.
+
+        Raises:
+            CheckpointError: the model reads windows of signal.
+            FormatError: the signal has too many channels or missing samples, or the beats are not in order.
+        """
+        return self.beats.encode(signal, beats, rhythm)
 
     @torch.inference_mode()
     def predict(self, inputs: Tensor) -> NDArray[np.float32]:
@@ -223,13 +266,18 @@ def load_folder(path: Path) -> Checkpoint:
             f"{path / CONFIG_FILE} states {length:,} positions, and {CONTRACT_FILE} at most {contract.max_samples:,}",
             hint="the two come from different models",
         )
+    tokenizer, file = None, path / TOKENIZER_FILE
+    if file.is_file():
+        tokenizer = fitting_tokenizer(load_tokenizer(file), model, file)
+    elif model.takes == "levels":
+        raise _no_checkpoint(path, [TOKENIZER_FILE])
     return Checkpoint(
         model=model,
-        tokenizer=_read_tokenizer(path, model) if model.takes == "levels" else None,
+        tokenizer=tokenizer,
         contract=contract,
         outputs=outputs,
         run=read_run(path / RUN_FILE),
-        fingerprint=_read_fingerprint(path / FINGERPRINT_FILE),
+        fingerprint=read_fingerprint(path / FINGERPRINT_FILE),
     )
 
 
@@ -266,24 +314,6 @@ def _check_outputs(outputs: Outputs, n_outputs: int | None) -> None:
     problems = outputs.problems(n_outputs)
     if problems:
         raise ConfigError("; ".join(problems), hint="name one class for each output, or choose another task")
-
-
-def _read_tokenizer(path: Path, model: Model) -> LevelTokenizer:
-    if not (path / TOKENIZER_FILE).is_file():
-        raise _no_checkpoint(path, [TOKENIZER_FILE])
-    tokenizer = load_tokenizer(path / TOKENIZER_FILE)
-    if not isinstance(tokenizer, LevelTokenizer):
-        raise CheckpointError(
-            f"{path / TOKENIZER_FILE} holds an {type(tokenizer).__name__}, but the model of {CONFIG_FILE} reads levels",
-            hint="the two come from different models",
-        )
-    if tokenizer.vocabulary_size != model.config.vocabulary_size:
-        raise CheckpointError(
-            f"{path / TOKENIZER_FILE} has {tokenizer.vocabulary_size} token ids, "
-            f"but the model of {CONFIG_FILE} has {model.config.vocabulary_size}",
-            hint="the two come from different models",
-        )
-    return tokenizer
 
 
 def check_finite(state: Mapping[str, Tensor], file: Path) -> None:
@@ -367,15 +397,3 @@ def _no_checkpoint(path: Path, missing: list[str]) -> CheckpointError:
 def _missing(folder: Path) -> list[str]:
     needed = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE)
     return [name for name in needed if not (folder / name).is_file()]
-
-
-def _read_fingerprint(file: Path) -> Fingerprint | None:
-    if not file.is_file():
-        return None
-    try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
-        return settings.from_dict(Fingerprint, dict(fields), where=str(file))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{file} is no fingerprint ({error})", hint="the folder was altered or damaged"
-        ) from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from physiolect import config as settings
 from physiolect.errors import CheckpointError
 from physiolect.models.model import Model
 
@@ -80,6 +83,23 @@ def check_fingerprint(model: Model, fingerprint: Fingerprint) -> Verification:
             hint="the settings in config.yaml were altered, or this machine computes wrongly",
         )
     return Verification(deviation)
+
+
+def read_fingerprint(file: Path) -> Fingerprint | None:
+    """Read the fingerprint of a folder; None where there is none.
+
+    Raises:
+        CheckpointError: the file holds something else.
+    """
+    if not file.is_file():
+        return None
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        return settings.from_dict(Fingerprint, dict(fields), where=str(file))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file} is no fingerprint ({error})", hint="the folder was altered or damaged"
+        ) from error
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:

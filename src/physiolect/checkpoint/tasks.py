@@ -24,7 +24,7 @@ def for_task(
 ) -> Checkpoint:
     """Return a checkpoint with the trunk of another, copied, and a new head, initialised by PyTorch's random numbers.
 
-    It takes whole windows, as long as the base's longest.
+    It takes whole windows, as long as the base's longest; of a model that reads heartbeats, any that the base takes.
 
     Args:
         base: left as it is.
@@ -49,9 +49,11 @@ def for_task(
     longest = min(accepts.max_samples, model.context_length)
     contract = replace(
         accepts,
-        min_samples=longest,
-        max_samples=longest,
-        channels=tuple(channels) if channels and accepts.channels == (ANY_CHANNEL,) else accepts.channels,
+        min_samples=accepts.min_samples if base.reads_beats else longest,
+        max_samples=accepts.max_samples if base.reads_beats else longest,
+        channels=tuple(channels)
+        if channels and accepts.channels == (ANY_CHANNEL,) and not base.reads_beats
+        else accepts.channels,
         modality=accepts.modality or modality,
     )
     return Checkpoint(model.eval(), base.tokenizer, contract, outputs)

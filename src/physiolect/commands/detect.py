@@ -1,4 +1,4 @@
-"""`physiolect detect INPUT ... --checkpoint CHECKPOINT`: rhythm or beats of recordings, or of a signal coming in."""
+"""`physiolect detect INPUT ... --checkpoint CHECKPOINT`: rhythm, beats and heartbeats of recordings, or of a stream."""
 
 from __future__ import annotations
 
@@ -32,9 +32,13 @@ class Config(Reading, Computing):
     inputs: list[str] = field(default_factory=list)
     """Recordings, folders of them, or - for standard input (CSV, or one number a line); leave out with --stream."""
     checkpoint: str
-    """A rhythm or beat model: a checkpoint's folder, a published HeartGPT file, or owner/name on the Hub."""
+    """A model of rhythm, beats or heartbeats: a folder, a published HeartGPT file, or owner/name on the Hub."""
     task: DetectedTaskName | None = None
     """Check that the checkpoint is for this task (default: not checked)."""
+    beats: str | None = None
+    """For a checkpoint that reads heartbeats: a beats checkpoint, which finds them."""
+    rhythm: str | None = None
+    """For heartbeats: a rhythm checkpoint, whose probability describes each beat."""
     stride: float | None = None
     """Seconds from one window to the next (default: rhythm, a window; beats, a fifth of one, as published)."""
     batch_size: int = 64
@@ -71,7 +75,7 @@ class Config(Reading, Computing):
         useless = {
             "channel": self.channel, "lead": self.lead, "names": self.names or None, "unit": self.unit,
             "variable": self.variable, "annotator": self.annotator or None, "start": self.start,
-            "stop": self.stop, "out": self.out,
+            "stop": self.stop, "out": self.out, "beats": self.beats, "rhythm": self.rhythm,
         }  # fmt: skip
         names = [f"--{name}" for name, value in useless.items() if value is not None]
         return [*found, f"{' and '.join(names)} cannot be used with --stream"] if names else found
@@ -112,6 +116,8 @@ def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | N
             stride=config.stride,
             batch_size=config.batch_size,
             first=config.start or 0.0,
+            beats=config.beats,
+            rhythm=config.rhythm,
             threads=config.threads,
             on_event=terminal,
         )

@@ -19,7 +19,7 @@ from physiolect.errors import FormatError, PhysiolectError, WriteError
 from physiolect.recording import Recording
 
 if TYPE_CHECKING:
-    from physiolect.detection import BeatResult, RhythmResult
+    from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
     from physiolect.generation import Continuation
     from physiolect.report import InputRow
 
@@ -54,7 +54,7 @@ class Input:
 class Done:
     """What a verb made of one recording."""
 
-    result: RhythmResult | BeatResult | Continuation
+    result: RhythmResult | BeatResult | HeartbeatResult | Continuation
     summary: dict[str, Any]
     """As in summary.json."""
 

@@ -5,6 +5,8 @@ from physiolect.detection.beats import detect_beats
 from physiolect.detection.detecting import check_detector, detect, open_stream
 from physiolect.detection.ecg_measurements import measure_ecg
 from physiolect.detection.heart_rate_variability import HeartRateVariability, heart_rate_variability
+from physiolect.detection.heartbeat_result import HeartbeatResult
+from physiolect.detection.heartbeats import detect_heartbeats
 from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
 from physiolect.detection.result import DetectionResult
@@ -27,6 +29,7 @@ __all__ = [
     "DetectionResult",
     "Episode",
     "HeartRateVariability",
+    "HeartbeatResult",
     "Intervals",
     "RhythmDecision",
     "RhythmResult",
@@ -42,6 +45,7 @@ __all__ = [
     "confidence_category",
     "detect",
     "detect_beats",
+    "detect_heartbeats",
     "detect_rhythm",
     "encode_windows",
     "heart_rate_variability",

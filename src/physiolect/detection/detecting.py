@@ -7,7 +7,10 @@ from pathlib import Path
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.detection.beat_result import BeatResult
+from physiolect.detection.beat_windows import Beats
 from physiolect.detection.beats import detect_beats
+from physiolect.detection.heartbeat_result import HeartbeatResult
+from physiolect.detection.heartbeats import check_heartbeats, detect_heartbeats
 from physiolect.detection.rhythm import detect_rhythm
 from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.detection.streaming import BeatStream, RhythmStream
@@ -15,12 +18,19 @@ from physiolect.detection.windows import check_answers, name_detectors
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.events import Listener
 from physiolect.recording import Modality, Recording
-from physiolect.tasks import TASKS, Scope
+from physiolect.tasks import TASKS, Kind, Scope
 
-_DETECT: dict[Scope, Callable[..., RhythmResult | BeatResult]] = {
-    "window": detect_rhythm,
-    "position": detect_beats,
+_DETECT: dict[tuple[Kind, Scope], Callable[..., RhythmResult | BeatResult | HeartbeatResult]] = {
+    ("binary", "window"): detect_rhythm,
+    ("binary", "position"): detect_beats,
+    ("one-of", "position"): detect_heartbeats,
 }
+_TAKES: dict[tuple[Kind, Scope], tuple[str, ...]] = {
+    ("binary", "window"): ("stride", "beats"),
+    ("binary", "position"): ("stride",),
+    ("one-of", "position"): ("beats", "rhythm"),
+}
+"""Arguments that not all of them take."""
 
 
 def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
@@ -28,13 +38,13 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
 
     Args:
         checkpoint: what is to detect.
-        task: name of the task that it must be for; None accepts every task that is answered by yes or no.
+        task: name of the task that it must be for; None accepts every task that `detect` does.
 
     Raises:
         CheckpointError: it is for another task, or has several outputs.
     """
-    if task is None and checkpoint.outputs.kind != "binary":
-        detectors = [each for each in TASKS.values() if each.kind == "binary"]
+    if task is None and not checkpoint.task.detected:
+        detectors = [each for each in TASKS.values() if each.detected]
         raise CheckpointError(
             f"the checkpoint {checkpoint.task.does}, and detects nothing in a recording",
             hint=f"use {name_detectors(checkpoint.contract.modality, *detectors)}",
@@ -44,7 +54,10 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
             f"the checkpoint {checkpoint.task.does}, but one that {TASKS[task].does} is needed",
             hint=f"use {name_detectors(checkpoint.contract.modality, TASKS[task])}",
         )
-    check_answers(checkpoint, checkpoint.outputs.scope)
+    if checkpoint.outputs.kind == "binary":
+        check_answers(checkpoint, checkpoint.outputs.scope)
+    else:
+        check_heartbeats(checkpoint)
 
 
 def detect(
@@ -55,12 +68,14 @@ def detect(
     stride: float | None = None,
     batch_size: int = 64,
     first: float = 0.0,
+    beats: Beats | None = None,
+    rhythm: RhythmResult | Checkpoint | str | Path | None = None,
     threads: int | None = None,
     on_event: Listener | None = None,
-) -> RhythmResult | BeatResult:
-    """Return the rhythm or the beats of a recording, as the checkpoint was trained for.
+) -> RhythmResult | BeatResult | HeartbeatResult:
+    """Return the rhythm, the beats or the classes of heartbeats of a recording, as the checkpoint was trained for.
 
-    See `detect_rhythm` and `detect_beats`, which also say what the arguments mean.
+    See `detect_rhythm`, `detect_beats` and `detect_heartbeats`, which also say what the arguments mean.
 
     Raises:
         ContractError: the recording cannot be made into what the model accepts.
@@ -70,15 +85,26 @@ def detect(
     """
     checkpoint = as_checkpoint(checkpoint)
     check_detector(checkpoint)
-    return _DETECT[checkpoint.outputs.scope](
+    kind = (checkpoint.outputs.kind, checkpoint.outputs.scope)
+    given = {"beats": beats, "rhythm": rhythm, "stride": stride}
+    useless = [name for name, value in given.items() if value is not None and name not in _TAKES[kind]]
+    if beats is not None and not checkpoint.reads_beats and "beats" not in useless:
+        useless.append("beats")
+    if useless:
+        raise ConfigError(
+            f"{' and '.join(useless)} cannot be used with a checkpoint that {checkpoint.task.does}"
+            + ("" if checkpoint.reads_beats else " in the signal itself"),
+            hint="leave it out",
+        )
+    return _DETECT[kind](
         checkpoint,
         recording,
         channel=channel,
-        stride=stride,
         batch_size=batch_size,
         first=first,
         threads=threads,
         on_event=on_event,
+        **{name: given[name] for name in _TAKES[kind]},
     )
 
 
@@ -109,6 +135,11 @@ def open_stream(
         ConfigError: stride or latency is out of range.
     """
     check_detector(checkpoint)
+    if checkpoint.reads_beats:
+        raise CheckpointError(
+            "the checkpoint reads heartbeats, which have to be found first: it does not read a signal as it comes in",
+            hint="detect in whole recordings",
+        )
     if modality not in (None, checkpoint.contract.modality):
         raise ContractError(
             f"the numbers are {modality}, but the model reads {checkpoint.contract.modality}",

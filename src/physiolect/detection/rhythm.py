@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import select_channels
+from physiolect.detection.beat_windows import FEWEST, Beats, beat_seconds, likely_of_windows
 from physiolect.detection.rhythm_result import RhythmResult
-from physiolect.detection.windows import check_answers, judged_windows, lay_out, progress_name, stride_samples
-from physiolect.events import Listener, Reporter
+from physiolect.detection.windows import (
+    Track,
+    check_answers,
+    judged_windows,
+    lay_out,
+    progress_name,
+    stride_samples,
+)
+from physiolect.errors import ConfigError
+from physiolect.events import Listener, Reporter, Tell
 from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.training import using_threads
@@ -24,6 +37,7 @@ def detect_rhythm(
     stride: float | None = None,
     batch_size: int = 64,
     first: float = 0.0,
+    beats: Beats | None = None,
     threads: int | None = None,
     on_event: Listener | None = None,
 ) -> RhythmResult:
@@ -42,6 +56,8 @@ def detect_rhythm(
         stride: seconds from one window to the next; None lays them one after another.
         batch_size: windows that go through the model at once.
         first: when the recording begins, in seconds of the one it was cut from.
+        beats: of a model that reads heartbeats, where these are: a `BeatResult`, samples at the recording's rate, or
+            a checkpoint that finds them.
         threads: processor threads; default: one for a small model, PyTorch's setting for a large one.
         on_event: gets the progress, and messages.
 
@@ -64,18 +80,18 @@ def detect_rhythm(
     start = np.arange(track.n_samples - length, -1, -step)[::-1].copy()  # (windows,)
     reasons = np.where(track.touches_gap(start, length), "gap", "interrupted").astype(object)
     probability = np.full(len(start), np.nan, np.float32)
+    given = {"channel": channel, "batch_size": batch_size, "threads": threads, "on_event": on_event}
+    judge = _judge_of(checkpoint, recording, beats, length, given)
     rows = np.flatnonzero(reasons != "gap")
     tell = Reporter(on_event).progress(progress_name(chosen), len(rows))
     interrupted = False
     try:
         with using_threads(threads, checkpoint.model):
-            for batch, likely, flat in judged_windows(
-                checkpoint, track.signal, start[rows], start[rows] + length, length,
-                batch_size=batch_size, last_only=True, tell=tell,
-            ):  # fmt: skip
-                last = np.where(flat, np.nan, likely[:, -1])
-                probability[rows[batch]] = last
-                reasons[rows[batch]] = np.where(flat, "flat", np.where(np.isnan(last), "no number", ""))
+            for which, last, missing in judge(
+                checkpoint, track, start[rows], batch_size=batch_size, tell=tell
+            ):
+                probability[rows[which]] = np.where(missing == "", last, np.nan)
+                reasons[rows[which]] = np.where((missing == "") & np.isnan(last), "no number", missing)
     except KeyboardInterrupt:
         interrupted = True
     negative, positive = checkpoint.outputs.answers
@@ -95,3 +111,65 @@ def detect_rhythm(
         window=length / contract.fs,
         stride=step / contract.fs,
     )
+
+
+Judged: TypeAlias = Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.str_]]]
+"""Numbers of windows (b,), their probabilities (b,), and why they have none (b,), "" where they have."""
+
+
+def _judge_of(
+    checkpoint: Checkpoint, recording: Recording, beats: Beats | None, length: int, given: dict[str, Any]
+) -> Callable[..., Judged]:
+    """Return what judges windows of a recording: by their signal, or by their heartbeats.
+
+    Raises:
+        ConfigError: beats are given to a model that reads the signal, or none to one that reads beats.
+    """
+    if checkpoint.reads_beats:
+        samples = beat_seconds(beats, recording, **given) * checkpoint.contract.fs
+        return partial(_of_beats, samples=samples, length=length)
+    if beats is not None:
+        raise ConfigError(
+            "beats were given, but the checkpoint reads the signal itself", hint="leave beats out"
+        )
+    return partial(_of_signal, length=length)
+
+
+def _of_signal(
+    checkpoint: Checkpoint,
+    track: Track,
+    start: NDArray[np.int64],
+    *,
+    length: int,
+    batch_size: int,
+    tell: Tell,
+) -> Judged:
+    """Judge windows of signal."""
+    for batch, likely, flat in judged_windows(
+        checkpoint, track.signal, start, start + length, length,
+        batch_size=batch_size, last_only=True, tell=tell,
+    ):  # fmt: skip
+        yield np.arange(batch.start, batch.stop), likely[:, -1], np.where(flat, "flat", "")
+
+
+def _of_beats(
+    checkpoint: Checkpoint,
+    track: Track,
+    start: NDArray[np.int64],
+    *,
+    samples: NDArray[np.float64],
+    length: int,
+    batch_size: int,
+    tell: Tell,
+) -> Judged:
+    """Judge the heartbeats of windows; `samples` (n,) says where they are in the track."""
+    tokens = checkpoint.encode_beats(track.signal, samples)
+    first, end = np.searchsorted(samples, start), np.searchsorted(samples, start + length)
+    few = np.flatnonzero(end - first < FEWEST)
+    yield few, np.full(len(few), np.nan, np.float32), np.full(len(few), "few beats")
+    rows = np.flatnonzero(end - first >= FEWEST)
+    counts = np.minimum(end - first, checkpoint.model.context_length)[rows]
+    for batch, likely in likely_of_windows(
+        checkpoint, tokens, first[rows], counts, batch_size=batch_size, tell=tell
+    ):
+        yield rows[batch], likely, np.full(len(likely), "")

@@ -84,6 +84,24 @@ class RhythmResult(DetectionResult):
             for yes, reason in zip(self.is_positive.tolist(), self.reasons, strict=True)
         )
 
+    def at(self, times: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the probability at some moments: the mean of the windows over each, or the nearest window's.
+
+        Args:
+            times: (n,) in seconds of the recording.
+
+        Returns:
+            (n,), NaN where no window over the moment was judged.
+        """
+        if not len(self.start):
+            return np.full(len(times), np.nan, np.float32)
+        begin = np.minimum(np.searchsorted(self.time, times, side="right"), len(self.time) - 1)
+        end = np.maximum(np.searchsorted(self.start, times, side="right"), begin + 1)
+        judged = np.append(0, np.cumsum(self.judged))
+        total = np.append(0, np.cumsum(np.nan_to_num(self.probability.astype(np.float64))))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return ((total[end] - total[begin]) / (judged[end] - judged[begin])).astype(np.float32)
+
     def episodes(self) -> list[Episode]:
         """Return the stretches of one rhythm, in order of time.
 

@@ -25,9 +25,9 @@ from physiolect.tasks import TASKS, Scope, Task
 OnWindow = Callable[[int, int], None]
 """Called with the windows judged so far and the number of all."""
 
-Reason = Literal["", "gap", "flat", "short", "no number", "interrupted"]
-"""Why something was not judged: samples are missing, have one value, or are too few between two gaps; the model's
-output is not a number; or Ctrl-C."""
+Reason = Literal["", "gap", "flat", "short", "few beats", "no number", "interrupted"]
+"""Why something was not judged: samples are missing, have one value, or are too few between two gaps; there are too
+few beats; the model's output is not a number; or Ctrl-C."""
 
 _TOLERANCE = 1 + 1e-9
 """A gap of 0.1 s at 100 Hz is 10 samples, whatever floats make of it."""

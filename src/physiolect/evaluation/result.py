@@ -50,6 +50,8 @@ class EvaluationResult(Result):
     """How the baselines were trained."""
     warnings: tuple[str, ...] = ()
     """Leakage: patients that a model was trained on, or chosen by, and is tested on here."""
+    parts: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+    """Part of the data, such as "without mitbih/232" -> model -> measures of that part."""
     remarks: tuple[str, ...] = ()
     """Sentences about models and baselines, which `notes` holds too."""
     each: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +93,13 @@ class EvaluationResult(Result):
             if each.per_class:
                 table = measures_table(each.per_class, self.columns)
                 parts += ["", f"{self._title(name)}, class by class:", "", table]
+        for part, found in self.parts.items():
+            lines = {
+                f"{self._title(name)}{f', {of}' if of else ''}": measures
+                for name, each in found.items()
+                for of, measures in (("", each.overall), *each.per_class.items())
+            }
+            parts += ["", f"{part[:1].upper()}{part[1:]}:", "", measures_table(lines, self.columns)]
         if self.differences:
             first, *others = self.measures
             rows = {
@@ -160,6 +169,16 @@ class EvaluationResult(Result):
                 pair: {name: each.to_dict() for name, each in found.items()}
                 for pair, found in self.differences.items()
             },
+            **(
+                {
+                    "parts": {
+                        part: {name: each.to_dict() for name, each in found.items()}
+                        for part, found in self.parts.items()
+                    }
+                }
+                if self.parts
+                else {}
+            ),
             "each": dict(self.each), "protocol": self.protocol, "warnings": list(self.warnings),
             "notes": self.notes,
         }  # fmt: skip

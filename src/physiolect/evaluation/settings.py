@@ -33,6 +33,16 @@ class EvaluationSettings:
     """Names of the rhythm to detect (default: atrial fibrillation: AFIB, AF)."""
     negative: tuple[str, ...] = ()
     """Names of the opposite rhythm (default: sinus rhythm: N, sinus)."""
+    test_on: tuple[str, ...] = ()
+    """Splits, recordings or patients that are evaluated (default: all)."""
+    leave_out: tuple[str, ...] = ()
+    """Splits, recordings or patients that are not evaluated."""
+    without: tuple[str, ...] = ()
+    """For heartbeats, recordings or patients: the figures are also given without each of them."""
+    beats: str | None = None
+    """For a rhythm model that reads heartbeats, a beats checkpoint that finds them (default: the store's marks)."""
+    rhythm: str | None = None
+    """For heartbeats, the rhythm checkpoint, or cross-validated run, whose probability describes each beat."""
     channel: str | None = None
     """Channel to use, where rows have several: a name, or a number from 0."""
     stride: int | None = None
@@ -99,6 +109,9 @@ class EvaluationSettings:
 _OF_ONE_KIND: Sequence[tuple[str, Kind, Scope]] = (
     ("continuations", "token", "position"),
     ("skip", "binary", "position"),
+    ("without", "one-of", "position"),
+    ("rhythm", "one-of", "position"),
+    ("beats", "binary", "window"),
 )
 """Settings for tasks of one kind and scope."""
 

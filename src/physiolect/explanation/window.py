@@ -107,7 +107,7 @@ def cut_windows(
 
     Raises:
         ContractError: the recording cannot be adapted.
-        CheckpointError: the model takes several channels, or reads real numbers.
+        CheckpointError: the model takes several channels, or reads real numbers or heartbeats.
     """
     contract = checkpoint.contract
     if checkpoint.tokenizer is None:
@@ -119,6 +119,11 @@ def cut_windows(
         raise CheckpointError(
             f"the checkpoint takes {len(contract.channels)} channels, but explanations are of one",
             hint="use a model whose contract names one channel, or any (*)",
+        )
+    if checkpoint.reads_beats:
+        raise CheckpointError(
+            "the checkpoint reads heartbeats, and explanations are of windows of signal so far",
+            hint="use a model that reads the signal itself",
         )
     name = select_channels(recording, contract, channel).channels[0]
     track = lay_out(recording, contract, channel)

@@ -19,7 +19,7 @@ from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Base, Job, Runtime
 from physiolect.learning.labelled_windows import divide, label_windows
 from physiolect.learning.measures import measure
-from physiolect.learning.new_model import new_checkpoint
+from physiolect.learning.new_model import new_beat_checkpoint, new_checkpoint
 from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
@@ -101,7 +101,7 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
         runtime = Runtime.of(settings)
         store = open_store(settings.store, verify=True)
         base = base or _base(settings, store, reporter)
-        examples = label_windows(store, settings, base)
+        examples = label_windows(store, settings, base, reporter)
         skipped = skipped_recordings(examples, settings.labels)
         if skipped:
             reporter.say(skipped)
@@ -133,4 +133,8 @@ def _base(settings: FinetuneSettings, store: Store, reporter: Reporter) -> Check
     if settings.checkpoint is not None:
         return load_checkpoint(settings.checkpoint)
     assert settings.tuning.model is not None
-    return new_checkpoint(settings.tuning.model, store, seed=settings.seed, reporter=reporter)
+    return (
+        new_beat_checkpoint(settings, store)
+        if settings.tuning.beat
+        else new_checkpoint(settings.tuning.model, store, seed=settings.seed, reporter=reporter)
+    )

@@ -10,14 +10,16 @@ from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import Draws
 from physiolect.evaluation.cross_validated import PREDICTIONS_FILE
 from physiolect.evaluation.protocol import Protocol
+from physiolect.learning.beat_settings import BEAT_RECIPE, BEAT_TUNINGS, BeatTuning
 from physiolect.learning.run_folder import holds_run
 from physiolect.learning.settings import TrainingSettings
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
 from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
+from physiolect.tokenizers.beats import BeatNormalisation, FeatureGroup
 from physiolect.training import RECIPES, Recipe, n_launched
 
-ClassWeights: TypeAlias = Literal["balanced", "none"] | tuple[float, ...]
+ClassWeights: TypeAlias = Literal["balanced", "fourth-root", "none"] | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Tuning:
     recipe: Recipe
     model: EncoderConfig | None = None
     """The model that is trained from random weights; None starts from a checkpoint."""
+    smoothing: float = 0.0
+    """Share of a label that is spread evenly over the classes."""
+    beat: BeatTuning | None = None
+    """How windows of heartbeats are drawn and varied; None where the model reads windows of signal."""
 
 
 TUNINGS: dict[str, Tuning] = {
@@ -98,6 +104,14 @@ TUNINGS["ecgformer"] = replace(
     recipe=RECIPES["ecgformer"],
     model=ENCODER_PRESETS["ecgformer"],
 )
+TUNINGS["beat-tokens"] = replace(
+    _NEW,
+    validation=0.0,
+    patience=None,
+    recipe=BEAT_RECIPE,
+    model=BEAT_TUNINGS["window"].model,
+    beat=BEAT_TUNINGS["window"],
+)
 """Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434,
 whose text names no number of updates. Presets with a model train it from random weights."""
 
@@ -128,10 +142,20 @@ class FinetuneSettings(TrainingSettings):
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     checkpoint: str | None = None
     """The base model: a folder, a published HeartGPT file, ecg, or owner/name; for presets modern and published."""
-    preset: Literal["modern", "published", "encoder", "ecgformer"] = "modern"
-    """Defaults of the options below; published is HeartGPT's way; encoder and ecgformer train a new model."""
+    preset: Literal["modern", "published", "encoder", "ecgformer", "beat-tokens"] = "modern"
+    """Defaults of the options below; published is HeartGPT's way; encoder, ecgformer and beat-tokens train a new
+    model; the model of beat-tokens reads heartbeats as tokens."""
     model: EncoderConfig = field(default_factory=lambda: ENCODER_PRESETS["modern"])
     """The new model, for preset encoder; the store decides its channels."""
+    features: tuple[FeatureGroup, ...] = ()
+    """For beat-tokens, groups of numbers that describe a heartbeat (default: by task)."""
+    normalisation: BeatNormalisation = "recording"
+    """For beat-tokens, what a beat is compared with: half an hour around it, or what came before it (causal)."""
+    beats: str | None = None
+    """For beat-tokens, a beats checkpoint that finds the beats of recordings without marks of them."""
+    rhythm: str | None = None
+    """For beat-tokens and heartbeats, a rhythm checkpoint whose probability describes each beat; or the folder of a
+    cross-validated run, of which each fold's model describes the patients that it was not trained on."""
     labels: str | None = None
     """Table (.csv, .parquet) with a column recording (default: the store's marks or labels)."""
     column: str | None = None
@@ -141,7 +165,7 @@ class FinetuneSettings(TrainingSettings):
     negative: tuple[str, ...] = ()
     """Names of the opposite rhythm (default: sinus rhythm: N, sinus)."""
     classes: tuple[str, ...] = ()
-    """For classify, the classes in order (default: all that occur)."""
+    """For classify and heartbeats, the classes in order (default: all that occur)."""
     several: bool = False
     """A window may belong to several classes at once."""
     unit: str | None = None
@@ -167,7 +191,8 @@ class FinetuneSettings(TrainingSettings):
     draws: Draws | None = None
     """Windows of a step: each once an epoch, or balanced: classes alike, patients by the root of their windows."""
     class_weights: str | None = None
-    """balanced, none, or one number a class with commas between; for a rhythm and beats: no, yes."""
+    """balanced, fourth-root (of one over a class's share), none, or one number a class with commas between; for a
+    rhythm and beats: no, yes."""
     steps: int | None = None
     """Updates; published uses 5000 for beats."""
     batch_size: int | None = None
@@ -235,6 +260,7 @@ class FinetuneSettings(TrainingSettings):
             )
         if self.model != ENCODER_PRESETS["modern"] and self.preset != "encoder":
             found.append("--model describes a new model: it goes with preset encoder")
+        found += self._beat_problems()
         if self.preset not in ("modern", "encoder") and self.recipe != RECIPES["fine-tuning"]:
             found.append(
                 f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder"
@@ -243,12 +269,40 @@ class FinetuneSettings(TrainingSettings):
             found.append(f"preset {self.preset} varies no windows: --augmentation goes with preset modern")
         return found
 
+    def _beat_problems(self) -> list[str]:
+        task = TASKS[self.task]
+        if self.preset != "beat-tokens":
+            own = {
+                "features": self.features, "beats": self.beats, "rhythm": self.rhythm,
+                "normalisation": self.normalisation != "recording",
+            }  # fmt: skip
+            found = [f"--{name} goes with preset beat-tokens" for name, given in own.items() if given]
+            if task.labels == "heartbeats":
+                found.append(f"{self.task} is learned from heartbeats as tokens: give --preset beat-tokens")
+            return found
+        found = []
+        if task.labels not in ("rhythms", "heartbeats"):
+            found.append(f"preset beat-tokens is for rhythm and heartbeats, but not for {self.task}")
+        if self.rhythm and task.labels != "heartbeats":
+            found.append(
+                f"--rhythm describes heartbeats for the task heartbeats, and the task is {self.task}"
+            )
+        useless = {"draws": self.draws, "max-per-episode": self.max_per_episode}
+        found += [
+            f"preset beat-tokens draws windows around beats: leave --{name} out"
+            for name, given in useless.items()
+            if given is not None
+        ]
+        return found
+
     def _task_problems(self) -> list[str]:
         asked = TASKS[self.task]
         found = [
             f"--{name} is for tasks learned from {source}, but {self.task} is learned from {asked.labels}"
             for name, source in _ONLY_FOR.items()
-            if getattr(self, name) and asked.labels != source
+            if getattr(self, name)
+            and asked.labels != source
+            and not (name == "classes" and asked.labels == "heartbeats")
         ]
         if asked.scope == "position" and self.pooling not in (None, "last"):
             found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
@@ -272,7 +326,8 @@ class FinetuneSettings(TrainingSettings):
             found.append(f"--patience is {self.patience}, but cannot be negative")
         if _weights_in(self.class_weights) is None:
             found.append(
-                f"--class-weights is '{self.class_weights}', but must be balanced, none, or numbers above 0: 1,5"
+                f"--class-weights is '{self.class_weights}', but must be balanced, fourth-root, none, or numbers above "
+                "0: 1,5"
             )
         return found
 
@@ -280,7 +335,14 @@ class FinetuneSettings(TrainingSettings):
     def tuning(self) -> Tuning:
         """The preset, with the settings that are given in place of its own."""
         preset = TUNINGS[self.preset]
-        if TASKS[self.task].scope == "position":
+        scope = TASKS[self.task].scope
+        if preset.beat is not None:
+            beat = BEAT_TUNINGS[scope]
+            preset = replace(
+                preset, beat=beat, model=beat.model, steps=beat.steps, batch_size=beat.batch_size,
+                class_weights=beat.class_weights, smoothing=beat.smoothing,
+            )  # fmt: skip
+        elif scope == "position":
             # the height of a peak is read, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling=None, steps=5 * preset.steps)
         if self.preset == "modern":
@@ -297,7 +359,7 @@ class FinetuneSettings(TrainingSettings):
 
 def _weights_in(text: str | None) -> ClassWeights | None:
     """Return the class weights that a text states; None where it states none."""
-    if text in ("balanced", "none") or text is None:
+    if text in ("balanced", "fourth-root", "none") or text is None:
         return cast(ClassWeights, text or "none")
     try:
         numbers = tuple(float(part) for part in text.split(","))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from physiolect.checkpoint import Checkpoint, Outputs, Run, for_task, named_pati
 from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.datasets import Examples
 from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.beat_batches import BeatBatches
+from physiolect.datasets.examples.beat_examples import BeatExamples
 from physiolect.datasets.examples.example_batches import ExampleBatches
 from physiolect.datasets.examples.labels import NEGATIVE
 from physiolect.detection import check_examples
@@ -161,6 +164,8 @@ class Job:
                 "augmentation varies levels, but the checkpoint's model reads real numbers",
                 hint="train without it: augmentation.noise and augmentation.wander 0",
             )
+        if isinstance(train, BeatExamples):
+            checkpoint.tokenizer = checkpoint.beats.fitted(train.table.features[train.known_beats])
         checkpoint.run = {}
         return checkpoint
 
@@ -189,7 +194,7 @@ class Job:
         return Journal(
             out,
             tuning.steps,
-            tuning.batch_size * tuning.accumulate * train.length,
+            tuning.batch_size * tuning.accumulate * (tuning.beat.draws.most if tuning.beat else train.length),
             resumed_at=int(state["step"]) if state else 0,
             unit="squared" if train.kind == "number" else "nats",
             on_event=self.reporter.send,
@@ -209,12 +214,21 @@ class Job:
         still = 0 if varied else n_still(model, quiet=tuning.dropout is not None)
         model.to(device)
         scale = {"mean": checkpoint.outputs.mean, "sd": checkpoint.outputs.sd}
-        shared: dict[str, Any] = {"levels": checkpoint.tokenizer, "device": device, **scale}
-        batches = ExampleBatches(
-            train, checkpoint.encode, size=size, parts=tuning.accumulate, seed=self.settings.seed,
-            draws=tuning.draws, augmentation=tuning.augmentation, **shared,
-        )  # fmt: skip
-        sides = [(batches, train)]
+        levels = None if checkpoint.reads_beats else checkpoint.tokenizer
+        shared: dict[str, Any] = {"levels": levels, "device": device, **scale}
+        drawn: dict[str, Any] = {"size": size, "parts": tuning.accumulate, "seed": self.settings.seed}
+        batches: ExampleBatches | BeatBatches
+        if isinstance(train, BeatExamples):
+            assert tuning.beat is not None
+            batches = BeatBatches(
+                train, checkpoint.beats, device=device, draws=tuning.beat.draws,
+                augmentation=tuning.beat.augmentation, **drawn,
+            )  # fmt: skip
+        else:
+            batches = ExampleBatches(
+                train, checkpoint.encode, draws=tuning.draws, augmentation=tuning.augmentation, **drawn, **shared
+            )  # fmt: skip
+        sides: list[tuple[ExampleBatches | BeatBatches, Examples]] = [(batches, train)]
         held = None
         if validation is not None:
             held = ExampleBatches(validation, checkpoint.encode, size=size, **shared)
@@ -225,6 +239,7 @@ class Job:
             weights=weights,
             n_frozen=self._freeze(checkpoint, still, sides),
             precision=choose_precision(runtime.precision, device),
+            smoothing=tuning.smoothing,
         ).to(device)
         step = Step(
             model, objective, batches.batch, tuning.recipe, tuning.steps,
@@ -236,7 +251,7 @@ class Job:
         return step, lambda: objective.of_all(model, held.in_order(size), held.target)
 
     def _freeze(
-        self, checkpoint: Checkpoint, still: int, sides: list[tuple[ExampleBatches, Examples]]
+        self, checkpoint: Checkpoint, still: int, sides: list[tuple[ExampleBatches | BeatBatches, Examples]]
     ) -> int:
         """Compute the output of frozen blocks once for every window, where memory allows.
 
@@ -321,6 +336,8 @@ def _class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
     Raises:
         ConfigError: a class does not occur, or there are more or fewer weights than classes.
     """
+    if isinstance(train, BeatExamples) and train.values is None:
+        return _weights_of_beats(asked, train)
     binary, at_positions = train.kind == "binary", train.task.scope == "position"
     if train.kind == "number" or (at_positions and asked == "none"):
         return None  # at positions no class can be missing, and to check it costs a target for every sample
@@ -334,6 +351,8 @@ def _class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
             f"no training window is of class {', '.join(missing)}",
             hint="keep fewer patients for validation, or choose other parts",
         )
+    if asked == "fourth-root":
+        return [weight**0.25 for weight in weights]
     if asked == "balanced":
         return weights
     if asked == "none":
@@ -346,3 +365,29 @@ def _class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
             hint="give one number a class, or balanced, or none",
         )
     return list(asked)
+
+
+def _weights_of_beats(asked: ClassWeights, train: BeatExamples) -> list[float] | None:
+    """Return the weights of the classes of heartbeats in the loss.
+
+    Raises:
+        ConfigError: a class does not occur, or there are more or fewer weights than classes.
+    """
+    counts = np.bincount(train.table.value[train.known_beats], minlength=len(train.classes))
+    missing = [name for name, count in zip(train.classes, counts, strict=True) if not count]
+    if missing:
+        raise ConfigError(
+            f"no training beat is of class {', '.join(missing)}",
+            hint="name the classes that occur (classes, --classes), or keep fewer patients for validation",
+        )
+    if asked == "none":
+        return None
+    if isinstance(asked, tuple):
+        if len(asked) != len(counts):
+            raise ConfigError(
+                f"{len(asked)} class weights are given, but the classes are {', '.join(train.classes)}",
+                hint="give one number a class, or balanced, fourth-root, or none",
+            )
+        return list(asked)
+    rarity = counts.sum() / counts
+    return (rarity ** (0.25 if asked == "fourth-root" else 1.0)).tolist()

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split
+from physiolect.datasets.examples.beat_examples import make_beat_examples
 from physiolect.errors import ConfigError
 from physiolect.evaluation import Fold, make_folds
+from physiolect.evaluation.beat_context import beat_finder, rhythm_finder
+from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import FinetuneSettings
 
 
-def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint) -> Examples:
-    """Return all labelled windows of a store that a base checkpoint can read."""
+def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint, reporter: Reporter) -> Examples:
+    """Return all labelled windows of a store that a base checkpoint can read.
+
+    Raises:
+        ConfigError: nothing is labelled; see `make_examples` and `make_beat_examples`.
+        CheckpointError: a checkpoint that finds beats, or a rhythm, is for another task.
+    """
+    if base.reads_beats:
+        return _label_beats(store, settings, base, reporter)
     channel: str | int | Sequence[str] | None = settings.channel
     if settings.channel and settings.channel.isdecimal():
         channel = int(settings.channel)
@@ -35,6 +46,27 @@ def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint) ->
         channel=channel,
         unit=settings.unit,
         seed=settings.seed,
+    )
+
+
+def _label_beats(store: Store, settings: FinetuneSettings, base: Checkpoint, reporter: Reporter) -> Examples:
+    channel = settings.channel
+    return make_beat_examples(
+        store,
+        settings.task,
+        replace(base.beats, mean=(), sd=()),
+        context=base.model.context_length,
+        length=base.contract.max_samples,
+        stride=settings.stride,
+        positive=settings.positive or None,
+        negative=settings.negative or None,
+        labels=settings.labels,
+        column=settings.column,
+        classes=settings.classes or None,
+        channel=int(channel) if channel and channel.isdecimal() else channel,
+        find_beats=beat_finder(settings.beats) if settings.beats else None,
+        find_rhythm=rhythm_finder(settings.rhythm, store) if settings.rhythm else None,
+        tell=reporter.progress("recordings whose heartbeats are described"),
     )
 
 

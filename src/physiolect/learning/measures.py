@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.datasets import Examples
+from physiolect.datasets.examples.beat_examples import BeatExamples
+from physiolect.datasets.examples.beat_table import NOTHING
 from physiolect.evaluation import Bootstrap, measure_predictions
 from physiolect.evaluation.baselines import Predictions
+from physiolect.evaluation.heartbeats import measure_heartbeats
 
 Measures: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Name -> value, and low and high of its interval, None where there is none."""
 
 _SHOWN = ("auroc", "macro auroc", "accuracy", "mae", "r")
-_NAMES = {"auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error"}
+_NAMES = {
+    "auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error", "macro f1": "macro F1",
+}  # fmt: skip
 
 
 def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
@@ -26,6 +31,8 @@ def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
         examples: windows and their labels.
         predictions: as `detection.predict_windows` returns them.
     """
+    if isinstance(examples, BeatExamples) and examples.values is None:
+        return _of_heartbeats(examples, predictions)
     if examples.task.scope == "position":
         from sklearn.metrics import roc_auc_score
 
@@ -43,6 +50,19 @@ def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
         classes=examples.classes,
     )
     return {name: each.to_dict() for name, each in found.overall.items() if name in _SHOWN}
+
+
+def _of_heartbeats(examples: BeatExamples, predictions: NDArray[np.float32]) -> Measures:
+    """Return macro figures, and sensitivity and predictive value of each class."""
+    value = examples.beat_values(np.arange(len(examples)))
+    asked = value != NOTHING
+    groups = np.repeat(np.array(examples.groups), asked.sum(1))
+    decided = predictions[:, : asked.shape[1]][asked].argmax(-1)
+    found = measure_heartbeats(value[asked], decided, examples.classes, Bootstrap(groups))
+    shown = {name: each.to_dict() for name, each in found.overall.items() if name in ("macro f1", "accuracy")}
+    for name, each in found.per_class.items():
+        shown |= {f"{name} {rate}": each[rate].to_dict() for rate in ("sensitivity", "ppv")}
+    return shown
 
 
 def in_words(measures: Measures) -> str:

@@ -11,7 +11,10 @@ from physiolect.contract import ANY_CHANNEL
 from physiolect.datasets import Store
 from physiolect.errors import ConfigError
 from physiolect.events import Reporter
+from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.models.encoder import Encoder, EncoderConfig
+from physiolect.tasks import TASKS
+from physiolect.tokenizers import BEAT_TOKENIZERS
 
 
 def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: Reporter) -> Checkpoint:
@@ -50,3 +53,33 @@ def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: 
         model = Encoder(fitting).eval()
     accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
     return Checkpoint(model, None, accepts, Outputs("rhythm"))
+
+
+def new_beat_checkpoint(settings: FinetuneSettings, store: Store) -> Checkpoint:
+    """Return an encoder that reads the heartbeats of a store, for `for_task` to give a head to.
+
+    Args:
+        settings: with preset beat-tokens.
+        store: made by `prepare`, at any rate; beats are described by all leads of each recording.
+
+    Raises:
+        ConfigError: the store's rate is too low for the tokenizer's passband.
+    """
+    tuning, contract = settings.tuning, store.contract
+    assert tuning.beat is not None
+    assert tuning.model is not None
+    preset = BEAT_TOKENIZERS[TASKS[settings.task].scope]
+    kept = tuple(group for group in preset.features if group != "rhythm" or settings.rhythm)
+    tokenizer = replace(
+        preset, fs=contract.fs, features=settings.features or kept, normalisation=settings.normalisation
+    )
+    length = round(tuning.beat.seconds * contract.fs)
+    accepts = replace(
+        contract, channels=(ANY_CHANNEL,), normalisation="none", unit=None, min_samples=max(1, length // 10),
+        max_samples=length,
+    )  # fmt: skip
+    fitting = replace(tuning.model, n_channels=tokenizer.n_features + 1, n_outputs=1)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(settings.seed)
+        model = Encoder(fitting).eval()
+    return Checkpoint(model, tokenizer, accepts, Outputs("rhythm"))

@@ -80,6 +80,8 @@ class Encoder(Model):
             ConfigError: a window has other channels, or is longer than learned positions reach; the mask has another
                 shape.
         """
+        if self.config.padding_channel and attention_mask is None:
+            attention_mask = x[:, -1] > 0
         embedded = self.embed(x, attention_mask=attention_mask)
         out = self.from_embedded(
             embedded, attention_mask=attention_mask, last_only=last_only, capture=capture

@@ -40,6 +40,8 @@ class EncoderConfig:
     """What is done to each channel of a window first: nothing, to [0, 1], or to mean 0 and standard deviation 1."""
     class_token: bool = True
     """A learned token stands before the window."""
+    padding_channel: bool = False
+    """The last channel is above 0 at real samples, and 0 at padding: an attention mask that travels with the window."""
     width: int = 128
     """Features of the residual stream."""
     n_layers: int = 6

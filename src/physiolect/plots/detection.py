@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.style import AMBER, BLUE, FAINT, GREEN, INK, ORANGE, QUIET, TEXT, dress, lay_paper, new_figure
+from physiolect.plots.style import (
+    AMBER,
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    QUIET,
+    TEXT,
+    dress,
+    lay_paper,
+    new_figure,
+)
 from physiolect.recording import StartTime, clock_time
 
 if TYPE_CHECKING:

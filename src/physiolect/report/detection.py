@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from physiolect.detection import BeatResult, RhythmResult
+from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
 from physiolect.files import replacing
 from physiolect.formats import write_annotations
 from physiolect.formats.outputs import OUTPUT_MARK
@@ -21,18 +21,19 @@ _SUMMARY = "summary.json"
 
 
 def write_detection(
-    result: RhythmResult | BeatResult,
+    result: RhythmResult | BeatResult | HeartbeatResult,
     folder: str | os.PathLike[str],
     *,
     about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write table, WFDB marks, figure and summary, each whole or not at all, the summary last.
 
-    Their names begin with the task's: rhythm.csv, rhythm.atr, rhythm.png; beats.csv, beats.qrs, beats.npz, beats.png.
+    Their names begin with the task's: rhythm.csv, rhythm.atr, rhythm.png; beats.csv, beats.qrs, beats.npz, beats.png;
+    heartbeats.csv, heartbeats.atr, heartbeats.png.
     Moments and samples count from the beginning of the recording that was cut (`result.first`).
 
     Args:
-        result: of `detect_rhythm` or `detect_beats`.
+        result: of `detect_rhythm`, `detect_beats` or `detect_heartbeats`.
         folder: is made where it is missing; earlier results in it are replaced.
         about: more entries of summary.json, such as the checkpoint's name.
 
@@ -64,7 +65,7 @@ def write_detection(
     return files
 
 
-def _rows(result: RhythmResult | BeatResult) -> Iterator[list[str]]:
+def _rows(result: RhythmResult | BeatResult | HeartbeatResult) -> Iterator[list[str]]:
     """Yield the lines of the table: its header, then numbers with six decimals, those that are missing empty."""
     columns = result.columns()
     yield list(columns)
@@ -78,7 +79,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _write_marks(result: RhythmResult | BeatResult, path: Path) -> list[Path]:
+def _write_marks(result: RhythmResult | BeatResult | HeartbeatResult, path: Path) -> list[Path]:
     path.unlink(missing_ok=True)
     marks = result.annotations()
     if not len(marks):  # WFDB has no file without a mark

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physiolect.detection import BeatResult, RhythmResult
+from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
 from physiolect.files import replacing
 from physiolect.generation import Continuation
 
@@ -31,7 +31,7 @@ class InputRow:
     """Column -> what was found."""
 
 
-def input_numbers(result: RhythmResult | BeatResult | Continuation) -> dict[str, Any]:
+def input_numbers(result: RhythmResult | BeatResult | HeartbeatResult | Continuation) -> dict[str, Any]:
     """Return what the table has of one recording."""
     facts = result.to_dict()
     about = {
@@ -63,6 +63,8 @@ def input_numbers(result: RhythmResult | BeatResult | Continuation) -> dict[str,
             | {"beats": facts["beats"], "confidence": facts["confidence"]["category"], **rates}
             | {"not_judged_s": unjudged}
         )
+    if isinstance(result, HeartbeatResult):
+        return about | {"beats": facts["beats"], "judged": facts["judged"], **facts["classes"]}
     ahead = facts["continuation"]
     return about | {
         "unit": facts["unit"], "continued_at_s": facts["context"]["stop"], "seconds": ahead["seconds"],

@@ -269,7 +269,7 @@ def _tokenizer(path: Path) -> Facts:
     from physiolect.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(path)
-    facts = {"class": type(tokenizer).__name__, **asdict(tokenizer)}
+    facts = _about_tokenizer(tokenizer)
     if not (path / TOKENS_FILE).is_file():
         return {"kind": "tokenizer", "name": str(path), **facts}
     store = TokenStore(path)
@@ -312,6 +312,13 @@ def _checkpoint(path: Path, *, verify: bool) -> Facts:
 
 def _tokenizer_facts(checkpoint: Any) -> Facts:
     tokenizer = checkpoint.tokenizer
-    return (
-        {} if tokenizer is None else {"tokenizer": {"class": type(tokenizer).__name__, **asdict(tokenizer)}}
-    )
+    return {} if tokenizer is None else {"tokenizer": _about_tokenizer(tokenizer)}
+
+
+def _about_tokenizer(tokenizer: Any) -> Facts:
+    """Return the settings of a tokenizer; of one of heartbeats, how many numbers it gives and not their means."""
+    facts = {"class": type(tokenizer).__name__, **asdict(tokenizer)}
+    if "mean" in facts:
+        fitted = bool(facts.pop("mean")) and bool(facts.pop("sd"))
+        facts |= {"numbers_per_beat": tokenizer.n_features, "fitted": fitted}
+    return facts

@@ -10,11 +10,14 @@ from typing import Any
 from physiolect.config import from_dict
 from physiolect.errors import FormatError
 from physiolect.files import check_regular, replacing
+from physiolect.tokenizers.beats import BEAT_TOKENIZERS, BeatTokenizer
 from physiolect.tokenizers.ecg_byte import EcgByteTokenizer
 from physiolect.tokenizers.levels import LevelScale, LevelTokenizer
 
 __all__ = [
+    "BEAT_TOKENIZERS",
     "FILE_NAME",
+    "BeatTokenizer",
     "EcgByteTokenizer",
     "LevelScale",
     "LevelTokenizer",
@@ -26,9 +29,13 @@ __all__ = [
 FILE_NAME = "signal_tokenizer.json"
 _MOST_BYTES = 16 << 20
 
-SignalTokenizer = LevelTokenizer | EcgByteTokenizer
+SignalTokenizer = LevelTokenizer | EcgByteTokenizer | BeatTokenizer
 
-_KINDS: dict[str, type[SignalTokenizer]] = {"levels": LevelTokenizer, "ecg_byte": EcgByteTokenizer}
+_KINDS: dict[str, type[SignalTokenizer]] = {
+    "levels": LevelTokenizer,
+    "ecg_byte": EcgByteTokenizer,
+    "beats": BeatTokenizer,
+}
 
 
 def save_tokenizer(tokenizer: SignalTokenizer, path: str | Path) -> None:

@@ -45,14 +45,16 @@ class Labelled(nn.Module):
     """Loss of windows whose labels are known; a batch is (ids (B, T), target).
 
     Args:
-        kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K); "number" for (B,), of
-            which the squared error is taken.
+        kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K), or (B, T, K), of
+            which a position of zeros has no class and does not count; "number" for (B,), of which the squared error is
+            taken.
         scope: whether a target is of a window as a whole, or of each position.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
         n_frozen: blocks that the batch has passed already: it then holds features (B, T, E), from which the model's
             `finish` continues.
         precision: of products and attention; the loss is computed in float32.
+        smoothing: share of a target that is spread evenly over the classes, for "binary" and "one-of".
     """
 
     def __init__(
@@ -63,10 +65,11 @@ class Labelled(nn.Module):
         weights: Sequence[float] | None = None,
         n_frozen: int = 0,
         precision: torch.dtype = torch.float32,
+        smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.scope, self.n_frozen, self.precision = scope, n_frozen, precision
-        self.score = _Score(kind, weights)
+        self.score = _Score(kind, weights, smoothing)
         """A module of its own, which `Step` may compile."""
 
     def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -93,15 +96,21 @@ class Labelled(nn.Module):
 class _Score(nn.Module):
     weights: Tensor | None
 
-    def __init__(self, kind: Kind, weights: Sequence[float] | None) -> None:
+    def __init__(self, kind: Kind, weights: Sequence[float] | None, smoothing: float = 0.0) -> None:
         super().__init__()
-        self.loss = _LOSSES[kind]
+        self.loss, self.kind, self.smoothing = _LOSSES[kind], kind, smoothing
         self.register_buffer(
             "weights", None if weights is None else torch.tensor(weights, dtype=torch.float32)
         )
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return self.loss(outputs.float(), target.float(), self.weights)
+        target = target.float()
+        if self.smoothing and self.kind == "binary":
+            target = target + self.smoothing * (0.5 - target)
+        elif self.smoothing and self.kind == "one-of":
+            even = target.sum(-1, keepdim=True) / target.shape[-1]  # 0 where there is no class
+            target = target + self.smoothing * (even - target)
+        return self.loss(outputs.float(), target, self.weights)
 
 
 def _binary_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
@@ -111,6 +120,15 @@ def _binary_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Ten
     return F.binary_cross_entropy_with_logits(outputs, target, weight)
 
 
+def _class_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    logs = outputs.reshape(-1, outputs.shape[-1]).log_softmax(-1)
+    target = target.reshape(logs.shape)
+    weight = target.sum(-1)  # 0 where there is no class
+    if weights is not None:
+        weight = weight * weights[target.argmax(-1)]
+    return -((target * logs).sum(-1) * weight).sum() / weight.sum().clamp_min(1e-9)
+
+
 def _number_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
     outputs = outputs[..., 0]  # (B, T or 1)
     return F.mse_loss(outputs, target.view_as(outputs))
@@ -118,9 +136,7 @@ def _number_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Ten
 
 _LOSSES: dict[Kind, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
     "binary": _binary_loss,
-    "one-of": lambda outputs, target, weights: F.cross_entropy(
-        outputs.view(-1, outputs.shape[-1]), target.view(-1, outputs.shape[-1]).argmax(-1), weights
-    ),
+    "one-of": _class_loss,
     "several": lambda outputs, target, weights: F.binary_cross_entropy_with_logits(
         outputs.view_as(target), target, pos_weight=weights
     ),

@@ -283,6 +283,11 @@ def _check(
             f"the task {task} learns from the signal itself, not from labels",
             hint=f"take one of {', '.join(name for name, each in TASKS.items() if each.labels in LABELS)}",
         )
+    if task.labels == "heartbeats":
+        raise ConfigError(
+            "classes of heartbeats are learned from heartbeats, not from windows of signal",
+            hint="train with preset beat-tokens",
+        )
     for name, value in (("length", length), ("stride", stride), ("max_per_episode", max_per_episode)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}, but must be at least 1", hint="leave it out for the usual")
@@ -291,7 +296,7 @@ def _check(
             "a table of labels and the column to take go together",
             hint="give both labels and column, or neither",
         )
-    if labels is not None and task.labels == "beats":
+    if labels is not None and task.labels in ("beats", "heartbeats"):
         raise ConfigError(
             "beats are marks of moments, which a table of recordings cannot tell",
             hint="prepare recordings that have beat annotations",

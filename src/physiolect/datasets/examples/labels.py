@@ -21,6 +21,9 @@ from physiolect.tasks import LabelSource, Task
 BEATS = frozenset(AAMI) | frozenset("Bnr?")
 """Symbols of marks that are beats: AAMI's, and WFDB's other ones."""
 
+CLASSES = ("N", "S", "V", "F", "Q")
+"""AAMI's classes of heartbeats, in the order of the literature."""
+
 POSITIVE, NEGATIVE = ("AFIB", "AF"), ("N", "sinus")
 """Names of atrial fibrillation and of sinus rhythm, as WFDB and as people write them."""
 
@@ -90,6 +93,11 @@ def beat_samples(marks: Annotations) -> NDArray[np.int64]:
     return marks.sample[[symbol in BEATS for symbol in marks.symbol]]
 
 
+def beat_classes() -> dict[str, str]:
+    """Return the class of each symbol of a beat; WFDB's symbols beyond AAMI's are of their nearest kin."""
+    return {**AAMI, "B": "N", "n": "S", "r": "V", "?": "Q"}
+
+
 def rhythm_episodes(marks: Annotations, length: int) -> list[tuple[int, int, str]]:
     """Return the episodes of rhythm that marks tell of: first sample, the one after the last, and the name.
 
@@ -114,6 +122,25 @@ def _beats(store: Store, asked: Asked) -> Spans:
             hint="prepare recordings with beat annotations, such as WFDB's .atr files",
         )
     return Spans(spans, ())
+
+
+def _heartbeats(store: Store, asked: Asked) -> Spans:
+    """Return the rows with marks of beats, and the classes that these are of."""
+    spans, _ = _beats(store, asked)
+    known = beat_classes()
+    counts = Counter(
+        known[symbol] for span in spans for symbol in store.annotations(span.row).symbol if symbol in BEATS
+    )
+    names = tuple(asked.classes) if asked.classes else tuple(name for name in CLASSES if counts[name])
+    missing = [name for name in names if not counts[name]]
+    if missing or len(names) < 2:
+        raise ConfigError(
+            f"no beat of {store.path} is of class {', '.join(missing)}"
+            if missing
+            else f"all beats of {store.path} are of class {names[0]}: there is nothing to tell apart",
+            hint=_there(counts),
+        )
+    return Spans(spans, names)
 
 
 def _numbers(store: Store, asked: Asked) -> Spans:
@@ -252,6 +279,7 @@ def _nothing_labelled(store: Store) -> ConfigError:
 LABELS: dict[LabelSource, Callable[[Store, Asked], Spans]] = {
     "rhythms": _rhythms,
     "beats": _beats,
+    "heartbeats": _heartbeats,
     "classes": _classes,
     "numbers": _numbers,
 }

@@ -86,14 +86,19 @@ def named_split(
     Raises:
         ConfigError: a name is not there, or a patient or recording would stand on both sides.
     """
-    out = _rows_named(store, leave_out)
-    sides = (np.setdiff1d(_rows_named(store, side), out) for side in (train, validate))
+    out = rows_named(store, leave_out)
+    sides = (np.setdiff1d(rows_named(store, side), out) for side in (train, validate))
     train_rows, validation_rows = sides
     _refuse_shared(row_groups(store), train_rows, validation_rows)
     return train_rows, validation_rows
 
 
-def _rows_named(store: Store, names: Collection[str]) -> NDArray[np.int64]:
+def rows_named(store: Store, names: Collection[str]) -> NDArray[np.int64]:
+    """Return the rows of some parts of a published split, recordings or patients, in order.
+
+    Raises:
+        ConfigError: a name is not there.
+    """
     columns = (store.splits, store.sources, store.patients)
     chosen = np.zeros(len(store), bool)
     for name in names:

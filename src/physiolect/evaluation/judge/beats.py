@@ -41,7 +41,7 @@ def judge_beats(trial: Trial) -> EvaluationResult:
     """
     store, skip = trial.store, trial.settings.skip
     groups, patients = row_groups(store), store.patients
-    rows = [row for row in range(len(store)) if len(beat_samples(store.annotations(row)))]
+    rows = [row for row in trial.rows.tolist() if len(beat_samples(store.annotations(row)))]
     if not rows:
         raise ConfigError(
             f"no row of {store.path} has marks of beats", hint="prepare recordings with beat annotations"

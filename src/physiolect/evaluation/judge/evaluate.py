@@ -32,6 +32,11 @@ def evaluate(
     column: str | None = None,
     positive: str | Sequence[str] = (),
     negative: str | Sequence[str] = (),
+    test_on: str | Sequence[str] = (),
+    leave_out: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
+    beats: str | None = None,
+    rhythm: str | None = None,
     channel: str | int | None = None,
     stride: int | None = None,
     max_per_episode: int | None = None,
@@ -63,6 +68,12 @@ def evaluate(
         column: column of the table that holds the labels.
         positive: names of the rhythm to detect; none for atrial fibrillation.
         negative: names of the opposite rhythm; none for sinus rhythm.
+        test_on: splits, recordings or patients that are evaluated; none for all.
+        leave_out: splits, recordings or patients that are not evaluated.
+        without: for heartbeats, recordings or patients; the figures are also given without each of them.
+        beats: for a rhythm model that reads heartbeats, a beats checkpoint that finds them; None takes the store's
+            marks.
+        rhythm: for heartbeats, the rhythm checkpoint, or cross-validated run, whose probability describes each beat.
         channel: name of the channel to use, or its number from 0; None where rows have one.
         stride: samples from one window to the next; None for the length of a window.
         max_per_episode: most windows of an episode of the opposite rhythm; for other tasks, of a row.
@@ -89,7 +100,9 @@ def evaluate(
     check_option("protocol", protocol, get_args(Protocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
-        positive=as_names(positive), negative=as_names(negative),
+        positive=as_names(positive), negative=as_names(negative), test_on=as_names(test_on),
+        leave_out=as_names(leave_out),
+        without=as_names(without), beats=beats, rhythm=rhythm,
         channel=None if channel is None else str(channel), stride=stride,
         max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
         resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,

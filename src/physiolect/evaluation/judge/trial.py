@@ -6,8 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, Store
+from physiolect.datasets.examples.splits import rows_named
 from physiolect.errors import ConfigError
 from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.leakage import find_leaks, unrecorded_training
@@ -57,6 +61,32 @@ class Trial:
     def check_leakage(self, model: EvaluatedModel, groups: Collection[str]) -> tuple[list[str], list[str]]:
         """Return warnings and notes about the patients that a model was trained on."""
         return find_leaks(model, groups, self.store.digest), unrecorded_training(model)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The rows that `test_on` and `leave_out` let be evaluated, in order.
+
+        Raises:
+            ConfigError: a name is not there.
+        """
+        settings, store = self.settings, self.store
+        rows = rows_named(store, settings.test_on) if settings.test_on else np.arange(len(store))
+        return np.setdiff1d(rows, rows_named(store, settings.leave_out))
+
+    def kept(self, examples: Examples) -> Examples:
+        """Return the windows of rows that are evaluated.
+
+        Raises:
+            ConfigError: none is left.
+        """
+        if not (self.settings.test_on or self.settings.leave_out):
+            return examples
+        left = examples.take(np.isin(examples.rows, self.rows))
+        if not len(left):
+            raise ConfigError(
+                f"no labelled window of {self.store.path} is left to evaluate", hint="leave fewer parts out"
+            )
+        return left
 
     def bootstrap(self, groups: Collection[str]) -> Bootstrap:
         """Return the resamples that all measures share."""

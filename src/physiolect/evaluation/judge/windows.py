@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, make_examples, skipped_recordings
+from physiolect.datasets.examples.beat_examples import make_beat_examples
 from physiolect.detection import check_window_task, check_windows, predict_windows
+from physiolect.errors import ConfigError
 from physiolect.evaluation.baselines import (
     CONSTANT,
     Predictions,
@@ -24,6 +26,7 @@ from physiolect.evaluation.baselines import (
     window_beats,
     window_features,
 )
+from physiolect.evaluation.beat_context import beat_finder, rhythm_finder
 from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.cross_validated import CrossValidatedRun
 from physiolect.evaluation.judge.trial import Trial
@@ -77,7 +80,7 @@ class WindowJudge:
             PhysiolectError: checkpoint, store and settings do not fit one another.
         """
         settings, lead = trial.settings, trial.lead
-        examples = _label(trial, lead)
+        examples = label(trial, lead)
         target = np.asarray(examples.target, np.float64)
         draws = trial.bootstrap(examples.groups)
         warnings: list[str] = []
@@ -85,11 +88,14 @@ class WindowJudge:
         predictors: dict[str, Callable[[], NDArray[np.floating]]] = {}
         for model in trial.models:
             with model.named_in_errors():
-                predictors[model.name] = _predictor(trial, model, examples)
+                predictors[model.name] = predictor(trial, model, examples)
                 for held, found in zip(
                     (warnings, remarks), trial.check_leakage(model, examples.groups), strict=True
                 ):
                     held += found
+        if lead.reads_beats:
+            where = f"{settings.beats} finds them" if settings.beats else "the store's marks say"
+            remarks.append(f"Heartbeats are where {where}.")
         folds, protocol = trial.make_folds(examples)
         detector = None
         if folds and self.by_intervals:
@@ -123,33 +129,67 @@ class WindowJudge:
         )  # fmt: skip
 
 
-def _label(trial: Trial, lead: Checkpoint) -> Examples:
-    """Return the labelled windows; what is labelled depends on the classes of the model."""
+def label(trial: Trial, lead: Checkpoint) -> Examples:
+    """Return the labelled windows that are evaluated; what is labelled depends on the classes of the model.
+
+    Raises:
+        ConfigError: nothing is labelled, or nothing is left of it; see `make_examples` and `make_beat_examples`.
+        CheckpointError: the model is for another task.
+    """
     settings, task = trial.settings, trial.settings.asked
     with trial.models[0].named_in_errors():
         check_window_task(lead, task)
+    shared: dict[str, Any] = {
+        "stride": settings.stride, "positive": settings.positive or None, "negative": settings.negative or None,
+        "labels": settings.labels, "column": settings.column,
+        "classes": lead.outputs.classes if task.labels in ("classes", "heartbeats") else None,
+    }  # fmt: skip
+    if lead.reads_beats:
+        return trial.kept(_label_beats(trial, lead, shared))
+    if settings.beats or settings.rhythm:
+        raise ConfigError(
+            "beats and rhythm are for models that read heartbeats, but this one reads windows of signal",
+            hint="leave beats and rhythm out",
+        )
     examples = make_examples(
         trial.store,
         task,
         length=min(lead.contract.max_samples, lead.model.context_length),
-        stride=settings.stride,
-        positive=settings.positive or None,
-        negative=settings.negative or None,
-        labels=settings.labels,
-        column=settings.column,
-        classes=lead.outputs.classes if task.labels == "classes" else None,
         several=lead.outputs.several,
         max_per_episode=settings.max_per_episode,
         channel=trial.channel,
         seed=settings.seed,
+        **shared,
     )
     skipped = skipped_recordings(examples, settings.labels)
     if skipped:
         trial.reporter.say(skipped)
-    return examples
+    return trial.kept(examples)
 
 
-def _predictor(trial: Trial, model: EvaluatedModel, examples: Examples) -> Callable[[], NDArray[np.floating]]:
+def _label_beats(trial: Trial, lead: Checkpoint, shared: dict[str, Any]) -> Examples:
+    settings = trial.settings
+    if "rhythm" in lead.beats.places and not settings.rhythm:
+        raise ConfigError(
+            "the model was trained with the probability of a rhythm around each beat, and nothing gives it",
+            hint="give the rhythm checkpoint, or its cross-validated run: rhythm=, --rhythm",
+        )
+    return make_beat_examples(
+        trial.store,
+        settings.asked,
+        replace(lead.beats, mean=(), sd=()),
+        context=lead.model.context_length,
+        length=lead.contract.max_samples,
+        channel=settings.chosen_channel,
+        find_beats=beat_finder(settings.beats) if settings.beats else None,
+        find_rhythm=rhythm_finder(settings.rhythm, trial.store) if settings.rhythm else None,
+        use_marks=not settings.beats or settings.asked.scope == "position",
+        tell=trial.reporter.progress("recordings whose heartbeats are described"),
+        **shared,
+    )
+
+
+def predictor(trial: Trial, model: EvaluatedModel, examples: Examples) -> Callable[[], NDArray[np.floating]]:
     """Return what predicts the windows when it is called; all that can be refused is refused before."""
     if isinstance(model.source, CrossValidatedRun):
         held = model.source.predictions(examples)
@@ -177,7 +217,7 @@ def _baselines(
 ) -> dict[str, Predictions]:
     settings, reporter = trial.settings, trial.reporter
     found: dict[str, Predictions] = {}
-    if settings.baselines == "all":
+    if settings.baselines == "all" and not lead.reads_beats:
         probed = {"random weights + linear": random_weights(lead, seed=settings.seed)}
         if not trial.models[
             0
