@@ -294,8 +294,8 @@ class Request:
                 signal[row, bad] = np.nan
                 n = int(bad.sum())
                 told.append(
-                    f"channel {names[row]} holds {n:,} value{'s' * (n > 1)} taken as missing: infinite, or too large for "
-                    "float32"
+                    f"channel {names[row]} holds {n:,} value{'s' * (n > 1)} taken as missing: "
+                    "infinite, or too large for float32"
                 )
             recording = replace(recording, signal=signal)
         if empty and not allow_empty:
