@@ -290,6 +290,13 @@ def test_gaps_between_records_are_missing_samples(tmp_path: Path, kind: bytes) -
     assert list(part.annotations) == [(325, "beat", "")]
 
 
+def test_rounding_of_many_gaps_does_not_add_up(tmp_path: Path) -> None:
+    starts = ("+0", "+1.304", "+2.608", "+3.912")  # each gap is 30.4 samples
+    recording = read_recording(make_edf(tmp_path / "x.edf", kind=b"EDF+D", starts=starts))
+    begins = np.flatnonzero(np.diff(np.isnan(recording.signal[0]).astype(int)) == -1) + 1
+    assert begins.tolist() == [130, 261, 391]
+
+
 def test_records_out_of_time(tmp_path: Path) -> None:
     unfilled = ("+0", "+0", "+0", "+0")
     assert read_recording(make_edf(tmp_path / "x.edf", kind=b"EDF+C", starts=unfilled)).n_samples == 400

@@ -55,7 +55,7 @@ class Timeline:
 
     def positions(self, fs: float, count: int) -> NDArray[np.int64]:
         """Return the sample at which each run begins, of a channel with `count` samples a record at `fs` Hz."""
-        gaps = np.cumsum(np.round(self.gap * fs).astype(np.int64))
+        gaps = np.round(np.cumsum(self.gap) * fs).astype(np.int64)  # not each gap: the errors would add up
         return np.asarray(self.first * count + gaps, np.int64)
 
     def samples(self, seconds: NDArray[np.float64], fs: float, count: int) -> NDArray[np.int64]:
