@@ -33,6 +33,8 @@ _WITHOUT_ZONE = ("edf", "wfdb")
 _REMOVED = "removed"
 """What stands for a mark whose text spoke of a person."""
 _LONGEST_WFDB_NOTE = 254
+_SHOWN = 20
+"""How many of the sentences in `Exported.lost` the summary shows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,14 +45,16 @@ class Exported(Result):
     skipped: tuple[tuple[Path, str], ...] = ()
     """Files of a folder that could not be read or written, and why."""
     lost: tuple[str, ...] = ()
-    """What the format cannot hold, and which other files of a folder were skipped, a sentence each."""
+    """What reading left out or changed, what the format cannot hold, and which other files of a folder were skipped, a
+    sentence each."""
 
     @property
     def summary(self) -> str:
         """What was written, skipped and lost."""
         first = f"{self.files[0]} written" if len(self.files) == 1 else f"{len(self.files)} files written"
-        lines = [first + (f", {len(self.skipped)} inputs skipped" if self.skipped else "")]
-        return "\n".join([*lines, *self.lost])
+        n_skipped, more = len(self.skipped), len(self.lost) - _SHOWN
+        lines = [first + (f", {n_skipped} input{'s' * (n_skipped > 1)} skipped" if n_skipped else "")]
+        return "\n".join([*lines, *self.lost[:_SHOWN], *([f"… and {more} more notices"] if more > 0 else [])])
 
 
 def export(
@@ -67,6 +71,7 @@ def export(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    annotator: str | Sequence[str] | None = None,
     patient_key: str | None = None,
     on_event: Listener | None = None,
 ) -> Exported:
@@ -88,6 +93,7 @@ def export(
         variable: Which variable, series or stream of a file that holds several.
         unit: Unit of the channels of which a file states none.
         names: Names of all channels, in the files' order, where they name none or others.
+        annotator: Which annotation files of WFDB records to read, by extension, one or several.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
         on_event: Is told of skipped files and of progress.
 
@@ -101,7 +107,7 @@ def export(
         raise ConfigError(problems[0], hint=f"formats and extensions: {_listed()}")
     asked = {
         "fs": fs, "channels": channels, "start": start, "stop": stop, "modality": modality, "variable": variable,
-        "unit": unit, "names": names, "patient_key": patient_key,
+        "unit": unit, "names": names, "annotator": annotator or None, "patient_key": patient_key,
     }  # fmt: skip
     if not source.is_dir():
         recording = read_recording(source, **asked)  # type: ignore[arg-type]
@@ -173,9 +179,9 @@ def _check_new(target: Path, to: str) -> None:
 
 
 def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> list[str]:
-    """Write one recording, and return what its format could not hold."""
+    """Write one recording, and return the notices of reading it and what its format could not hold."""
     marks = without_persons(recording.annotations) if deidentify else recording.annotations
-    lost = []
+    lost = list(recording.notices)
     if to in _WITHOUT_MARKS and len(marks):
         lost.append(f"{to} holds no annotations: they are left out")
     if to in _NOTES_ALONE and any(symbol != NOTE for symbol in marks.symbol):
