@@ -274,3 +274,13 @@ def test_a_unix_time_outweighs_a_unit_that_it_cannot_have(
     recording = read(tmp_path, f"{name},ecg", lambda i: str(first + step * i))
     assert recording.fs == 250
     assert recording.start_time == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("jitter", [0.002, 0.004, 0.006])
+def test_stamps_of_a_radio_link_jitter_by_half_a_step(tmp_path: Path, jitter: float) -> None:
+    off = np.random.default_rng(1).uniform(0, jitter, N)
+    recording = read(tmp_path, "time (s),ecg", lambda i: f"{i / 130 + off[i]:.6f}")
+    assert recording.fs == pytest.approx(130, rel=1e-4)
+    assert (recording.n_samples, recording.n_missing()) == (N, 0)
+    with pytest.raises(FormatError, match="not uniform"):  # an exact time is doubled
+        read(tmp_path, "time (s),ecg", lambda i: f"{(i - (i == 900)) / 130:.6f}")
