@@ -15,13 +15,11 @@ import numpy as np
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.recording import Modality, Recording, modality_of, shared_modality, start_text
-from physiolect.report.long_recording import STRETCH, count_marks, describe_stretches, is_long
+from physiolect.report.long_recording import STRETCH, Facts, count_marks, describe_stretches, needs_stretches
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
     import pandas
-
-Facts = dict[str, Any]
 
 _TOKENIZER_FILE = "signal_tokenizer.json"
 _EMBEDDED = "ecg"
@@ -98,7 +96,7 @@ def inspect(
     from physiolect.formats import read_every_rate, read_stretches
     from physiolect.formats.outputs import is_output
 
-    long = is_long(place)
+    long = needs_stretches(place)
     read = partial(
         partial(read_stretches, n_samples=STRETCH, every_rate=True) if long else read_every_rate,
         path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names,

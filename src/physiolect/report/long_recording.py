@@ -29,7 +29,7 @@ _SAME_RATE = 0.01
 """Relative difference of the rates of two stretches of one recording: times in text are measured as they come."""
 
 
-def is_long(path: Path) -> bool:
+def needs_stretches(path: Path) -> bool:
     """Return whether a file, or the signal of a WFDB record, is described in stretches."""
     from physiolect.formats.text_source import COMPRESSED, is_text
     from physiolect.formats.wfdb_header import find_header
