@@ -115,6 +115,24 @@ def test_annotators_are_chosen(tmp_path: Path) -> None:
     assert list(read_recording(tmp_path / "y.npz").annotations) == [(7, "V", "")]
 
 
+def test_files_of_one_name_and_two_extensions_are_both_written(tmp_path: Path) -> None:
+    recording = Recording(np.ones((1, 50)), 50, ("II",), "mV")
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "a.npz", "b.csv"):
+        write_recording(recording, tmp_path / "in" / name)
+    for to, second in (("edf", "a.npz.edf"), ("wfdb", "a_npz.hea")):
+        exported = export(tmp_path / "in", tmp_path / to, to=to)  # type: ignore[arg-type]
+        assert sorted(file.name for file in exported.files) == sorted(
+            [f"a{SUFFIXES[to]}", second, f"b{SUFFIXES[to]}"]
+        )
+    heard: list[Event] = []
+    (tmp_path / "edf" / "a.edf").unlink()
+    export(tmp_path / "in", tmp_path / "edf", to="edf", on_event=heard.append)
+    texts = [event.text for event in heard if isinstance(event, Message)]
+    assert texts[0].startswith(f"skipped {tmp_path / 'in' / 'a.npz'}: ")
+    assert "exists already" in texts[0]
+
+
 def test_wrong_names_are_refused_before_reading(tmp_path: Path, muse: Path) -> None:
     for out, to, message in (
         (tmp_path / "x.npz", "csv", "has the extension of another format than csv"),

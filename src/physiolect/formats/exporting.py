@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -115,7 +115,7 @@ def export(
         _check_new(target, to)
         return Exported((target,), lost=tuple(_write(recording, target, to, deidentify)))
     reporter = Reporter(on_event)
-    written: list[Path] = []
+    taken: dict[Path, None] = {}
     skipped: list[tuple[Path, str]] = []
     folder = list_folder(source, or_outputs=False)
     listed, lost = folder.recordings, dict.fromkeys(filter(None, [folder.notice]))
@@ -124,25 +124,24 @@ def export(
         try:
             many = list(read_recordings(item, **asked))  # type: ignore[arg-type]
             for k, recording in enumerate(many):
-                stem = without_extension(item.relative_to(source))
-                name = f"{stem.name}_{k}" if len(many) > 1 else stem.name
-                target = _target(out / stem.parent / _safe(name, to), to)
+                which = f"_{k}" if len(many) > 1 else ""
+                target = _target_of(item, which, out / item.relative_to(source).parent, to, taken)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _check_new(target, to)
                 lost.update(dict.fromkeys(_write(recording, target, to, deidentify)))
-                written.append(target)
+                taken[target] = None
         except PhysiolectError as error:
-            if isinstance(error, WriteError) and not written:
+            if isinstance(error, WriteError) and not taken:
                 raise
             skipped.append((item, str(error)))
-            reporter.say(f"skipped: {error}")
+            reporter.say(f"skipped: {error}" if str(item) in str(error) else f"skipped {item}: {error}")
         tell(number)
-    if not written:
+    if not taken:
         raise FormatError(
             f"none of the {len(listed)} recordings of {source} could be written",
             hint="see why each was skipped",
         )
-    return Exported(tuple(written), tuple(skipped), tuple(lost))
+    return Exported(tuple(taken), tuple(skipped), tuple(lost))
 
 
 def out_problems(to: str, out: Path, *, is_folder: bool) -> list[str]:
@@ -164,6 +163,20 @@ def _listed() -> str:
 def _target(out: Path, to: str) -> Path:
     suffix = SUFFIXES[to]
     return out if out.suffix.lower() == suffix else out.with_name(out.name + suffix)
+
+
+def _target_of(source: Path, which: str, folder: Path, to: str, taken: Collection[Path]) -> Path:
+    """Return the file to write for a recording of a folder; where its name is taken, it keeps the source's extension.
+
+    Args:
+        source: The file that is read.
+        which: What tells its recordings apart, "_1"; "" for a single one.
+        folder: Where to write.
+        to: The format.
+        taken: What was written already: a.csv and a.npz may lie side by side.
+    """
+    target = _target(folder / _safe(without_extension(source).name + which, to), to)
+    return _target(folder / _safe(source.name + which, to), to) if target in taken else target
 
 
 def _safe(name: str, to: str) -> str:
