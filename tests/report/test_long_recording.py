@@ -48,6 +48,16 @@ def test_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert_same_facts(inspect(tmp_path / "x.csv").facts, short)
 
 
+def test_what_a_contract_takes_is_named_by_times_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(Recording(np.sin(np.arange(25_000) / 7), 250.0, ("II",), "mV"), tmp_path / "x.edf")
+    monkeypatch.setattr(long_recording, "_LONG", 1000)
+    monkeypatch.setattr(inspection, "STRETCH", 10_000)
+    fits = inspect(tmp_path / "x.edf").facts["fits"][0]
+    assert fits["notes"][-1] == "took the last 5 s (500 samples) of 40 s, which begin at 40 s"
+
+
 def assert_same_facts(long: Facts, short: Facts) -> None:
     """What was found in stretches is what was found in the whole."""
     assert long.keys() == short.keys()

@@ -171,7 +171,7 @@ def _every_rate(each: list[Facts]) -> Facts:
     return facts
 
 
-def _recording(recording: Recording) -> Facts:
+def _recording(recording: Recording, first: float = 0.0) -> Facts:
     return {
         "kind": "recording",
         "name": recording.source,
@@ -184,7 +184,7 @@ def _recording(recording: Recording) -> Facts:
         "notices": [{"notice": notice} for notice in recording.notices],
         "quality": _quality(recording),
         "annotations": dict(count_marks(recording.annotations).most_common()),
-        "fits": _fits(recording),
+        "fits": _fits(recording, first),
     }
 
 
@@ -217,14 +217,19 @@ def _quality(recording: Recording) -> list[Facts]:
     return [{"remark": remark.kind, "what": remark.note} for remark in quality_remarks(recording)]
 
 
-def _fits(recording: Recording) -> list[Facts]:
-    """Return for each preset contract whether the recording fits, and what that takes or why not."""
+def _fits(recording: Recording, first: float) -> list[Facts]:
+    """Return for each preset contract whether the recording fits, and what that takes or why not.
+
+    Args:
+        recording: All of it, or a stretch.
+        first: Moment in seconds at which the stretch begins.
+    """
     from physiolect.contract import CONTRACTS, adapt
 
     found = []
     for preset, contract in CONTRACTS.items():
         try:
-            report = adapt(recording, contract)[1]
+            report = adapt(recording, contract, first=first)[1]
             found.append({"contract": preset, "fits": True, "notes": [*report.steps, *report.notices]})
         except ContractError as error:
             found.append({"contract": preset, "fits": False, "notes": str(error).split("; ")})

@@ -55,14 +55,16 @@ def _signal_bytes(header: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recording], Facts]) -> list[Facts]:
+def describe_stretches(
+    stretches: Iterable[Recording], describe: Callable[[Recording, float], Facts]
+) -> list[Facts]:
     """Return the facts of the recordings that come in stretches, one for each sampling rate of the channels.
 
     Whether contracts fit is judged by the longer of the last two stretches; quality is measured in each.
 
     Args:
         stretches: Of one recording in order, then of the next.
-        describe: What gives the facts of one recording.
+        describe: What gives the facts of one recording; it also gets the moment, in seconds, at which a stretch begins.
 
     Raises:
         FormatError: no channel of a recording holds a valid sample.
@@ -103,7 +105,7 @@ class _Whole:
         self.marks += count_marks(stretch.annotations)
         self.notices |= dict.fromkeys(stretch.notices)
 
-    def facts(self, describe: Callable[[Recording], Facts]) -> Facts:
+    def facts(self, describe: Callable[[Recording, float], Facts]) -> Facts:
         """Return what `describe` gives, with what is of the whole in the place of what is of a stretch."""
         from physiolect.contract import quality_remarks
 
@@ -115,9 +117,11 @@ class _Whole:
                 hint="choose other channels",
             )
         notices = (*self.notices, *([notice_of_empty(empty)] if empty else []))
-        judged = before if before is not None and before.n_samples > last.n_samples else last
+        judged, begin = last, self.n_samples - last.n_samples
+        if before is not None and before.n_samples > last.n_samples:
+            judged, begin = before, begin - before.n_samples
         judged = replace(judged, fs=last.fs, notices=notices, start_time=self.start_time)
-        facts = describe(judged)
+        facts = describe(judged, begin / last.fs)
         remarks = quality_remarks(judged, _merged(self.measured))
         rows = zip(facts["channels"], self.totals, strict=True)
         return facts | {
