@@ -15,6 +15,8 @@ from physiolect.recording.time_words import is_time_name, letters_of, time_unit
 
 _SINCE_UNIX = (1.1e9, 4.1e9)
 """Unix times that are taken for dates: late 2004 to 2099. Devices that count from 2000 reach them in 2034."""
+_DATES = (3.15e8, 2.5e11)
+"""Dates of a column that holds nothing else: 1980 to 9891, since collections shift theirs by a century or two."""
 _ELAPSED = frozenset(
     [
         "elapsed",
@@ -86,7 +88,7 @@ def _counted(block: Block, column: int, columns: Columns) -> datetime | None:
     if kind == "text" or kind == "day":
         return None
     own = 1.0 if kind == "stamp" else time_unit(_name(columns, column), columns.unit(column))
-    low, high = _SINCE_UNIX
+    low, high = _DATES if kind == "stamp" else _SINCE_UNIX
     counts = own is not None and low <= value * own <= high
     scale = own if counts else epoch_scale(times[np.isfinite(times)], own)
     if scale is None or not low <= value * scale <= high:
