@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import as_recording, read_every_rate, read_recording
+from physiolect.formats.edf_timeline import Marks
 
 Writer = Callable[..., None]
 
@@ -392,3 +393,9 @@ def test_damaged_headers_and_times_raise_our_errors_in_little_memory(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_marks_are_found_by_their_texts() -> None:
+    marks = Marks(np.arange(5.0), np.zeros(5), ["a", "b", "a", "c", "b"])
+    assert marks.rows({"a", "b", "gone"}) == [0, 1, 2, 4]
+    assert marks.rows(set()) == []

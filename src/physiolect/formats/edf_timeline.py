@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -29,9 +30,17 @@ class Marks:
     duration: NDArray[np.float64]
     text: list[str]
 
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        """Return the marks of each text: every channel asks for its own, in every stretch."""
+        found: dict[str, list[int]] = {}
+        for row, text in enumerate(self.text):
+            found.setdefault(text, []).append(row)
+        return found
+
     def rows(self, texts: set[str]) -> list[int]:
         """Return which marks have one of these texts."""
-        return [row for row, text in enumerate(self.text) if text in texts]
+        return sorted(row for text in texts for row in self._rows_of.get(text, ()))
 
 
 @dataclass(frozen=True)

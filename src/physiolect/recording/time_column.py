@@ -20,7 +20,7 @@ _USUAL_RATES = (20.0, 20_000.0)
 """Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
 _LONGEST_STEP = 60.0
 """Seconds between two times that count from 1970, at most."""
-_SAME = 0.01
+SAME_RATE = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
 
 
@@ -114,7 +114,9 @@ def epoch_scale(times: NDArray[np.float64], stated: float | None) -> float | Non
 def _scale_of(step: float, known: float | None, source: Path | str) -> tuple[float, str]:
     """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
     near = [
-        unit for unit in (1.0, 1e-3, 1e-6, 1e-9) if known and abs(1 / (step * unit or 1) / known - 1) <= _SAME
+        unit
+        for unit in (1.0, 1e-3, 1e-6, 1e-9)
+        if known and abs(1 / (step * unit or 1) / known - 1) <= SAME_RATE
     ]
     if step > 0 and near:
         return near[0], ""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.formats.request import notice_of_empty
 from physiolect.recording import Annotations, Recording
+from physiolect.recording.time_column import SAME_RATE
 from physiolect.signals.quality import Quality, measure_quality
 
 Facts = dict[str, Any]
@@ -25,8 +26,6 @@ _LONG = 1 << 25
 _LONG_TEXT = 1 << 26
 _LONG_COMPRESSED = 1 << 23
 """Files of more bytes than this are described in stretches: as float32 they take some 64 MB or more."""
-_SAME_RATE = 0.01
-"""Relative difference of the rates of two stretches of one recording: times in text are measured as they come."""
 
 
 def needs_stretches(path: Path) -> bool:
@@ -92,7 +91,8 @@ class _Whole:
 
     def goes_on(self, stretch: Recording) -> bool:
         """Return whether a stretch belongs to this recording."""
-        same = isclose(stretch.fs, self.last.fs, rel_tol=_SAME_RATE)
+        # times in text are measured as they come
+        same = isclose(stretch.fs, self.last.fs, rel_tol=SAME_RATE)
         return same and stretch.channels == self.last.channels
 
     def add(self, stretch: Recording) -> None:
