@@ -221,7 +221,7 @@ def test_what_cannot_be_done_is_a_sentence_and_a_hint(
 
 
 def test_who_only_continues_signals_is_told_who_detects_in_them(run: Run) -> None:
-    hint = "use PPGPT_AF_1k_iters.zip or PPGPT_beat_5k_iters.zip or a run of finetune --task rhythm or beats"
+    hint = "use PPGPT_AF_1k_iters.zip or PPGPT_beat_5k_iters.zip or a run of finetune --task rhythm or beats or heartbeats"
     assert f"hint: {hint}\n" in run("forecast")[2]
 
 
