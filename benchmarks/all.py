@@ -23,6 +23,7 @@ NAMES = (
     "generate",
     "detect",
     "train_step",
+    "encoder",
     "attention",
     "preprocess",
     "prepare",

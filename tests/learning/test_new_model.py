@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
     "preset": "encoder", "device": "cpu", "threads": 1, "log_every": 1, "batch_size": 8, "steps": 4, "validation": 0.25,
     "evaluate_every": 2,
 }  # fmt: skip
-SHAPE = {"width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
+SHAPE: dict[str, Any] = {"width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
 MODEL = replace(ENCODER_PRESETS["modern"], **SHAPE, patch=4)
 
 

@@ -24,7 +24,7 @@ from physiolect.training.step import _can_compile
 
 _GPT = GPTConfig(vocabulary_size=101, context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
 _ENCODER = EncoderConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
-_TOY = {"context_length": 24, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
+_TOY: dict[str, Any] = {"context_length": 24, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "gpt": {

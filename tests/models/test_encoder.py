@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import sqrt
+from typing import Any
 
 import pytest
 import torch
@@ -247,7 +248,7 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"rotary_base": 0.0}, "above 0"),
     ],
 )
-def test_wrong_settings_are_refused(wrong: dict[str, object], message: str) -> None:
+def test_wrong_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(SMALL, **wrong)
 

@@ -40,7 +40,7 @@ def test_fast_products_of_a_cpu_are_as_exact_and_end() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(200, 300, dtype=torch.float64), torch.randn(300, 100, dtype=torch.float64)
     before = torch.get_float32_matmul_precision()
-    with fast_products(torch.device("cpu")):
+    with fast_products(torch.device("cpu"), 256):
         assert (a.float() @ b.float() - a @ b).abs().max() < 1e-3
     assert torch.get_float32_matmul_precision() == before
 
@@ -50,5 +50,7 @@ def test_a_cpu_that_would_multiply_in_bf16_is_left_alone(
     keeps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("physiolect.training.devices._onednn_keeps_float32", lambda: keeps)
-    with fast_products(torch.device("cpu")):
+    with fast_products(torch.device("cpu"), 256):
         assert torch.get_float32_matmul_precision() == ("medium" if keeps else "highest")
+    with fast_products(torch.device("cpu"), 64):
+        assert torch.get_float32_matmul_precision() == "highest"

@@ -107,9 +107,14 @@ def cut_windows(
 
     Raises:
         ContractError: the recording cannot be adapted.
-        CheckpointError: the model takes several channels, or reads heartbeats.
+        CheckpointError: the model takes several channels, or reads real numbers or heartbeats.
     """
     contract = checkpoint.contract
+    if checkpoint.tokenizer is None:
+        raise CheckpointError(
+            "the checkpoint's model reads real numbers, but explanations are of levels",
+            hint="use a decoder, or one fine-tuned for the task",
+        )
     if len(contract.channels) > 1:
         raise CheckpointError(
             f"the checkpoint takes {len(contract.channels)} channels, but explanations are of one",

@@ -23,7 +23,7 @@ from physiolect.learning.new_model import new_beat_checkpoint, new_checkpoint
 from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
-from physiolect.training import choose_device, fast_products, stop_signals, using_threads
+from physiolect.training import stop_signals, using_threads
 
 
 @takes_settings(FinetuneSettings, "protocol", "k")
@@ -94,7 +94,6 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
     with (
         locked_run(settings.out_folder, resume=settings.resume, saved=settings.holds_run),
         using_threads(settings.threads),
-        fast_products(choose_device(settings.device)),
         stop_signals(
             settings.minutes, on_signal=lambda: reporter.say("stopping after this update …")
         ) as stop,

@@ -41,6 +41,7 @@ from physiolect.training import (
     choose_device,
     choose_form,
     choose_precision,
+    fast_products,
     fit,
     using_threads,
 )
@@ -133,6 +134,7 @@ class Job:
         }
         with (
             using_threads(self.settings.threads, checkpoint.model, batch=self.tuning.batch_size),
+            fast_products(self.runtime.device, checkpoint.model.config.width),
             self._journal(out, train, state) as journal,
         ):
             callbacks = Callbacks(

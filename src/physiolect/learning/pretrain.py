@@ -87,7 +87,7 @@ def pretrain(
             run = _Run.prepare(chosen, processes, quiet, base)
             batch = chosen.batch_size // processes.count
             threads = using_threads(chosen.threads, run.checkpoint.model, batch=batch)
-            with threads, fast_products(processes.device):
+            with threads, fast_products(processes.device, run.checkpoint.model.config.width):
                 return run.train()
     except LostProcessError as error:
         step = last_saved_step(out)

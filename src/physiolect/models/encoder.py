@@ -238,13 +238,16 @@ class Encoder(Model):
                 f"{n} patches, but the model's learned positions end at {c.n_patches}",
                 hint="pass shorter windows, or use a model with rotary positions",
             )
+        table = None if self.positions is None else self.positions.weight[: first + n]
         places = torch.arange(first + n, device=x.device)
-        places = torch.cat((places[:first], places[first:].repeat(c.n_channels if c.per_lead else 1)))  # (N,)
+        if c.per_lead and c.n_channels > 1:
+            places = torch.cat((places[:first], places[first:].repeat(c.n_channels)))  # (N,)
+            table = None if table is None else table[places]
         rotary = self.trunk.rotary
         return {
             "attention_mask": self._token_mask(n, attention_mask),
             "angles": None if rotary is None else rotary.angles(places, x),
-            "positions": None if self.positions is None else self.positions(places),
+            "positions": table,
         }
 
     def _read(self, x: Tensor, n: int, last_only: bool, attention_mask: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Attention over short windows in half precision on a CPU: the same function, forward and backward."""
+"""Attention over short windows on a CPU by whole products: the same function, forward and backward."""
 
 from __future__ import annotations
 
@@ -37,9 +37,12 @@ def test_dropped_weights_keep_their_mean() -> None:
     assert abs(float(out.detach().mean()) - 1) < 0.05
 
 
-def test_it_serves_half_precision_alone_and_short_windows() -> None:
+def test_it_serves_what_onednn_multiplies_over_short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     q = torch.zeros(1, 1, 8, 4)
     assert not short_attention.wins(q, q)
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+    assert short_attention.wins(q, q)
+    assert not short_attention.wins(q.double(), q.double())
     assert short_attention.wins(q.bfloat16(), q.bfloat16())
     long = torch.zeros(1, 1, short_attention.MOST_KEYS + 1, 4, dtype=torch.bfloat16)
     assert not short_attention.wins(long, long)

@@ -1,7 +1,7 @@
-"""Attention over short windows in half precision on a CPU, as two products and a softmax.
+"""Attention over short windows on a CPU by whole products: softmax of one, times the other.
 
-The library's fused kernel takes two to five times as long there, forward and backward: it multiplies small blocks,
-where its products of whole matrices use what the processor has for half precision.
+The library's fused kernel multiplies small blocks, which oneDNN is slow at. Where that makes the products, in half
+precision, and in float32 while `training.fast_products` is on, the kernel takes two to ten times as long.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ MOST_KEYS = 256
 
 def wins(q: Tensor, k: Tensor) -> bool:
     """Say whether this path is the faster one for attention that looks both ways over these tensors, without a mask."""
-    return (
-        q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] > 1 and k.shape[-2] <= MOST_KEYS
-    )
+    if q.device.type != "cpu" or k.shape[-2] > MOST_KEYS or q.shape[-2] < 2:
+        return False
+    if q.dtype == torch.float32 and not torch.compiler.is_compiling():  # the setting cannot be traced
+        return torch.get_float32_matmul_precision() == "medium"
+    return q.dtype == torch.bfloat16
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout: float = 0.0) -> Tensor:
