@@ -219,8 +219,10 @@ class BeatTokenizer:
     def standardise(self, features: Features) -> Features:
         """Return numbers (…, F) in standard deviations from the mean, within ±6; what is not known becomes 0."""
         assert self.mean
-        scaled = (features - np.asarray(self.mean, np.float32)) / np.asarray(self.sd, np.float32)
-        return np.clip(np.nan_to_num(scaled, nan=0.0, copy=False), -LIMIT, LIMIT, out=scaled)
+        mean, sd = np.asarray(self.mean, np.float32), np.asarray(self.sd, np.float32)
+        scaled = np.asarray((features - mean) / sd, np.float32)
+        scaled[np.isnan(scaled)] = 0
+        return np.clip(scaled, -LIMIT, LIMIT, out=scaled)
 
     def fitted(self, features: Features) -> BeatTokenizer:
         """Return this tokenizer with mean and standard deviation of the numbers (n, F) of training beats."""
