@@ -58,6 +58,22 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     assert store.contract == replace(CONTRACTS["heartgpt-ecg"], channels=("V5",))
 
 
+def test_what_is_taken_to_be_an_ecg_is_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        signal = np.random.default_rng(1).standard_normal((1, 800))
+        write_recording(Recording(signal, 200.0, ("hr",), unit="mV"), tmp_path / "in" / f"{name}.npz")
+    assert main(["prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    note = "nothing says what hr measures; it is taken to be ecg"
+    assert f"notice: {note} (in/a.npz, in/b.npz)\n" in capsys.readouterr().err
+    remarks = open_store(tmp_path / "out").remarks
+    assert [(each.source, each.note) for each in remarks if each.kind == "reading"] == [
+        ("in/a.npz", note), ("in/b.npz", note)
+    ]  # fmt: skip
+
+
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*words, "--shard", "1/2"]) == 0

@@ -63,7 +63,7 @@ def adapt(
         signal = (signal - offset[:, np.newaxis]) / scale[:, np.newaxis]
     return _adapted(recording, rows, block, signal, contract, plan), AdaptationReport(
         steps=tuple(findings.steps),
-        notices=tuple(findings.notices),
+        notices=tuple(dict.fromkeys(findings.notices)),
         start=float(plan.start / plan.ratio) / recording.fs,
         units=block.units,
         scale=tuple((scale / factors).tolist()),

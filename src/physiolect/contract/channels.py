@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
 from physiolect.contract.samples import has_two_states, is_dead, sampled_kind
@@ -17,6 +19,8 @@ def select_channels(
 ) -> Recording:
     """Return the recording with nothing but the channels that the contract takes, in its order.
 
+    What was assumed in choosing them is added to its notices.
+
     Args:
         recording: what there is.
         contract: what is wanted.
@@ -29,7 +33,8 @@ def select_channels(
     rows = choose_channels(recording, contract, channel, findings)
     if findings.refusals:
         raise findings.error()
-    return recording.select(rows)
+    chosen = recording.select(rows)
+    return replace(chosen, notices=(*chosen.notices, *findings.notices))
 
 
 def choose_channels(
