@@ -270,10 +270,10 @@ def _take_window(
     signal: Signal, recording: Recording, contract: InputContract, plan: Plan, findings: Findings
 ) -> Signal:
     if plan.start:
+        length, end = plan.length / contract.fs, findings.first + recording.duration
         findings.steps.append(
-            f"took the last {seconds_text(plan.length / contract.fs)} ({plan.length} samples) "
-            f"of {seconds_text(recording.duration)}"
-            + (f", which begin at {seconds_text(findings.first)}" if findings.first else "")
+            f"took the last {seconds_text(length)} ({plan.length} samples)"
+            + (f", {end - length:g} to {seconds_text(end)}" if findings.first else f" of {seconds_text(end)}")
         )
     return signal[:, plan.skip : plan.skip + plan.length]
 

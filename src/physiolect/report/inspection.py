@@ -172,6 +172,7 @@ def _every_rate(each: list[Facts]) -> Facts:
 
 
 def _recording(recording: Recording, first: float = 0.0) -> Facts:
+    """Return the facts of a recording, or of a stretch that begins `first` seconds after the whole."""
     return {
         "kind": "recording",
         "name": recording.source,
