@@ -59,7 +59,8 @@ def describe_stretches(
 ) -> list[Facts]:
     """Return the facts of the recordings that come in stretches, one for each sampling rate of the channels.
 
-    Whether contracts fit is judged by the end, as long as the longer of the last two stretches; quality is measured in each.
+    Whether contracts fit is judged by the end, as long as the longer of the last two stretches; quality is measured in
+    each.
 
     Args:
         stretches: Of one recording in order, then of the next.
