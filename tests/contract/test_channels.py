@@ -60,11 +60,11 @@ def test_the_very_name_comes_before_an_alias_and_twins_are_refused() -> None:
 
 
 def test_any_channel_takes_the_first_that_fits() -> None:
-    recording = rows("PLETH", "resp", "V5", "II")
+    recording = rows("PLETH", "resp", "V5", "V6")
     adapted, report = adapt(recording, ANY)
     assert adapted.channels == ("V5",)
     assert adapted.modality == "ecg"
-    assert report.steps == ("kept channel V5 of PLETH, resp, V5, II",)
+    assert report.steps == ("kept channel V5 of PLETH, resp, V5, V6",)
     assert not report.notices
     assert taken(recording, CONTRACTS["heartgpt-ecg"], "II") == [3]
 
@@ -124,7 +124,7 @@ def test_selecting_alone_keeps_the_recording_as_it_is() -> None:
         select_channels(rows("PLETH", "II"), ANY, "PLETH")
 
 
-def test_of_twelve_leads_any_channel_is_lead_ii_and_of_fewer_the_first() -> None:
+def test_of_several_leads_any_channel_is_lead_ii_where_it_is_good_and_else_the_first() -> None:
     from physiolect.recording import LEADS
 
     contract = InputContract(fs=100.0, min_samples=1, max_samples=50, modality="ecg")
@@ -132,4 +132,11 @@ def test_of_twelve_leads_any_channel_is_lead_ii_and_of_fewer_the_first() -> None
         np.random.default_rng(0).standard_normal((12, 100)), 100.0, LEADS, "mV", modality="ecg"
     )
     assert select_channels(twelve, contract).channels == ("II",)
-    assert select_channels(twelve.select([6, 1, 0]), contract).channels == (LEADS[6],)
+    assert select_channels(twelve.select([6, 1, 0]), contract).channels == ("II",)
+    assert select_channels(twelve.select([6, 0]), contract).channels == (LEADS[6],)
+    for lost in (np.nan, 0.0):
+        signal = twelve.signal.copy()
+        signal[6:] = lost
+        assert select_channels(replace(twelve, signal=signal), contract).channels == ("II",)
+        signal[1] = lost
+        assert select_channels(replace(twelve, signal=signal), contract).channels == ("I",)

@@ -8,7 +8,7 @@ from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
 from physiolect.contract.samples import has_two_states, is_dead, sampled_kind
 from physiolect.errors import FormatError
-from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of, stated_kind
+from physiolect.recording import Modality, Recording, canonical_channel, modality_of, stated_kind
 
 _SLOWEST = 4.0
 """Hz up to which a series holds one number for many beats, as of heart rates, and no waveform."""
@@ -133,7 +133,7 @@ def _asked_for(
 def _first_fitting(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
     """Return the row of one channel that says it is what the model reads, or of the only one that may be.
 
-    Of several that say so, lead II of twelve leads or the first is taken; of several that say nothing, none.
+    Of several that say so, lead II is taken, or else the first; of several that say nothing, none.
     """
     wanted, every = contract.modality, range(len(recording.channels))
     other = {
@@ -199,9 +199,9 @@ def _refuse_all(
 
 
 def _usual_lead(recording: Recording, rows: list[int]) -> int:
-    """Return which of several channels that fit is taken: of twelve-lead ECGs lead II, else the first."""
+    """Return which of several channels that fit is taken: lead II, else the first."""
     names = {canonical_channel(recording.channels[row]): row for row in reversed(rows)}
-    return names["II"] if all(lead in names for lead in LEADS) else rows[0]
+    return names.get("II", rows[0])
 
 
 def _named(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
