@@ -66,7 +66,7 @@ def test_any_channel_takes_the_first_that_fits() -> None:
     assert adapted.modality == "ecg"
     assert report.steps == ("kept channel V5 of PLETH, resp, V5, V6",)
     assert not report.notices
-    assert taken(recording, CONTRACTS["heartgpt-ecg"], "II") == [3]
+    assert taken(recording, CONTRACTS["heartgpt-ecg"], "V6") == [3]
 
 
 def test_an_unknown_modality_passes_with_a_notice() -> None:
