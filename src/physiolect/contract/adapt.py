@@ -198,7 +198,7 @@ def _offer_latest(
     last = next(reversed(findings.refusals))
     findings.refusals[last] += (
         f"; the latest {seconds_text(length / recording.fs)} that can be read end at {of_file:.10g} s: "
-        f"--stop {of_file:.10g}, or recording.slice(None, {moment:.10g})"
+        f"--stop {of_file:.10g}"
     )
 
 

@@ -120,7 +120,7 @@ def _check_kind(recording: Recording, rows: list[int], contract: InputContract, 
         findings.refuse(
             f"at {recording.fs:g} Hz there is one number for a beat or for many, as in a series of heart rates: this "
             f"is no {contract.modality}",
-            "give the waveform itself, or the right rate (fs)",
+            "give the waveform itself, or the right rate (--fs)",
         )
 
 
@@ -218,7 +218,7 @@ def _refuse_to_guess(
     findings.refuse(
         f"any of the channels {names} might be {f'the {wanted}' if wanted else 'the one'} that the model reads, and "
         "none says so",
-        f"choose one by name or number (--channel {rows[0]}, or channel={rows[0]})",
+        f"choose one by name or number (--channel {rows[0]})",
     )
 
 
@@ -262,8 +262,8 @@ def _by_number(rows: list[int]) -> str:
 
 def _how_to_name(contract: InputContract, missing: list[str]) -> str:
     if len(contract.channels) == 1:
-        return f"where one of them is {missing[0]}, say so: --lead {missing[0]} (or names=, in reading)"
-    return "where they are the same leads, name them as the model does: --names (or names=, in reading)"
+        return f"where one of them is {missing[0]}, say so: --lead {missing[0]}"
+    return "where they are the same leads, name them as the model does: --names"
 
 
 def rows_of(recording: Recording, name: str) -> list[int]:

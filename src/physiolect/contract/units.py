@@ -41,7 +41,7 @@ def unit_factors(
     if unknown:
         findings.refuse(
             f"the unit of channel {', '.join(unknown)} is unknown, but the model needs {wanted}",
-            "state the unit in the recording, or when it is read (unit)",
+            "state the unit in the recording, or when it is read (--unit)",
         )
     if changed:
         told = ", ".join(f"{names_text(names)} {how}" for how, names in changed.items())

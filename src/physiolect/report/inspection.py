@@ -240,6 +240,7 @@ def _fits(recording: Recording, first: float) -> list[Facts]:
 def _store(path: Path, *, verify: bool) -> Facts:
     from physiolect.config import to_dict
     from physiolect.datasets import open_store
+    from physiolect.datasets.preparing.result import ROUNDING
 
     store = open_store(path, verify=verify)
     header = store.manifests[0].header
@@ -254,8 +255,9 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "rows of unknown patient": patients.count(None),
         "channels in a row": " or ".join(map(str, sorted(set(store.n_channels.tolist())))),
         "samples": "int16, a scale and an offset for each channel of a row",
-        "error at most": f"{max(m.max_error for m in store.manifests):.4g} "
-        f"{store.contract.unit or 'in the unit of its channel'}",
+        "error at most": f"{max(m.max_error for m in store.manifests):.4g} {store.contract.unit}"
+        if store.contract.unit
+        else ROUNDING,
         "shards": sum(len(manifest.shards) for manifest in store.manifests),
         **({"verified": "every shard by its SHA-256"} if verify else {}),
         "made by": f"physiolect {header.physiolect}",

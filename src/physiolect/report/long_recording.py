@@ -122,7 +122,9 @@ class _Whole:
         if before is not None and before.n_samples > last.n_samples:
             signal = np.hstack([before.signal[:, last.n_samples :], signal])
         first = (self.n_samples - signal.shape[1]) / last.fs
-        judged = replace(last, signal=signal, annotations=Annotations(), notices=notices, start_time=self.start_time)
+        judged = replace(
+            last, signal=signal, annotations=Annotations(), notices=notices, start_time=self.start_time
+        )
         facts = describe(judged, first)
         remarks = quality_remarks(judged, _merged(self.measured))
         rows = zip(facts["channels"], self.totals, strict=True)

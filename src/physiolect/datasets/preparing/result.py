@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MANY = 12
 """How many channels are named in a line."""
+ROUNDING = "0.002 % of its channel's range in its row"
+"""What rounding to int16 costs at most, in a channel of any unit; half a step of 65,534 is less."""
 _NAMED = 3
 """How many files, and notices, are named."""
 
@@ -89,7 +91,7 @@ class PreparedStore(Result):
         )
 
     def _size_lines(self) -> list[str]:
-        manifest, contract = self.manifest, self.manifest.header.contract
+        manifest = self.manifest
         size = sum(shard.bytes for shard in manifest.shards) / 1e6
         share = "" if manifest.part.count == 1 else f" (part {manifest.part})"
         lines = [
@@ -97,13 +99,12 @@ class PreparedStore(Result):
             f"{size:.1f} MB"
         ]
         if self.n_rows:
-            unit = f" {contract.unit}" if contract.unit else " in its channel's unit"
-            lines.append(f"stored as int16, no sample is off by more than {manifest.max_error:.2g}{unit}")
+            lines.append(f"stored as int16, no sample is off by more than {_error(manifest)}")
         if manifest.left_out:
             others = sum(manifest.left_out.values())
             lines.append(
                 f"took {_counts(manifest.taken)} and left {others} other channels out ({_counts(manifest.left_out)}), "
-                "as the contract takes one: channel names it, every_channel takes each as a row"
+                "as the contract takes one: --channel names it, --every-channel takes each as a row"
             )
         return lines
 
@@ -127,6 +128,12 @@ class PreparedStore(Result):
             names = _shortened(self.skipped)
             lines.append(f"{count} skipped: written by physiolect generate, detect or explain ({names})")
         return [*lines, *self.notices]
+
+
+def _error(manifest: Manifest) -> str:
+    """Return what rounding to int16 costs; a share of the range where units differ from channel to channel."""
+    unit = manifest.header.contract.unit
+    return f"{manifest.max_error:.2g} {unit}" if unit else ROUNDING
 
 
 def _reading_lines(remarks: Sequence[Remark]) -> list[str]:
