@@ -13,10 +13,10 @@ def seconds_text(value: float) -> str:
     return f"{value:,.0f} s" if abs(value) >= 10_000 else f"{value:.5g} s"
 
 
-def names_text(names: Sequence[str]) -> str:
+def names_text(names: Sequence[str], most: int = _LISTED) -> str:
     """Return names as a list that stays readable: "AF7, AF3, F1 … and 42 more"."""
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" … and {more} more" if more > 0 else "")
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" … and {more} more" if more > 0 else "")
 
 
 def unit_text(unit: str | tuple[str | None, ...] | None) -> str:

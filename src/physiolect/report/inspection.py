@@ -15,6 +15,7 @@ import numpy as np
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.recording import Modality, Recording, modality_of, shared_modality, start_text
+from physiolect.report.folder import describe_folder
 from physiolect.report.long_recording import STRETCH, Facts, count_marks, describe_stretches, needs_stretches
 from physiolect.result import Result, make_frame
 
@@ -90,7 +91,7 @@ def inspect(
             hint="leave --verify out",
         )
     if place.is_dir():
-        return Inspection(_folder(place))
+        return Inspection(describe_folder(place))
     if place.is_file() and place.name == _TOKENIZER_FILE:
         return Inspection(_tokenizer(place))
     from physiolect.formats import read_every_rate, read_stretches
@@ -128,20 +129,6 @@ def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
 
         return None if holds_tables(path) else checkpoint
     return None
-
-
-def _folder(path: Path) -> Facts:
-    from physiolect.formats.folder import list_folder
-
-    held = list_folder(path)
-    return {
-        "kind": "folder",
-        "name": str(path),
-        "files": len(held.recordings),
-        **({"files that a model wrote": len(held.outputs)} if held.outputs else {}),
-        **({"skipped files": dict(held.skipped)} if held.skipped else {}),
-        "recordings": [{"recording": str(each.relative_to(path))} for each in held.recordings],
-    }
 
 
 def _output(path: Path, describe: Callable[[], Facts]) -> Facts:
