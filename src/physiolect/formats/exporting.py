@@ -57,7 +57,9 @@ class Exported(Result):
     def summary(self) -> str:
         """What was written, skipped and lost."""
         held = f": {self.held}" if self.held else ""
-        first = f"{self.files[0]} written{held}" if len(self.files) == 1 else f"{len(self.files)} files written"
+        first = (
+            f"{self.files[0]} written{held}" if len(self.files) == 1 else f"{len(self.files)} files written"
+        )
         n_skipped, more = len(self.skipped), len(self.lost) - _SHOWN
         lines = [first + (f", {n_skipped} input{'s' * (n_skipped > 1)} skipped" if n_skipped else "")]
         return "\n".join([*lines, *self.lost[:_SHOWN], *([f"… and {more} more notices"] if more > 0 else [])])
