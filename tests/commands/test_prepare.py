@@ -431,7 +431,7 @@ def test_leads_that_are_missing_are_named_with_those_there(
     assert main(words) == 1
     told = capsys.readouterr().err
     assert "the recording has no I, III, aVR" in told
-    assert "zero_missing replace missing leads" in told
+    assert "--zero-missing replace missing leads" in told
 
 
 def test_outputs_of_a_model_are_skipped_and_counted(
