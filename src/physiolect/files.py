@@ -40,6 +40,11 @@ def writing(path: Path, *, hint: str = _USUAL_HINT) -> Iterator[None]:
             with explaining_full_disk(path):
                 yield
     except (OSError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, FileNotFoundError) and not path.parent.exists():
+            raise WriteError(
+                f"{path} cannot be written: the folder {path.parent} does not exist",
+                hint="make the folder first, or name another",
+            ) from error
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
         raise WriteError(f"{path} cannot be written: {reason}", hint=hint) from error
 

@@ -373,7 +373,7 @@ def test_a_channel_is_read_beside_others_of_another_rate(
         assert main([*words, *more]) == 0
         assert "channels of other rates are left out: Resp (25 Hz)" in capsys.readouterr().err
     assert main([*words, "--channel", "Resp"]) == 1
-    assert "channel Resp is flat" in capsys.readouterr().err
+    assert "channel Resp in mV is respiration" in capsys.readouterr().err
 
 
 def test_the_call_has_the_defaults_of_the_verb() -> None:

@@ -97,9 +97,34 @@ def test_options_say_what_a_file_does_not(tmp_path, inspect, facts):
     assert inspect(path, "--fs", "0")[0] == 2
 
 
-def test_a_folder_lists_its_recordings(recording, facts):
-    told = facts(recording[0].parent)
-    assert (told["kind"], told["files"], told["recordings"]) == ("folder", 1, [{"recording": "made.npz"}])
+def test_a_folder_lists_its_recordings_with_what_they_are_or_why_not(recording, facts, inspect):
+    folder = recording[0].parent
+    np.save(folder / "bare.npy", np.sin(np.arange(1000.0)))
+    told = facts(folder)
+    assert (told["kind"], told["files"]) == ("folder", 2)
+    assert told["recordings"] == [
+        {"recording": "bare.npy", "format": "NPY", "fs": None, "seconds": None, "channels": None,
+         "error": "bare.npy states no sampling rate and fs is not given"},
+        {"recording": "made.npz", "format": "NPZ", "fs": 360.0, "seconds": 60.0,
+         "channels": ["MLII", "V5", "PLETH"], "error": None},
+    ]  # fmt: skip
+    shown = inspect(folder)[1]
+    assert "MLII, V5" in shown
+    assert "states no" in shown
+    for k in range(20):
+        np.save(folder / f"x{k:02}.npy", np.ones(9))
+    assert "--json lists" in inspect(folder)[1]
+
+
+def test_of_a_large_folder_some_recordings_are_looked_into(tmp_path, facts, monkeypatch):
+    monkeypatch.setattr("physiolect.report.folder._LOOKED_INTO", 1)
+    monkeypatch.setattr("physiolect.report.long_recording._LONG", 1000)
+    for name in ("a", "b"):
+        write_recording(Recording(np.arange(9000.0) % 7, 100.0, ("II",)), tmp_path / f"{name}.npz")
+    told = facts(tmp_path)
+    assert told["looked into"].startswith("1 of 2")
+    assert [each["channels"] for each in told["recordings"]] == [["II"], None]
+    assert told["recordings"][0]["seconds"] is None  # a long file is not read whole
 
 
 def test_a_long_recording_has_a_length_without_an_exponent(tmp_path, inspect):

@@ -58,6 +58,22 @@ def test_a_folder_becomes_a_store_and_the_bad_file_is_told(
     assert store.contract == replace(CONTRACTS["heartgpt-ecg"], channels=("V5",))
 
 
+def test_what_is_taken_to_be_an_ecg_is_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        signal = np.random.default_rng(1).standard_normal((1, 800))
+        write_recording(Recording(signal, 200.0, ("hr",), unit="mV"), tmp_path / "in" / f"{name}.npz")
+    assert main(["prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    note = "nothing says what hr measures; it is taken to be ecg"
+    assert f"notice: {note} (in/a.npz, in/b.npz)\n" in capsys.readouterr().err
+    remarks = open_store(tmp_path / "out").remarks
+    assert [(each.source, each.note) for each in remarks if each.kind == "reading"] == [
+        ("in/a.npz", note), ("in/b.npz", note)
+    ]  # fmt: skip
+
+
 def test_again_and_in_parts(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["prepare", str(folder), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*words, "--shard", "1/2"]) == 0
@@ -339,7 +355,7 @@ def test_leads_that_one_lead_leaves_out_are_told_also_by_a_run_that_goes_on(
     assert main(words) == 0
     told = capsys.readouterr().err
     assert "took II 3 and left 3 other channels out (V5 3)" in told
-    assert "channel names it, every_channel takes each" in told
+    assert "--channel names it, --every-channel takes each" in told
     assert main(words) == 0
     assert "took II 3 and left 3 other channels out (V5 3)" in capsys.readouterr().err
     manifest = open_store(tmp_path / "out").manifests[0]
@@ -384,6 +400,21 @@ def test_what_int16_costs_is_told_by_the_summary_the_manifest_and_inspect(
     assert f"{bound:.4g} mV" in capsys.readouterr().out
 
 
+def test_where_units_differ_the_cost_of_int16_is_a_share_of_the_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for unit, gain in (("mV", 1.0), ("uV", 1000.0)):
+        signal = 5e4 + gain * np.random.default_rng(0).standard_normal((1, 800))
+        write_recording(Recording(signal, 200.0, ("II",), unit=unit), tmp_path / "in" / f"{unit}.npz")
+    words = ["prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--workers", "1"]
+    assert main(words) == 0
+    assert "no sample is off by more than 0.002 % of its channel's range" in capsys.readouterr().err
+    store = open_store(tmp_path / "out")
+    for row in map(store.row, range(len(store))):
+        assert row.max_error <= 2e-5 * float(np.ptp(row.recording().signal))
+
+
 def test_leads_that_are_missing_are_named_with_those_there(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -400,7 +431,7 @@ def test_leads_that_are_missing_are_named_with_those_there(
     assert main(words) == 1
     told = capsys.readouterr().err
     assert "the recording has no I, III, aVR" in told
-    assert "zero_missing replace missing leads" in told
+    assert "--zero-missing replace missing leads" in told
 
 
 def test_outputs_of_a_model_are_skipped_and_counted(
@@ -437,7 +468,7 @@ def test_the_verb_lists_the_first_files_left_out_and_counts_the_others(
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err
     assert told.count("left out: in/") == 5
-    assert "left out: 5 more; verbose lists all" in told
+    assert "left out: 5 more; --verbose lists all" in told
     assert main([*words, "--out", str(tmp_path / "all"), "--verbose"]) == 0
     told = capsys.readouterr().err
     assert told.count("left out: in/") == 10

@@ -60,13 +60,13 @@ def test_the_very_name_comes_before_an_alias_and_twins_are_refused() -> None:
 
 
 def test_any_channel_takes_the_first_that_fits() -> None:
-    recording = rows("PLETH", "resp", "V5", "II")
+    recording = rows("PLETH", "resp", "V5", "V6")
     adapted, report = adapt(recording, ANY)
     assert adapted.channels == ("V5",)
     assert adapted.modality == "ecg"
-    assert report.steps == ("kept channel V5 of PLETH, resp, V5, II",)
+    assert report.steps == ("kept channel V5 of PLETH, resp, V5, V6",)
     assert not report.notices
-    assert taken(recording, CONTRACTS["heartgpt-ecg"], "II") == [3]
+    assert taken(recording, CONTRACTS["heartgpt-ecg"], "V6") == [3]
 
 
 def test_an_unknown_modality_passes_with_a_notice() -> None:
@@ -124,7 +124,7 @@ def test_selecting_alone_keeps_the_recording_as_it_is() -> None:
         select_channels(rows("PLETH", "II"), ANY, "PLETH")
 
 
-def test_of_twelve_leads_any_channel_is_lead_ii_and_of_fewer_the_first() -> None:
+def test_of_several_leads_any_channel_is_lead_ii_where_it_is_good_and_else_the_first() -> None:
     from physiolect.recording import LEADS
 
     contract = InputContract(fs=100.0, min_samples=1, max_samples=50, modality="ecg")
@@ -132,4 +132,48 @@ def test_of_twelve_leads_any_channel_is_lead_ii_and_of_fewer_the_first() -> None
         np.random.default_rng(0).standard_normal((12, 100)), 100.0, LEADS, "mV", modality="ecg"
     )
     assert select_channels(twelve, contract).channels == ("II",)
-    assert select_channels(twelve.select([6, 1, 0]), contract).channels == (LEADS[6],)
+    assert select_channels(twelve.select([6, 1, 0]), contract).channels == ("II",)
+    assert select_channels(twelve.select([6, 0]), contract).channels == (LEADS[6],)
+    for lost in (np.nan, 0.0):
+        signal = twelve.signal.copy()
+        signal[6:] = lost
+        assert select_channels(replace(twelve, signal=signal), contract).channels == ("II",)
+        signal[1] = lost
+        assert select_channels(replace(twelve, signal=signal), contract).channels == ("I",)
+
+
+TEN_TEN = (
+    "AF7 AF3 AFz FC5 FCz FT8 T9 TP9 TP10 CP1 CPz P5 P10 PO4 POz Iz Nz F5 F10 TP9-M2 REOG LEOG HEOG VEOG IEOG"
+)
+
+
+@pytest.mark.parametrize("name", TEN_TEN.split())
+def test_electrodes_of_the_whole_10_10_system_and_of_the_eyes_are_no_ecg(name: str) -> None:
+    with pytest.raises(ContractError, match=r"the recording holds .* \((EEG|eye movement)\)"):
+        adapt(rows(name), ANY)
+
+
+def test_doubtful_names_are_electrodes_beside_electrodes_alone() -> None:
+    assert taken(rows("Fp1", "FCz", "M1", "M2", "A1", "A2", "C2", "sensor"), ANY) == [7]
+    assert taken(rows("A1", "resp"), ANY) == [0]
+
+
+def test_long_lists_are_shortened_and_twelve_leads_are_not() -> None:
+    with pytest.raises(ContractError, match=r"channels x0, .*, x11 … and 48 more might be") as caught:
+        adapt(rows(*(f"x{k}" for k in range(60))), ANY)
+    assert "x12" not in str(caught.value)
+    with pytest.raises(ContractError, match=r"holds I, II, III, aVR, .*, V6 \(ecg\)"):
+        adapt(rows(*LEADS), replace(ANY, modality="ppg"))
+    report = adapt(replace(rows(*LEADS), unit="uV"), replace(ANY, channels=LEADS, unit="mV"))[1]
+    assert f"converted {', '.join(LEADS)} from uV to mV (x 0.001)" in report.steps
+
+
+def test_another_channel_is_offered_and_nothing_that_cannot_help() -> None:
+    notice = "read HRV at 5 Hz; channels of other rates are left out: ECG (500 Hz), Marker (1 Hz)"
+    signal = np.repeat(np.arange(100.0), 4)
+    signal[-30:] = signal[-31]
+    hrv = Recording(signal, 5.0, ("HRV",), "ms", notices=(notice,))
+    with pytest.raises(ContractError) as caught:
+        adapt(hrv, CONTRACTS["heartgpt-ecg"], "HRV")
+    assert str(caught.value) == "channel HRV in ms is intervals of beats, but the model reads ecg"
+    assert caught.value.hint == f"choose ECG; {notice}"

@@ -65,11 +65,11 @@ def test_zeros_stand_in_only_where_asked() -> None:
 @pytest.mark.parametrize(
     ("recording", "derive", "told", "hint"),
     [
-        (of(("I", "II")), True, "no lead V1, V2", "zero_missing"),
-        (of(("I", "II", *LEADS[6:])), False, "no lead III, aVR, aVL, aVF", "derive_limb"),
-        (of(("I", *LEADS[6:])), True, "no lead II, III", "zero_missing"),
+        (of(("I", "II")), True, "no lead V1, V2", "--zero-missing"),
+        (of(("I", "II", *LEADS[6:])), False, "no lead III, aVR, aVL, aVF", "--derive-limb"),
+        (of(("I", *LEADS[6:])), True, "no lead II, III", "--zero-missing"),
         (of(("I", "II", *LEADS[6:]), ("mV", "uV", *["mV"] * 6)), True, "mV and uV", "convert"),
-        (of(("I", "II", "MLII")), True, "no lead V1", "zero_missing"),
+        (of(("I", "II", "MLII")), True, "no lead V1", "--zero-missing"),
         (of(("I", "MLII", "ii")), True, "lead II could be any of MLII, ii", "select"),
     ],
 )

@@ -90,3 +90,27 @@ def test_a_swap_is_remarked_upon_by_name(data: Path) -> None:
     (remark,) = quality_remarks(wrong)
     assert remark.note == "lead I opposes V6: the electrodes of right and left arm may be swapped"
     assert kinds(arrange_leads(wrong, ("I", "II", "V1"))) == []
+
+
+def test_a_step_wave_is_not_called_flat() -> None:
+    signal = np.repeat(np.arange(12) % 2, 500)[np.newaxis].astype(np.float32)
+    (remark,) = quality_remarks(Recording(signal, 250.0, ("0.2Hz Blk",), "uV"))
+    assert (remark.kind, remark.note) == (
+        "flat", "0.2Hz Blk holds each of its values for a second or more during 100 % of its length"
+    )  # fmt: skip
+    (remark,) = quality_remarks(Recording(np.ones((1, 900)), 250.0, ("II",), "mV"))
+    assert remark.note == "II is flat for 100 % of its length"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "told"),
+    [("II", "mV", True), ("Resp", None, True), ("Fp1", "uV", True), ("Status", "Boolean", False),
+     ("Temperature", "degC", False), ("HRV", "ms", False), ("SpO2", "%", False)],
+)  # fmt: skip
+def test_only_waveforms_are_cut_off(name: str, unit: str | None, told: bool) -> None:
+    recording = ecg()
+    recording.signal[0, 600:700] = 20
+    one = Recording(recording.signal[:1], 250.0, (name,), unit)
+    assert ("clipped" in kinds(one)) == told
+    digital = np.repeat(np.arange(60) % 2, 33)[np.newaxis]
+    assert "clipped" not in kinds(Recording(digital, 250.0, (name,), unit))

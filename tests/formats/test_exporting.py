@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -164,3 +165,41 @@ def test_the_verb_does_the_same(tmp_path: Path, muse: Path, capsys: pytest.Captu
     assert recording.channels == ("II", "V1")
     assert recording.annotations.note[0].startswith("patient ")
     assert main(["export", str(muse), "--to", "csv", "--out", str(tmp_path / "x.edf")]) == 2
+
+
+def test_the_line_of_output_tells_what_was_written_and_that_the_date_is_not(tmp_path: Path) -> None:
+    recording = Recording(
+        np.ones((2, 50)) * [[1], [2]], 10, ("II", "V5"), "mV", "ecg", start_time=datetime(2020, 1, 2, 3, 4)
+    )
+    write_recording(recording, tmp_path / "x.edf")
+    told = export(tmp_path / "x.edf", tmp_path / "out", to="wfdb").summary.splitlines()
+    assert told[0] == f"{tmp_path / 'out.hea'} written: II, V5 at 10 Hz, 5 s"
+    assert told[1:] == ["the date of the start is left out: --no-deidentify keeps it"]
+    kept = export(tmp_path / "x.edf", tmp_path / "kept", to="wfdb", deidentify=False)
+    assert len(kept.summary.splitlines()) == 1
+
+
+def test_a_missing_folder_is_made(tmp_path: Path, muse: Path) -> None:
+    assert main(["export", str(muse), "--to", "edf", "--out", str(tmp_path / "a" / "b" / "x.edf")]) == 0
+    assert (tmp_path / "a" / "b" / "x.edf").is_file()
+    with pytest.raises(WriteError, match=r"the folder .*nowhere does not exist") as caught:
+        write_recording(read_recording(muse), tmp_path / "nowhere" / "x.edf")
+    assert caught.value.hint == "make the folder first, or name another"
+
+
+def test_the_annotator_is_chosen(tmp_path: Path) -> None:
+    recording = Recording(np.ones((1, 50)), 10, ("II",), "mV", annotations=Annotations([5], ("N",)))
+    write_recording(recording, tmp_path / "x.hea")
+    write_annotations(Annotations([7, 9], ("V", "V")), 10.0, tmp_path / "x.st")
+    words = [
+        "export",
+        str(tmp_path / "x"),
+        "--to",
+        "edf",
+        "--out",
+        str(tmp_path / "out.edf"),
+        "--annotator",
+        "st",
+    ]
+    assert main(words) == 0
+    assert read_recording(tmp_path / "out.edf").annotations.symbol == ("V", "V")

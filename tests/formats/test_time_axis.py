@@ -284,3 +284,12 @@ def test_stamps_of_a_radio_link_jitter_by_half_a_step(tmp_path: Path, jitter: fl
     assert (recording.n_samples, recording.n_missing()) == (N, 0)
     with pytest.raises(FormatError, match="not uniform"):  # an exact time is doubled
         read(tmp_path, "time (s),ecg", lambda i: f"{(i - (i == 900)) / 130:.6f}")
+
+
+def test_intervals_of_beats_are_refused_with_a_hint_that_helps(tmp_path: Path) -> None:
+    times = 145.631666 + np.cumsum(np.random.default_rng(0).uniform(0.6, 1.3, 30))
+    rows = [f"{at:.6f},{step:.6f}" for at, step in zip(times, np.diff(times, prepend=0), strict=True)]
+    (tmp_path / "IBI.csv").write_text("1551453301.000000, IBI\n" + "\n".join(rows) + "\n")
+    with pytest.raises(FormatError, match="are uneven, as those of beats") as caught:
+        read_recording(tmp_path / "IBI.csv")
+    assert "the signal itself" in str(caught.value.hint)

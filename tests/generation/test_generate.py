@@ -245,7 +245,7 @@ def test_a_continuation_has_words_a_table_and_a_figure() -> None:
         f"continuation of x/100, {found.context.channels[0]}, from {found.start:g} s: 3 x 0.1 s"
     )
     assert "exact" in head
-    assert "tokens, of a recording from 100 to" in context
+    assert "tokens, of the stretch that was read, 100 to" in context
     assert repr(found).startswith("Continuation(continuation of x/100")
     frame = found.to_frame()
     assert list(frame.columns) == [

@@ -55,7 +55,7 @@ def test_what_a_contract_takes_is_named_by_times_of_the_file(
     monkeypatch.setattr(long_recording, "_LONG", 1000)
     monkeypatch.setattr(inspection, "STRETCH", 10_000)
     fits = inspect(tmp_path / "x.edf").facts["fits"][0]
-    assert fits["notes"][-1] == "took the last 5 s (500 samples) of 40 s, which begin at 40 s"
+    assert fits["notes"][-1] == "took the last 5 s (500 samples), 95 to 100 s"
 
 
 def assert_same_facts(long: Facts, short: Facts) -> None:
@@ -68,6 +68,9 @@ def assert_same_facts(long: Facts, short: Facts) -> None:
         for key, value in other.items():
             wanted = pytest.approx(value, rel=1e-6, abs=1e-6) if isinstance(value, float) else value
             assert one[key] == wanted
+    taken = [note for fit in long["fits"] if fit["fits"] for note in fit["notes"] if "took" in note]
+    end = f"{short['seconds'] - 5:g} to {short['seconds']:g} s"
+    assert all(note.endswith(f"samples), {end}") for note in taken), taken
     assert [fit["fits"] for fit in long["fits"]] == [fit["fits"] for fit in short["fits"]]
     assert [remark["remark"] for remark in long["quality"]] == [
         remark["remark"] for remark in short["quality"]
@@ -132,7 +135,9 @@ def test_the_same_facts_in_every_format(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_channels_of_two_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = np.arange(50_000, dtype="<i2").reshape(10_000, 5) % 97  # four of II and one of ABP a frame
+    frames = (
+        (np.arange(50_000) ** 2 % 97).astype("<i2").reshape(10_000, 5)
+    )  # four of II and one of ABP a frame
     (tmp_path / "f.dat").write_bytes(frames.tobytes())
     (tmp_path / "f.hea").write_text(
         "f 2 125 10000\nf.dat 16x4 200/mV 16 0 0 0 0 II\nf.dat 16 10/mmHg 16 0 0 0 0 ABP\n"

@@ -79,11 +79,18 @@ class Grammar:
         try:
             config: Any = from_dict(self.config, values, where, spell=self._spell)
         except ConfigError as error:
-            raise ConfigError(str(error), hint=hint) from error
+            raise ConfigError(str(error), hint=self._what_is_missing(str(error)) + hint) from error
         problems = config.problems() if hasattr(config, "problems") else []
         if problems:
             refuse(problems, where, hint=hint)
         return config
+
+    def _what_is_missing(self, error: str) -> str:
+        """Say what a required option takes, where nothing but that is missing."""
+        for each in self.options:
+            if each.help and error.endswith(f": {_option(each.name)} is missing"):
+                return f"give {_option(each.name)}: {each.help[0].lower()}{each.help[1:].rstrip('.')}; "
+        return ""
 
     def help(self, summary: str, *, example: str = "") -> str:
         """Return the page that `VERB --help` prints."""

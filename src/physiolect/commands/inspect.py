@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from physiolect.plain_text import escape_controls
-from physiolect.recording import Modality
+from physiolect.recording import Modality, names_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 EXAMPLE = "physiolect inspect mitdb/100"
 _LABELS = {"seconds": "length (s)", "fs": "fs (Hz)", "missing": "NaN (%)", "notes": "how, or why not"}
+_MANY_CHANNELS = 4
+"""How many channels of a recording the table of a folder names."""
 _MANY = 15
 """How many entries of a long list one screen shows; `--json` shows all."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Show what a recording, store, tokenizer or checkpoint holds."""
+    """Show what a recording, a folder of recordings, a store, a tokenizer or a checkpoint holds."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("input",)
 
     input: str = ""
-    """A recording, a store, a checkpoint (or "ecg", our own), a published HeartGPT file, or a signal_tokenizer.json."""
+    """A recording, a folder of them, a store, a checkpoint (or "ecg", our own), a published HeartGPT file, or a
+    signal_tokenizer.json."""
     json: bool = False
     """Print JSON, complete and unrounded, in place of tables."""
     verify: bool = False
@@ -145,13 +148,24 @@ def _table(rows: list[Facts]) -> RenderableType:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    rows = [_on_screen(row) for row in rows]
     for key, value in rows[0].items():
-        table.add_column(_LABELS.get(key, key), justify="right" if isinstance(value, float) else "left")
+        justify: Literal["left", "right"] = "right" if isinstance(value, float) else "left"
+        table.add_column(_LABELS.get(key, key), justify=justify, overflow="fold")
     for row in rows[:_MANY]:
         table.add_row(*(_text(value, "\n") for value in row.values()))
     if len(rows) > _MANY:
-        table.add_row(f"… and {len(rows) - _MANY} more")
+        table.add_row(f"… and {len(rows) - _MANY} more (--json lists all)")
     return table
+
+
+def _on_screen(row: Facts) -> Facts:
+    """Return a row of a folder with its error in the place of its channels; other rows as they are."""
+    if "error" not in row or "channels" not in row:
+        return row
+    shown = {key: value for key, value in row.items() if key != "error"}
+    channels = row["channels"]
+    return shown | {"channels": row["error"] or (names_text(channels, _MANY_CHANNELS) if channels else None)}
 
 
 def _text(value: Any, between: str = ", ") -> str:

@@ -63,7 +63,7 @@ def adapt(
         signal = (signal - offset[:, np.newaxis]) / scale[:, np.newaxis]
     return _adapted(recording, rows, block, signal, contract, plan), AdaptationReport(
         steps=tuple(findings.steps),
-        notices=tuple(findings.notices),
+        notices=tuple(dict.fromkeys(findings.notices)),
         start=float(plan.start / plan.ratio) / recording.fs,
         units=block.units,
         scale=tuple((scale / factors).tolist()),
@@ -198,7 +198,7 @@ def _offer_latest(
     last = next(reversed(findings.refusals))
     findings.refusals[last] += (
         f"; the latest {seconds_text(length / recording.fs)} that can be read end at {of_file:.10g} s: "
-        f"--stop {of_file:.10g}, or recording.slice(None, {moment:.10g})"
+        f"--stop {of_file:.10g}"
     )
 
 
@@ -270,10 +270,10 @@ def _take_window(
     signal: Signal, recording: Recording, contract: InputContract, plan: Plan, findings: Findings
 ) -> Signal:
     if plan.start:
+        length, end = plan.length / contract.fs, findings.first + recording.duration
         findings.steps.append(
-            f"took the last {seconds_text(plan.length / contract.fs)} ({plan.length} samples) "
-            f"of {seconds_text(recording.duration)}"
-            + (f", which begin at {seconds_text(findings.first)}" if findings.first else "")
+            f"took the last {seconds_text(length)} ({plan.length} samples)"
+            + (f", {end - length:g} to {seconds_text(end)}" if findings.first else f" of {seconds_text(end)}")
         )
     return signal[:, plan.skip : plan.skip + plan.length]
 

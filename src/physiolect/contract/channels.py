@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from physiolect.contract.contract import ANY_CHANNEL, InputContract
 from physiolect.contract.report import Findings
 from physiolect.contract.samples import has_two_states, is_dead, sampled_kind
 from physiolect.errors import FormatError
-from physiolect.recording import LEADS, Modality, Recording, canonical_channel, modality_of, stated_kind
+from physiolect.recording import (
+    Modality,
+    Recording,
+    canonical_channel,
+    modality_of,
+    names_text,
+    stated_kind,
+)
+from physiolect.recording.channel_words import may_be_electrode
 
+_WITH_RATE = re.compile(r"([^,:()]+?) \([\d.]+ Hz\)")
+"""A channel of another rate in a notice of what was left out."""
+_ELECTRODES = 2
+"""Electrodes on the scalp beside which a doubtful name is another."""
 _SLOWEST = 4.0
 """Hz up to which a series holds one number for many beats, as of heart rates, and no waveform."""
 
@@ -16,6 +31,8 @@ def select_channels(
     recording: Recording, contract: InputContract, channel: str | int | None = None
 ) -> Recording:
     """Return the recording with nothing but the channels that the contract takes, in its order.
+
+    What was assumed in choosing them is added to its notices.
 
     Args:
         recording: what there is.
@@ -29,7 +46,8 @@ def select_channels(
     rows = choose_channels(recording, contract, channel, findings)
     if findings.refusals:
         raise findings.error()
-    return recording.select(rows)
+    chosen = recording.select(rows)
+    return replace(chosen, notices=(*chosen.notices, *findings.notices))
 
 
 def choose_channels(
@@ -51,6 +69,8 @@ def choose_channels(
         rows = _named(recording, contract, findings)
     if rows:
         _check_kind(recording, rows, contract, findings)
+        if findings.refusals:  # of another channel the window and the unit do not matter
+            return []
     if rows and contract.modality is not None:
         _check_modality(recording, rows, contract.modality, findings)
     if rows:
@@ -93,14 +113,26 @@ def _check_kind(recording: Recording, rows: list[int], contract: InputContract, 
             findings.refuse(
                 f"channel {recording.channels[row]}{f' in {unit}' if unit else ''} is {kind}"
                 + (f", but the model reads {contract.modality}" if contract.modality else ", and no signal"),
-                f"{has_channels(recording)}; choose another channel, or give it its right name and unit",
+                _another_channel(recording, contract),
             )
+            return
     if contract.modality is not None and recording.fs <= _SLOWEST:
         findings.refuse(
             f"at {recording.fs:g} Hz there is one number for a beat or for many, as in a series of heart rates: this "
             f"is no {contract.modality}",
-            "give the waveform itself, or the right rate (fs)",
+            "give the waveform itself, or the right rate (--fs)",
         )
+
+
+def _another_channel(recording: Recording, contract: InputContract) -> str:
+    """Say which channels could be chosen, of the recording or of what was left out in reading it."""
+    left_out = [name.strip() for notice in recording.notices for name in _WITH_RATE.findall(notice)]
+    fitting = [name for name in (*recording.channels, *left_out) if modality_of(name) == contract.modality]
+    if fitting and contract.modality is not None:
+        return f"choose {' or '.join(fitting[:3])}"
+    several = len(recording.channels) > 1
+    other = f"{has_channels(recording)}; " if several else ""
+    return f"{other}choose another channel, or give it its right name and unit"
 
 
 def _asked_for(
@@ -128,12 +160,10 @@ def _asked_for(
 def _first_fitting(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
     """Return the row of one channel that says it is what the model reads, or of the only one that may be.
 
-    Of several that say so, lead II of twelve leads or the first is taken; of several that say nothing, none.
+    Of several that say so, lead II is taken, or else the first; of several that say nothing, none.
     """
     wanted, every = contract.modality, range(len(recording.channels))
-    other = {
-        row: kind for row in every if (kind := stated_kind(recording.channels[row], recording.units[row]))
-    }
+    other = _stated_kinds(recording)
     meant = {row: modality_of(recording.channels[row]) for row in every if row not in other}
     told = {row: each or recording.modality for row, each in meant.items()}
     stated = {each for each in meant.values() if each is not None}
@@ -159,6 +189,15 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
     return []
 
 
+def _stated_kinds(recording: Recording) -> dict[int, str]:
+    """Return what channels are by name or unit; beside electrodes on the scalp, "M1" and "C2" are such too."""
+    rows = list(enumerate(zip(recording.channels, recording.units, strict=True)))
+    kinds = {row: kind for row, (name, unit) in rows if (kind := stated_kind(name, unit))}
+    if list(kinds.values()).count("EEG") >= _ELECTRODES:
+        kinds |= {row: "EEG" for row, (name, _) in rows if row not in kinds and may_be_electrode(name)}
+    return kinds
+
+
 def _living(recording: Recording, rows: list[int], findings: Findings) -> list[int]:
     """Return the rows whose channels are not dead, and note the others; if all are dead, return all."""
     dead = [row for row in rows if is_dead(recording.signal[row])] if len(rows) > 1 else []
@@ -167,7 +206,7 @@ def _living(recording: Recording, rows: list[int], findings: Findings) -> list[i
     if not left:
         return rows
     if dead:
-        names = ", ".join(recording.channels[row] for row in dead)
+        names = names_text([recording.channels[row] for row in dead])
         findings.notices.append(f"passed over {names}: empty or flat throughout")
     return left
 
@@ -175,18 +214,21 @@ def _living(recording: Recording, rows: list[int], findings: Findings) -> list[i
 def _refuse_to_guess(
     recording: Recording, rows: list[int], wanted: Modality | None, findings: Findings
 ) -> None:
-    names = ", ".join(recording.channels[row] for row in rows)
+    names = names_text([recording.channels[row] for row in rows])
     findings.refuse(
         f"any of the channels {names} might be {f'the {wanted}' if wanted else 'the one'} that the model reads, and "
         "none says so",
-        f"choose one by name or number (--channel {rows[0]}, or channel={rows[0]})",
+        f"choose one by name or number (--channel {rows[0]})",
     )
 
 
 def _refuse_all(
     recording: Recording, kinds: dict[int, str], contract: InputContract, findings: Findings
 ) -> None:
-    held = ", ".join(f"{recording.channels[row]} ({kinds[row]})" for row in sorted(kinds))
+    of_kind: dict[str, list[str]] = {}
+    for row in sorted(kinds):
+        of_kind.setdefault(kinds[row], []).append(recording.channels[row])
+    held = ", ".join(f"{names_text(names)} ({kind})" for kind, names in of_kind.items())
     findings.refuse(
         f"the model reads {contract.modality or 'a signal'}, but the recording holds {held}",
         f"give a recording with {contract.modality or 'a signal'}, or a checkpoint for what this one holds",
@@ -194,9 +236,9 @@ def _refuse_all(
 
 
 def _usual_lead(recording: Recording, rows: list[int]) -> int:
-    """Return which of several channels that fit is taken: of twelve-lead ECGs lead II, else the first."""
+    """Return which of several channels that fit is taken: lead II, else the first."""
     names = {canonical_channel(recording.channels[row]): row for row in reversed(rows)}
-    return names["II"] if all(lead in names for lead in LEADS) else rows[0]
+    return names.get("II", rows[0])
 
 
 def _named(recording: Recording, contract: InputContract, findings: Findings) -> list[int]:
@@ -220,8 +262,8 @@ def _by_number(rows: list[int]) -> str:
 
 def _how_to_name(contract: InputContract, missing: list[str]) -> str:
     if len(contract.channels) == 1:
-        return f"where one of them is {missing[0]}, say so: --lead {missing[0]} (or names=, in reading)"
-    return "where they are the same leads, name them as the model does: --names (or names=, in reading)"
+        return f"where one of them is {missing[0]}, say so: --lead {missing[0]}"
+    return "where they are the same leads, name them as the model does: --names"
 
 
 def rows_of(recording: Recording, name: str) -> list[int]:
@@ -258,7 +300,7 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
             )
     if len(rows) < len(recording.channels):
         findings.steps.append(
-            f"kept channel{'s' * (len(rows) > 1)} {told} of {', '.join(recording.channels)}"
+            f"kept channel{'s' * (len(rows) > 1)} {told} of {names_text(recording.channels)}"
         )
     elif own != recording.channels:
         findings.steps.append(f"put the channels in the order {told}")
@@ -268,4 +310,4 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
 
 def has_channels(recording: Recording) -> str:
     """Name a recording's channels, for a hint."""
-    return f"the recording has {', '.join(recording.channels)}"
+    return f"the recording has {names_text(recording.channels)}"

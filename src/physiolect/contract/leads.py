@@ -137,5 +137,5 @@ def _offer(recording: Recording, missing: Sequence[str]) -> str:
     """Say what could be asked for, so that the recording serves nevertheless."""
     from_two = all(canonical_channel(lead) in LIMB_LEADS for lead in missing)
     if from_two and rows_of(recording, "I") and rows_of(recording, "II"):
-        return "ask for limb leads to be derived from I and II (derive_limb)"
-    return "give a recording with them, or ask for zeros in their place (zero_missing)"
+        return "ask for limb leads to be derived from I and II (--derive-limb)"
+    return "give a recording with them, or ask for zeros in their place (--zero-missing)"

@@ -8,12 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.contract.channels import channel_modality, rows_of
+from physiolect.contract.samples import has_two_states
 from physiolect.contract.units import conversion_factor
-from physiolect.recording import Recording
+from physiolect.recording import Recording, stated_kind
 from physiolect.signals.quality import Quality, RemarkKind, Swap, limb_swap, measure_quality
 
 _LARGEST = 10.0
 """mV from the median beyond which no surface ECG goes."""
+
+_NEARLY_ALL = 0.995
+_NO_WAVEFORM = (
+    "time", "a counter", "a heart rate", "intervals of beats", "a temperature", "a marker", "a quality",
+    "oxygen saturation", "light",
+)  # fmt: skip
+"""Of what `stated_kind` names."""
 
 _SWAPPED: dict[Swap, tuple[str, str]] = {
     "RA/LA": ("I", "right and left arm"),
@@ -41,7 +49,7 @@ def quality_remarks(recording: Recording, quality: Quality | None = None) -> lis
 
     - "missing": samples are missing or infinite.
     - "flat": a second or more at one value.
-    - "clipped": a lead is cut off at its highest or lowest value (`signals.quality.measure_quality`).
+    - "clipped": a waveform is cut off at its highest or lowest value (`signals.quality.measure_quality`).
     - "amplitude": an ECG lead that goes farther than 10 mV from its median; only where its unit is a voltage.
     - "swap": limb electrodes may be swapped (`signals.quality.limb_swap`); only where I, II and V6 are there.
 
@@ -57,12 +65,34 @@ def quality_remarks(recording: Recording, quality: Quality | None = None) -> lis
     limit = np.array([_limit(recording, row) for row in range(len(recording.channels))])
     found: list[tuple[RemarkKind, str]] = [
         ("missing", _shares(recording, quality.missing, "misses", "of its samples")),
-        ("flat", _shares(recording, quality.flat, "is flat for", "of its length")),
-        ("clipped", _shares(recording, quality.clipped, "is cut off at", "of its samples")),
+        ("flat", _flat(recording, quality)),
+        (
+            "clipped",
+            _shares(recording, _of_waveforms(recording, quality.clipped), "is cut off at", "of its samples"),
+        ),
         ("amplitude", _amplitudes(recording, quality.largest, limit)),
         ("swap", _swap(recording)),
     ]
     return [Remark(recording.source, kind, note) for kind, note in found if note]
+
+
+def _flat(recording: Recording, quality: Quality) -> str:
+    """Return which channels stay at one value; a step wave, which stays at each of its values, is no flat channel."""
+    steps = (quality.flat > _NEARLY_ALL) & (quality.largest > 0)
+    flat = _shares(recording, np.where(steps, 0, quality.flat), "is flat for", "of its length")
+    held = "holds each of its values for a second or more during"
+    return ", ".join(
+        filter(None, [flat, _shares(recording, np.where(steps, quality.flat, 0), held, "of its length")])
+    )
+
+
+def _of_waveforms(recording: Recording, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shares with 0 for what is no waveform, such as a marker or a temperature: it cannot be cut off."""
+    is_none = [
+        stated_kind(name, unit) in _NO_WAVEFORM or has_two_states(signal)
+        for name, unit, signal in zip(recording.channels, recording.units, recording.signal, strict=True)
+    ]
+    return np.where(is_none, 0, share)
 
 
 def _shares(recording: Recording, share: NDArray[np.float64], verb: str, of: str) -> str:

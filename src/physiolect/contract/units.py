@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from physiolect.contract.report import Findings
-from physiolect.recording import Recording
+from physiolect.recording import Recording, names_text
 
 _VOLTS = {"v": 0, "mv": -3, "uv": -6, "µv": -6, "μv": -6, "nv": -9}
 """Power of ten of each unit of voltage; micro is written with u, the micro sign or the Greek letter."""
@@ -23,7 +23,8 @@ def unit_factors(
     """Return what each channel is multiplied by to be in the unit wanted; None leaves every unit as it is."""
     if wanted is None:
         return [1.0] * len(rows)
-    factors, changed, unknown = [], {}, []
+    factors, unknown = [], []
+    changed: dict[str, list[str]] = {}
     for row in rows:
         name, unit = recording.channels[row], recording.units[row]
         factor = None if unit is None else conversion_factor(unit, wanted)
@@ -35,13 +36,14 @@ def unit_factors(
                 f"give a recording in {wanted}",
             )
         elif factor != 1.0:
-            changed[name] = f"{name} from {unit} to {wanted} (x {factor:g})"
+            changed.setdefault(f"from {unit} to {wanted} (x {factor:g})", []).append(name)
         factors.append(1.0 if factor is None else factor)
     if unknown:
         findings.refuse(
             f"the unit of channel {', '.join(unknown)} is unknown, but the model needs {wanted}",
-            "state the unit in the recording, or when it is read (unit)",
+            "state the unit in the recording, or when it is read (--unit)",
         )
     if changed:
-        findings.steps.append("converted " + ", ".join(changed.values()))
+        told = ", ".join(f"{names_text(names)} {how}" for how, names in changed.items())
+        findings.steps.append(f"converted {told}")
     return factors

@@ -12,12 +12,13 @@ from typing import Literal
 
 from physiolect.errors import ConfigError, FormatError, PhysiolectError, WriteError
 from physiolect.events import Listener, Reporter
+from physiolect.files import writing
 from physiolect.formats.folder import list_folder, without_extension
 from physiolect.formats.hospital.patients import NOTE, clean_texts
 from physiolect.formats.read import read_recording, read_recordings
 from physiolect.formats.wfdb_library import codes
 from physiolect.formats.write import WRITERS
-from physiolect.recording import Annotations, Modality, Recording, without_date
+from physiolect.recording import Annotations, Modality, Recording, seconds_text, without_date
 from physiolect.result import Result
 
 Target = Literal["edf", "dicom", "aecg", "wfdb", "csv", "npz"]
@@ -35,6 +36,8 @@ _REMOVED = "removed"
 _LONGEST_WFDB_NOTE = 254
 _SHOWN = 20
 """How many of the sentences in `Exported.lost` the summary shows."""
+_NAMED = 12
+"""How many channels are named."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,11 +50,16 @@ class Exported(Result):
     lost: tuple[str, ...] = ()
     """What reading left out or changed, what the format cannot hold, and which other files of a folder were skipped, a
     sentence each."""
+    held: str = ""
+    """Channels, rate and length, where it is one recording."""
 
     @property
     def summary(self) -> str:
         """What was written, skipped and lost."""
-        first = f"{self.files[0]} written" if len(self.files) == 1 else f"{len(self.files)} files written"
+        held = f": {self.held}" if self.held else ""
+        first = (
+            f"{self.files[0]} written{held}" if len(self.files) == 1 else f"{len(self.files)} files written"
+        )
         n_skipped, more = len(self.skipped), len(self.lost) - _SHOWN
         lines = [first + (f", {n_skipped} input{'s' * (n_skipped > 1)} skipped" if n_skipped else "")]
         return "\n".join([*lines, *self.lost[:_SHOWN], *([f"… and {more} more notices"] if more > 0 else [])])
@@ -113,7 +121,9 @@ def export(
         recording = read_recording(source, **asked)  # type: ignore[arg-type]
         target = _target(out, to)
         _check_new(target, to)
-        return Exported((target,), lost=tuple(_write(recording, target, to, deidentify)))
+        _make_folder(target)
+        lost_of_one = tuple(_write(recording, target, to, deidentify))
+        return Exported((target,), lost=lost_of_one, held=_held(recording))
     reporter = Reporter(on_event)
     taken: dict[Path, None] = {}
     skipped: list[tuple[Path, str]] = []
@@ -126,7 +136,7 @@ def export(
             for k, recording in enumerate(many):
                 which = f"_{k}" if len(many) > 1 else ""
                 target = _target_of(item, which, out / item.relative_to(source).parent, to, taken)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(target)
                 _check_new(target, to)
                 lost.update(dict.fromkeys(_write(recording, target, to, deidentify)))
                 taken[target] = None
@@ -191,6 +201,17 @@ def _check_new(target: Path, to: str) -> None:
         raise WriteError(f"{there} exists already", hint="name another --out, or remove it first")
 
 
+def _make_folder(target: Path) -> None:
+    with writing(target, hint="name a file in a folder that may be written to"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _held(recording: Recording) -> str:
+    names = ", ".join(recording.channels[:_NAMED])
+    more = f" and {len(recording.channels) - _NAMED} more" if len(recording.channels) > _NAMED else ""
+    return f"{names}{more} at {recording.fs:g} Hz, {seconds_text(recording.duration)}"
+
+
 def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> list[str]:
     """Write one recording, and return the notices of reading it and what its format could not hold."""
     marks = without_persons(recording.annotations) if deidentify else recording.annotations
@@ -202,6 +223,8 @@ def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> lis
     if to == "wfdb":
         marks = _as_wfdb(marks)
     start = without_date(recording.start_time) if deidentify else recording.start_time
+    if isinstance(recording.start_time, datetime) and not isinstance(start, datetime):
+        lost.append("the date of the start is left out: --no-deidentify keeps it")
     if to in _WITHOUT_CLOCK and start is not None and not isinstance(start, datetime):
         lost.append(f"{to} holds no time of day without a date: it is left out")
     if to in _WITHOUT_ZONE and isinstance(start, datetime) and start.tzinfo is not None:

@@ -144,7 +144,7 @@ class Request:
             more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
             raise FormatError(
                 f"the channels of {path} differ in sampling rate: {listed}{more}",
-                hint=f"choose a channel, or several of one rate (--channel '{names[rows[0]]}', or channels=)",
+                hint=f"choose a channel, or several of one rate (--channel '{names[rows[0]]}')",
             )
         kept = [row for row in rows if rates[row] in meant]
         if self.channel is not None and str(self.channel) not in names:

@@ -87,7 +87,7 @@ class Continuation(Result):
             f"{n_samples} x {n_tokens / self.fs:g} s at {self.fs:g} Hz in {self.unit or 'an unknown unit'}, {kind}, "
             f"{self.tokens_per_second:,.0f} tokens/s",
             f"context: {channel}, {context:g} to {self.start:g} s, {self.context.n_samples} tokens, "
-            f"of a recording from {self.first:g} to {self.first + self.length:g} s",
+            f"of the stretch that was read, {self.first:g} to {self.first + self.length:g} s",
             str(self.report),
         ]
         if self.interrupted:

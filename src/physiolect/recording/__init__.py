@@ -14,7 +14,7 @@ from physiolect.recording.channels import (
 )
 from physiolect.recording.recording import Recording
 from physiolect.recording.start_time import StartTime, clock_time, later, start_text, without_date
-from physiolect.recording.wording import seconds_text
+from physiolect.recording.wording import names_text, seconds_text
 
 __all__ = [
     "LEADS",
@@ -28,6 +28,7 @@ __all__ = [
     "clock_time",
     "later",
     "modality_of",
+    "names_text",
     "seconds_text",
     "shared_modality",
     "start_text",

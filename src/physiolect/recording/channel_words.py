@@ -15,7 +15,7 @@ _WORDS: dict[str, str] = {
         rate пульс 心率 心拍数""",
     "intervals of beats": "rr rri rrint ibi ppi nni nn rmssd sdnn hrv",
     "EEG": "eeg eegs ээг",
-    "eye movement": "eog",
+    "eye movement": "eog reog leog heog veog ieog eogl eogr eogh eogv",
     "muscle activity": "emg semg eemg эмг",
     "a pressure": """
         abp ibp nbp nibp nbps nbpd nbpm bp abps abpd abpm cvp icp pap pressure pressures arterial presion pression
@@ -66,9 +66,14 @@ _UNITS: dict[str, str] = {
 }
 """What a channel is -> its units in small letters; micro is written u."""
 
-_TEN_TWENTY = re.compile(
-    r"(fp[12z]|f[3478z]|c[34z]|p[34z]|o[12z]|t[3-8]|cz|pz|fz|oz)([-_ ]?(a[12]|m[12]|ref|le|avg|fp[12z]|[fcpot][1-8z]))?"
+_ELECTRODE = (
+    r"(?:[nfcpoi]z|fp[12z]|af(?:z|[1-9]|10)|(?:fc|cp)[z1-6]|(?:ft|tp)(?:[7-9]|10)|po(?:z|[3-9]|10)|[fpt](?:[3-9]|10)"
+    r"|c[34]|o[12])"
 )
+_DOUBTFUL = r"(?:[fcp][12]|c[56]|i[12]|cb[12]|[am][12])"
+"""Electrodes whose names also mean other things: C1 to C6 are V1 to V6 of an ECG, A1 the first analogue input."""
+_TEN_TEN = re.compile(rf"{_ELECTRODE}([-_ ]?({_ELECTRODE}|{_DOUBTFUL}|ref|le|avg))?")
+_AMONG_ELECTRODES = re.compile(rf"{_DOUBTFUL}([-_ ]?({_ELECTRODE}|{_DOUBTFUL}|ref|le|avg))?")
 _STRONG_OF = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _WEAK_OF = {word: kind for kind, words in _WEAK.items() for word in words.split()}
 _UNIT_OF = {unit: kind for kind, units in _UNITS.items() for unit in units.split()}
@@ -111,10 +116,15 @@ def weakly_stated_kind(name: str) -> str | None:
     kind = contradicting_kind(name)
     if kind is not None:
         return kind
-    if _TEN_TWENTY.fullmatch(name.strip().casefold()):
+    if _TEN_TEN.fullmatch(name.strip().casefold()):
         return "EEG"
     found = (_WEAK_OF.get(word) or _WEAK_OF.get(word.rstrip("0123456789")) for word in words_of(name))
     return next((kind for kind in found if kind is not None), None)
+
+
+def may_be_electrode(name: str) -> bool:
+    """Return whether a name is that of an electrode on the scalp if others beside it are: "M1", "C2"."""
+    return _AMONG_ELECTRODES.fullmatch(name.strip().casefold()) is not None
 
 
 def unit_kind(unit: str | None) -> str | None:

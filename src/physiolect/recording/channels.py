@@ -96,6 +96,8 @@ def stated_kind(name: str, unit: Unit = None) -> str | None:
     The unit goes before the name. Names are understood in the common languages of exports.
     """
     kind = unit_kind(unit) or contradicting_kind(name)
+    if kind == "time" and contradicting_kind(name) == "intervals of beats":
+        return "intervals of beats"
     if kind is None and modality_of(name) is None:
         kind = weakly_stated_kind(name)
     return kind

@@ -22,6 +22,8 @@ _LONGEST_STEP = 60.0
 """Seconds between two times that count from 1970, at most."""
 SAME_RATE = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
+_UNEVEN = 0.1
+"""Deviation of slow steps, relative to the step, from which on no rate is behind them."""
 
 
 def agreed_rate(given: float | None, stated: float | None, source: str) -> float:
@@ -83,7 +85,7 @@ def axis_of(
         axis = TimeAxis(source, _DAY, with_gaps=gaps)
         axis.remarks.append(f"the times are taken for days, which means {1 / (step * _DAY):.5g} Hz")
         return axis
-    scale, remark = _scale_of(step, known, source)
+    scale, remark = _scale_of(finite, step, known, source)
     axis = TimeAxis(source, scale, with_gaps=gaps)
     axis.remarks += [remark] if remark else []
     return axis
@@ -111,7 +113,9 @@ def epoch_scale(times: NDArray[np.float64], stated: float | None) -> float | Non
     return None if usual or 3e8 < first * stated < 4.2e9 else unit
 
 
-def _scale_of(step: float, known: float | None, source: Path | str) -> tuple[float, str]:
+def _scale_of(
+    times: NDArray[np.float64], step: float, known: float | None, source: Path | str
+) -> tuple[float, str]:
     """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
     near = [
         unit
@@ -129,6 +133,11 @@ def _scale_of(step: float, known: float | None, source: Path | str) -> tuple[flo
         return usual[0], f"the times have no unit: they are taken for {word}, which means {rate:.6g} Hz"
     if known is not None:
         return 1.0, ""  # the rate is refused as contradicting
+    if float(np.std(np.diff(times))) > _UNEVEN * step:
+        raise FormatError(
+            f"the times of {source} are uneven, as those of beats or events are: it holds no signal of one rate",
+            hint="give the file of the signal itself, in an E4's folder BVP.csv",
+        )
     raise FormatError(
         f"the times of {source} have no unit, and read as seconds they mean {1 / step:g} Hz",
         hint="name the column 'time (ms)' or 'time (s)'",

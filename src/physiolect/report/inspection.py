@@ -15,6 +15,7 @@ import numpy as np
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.recording import Modality, Recording, modality_of, shared_modality, start_text
+from physiolect.report.folder import describe_folder
 from physiolect.report.long_recording import STRETCH, Facts, count_marks, describe_stretches, needs_stretches
 from physiolect.result import Result, make_frame
 
@@ -90,7 +91,7 @@ def inspect(
             hint="leave --verify out",
         )
     if place.is_dir():
-        return Inspection(_folder(place))
+        return Inspection(describe_folder(place))
     if place.is_file() and place.name == _TOKENIZER_FILE:
         return Inspection(_tokenizer(place))
     from physiolect.formats import read_every_rate, read_stretches
@@ -130,20 +131,6 @@ def _kind(path: Path, *, verify: bool) -> Callable[[Path], Facts] | None:
     return None
 
 
-def _folder(path: Path) -> Facts:
-    from physiolect.formats.folder import list_folder
-
-    held = list_folder(path)
-    return {
-        "kind": "folder",
-        "name": str(path),
-        "files": len(held.recordings),
-        **({"files that a model wrote": len(held.outputs)} if held.outputs else {}),
-        **({"skipped files": dict(held.skipped)} if held.skipped else {}),
-        "recordings": [{"recording": str(each.relative_to(path))} for each in held.recordings],
-    }
-
-
 def _output(path: Path, describe: Callable[[], Facts]) -> Facts:
     """Describe a file that a model wrote; where it can be read as a recording, as one."""
     try:
@@ -172,6 +159,7 @@ def _every_rate(each: list[Facts]) -> Facts:
 
 
 def _recording(recording: Recording, first: float = 0.0) -> Facts:
+    """Return the facts of a recording, or of a stretch that begins `first` seconds after the whole."""
     return {
         "kind": "recording",
         "name": recording.source,
@@ -239,6 +227,7 @@ def _fits(recording: Recording, first: float) -> list[Facts]:
 def _store(path: Path, *, verify: bool) -> Facts:
     from physiolect.config import to_dict
     from physiolect.datasets import open_store
+    from physiolect.datasets.preparing.result import ROUNDING
 
     store = open_store(path, verify=verify)
     header = store.manifests[0].header
@@ -253,8 +242,9 @@ def _store(path: Path, *, verify: bool) -> Facts:
         "rows of unknown patient": patients.count(None),
         "channels in a row": " or ".join(map(str, sorted(set(store.n_channels.tolist())))),
         "samples": "int16, a scale and an offset for each channel of a row",
-        "error at most": f"{max(m.max_error for m in store.manifests):.4g} "
-        f"{store.contract.unit or 'in the unit of its channel'}",
+        "error at most": f"{max(m.max_error for m in store.manifests):.4g} {store.contract.unit}"
+        if store.contract.unit
+        else ROUNDING,
         "shards": sum(len(manifest.shards) for manifest in store.manifests),
         **({"verified": "every shard by its SHA-256"} if verify else {}),
         "made by": f"physiolect {header.physiolect}",

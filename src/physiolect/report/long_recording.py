@@ -59,7 +59,8 @@ def describe_stretches(
 ) -> list[Facts]:
     """Return the facts of the recordings that come in stretches, one for each sampling rate of the channels.
 
-    Whether contracts fit is judged by the longer of the last two stretches; quality is measured in each.
+    Whether contracts fit is judged by the end, as long as the longer of the last two stretches; quality is measured in
+    each.
 
     Args:
         stretches: Of one recording in order, then of the next.
@@ -117,11 +118,14 @@ class _Whole:
                 hint="choose other channels",
             )
         notices = (*self.notices, *([notice_of_empty(empty)] if empty else []))
-        judged, begin = last, self.n_samples - last.n_samples
+        signal = last.signal
         if before is not None and before.n_samples > last.n_samples:
-            judged, begin = before, begin - before.n_samples
-        judged = replace(judged, fs=last.fs, notices=notices, start_time=self.start_time)
-        facts = describe(judged, begin / last.fs)
+            signal = np.hstack([before.signal[:, last.n_samples :], signal])
+        first = (self.n_samples - signal.shape[1]) / last.fs
+        judged = replace(
+            last, signal=signal, annotations=Annotations(), notices=notices, start_time=self.start_time
+        )
+        facts = describe(judged, first)
         remarks = quality_remarks(judged, _merged(self.measured))
         rows = zip(facts["channels"], self.totals, strict=True)
         return facts | {

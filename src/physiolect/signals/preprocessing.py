@@ -133,8 +133,8 @@ def check_preprocessing(time: int, fs: float, preset: Preset) -> None:
     low, high = _BAND
     if fs <= 2 * low:
         raise ContractError(
-            f"an ECG is looked at above {low:g} Hz, but a recording at {fs:g} Hz ends at {fs / 2:g} Hz",
-            hint="give the recording's true sampling rate with fs",
+            f"the preprocessing keeps what lies above {low:g} Hz, but a recording at {fs:g} Hz ends at {fs / 2:g} Hz",
+            hint="give the recording's true sampling rate (--fs)",
         )
     if preset == "published" and fs <= 2 * high:
         raise ContractError(

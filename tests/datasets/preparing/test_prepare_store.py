@@ -222,7 +222,7 @@ def test_parts_make_up_the_whole(cohort: Path, tmp_path: Path) -> None:
 def test_strict_stops_at_the_first_bad_file(cohort: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"cohort/empty\.csv") as caught:
         prepare_store(list_files([cohort]), tmp_path / "out", ECG, workers=1, strict=True)
-    assert "without strict" in (caught.value.hint or "")
+    assert "without --strict" in (caught.value.hint or "")
 
 
 def test_strict_hears_of_what_an_earlier_run_left_out(cohort: Path, tmp_path: Path) -> None:

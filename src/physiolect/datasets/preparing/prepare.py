@@ -206,14 +206,14 @@ def _write(
 
 def _refuse(rejected: Sequence[Rejection]) -> None:
     if rejected:
-        raise FormatError(str(rejected[0]), hint="mend the file, leave it out, or prepare without strict")
+        raise FormatError(str(rejected[0]), hint="mend the file, leave it out, or prepare without --strict")
 
 
 def _nothing(count: int, files: str) -> FormatError:
     return FormatError(
         f"none of {count} {files} could be prepared",
-        hint="the reasons were reported before; check contract, channel, variable and fs; derive_limb and zero_missing "
-        "replace missing leads",
+        hint="the reasons were reported before; check --contract, --channel, --variable and --fs; --derive-limb and "
+        "--zero-missing replace missing leads",
     )
 
 

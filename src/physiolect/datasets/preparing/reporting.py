@@ -52,4 +52,4 @@ class ReportingWatcher(Watcher):
     def count_unlisted(self) -> None:
         """Report how many files and stretches were left out without a message."""
         if not self._verbose and self._rejected > _LISTED:
-            self._reporter.say(f"left out: {self._rejected - _LISTED} more; verbose lists all")
+            self._reporter.say(f"left out: {self._rejected - _LISTED} more; --verbose lists all")

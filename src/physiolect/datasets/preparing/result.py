@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,15 @@ from physiolect.result import Result, make_frame
 if TYPE_CHECKING:
     import pandas
 
+    from physiolect.contract import Remark
     from physiolect.datasets.store.store import Store
 
 _MANY = 12
 """How many channels are named in a line."""
+ROUNDING = "0.002 % of its channel's range in its row"
+"""What rounding to int16 costs at most, in a channel of any unit; half a step of 65,534 is less."""
 _NAMED = 3
-"""How many skipped files are named."""
+"""How many files, and notices, are named."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +91,7 @@ class PreparedStore(Result):
         )
 
     def _size_lines(self) -> list[str]:
-        manifest, contract = self.manifest, self.manifest.header.contract
+        manifest = self.manifest
         size = sum(shard.bytes for shard in manifest.shards) / 1e6
         share = "" if manifest.part.count == 1 else f" (part {manifest.part})"
         lines = [
@@ -96,13 +99,12 @@ class PreparedStore(Result):
             f"{size:.1f} MB"
         ]
         if self.n_rows:
-            unit = f" {contract.unit}" if contract.unit else " in its channel's unit"
-            lines.append(f"stored as int16, no sample is off by more than {manifest.max_error:.2g}{unit}")
+            lines.append(f"stored as int16, no sample is off by more than {_error(manifest)}")
         if manifest.left_out:
             others = sum(manifest.left_out.values())
             lines.append(
                 f"took {_counts(manifest.taken)} and left {others} other channels out ({_counts(manifest.left_out)}), "
-                "as the contract takes one: channel names it, every_channel takes each as a row"
+                "as the contract takes one: --channel names it, --every-channel takes each as a row"
             )
         return lines
 
@@ -118,14 +120,37 @@ class PreparedStore(Result):
             )
             found = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts))
             lines.append(f"quality, in recordings: {found}; the remarks are in {where}")
+            lines += _reading_lines(manifest.remarks)
         if manifest.rejected:
             lines.append(f"{len(manifest.rejected)} left out; the reasons are in {where}")
         if self.skipped:
             count = "1 file" if len(self.skipped) == 1 else f"{len(self.skipped)} files"
-            more = f" and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
-            names = f"{', '.join(self.skipped[:_NAMED])}{more}"
+            names = _shortened(self.skipped)
             lines.append(f"{count} skipped: written by physiolect generate, detect or explain ({names})")
         return [*lines, *self.notices]
+
+
+def _error(manifest: Manifest) -> str:
+    """Return what rounding to int16 costs; a share of the range where units differ from channel to channel."""
+    unit = manifest.header.contract.unit
+    return f"{manifest.max_error:.2g} {unit}" if unit else ROUNDING
+
+
+def _reading_lines(remarks: Sequence[Remark]) -> list[str]:
+    """Return what was assumed or left out in reading, the commonest first, each with the recordings it is about."""
+    about: dict[str, list[str]] = {}
+    for remark in remarks:
+        if remark.kind == "reading":
+            about.setdefault(remark.note, []).append(remark.source)
+    notes = sorted(about, key=lambda note: -len(about[note]))
+    lines = [f"notice: {note} ({_shortened(about[note])})" for note in notes[:_NAMED]]
+    return [*lines, f"and {len(notes) - _NAMED} other notices"] if len(notes) > _NAMED else lines
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Name the first few, and count the others."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _counts(channels: Mapping[str, int]) -> str:

@@ -13,13 +13,25 @@ from numpy.typing import NDArray
 
 from physiolect.contract.leads import LIMB_LEADS
 from physiolect.errors import FormatError
+from physiolect.formats.hospital.calibration import calibration_ends
 from physiolect.formats.hospital.patients import clean_texts, patient_hash, with_notes
 from physiolect.formats.matrix import check_size
 from physiolect.formats.request import Request, Unit
-from physiolect.recording import LEADS, Annotations, Modality, Recording, StartTime, later, modality_of
+from physiolect.recording import (
+    LEADS,
+    Annotations,
+    Modality,
+    Recording,
+    StartTime,
+    later,
+    modality_of,
+    seconds_text,
+)
 
 MOST_CHANNELS = 512
 _BLOCK = 1 << 16
+_MADE_OF_OTHERS = ("I", *LIMB_LEADS)
+"""Leads that may be differences of others, in which a pulse of all electrodes vanishes or is turned over."""
 
 
 @dataclass
@@ -81,7 +93,8 @@ class Rhythm:
         fs = want.rate(self.fs, path)
         names, told = want.named(self.names, len(self.names), path)
         wanted = want.rows(names, path)
-        n_samples = lengths.pop()
+        told += self._cut_calibration(fs)
+        n_samples = len(self.rows[0])
         first, last = want.span(n_samples, fs, path)
         check_size((last - first) * len(wanted) * 4, path)
         notes = clean_texts(self.notes, [*self.personal, self.patient])
@@ -104,6 +117,29 @@ class Rhythm:
                 notices=(*told, *self._notices()),
                 start_time=later(self.start_time, begin / fs),
             )
+
+    def _cut_calibration(self, fs: float) -> list[str]:
+        """Cut calibration pulses off both ends of an ECG, and return a notice of each."""
+        if self.modality != "ecg":
+            return []
+        own = [row for row, name in enumerate(self.names) if name not in _MADE_OF_OTHERS]
+        pulses = calibration_ends(
+            [self.rows[row] for row in own],
+            [self.gains[row] for row in own],
+            [self.units[row] for row in own],
+            fs,
+        )
+        if not any(pulses):
+            return []
+        first, last = pulses[0], len(self.rows[0]) - pulses[1]
+        self.rows = [row[first:last] for row in self.rows]
+        self.marks = self.marks.window(first, last)
+        self.start_time = later(self.start_time, first / fs)
+        return [
+            f"left out the {where} {seconds_text(length / fs)}: a calibration pulse of 1 mV in all leads"
+            for where, length in zip(("first", "last"), pulses, strict=True)
+            if length
+        ]
 
     def _notices(self) -> list[str]:
         if isinstance(self.start_time, datetime) or not re.search("[1-9]", self.stated_date):
