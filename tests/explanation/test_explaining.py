@@ -142,9 +142,9 @@ def test_the_several_channels_of_a_recording_are_never_passed_over_in_silence(ma
     two = synthetic.ecg(seconds=8, fs=250.0, leads=("V1", "II"), seed=3)
     told: list[Event] = []
     found = explain(make(), two, view="attention", score=False, on_event=told.append)
-    assert found.window.channel == "V1"
-    assert any("kept channel V1 of V1, II" in each.text for each in told if isinstance(each, Message))
-    assert explain(make(), two, view="attention", score=False, channel="II").window.channel == "II"
+    assert found.window.channel == "II"
+    assert any("kept channel II of V1, II" in each.text for each in told if isinstance(each, Message))
+    assert explain(make(), two, view="attention", score=False, channel="V1").window.channel == "V1"
     checkpoint = make()
     wide = replace(checkpoint, contract=replace(checkpoint.contract, channels=("V1", "II")))
     for view in ("attention", "similarity", "probing", "faithfulness"):
