@@ -56,12 +56,15 @@ class Peaks(NamedTuple):
     """Least distance of two in seconds."""
 
 
+PUBLISHED_PEAKS = Peaks()
+
+
 def peaks_of(checkpoint: Checkpoint) -> Peaks:
     """Return what counts as a peak of a model's trace: the published numbers, or an encoder's."""
-    return Peaks() if checkpoint.model.causal else Peaks(CERTAIN, NEAREST_COMPLEXES)
+    return PUBLISHED_PEAKS if checkpoint.model.causal else Peaks(CERTAIN, NEAREST_COMPLEXES)
 
 
-def find_beats(trace: NDArray[np.floating], fs: float, kind: Peaks = Peaks()) -> NDArray[np.int64]:
+def find_beats(trace: NDArray[np.floating], fs: float, kind: Peaks = PUBLISHED_PEAKS) -> NDArray[np.int64]:
     """Return the samples of a trace (n,) at which a beat stands out, in order; NaN counts as 0."""
     from scipy.signal import find_peaks
 
