@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ Flags = NDArray[np.bool_]
 
 PAUSE = 2.0
 """Seconds: a longer interval between two beats is a pause."""
+LONGEST = 10.0
+"""Seconds: a longer interval is no pause but a stretch without beats that were found, and enters no rate. It may be noise,
+ventricular flutter or fibrillation, in which no beat is marked, or a standstill."""
 RATE_INTERVALS = 8
 """Intervals in a row whose mean gives a rate: the least and the greatest of a day are of these."""
 _RUN = 3
@@ -92,9 +96,10 @@ def find_ectopy(hit: Flags, times: Times, joined: Flags) -> Ectopy:
     )  # fmt: skip
 
 
-def find_pauses(times: Times, joined: Flags, least: float = PAUSE) -> tuple[Stretch, ...]:
-    """Return the intervals longer than `least` seconds, in order of time."""
-    long = np.flatnonzero(joined & (np.diff(times) > least))
+def find_long_intervals(times: Times, joined: Flags, least: float, most: float = inf) -> tuple[Stretch, ...]:
+    """Return the intervals longer than `least` seconds, and at most as long as `most`, in order of time."""
+    seconds = np.diff(times)
+    long = np.flatnonzero(joined & (seconds > least) & (seconds <= most))
     return _stretches(np.stack([long, long + 1], axis=1), times)
 
 
@@ -103,7 +108,7 @@ def running_rates(times: Times, joined: Flags) -> tuple[Times, Times]:
     n = RATE_INTERVALS
     if len(times) <= n:
         return np.empty(0), np.empty(0)
-    whole = np.convolve(joined, np.ones(n, int), "valid") == n
+    whole = np.convolve(joined & (np.diff(times) <= LONGEST), np.ones(n, int), "valid") == n
     span = times[n:] - times[:-n]
     return (times[n:] + times[:-n])[whole] / 2, 60 * n / span[whole]
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from physiolect.checkpoint.outputs import FIBRILLATION
 from physiolect.detection.beat_result import BeatResult
 from physiolect.detection.ectopy import (
+    LONGEST,
     PAUSE,
     Ectopy,
     Stretch,
     find_ectopy,
-    find_pauses,
+    find_long_intervals,
     joined_beats,
     running_rates,
 )
@@ -92,8 +93,13 @@ class HolterResult(DetectionResult):
 
     @cached_property
     def pauses(self) -> tuple[Stretch, ...]:
-        """Intervals of more than two seconds, in order of time."""
-        return find_pauses(self.times, self.joined)
+        """Intervals of more than two and at most ten seconds, in order of time."""
+        return find_long_intervals(self.times, self.joined, PAUSE, LONGEST)
+
+    @cached_property
+    def without_beats(self) -> tuple[Stretch, ...]:
+        """Intervals of more than ten seconds: no beat was found there, which need not mean that there is none."""
+        return find_long_intervals(self.times, self.joined, LONGEST)
 
     @cached_property
     def ectopy(self) -> dict[str, Ectopy]:
@@ -240,6 +246,7 @@ class HolterResult(DetectionResult):
                 "episodes": [self._moved(asdict(each)) for each in self.rhythm_episodes()],
             },
             "pauses": [self._moved(asdict(each)) for each in self.pauses],
+            "without_beats": [self._moved(asdict(each)) for each in self.without_beats],
             "ectopy": {name: each.to_dict() for name, each in self.ectopy.items()},
             "hours": [{key: _known(value) for key, value in self._moved(asdict(each)).items()} for each in self.hours],
             "variability": None if self.variability is None else self.variability.to_dict(),
@@ -295,6 +302,12 @@ class HolterResult(DetectionResult):
             f"{len(self.pauses):,} over {PAUSE:g} s"
             + (f"; the longest {longest_pause:.2f} s" if self.pauses else ""),
         )
+        if self.without_beats:
+            seconds = sum(each.stop - each.start for each in self.without_beats)
+            yield (
+                "no beats",
+                f"in {length_text(seconds)}, in stretches of over {LONGEST:g} s: look at the signal there",
+            )
         for name, each in self.ectopy.items():
             yield (
                 f"{name} beats",

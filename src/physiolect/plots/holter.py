@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 _BINS = 480
 """Columns in which least, mean and greatest rate are drawn."""
+_COLUMNS, _TICKS = 240, 300
+"""Of so many columns each has its number of ectopic beats, where these are more than so many."""
 _HOURS = 3.0
 """From so many hours on the time is counted in hours, else in minutes."""
+_CLOCK_STEPS = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+"""Seconds between times of day below the axis."""
 _COLOURS = {"V": ORANGE, "S": GREEN}
 
 
@@ -59,7 +63,8 @@ def holter_figure(
     def place(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         return (seconds + start) / scale
 
-    _draw_rate(upper, place(time), rate, tuple(place(bounds[[0, -1]])))
+    span = (float(place(bounds[:1])[0]), float(place(bounds[-1:])[0]))
+    _draw_rate(upper, place(time), rate, span)
     shown = np.where(np.isfinite(share), np.where(share >= 0.5, 1.0, 0.0), np.nan)
     colours = np.array([BLUE, ORANGE])
     for value in (0, 1):
@@ -74,7 +79,7 @@ def holter_figure(
     rows.append(("pauses", np.asarray(pauses, float), AMBER))
     for k, (_, at, colour) in enumerate(rows):
         y = len(rows) - 1 - k
-        lower.vlines(place(at), y + 0.12, y + 0.88, color=colour or SERIES[k], linewidth=0.5, rasterized=len(at) > 2000)
+        _draw_row(lower, y, place(at), colour or SERIES[k], span)
     lower.set_ylim(0, len(rows))
     lower.set_yticks([len(rows) - 0.5 - k for k in range(len(rows))], [name for name, *_ in rows])
     dress(upper, title=title, y="beats a minute", grid="y")
@@ -82,7 +87,7 @@ def holter_figure(
     dress(lower, x=_axis_name(long, clock))
     for axes in (middle, lower):
         axes.tick_params(axis="y", length=0)
-    lower.set_xlim(*place(bounds[[0, -1]]))
+    lower.set_xlim(*span)
     if clock is not None:
         _tell_clock(lower, clock, scale, start)
     figure.align_ylabels()
@@ -90,7 +95,7 @@ def holter_figure(
 
 
 def _draw_rate(
-    axes: Axes, time: NDArray[np.float64], rate: NDArray[np.float64], span: tuple[float, ...]
+    axes: Axes, time: NDArray[np.float64], rate: NDArray[np.float64], span: tuple[float, float]
 ) -> None:
     """Draw the range of the rate in each column, and its mean as a line."""
     if not len(time):
@@ -112,6 +117,20 @@ def _draw_rate(
     axes.set_ylim(bottom=0)
 
 
+def _draw_row(axes: Axes, y: int, at: NDArray[np.float64], colour: str, span: tuple[float, float]) -> None:
+    """Draw moments as ticks in a row from y to y + 1; of many, how many there are in each column, as its height."""
+    if len(at) <= _TICKS:
+        axes.vlines(at, y + 0.12, y + 0.88, color=colour, linewidth=0.6)
+        return
+    counts, bins = np.histogram(at, _COLUMNS, span)
+    heights = 0.86 * counts / counts.max()
+    axes.stairs(y + 0.06 + heights, bins, baseline=y + 0.06, fill=True, color=colour, linewidth=0)
+    axes.text(
+        1.005, y + 0.5, f"≤ {counts.max():,}", transform=axes.get_yaxis_transform(), fontsize=TEXT - 1.5,
+        color=QUIET, va="center",
+    )  # fmt: skip
+
+
 def _axis_name(long: bool, clock: StartTime | None) -> str:
     if clock is not None:
         return "time of day"
@@ -119,6 +138,12 @@ def _axis_name(long: bool, clock: StartTime | None) -> str:
 
 
 def _tell_clock(axes: Axes, clock: StartTime, scale: float, start: float) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter
 
+    low, high = axes.get_xlim()
+    midnight = (clock.hour * 60 + clock.minute) * 60 + clock.second - start  # seconds of the day at 0
+    length = (high - low) * scale
+    every = next((each for each in _CLOCK_STEPS if length / each <= 9), _CLOCK_STEPS[-1])
+    first = np.ceil((low * scale + midnight) / every) * every - midnight
+    axes.xaxis.set_major_locator(FixedLocator((np.arange(first, high * scale + 1, every) / scale).tolist()))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: clock_time(clock, x * scale - start + 30)[:5]))
