@@ -14,8 +14,10 @@ Flags = NDArray[np.bool_]
 PAUSE = 2.0
 """Seconds: a longer interval between two beats is a pause."""
 LONGEST = 10.0
-"""Seconds: a longer interval is no pause but a stretch without beats that were found, and enters no rate. It may be noise,
-ventricular flutter or fibrillation, in which no beat is marked, or a standstill."""
+"""Seconds: a longer interval is no pause but a stretch in which no beat was found, and enters no rate.
+
+It may be noise, ventricular flutter or fibrillation, in which no beat is marked, or a standstill.
+"""
 RATE_INTERVALS = 8
 """Intervals in a row whose mean gives a rate: the least and the greatest of a day are of these."""
 _RUN = 3

@@ -182,8 +182,8 @@ def _pauses(page: Report, result: HolterResult) -> None:
             for each in result.without_beats[:_LISTED]
         ]
         page.text(
-            f"**In {len(result.without_beats):,} stretches of more than {LONGEST:g} s no beat was found.** They may hold "
-            "noise, ventricular flutter or fibrillation, in which no beat is marked, or a standstill: look at the signal."
+            f"**In {len(result.without_beats):,} stretches of more than {LONGEST:g} s no beat was found.** They may "
+            "hold noise, ventricular flutter or fibrillation, in which no beat is marked, or a standstill: look there."
         )
         page.table(("no beat from", "length"), rows)
     if not result.pauses:
