@@ -22,7 +22,6 @@ STRIP = 10.0
 _LISTED = 10
 """Episodes and pauses that the page lists; the tables have all."""
 _MEASURES = ("MeanNN", "SDNN", "SDANN5", "SDNNI5", "RMSSD", "pNN50", "LF", "HF", "LFHF", "SD1", "SD2")
-_NAMES = {"V": "ventricular ectopic (V)", "S": "supraventricular ectopic (S)"}
 _NOT_KNOWN = "–"
 
 
@@ -68,7 +67,8 @@ def holter_report(result: HolterResult) -> Report:
     page.table(("", ""), list(_overview(result)))
     page.figure(
         result.plot(),
-        f"Rate ({RATE_INTERVALS} intervals in a row: range and mean), {result.rhythm_name}, ectopic beats and pauses.",
+        f"Rate ({RATE_INTERVALS} intervals in a row: range and mean), {result.rhythm_name}, ectopic beats and pauses. "
+        "Bars count beats; the number beside them is that of the highest.",
     )
     _hours(page, result)
     _rhythm(page, result)
@@ -79,17 +79,21 @@ def holter_report(result: HolterResult) -> Report:
     return page.text(_LIMITS)
 
 
-_LIMITS = f"""## Limits
-
-- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch blocks among them. S beats
-are found least reliably: most of those that the report counts in atrial fibrillation are none.
-- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat can look like a pause.
-Look at the strips, and at the recording itself, before you believe a pause, a run or a greatest rate.
-- The rhythm is judged over windows of half a minute: shorter episodes are missed, and each begins or ends some seconds
-early or late. Atrial flutter may count as fibrillation or as neither.
-- Least and greatest rates are of {RATE_INTERVALS} intervals in a row. A pause is an interval of more than {PAUSE:g} s
-and at most {LONGEST:g} s.
-- The detectors learned from public recordings. How well they do, and on which, is in their model cards."""
+_LIMITS = "\n".join(
+    (
+        "## Limits",
+        "",
+        "- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch block too. "
+        "S beats are found least reliably: most of those that are counted in atrial fibrillation are none.",
+        "- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat looks like "
+        "a pause. Look at the strips and at the recording itself before you believe a pause, a run or a rate.",
+        "- The rhythm is judged over windows of half a minute: shorter episodes are missed, and each begins or ends "
+        "some seconds early or late. Atrial flutter may count as fibrillation or as neither.",
+        f"- Least and greatest rates are of {RATE_INTERVALS} intervals in a row. A pause is an interval of more than "
+        f"{PAUSE:g} s and at most {LONGEST:g} s.",
+        "- The detectors learned from public recordings. How well they do, and on which, is in their model cards.",
+    )
+)
 
 
 def telling_moments(result: HolterResult) -> list[Moment]:
@@ -146,17 +150,18 @@ def _overview(result: HolterResult) -> Iterator[tuple[str, str]]:
 
 def _hours(page: Report, result: HolterResult) -> None:
     classes = result.heartbeats.classes
-    headers = ("from", "beats", *classes, result.rhythm_name, "mean", "least", "greatest", "pauses", "judged")
     rows = [
         (
-            result.moment(hour.start), f"{sum(hour.beats.values()):,}", *(f"{hour.beats[name]:,}" for name in classes),
-            _share(hour.rhythm_share), _whole(hour.rate), _whole(hour.lowest), _whole(hour.highest), hour.pauses,
-            _share(hour.judged),
+            result.moment(hour.start)[:-3], *(f"{hour.beats[name]:,}" for name in classes), _share(hour.rhythm_share),
+            _whole(hour.rate), f"{_whole(hour.lowest)}–{_whole(hour.highest)}", hour.pauses, _share(hour.judged),
         )
         for hour in result.hours
     ]  # fmt: skip
     page.text("## Hour by hour")
-    page.table(headers, rows, f"Beats by class, share of {result.rhythm_name}, and beats a minute.")
+    page.table(
+        ("from", *classes, result.rhythm_name, "mean", "range", "pauses", "judged"), rows,
+        f"Beats by class, share of {result.rhythm_name}, and beats a minute.",
+    )  # fmt: skip
 
 
 def _rhythm(page: Report, result: HolterResult) -> None:
@@ -200,13 +205,13 @@ def _ectopy(page: Report, result: HolterResult) -> None:
     rows = []
     for name, each in result.ectopy.items():
         run = each.longest_run
-        longest = _NOT_KNOWN if run is None else f"{run.beats} beats at {result.moment(run.start)}"
+        longest = _NOT_KNOWN if run is None else f"{run.beats},\u00a0at\u00a0{result.moment(run.start)}"
         hourly = f"{each.beats / hours:,.0f}" if hours >= 1 else _NOT_KNOWN
         rows.append(
-            (_NAMES.get(name, name), f"{each.beats:,}", hourly, f"{each.single:,}", f"{len(each.couplets):,}",
+            (name, f"{each.beats:,}", hourly, f"{each.single:,}", f"{len(each.couplets):,}",
              f"{len(each.runs):,}", longest, f"{len(each.bigeminy):,}")
         )  # fmt: skip
-    headers = ("beats", "all", "an hour", "single", "couplets", "runs", "longest run", "bigeminy")
+    headers = ("class", "beats", "an hour", "single", "couplets", "runs", "longest run", "bigeminy")
     page.table(
         headers, rows, "A run is three or more in a row; bigeminy, three or more in turn with other beats."
     )
