@@ -20,7 +20,7 @@ class Config:
     src: str
     """A published HeartGPT file (.zip, .pth), a checkpoint to write as one, or an ECG-Byte tokenizer (.pkl)."""
     dst: str
-    """Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file for the authors' code, or .onnx."""
+    """Folder of the new checkpoint or tokenizer; of a checkpoint, a .pth or .zip for the authors' code, or .onnx."""
     task: DetectedTaskName | None = None
     """What a detection head of your own training detects; the authors' five files are known."""
     percentiles: tuple[float, ...] | None = None

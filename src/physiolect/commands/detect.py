@@ -17,6 +17,8 @@ from physiolect.files import check_writable
 from physiolect.tasks import DetectedTaskName
 
 if TYPE_CHECKING:
+    import torch
+
     from physiolect.checkpoint import Checkpoint
     from physiolect.detection import BeatDecision, Detectors, RhythmDecision, Unjudged
     from physiolect.report.detection import Found
@@ -117,7 +119,7 @@ def run(config: Config) -> int:
 class _Whole:
     """Rhythm, beats and heartbeats of a recording; the detectors are loaded when the first ECG comes."""
 
-    def __init__(self, config: Config, device: str) -> None:
+    def __init__(self, config: Config, device: torch.device) -> None:
         self._config, self._device = config, device
         self._detectors: Detectors | None = None
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from physiolect.checkpoint import EMBEDDED, Checkpoint, load_checkpoint
 from physiolect.contract.channels import channel_modality
@@ -39,7 +42,7 @@ class Detectors:
         check_answers(self.rhythm, "window")
         check_heartbeats(self.heartbeats)
 
-    def to(self, device: str) -> Detectors:
+    def to(self, device: torch.device | str) -> Detectors:
         """Move all three to a device, and return them."""
         for each in (self.beats, self.rhythm, self.heartbeats):
             each.model.to(device)
@@ -106,7 +109,8 @@ def detect_all(
         )
         return find_pulses(recording, channel, first=first)
     detectors = detectors or load_detectors()
-    tracks, shared = Tracks(recording), {"channel": channel, "threads": threads, "on_event": on_event}
+    tracks = Tracks(recording)
+    shared: dict[str, Any] = {"channel": channel, "threads": threads, "on_event": on_event}
     beats = judge_beats(detectors.beats, tracks, batch_size=batch_size, first=first, **shared)
     stride = detectors.rhythm.contract.max_samples / detectors.rhythm.contract.fs / OVERLAP
     rhythm = judge_rhythm(
