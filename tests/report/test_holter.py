@@ -50,7 +50,7 @@ def holter(
 
 @pytest.fixture(scope="module")
 def night() -> HolterResult:
-    """Five minutes: a beat a second, five V in a row from 60 s on, a pause of 4 s at 100 s, none from 200 s on for 21."""
+    """Five minutes: a beat a second, five V in a row from 60 s on, a pause at 100 s, none from 200 s on for 21 s."""
     times = np.arange(0.5, 300)
     times = times[~((times > 100) & (times < 103)) & ~((times > 200) & (times < 220))]
     letters = "".join("V" if 60 < t < 65 else "S" if 250 < t < 251 else "N" for t in times)

@@ -42,7 +42,9 @@ __all__ = [
 
 
 EMBEDDED: dict[str, Path] = {
-    folder.name: folder for folder in sorted((Path(__file__).parent / "embedded").iterdir()) if folder.is_dir()
+    folder.name: folder
+    for folder in sorted((Path(__file__).parent / "embedded").iterdir())
+    if folder.is_dir()
 }
 """Checkpoints that come with the package, by name; each folder's README.md is its model card."""
 
