@@ -1,8 +1,8 @@
 """A day of ECG: our three detectors, NeuroKit2 and XQRS on the same 24 hours, with time, memory and F1.
 
-The day is MIT-BIH's test records (DS2 of de Chazal, without paced beats), joined and resampled to 250 Hz, over again until
-it has 24 hours. `python benchmarks/holter.py --data /path/to/mitdb` prints one table, on one thread. NeuroKit2 and XQRS
-read one lead of the whole day in one call, as we do.
+The day is MIT-BIH's test records (DS2 of de Chazal, without paced beats), joined and resampled to 250 Hz, over and over
+until it has 24 hours. `python benchmarks/holter.py --data /path/to/mitdb` prints one table, on one thread. NeuroKit2
+and XQRS read one lead of the whole day in one call, as we do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from physiolect.evaluation.beats import match_beats
 from physiolect.signals import resample
 
 FS = 250.0
-DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split()
+DS2 = (
+    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210", "212", "213", "214", "219", "221",
+    "222", "228", "231", "232", "233", "234",
+)  # fmt: skip
 """Test records of de Chazal et al., IEEE Trans Biomed Eng 51:1196, 2004."""
 BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
 
