@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,11 @@ def detect_all(
     heartbeats = judge_heartbeats(
         detectors.heartbeats, tracks, beats=beats, rhythm=rhythm, batch_size=batch_size, first=first, **shared
     )  # fmt: skip
+    report, leads = heartbeats.report, heartbeats.recording.channels
+    if len(leads) > 1:
+        report = replace(report, steps=(*report.steps, f"described the beats by {' and '.join(leads)}"))
     return HolterResult(
-        recording=heartbeats.recording, fs=heartbeats.fs, report=heartbeats.report, first=first,
+        recording=heartbeats.recording, fs=heartbeats.fs, report=report, first=first,
         interrupted=beats.interrupted or rhythm.interrupted or heartbeats.interrupted,
         beats=beats, rhythm=rhythm, heartbeats=heartbeats,
     )  # fmt: skip

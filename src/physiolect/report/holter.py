@@ -23,6 +23,8 @@ _LISTED = 10
 """Episodes and pauses that the page lists; the tables have all."""
 _MEASURES = ("MeanNN", "SDNN", "SDANN5", "SDNNI5", "RMSSD", "pNN50", "LF", "HF", "LFHF", "SD1", "SD2")
 _NOT_KNOWN = "–"
+_TO = "\u2060–\u2060"
+"""A dash at which no line breaks."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ _LIMITS = "\n".join(
         "- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch block too. "
         "S beats are found least reliably: most of those that are counted in atrial fibrillation are none.",
         "- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat looks like "
-        "a pause. Look at the strips and at the recording itself before you believe a pause, a run or a rate.",
+        "a pause, and so does ventricular flutter or fibrillation. Look at the strips and at the recording itself before you believe a pause, a run or a rate.",
         "- The rhythm is judged over windows of half a minute: shorter episodes are missed, and each begins or ends "
         "some seconds early or late. Atrial flutter may count as fibrillation or as neither.",
         f"- Least and greatest rates are of {RATE_INTERVALS} intervals in a row. A pause is an interval of more than "
@@ -153,7 +155,7 @@ def _hours(page: Report, result: HolterResult) -> None:
     rows = [
         (
             result.moment(hour.start)[:-3], *(f"{hour.beats[name]:,}" for name in classes), _share(hour.rhythm_share),
-            _whole(hour.rate), f"{_whole(hour.lowest)}–{_whole(hour.highest)}", hour.pauses, _share(hour.judged),
+            _whole(hour.rate), f"{_whole(hour.lowest)}{_TO}{_whole(hour.highest)}", hour.pauses, _share(hour.judged),
         )
         for hour in result.hours
     ]  # fmt: skip
