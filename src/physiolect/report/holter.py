@@ -88,7 +88,8 @@ _LIMITS = "\n".join(
         "- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch block too. "
         "S beats are found least reliably: most of those that are counted in atrial fibrillation are none.",
         "- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat looks like "
-        "a pause, and so does ventricular flutter or fibrillation. Look at the strips and at the recording itself before you believe a pause, a run or a rate.",
+        "a pause, and so does ventricular flutter or fibrillation. Look at the strips and at the recording itself "
+        "before you believe a pause, a run or a rate.",
         "- The rhythm is judged over windows of half a minute: shorter episodes are missed, and each begins or ends "
         "some seconds early or late. Atrial flutter may count as fibrillation or as neither.",
         f"- Least and greatest rates are of {RATE_INTERVALS} intervals in a row. A pause is an interval of more than "
