@@ -96,7 +96,7 @@ def test_a_cross_validated_run_names_its_folds(here: Path) -> None:
 def test_other_plain_names_stay_unknown() -> None:
     with pytest.raises(CheckpointError, match="no checkpoint 'ppg'") as caught:
         load_checkpoint("ppg")
-    assert "or ecg, which comes with Physiolect" in (caught.value.hint or "")
+    assert "or one that comes with Physiolect: ecg" in (caught.value.hint or "")
 
 
 def test_it_is_small_and_holds_no_more_than_a_checkpoint_and_its_card() -> None:

@@ -393,7 +393,7 @@ def test_the_published_model_on_a_record_of_atrial_fibrillation(
 
 
 def test_the_calls_have_the_defaults_of_the_verb() -> None:
-    config, inside = Config(checkpoint="c"), {"first", "on_event"}
+    config, inside = Config(checkpoint="c"), {"first", "on_event", "recording"}
     for call in (detect, detect_rhythm, detect_beats, open_stream):
         defaults = {
             name: each.default

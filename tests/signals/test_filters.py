@@ -75,3 +75,11 @@ def test_real_ecg_bends_less_at_the_end_than_by_default(data: Path) -> None:
     default = [abs(sosfiltfilt(sections, signal[:stop])[-1] - truth[stop - 1]) for stop in stops]
     assert np.median(ours) < 0.5 * np.median(default)
     assert np.median(ours) < 0.02 * span
+
+
+@pytest.mark.parametrize("band", [(0.5, 40.0), (None, 40.0), (0.5, None)])
+def test_a_long_signal_in_parts_is_the_whole(band: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = np.random.default_rng(0).normal(size=(2, 50_001)).cumsum(1)
+    whole = filter_band(signal, 250.0, band)
+    monkeypatch.setattr("physiolect.signals.filters._LONG", 20_000)
+    np.testing.assert_allclose(filter_band(signal, 250.0, band), whole, atol=1e-8 * np.abs(signal).max())

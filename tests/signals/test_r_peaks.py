@@ -98,3 +98,11 @@ def test_refined_peaks_are_missing_beside_gaps() -> None:
     assert np.isnan(refined).tolist() == [False, True, False]
     assert np.isnan(refine_peaks(np.full(500, np.nan), np.array([100]), 250)).all()
     assert len(refine_peaks(lead, np.array([], int), 250)) == 0
+
+
+def test_peaks_of_a_long_recording_are_refined_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ecg(seconds=70, fs=250.0, leads=("II",), seed=2)
+    coarse = made.annotations.sample
+    whole = refine_peaks(made.signal[0], coarse, 250.0)
+    monkeypatch.setattr("physiolect.signals.r_peaks._STRETCH", 20.0)
+    np.testing.assert_allclose(refine_peaks(made.signal[0], coarse, 250.0), whole, atol=0.02)

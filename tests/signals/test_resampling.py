@@ -147,3 +147,15 @@ def test_a_stream_forgets_what_is_past() -> None:
     for _ in range(50):
         stream.push(np.zeros(1000))
     assert len(stream._held) < 500
+
+
+@pytest.mark.parametrize(("fs", "target"), [(250.0, 100.0), (360.0, 100.0), (257.3, 100.0), (100.0, 250.0)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_long_signal_in_parts_is_the_whole(
+    fs: float, target: float, axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = np.random.default_rng(0).normal(size=(2, 50_001)).cumsum(1)
+    signal = signal if axis else signal.T
+    whole = resample(signal, fs, target, axis=axis)
+    monkeypatch.setattr("physiolect.signals.resampling._LONG", 10_000)
+    np.testing.assert_array_equal(resample(signal, fs, target, axis=axis), whole)

@@ -41,15 +41,19 @@ __all__ = [
 ]
 
 
-EMBEDDED: dict[str, Path] = {"ecg": Path(__file__).parent / "embedded" / "ecg"}
+EMBEDDED: dict[str, Path] = {
+    folder.name: folder
+    for folder in sorted((Path(__file__).parent / "embedded").iterdir())
+    if folder.is_dir()
+}
 """Checkpoints that come with the package, by name; each folder's README.md is its model card."""
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Load a checkpoint folder, a published HeartGPT file, "ecg", or `owner/name` from the Hugging Face Hub.
 
-    "ecg" is the decoder that comes with the package, unless a checkpoint of that name lies here: what is the
-    user's own comes first, and `EMBEDDED["ecg"]` is always the package's. Only a name of the form `owner/name`,
+    "ecg" and the other names of `EMBEDDED` come with the package, unless a checkpoint of that name lies here: what is
+    the user's own comes first, and `EMBEDDED["ecg"]` is always the package's. Only a name of the form `owner/name`,
     whose `owner` is no folder here, ever touches the network. A run's folder stands for the best checkpoint in it,
     or the last where none was best yet.
 
@@ -82,7 +86,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"there is no checkpoint '{path}'",
             hint="pass a folder made by pretrain, finetune or convert, a HeartGPT .zip, owner/name on the Hub, "
-            f"or {', '.join(EMBEDDED)}, which comes with Physiolect",
+            f"or one that comes with Physiolect: {', '.join(EMBEDDED)}",
         )
     return load_folder(place)
 

@@ -1,4 +1,4 @@
-"""Between published files and ours: weights and tokenizers in, weights out, each proved after it is written."""
+"""Between others' files and ours: weights and tokenizers in, weights out, each proved after it is written."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def convert(
 
     Args:
         src: A published HeartGPT file (.zip, .pth), a checkpoint, or an ECG-Byte tokenizer (.pkl).
-        dst: Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file.
+        dst: Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file, or a .onnx file, which
+            runs without PyTorch.
         task: What a detection head of your own training detects; the authors' five files are known.
         percentiles: The 1st and 99th percentile, in mV, that an ECG-Byte tokenizer was trained with.
 
@@ -88,6 +89,8 @@ def convert(
     source, target = Path(src), Path(dst)
     if percentiles is not None:
         return _import_tokenizer(source, target, (percentiles[0], percentiles[1]))
+    if target.suffix.lower() == ".onnx" and not target.is_dir():
+        return _export_onnx(os.fspath(src), target)
     from_file = source.is_file() or (source.suffix.lower() in SUFFIXES and not source.is_dir())
     to_file = target.suffix.lower() in SUFFIXES and not target.is_dir()
     if from_file and not to_file:
@@ -99,7 +102,7 @@ def convert(
     if source.is_dir() or os.fspath(src) in EMBEDDED:
         raise ConfigError(
             f"{source} is a checkpoint already",
-            hint="to write it for the authors' code, let DST end in .pth or .zip",
+            hint="to write it for the authors' code, let DST end in .pth or .zip; for ONNX, in .onnx",
         )
     raise CheckpointError(
         f"there is no file or checkpoint '{source}'",
@@ -159,6 +162,22 @@ def _export(source: str, target: Path) -> Conversion:
         f"verified: {written.verify()}",
     )
     return Conversion(target, lines, keys)
+
+
+def _export_onnx(source: str, target: Path) -> Conversion:
+    from physiolect.checkpoint.onnx import export_onnx
+
+    if target.exists():
+        raise CheckpointError(f"{target} exists already", hint="name another file, or remove it first")
+    checkpoint = load_checkpoint(source)
+    checkpoint.verify()
+    deviation = export_onnx(checkpoint, target)
+    lines = (
+        f"{source}: {_described(checkpoint)}",
+        f"{target}: the model; its metadata hold contract, outputs and tokenizer",
+        f"verified: under onnxruntime its outputs differ by at most {deviation:.1g}",
+    )
+    return Conversion(target, lines)
 
 
 def _counted(keys: Sequence[str]) -> str:

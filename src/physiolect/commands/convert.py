@@ -1,4 +1,4 @@
-"""`physiolect convert SRC DST`: published weights or tokenizers become ours, and a checkpoint published weights."""
+"""`physiolect convert SRC DST`: published weights or tokenizers become ours, ours published weights or ONNX."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ EXAMPLE = "physiolect convert ECGPT_560k_iters.zip ecgpt"
 
 @dataclass(frozen=True)
 class Config:
-    """Turn published weights or tokenizers into ours, and a checkpoint into published weights."""
+    """Turn published weights or tokenizers into ours, and a checkpoint into published weights or ONNX."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("src", "dst")
 
     src: str
     """A published HeartGPT file (.zip, .pth), a checkpoint to write as one, or an ECG-Byte tokenizer (.pkl)."""
     dst: str
-    """Folder of the new checkpoint or tokenizer; for a checkpoint, a .pth or .zip file for the authors' code."""
+    """Folder of the new checkpoint or tokenizer; of a checkpoint, a .pth or .zip for the authors' code, or .onnx."""
     task: DetectedTaskName | None = None
     """What a detection head of your own training detects; the authors' five files are known."""
     percentiles: tuple[float, ...] | None = None

@@ -1,4 +1,4 @@
-"""`physiolect detect INPUT ... --checkpoint CHECKPOINT`: rhythm, beats and heartbeats of recordings, or of a stream."""
+"""`physiolect detect INPUT ...`: rhythm, beats, heartbeats of recordings, by our own detectors or `--checkpoint`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from physiolect.files import check_writable
 from physiolect.tasks import DetectedTaskName
 
 if TYPE_CHECKING:
-    from physiolect.checkpoint import Checkpoint
-    from physiolect.detection import BeatDecision, RhythmDecision, Unjudged
+    import torch
 
-EXAMPLE = "physiolect detect mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --out found"
+    from physiolect.checkpoint import Checkpoint
+    from physiolect.detection import BeatDecision, Detectors, RhythmDecision, Unjudged
+    from physiolect.report.detection import Found
+
+EXAMPLE = "physiolect detect holter.edf --out found"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,9 @@ class Config(Reading, Computing):
 
     inputs: list[str] = field(default_factory=list)
     """Recordings, folders of them, or - for standard input (CSV, or one number a line); leave out with --stream."""
-    checkpoint: str
-    """A model of rhythm, beats or heartbeats: a folder, a published HeartGPT file, or owner/name on the Hub."""
+    checkpoint: str | None = None
+    """A model of rhythm, beats or heartbeats: a folder, a published HeartGPT file, or owner/name on the Hub (default:
+    on an ECG all three that come with Physiolect; on a PPG NeuroKit2's pulses)."""
     task: DetectedTaskName | None = None
     """Check that the checkpoint is for this task (default: not checked)."""
     beats: str | None = None
@@ -49,8 +53,9 @@ class Config(Reading, Computing):
     """With --stream, for beats: seconds to wait for windows that cover a beat; a shorter wait uses fewer windows
     (default: a window's length, for all of them, as published)."""
     out: str | None = None
-    """Folder for table, WFDB annotations, figure and summary.json, and the trace of beats as .npz; of several
-    recordings each gets a folder in it, and summary.csv has a line for each."""
+    """Folder for table, WFDB annotations, figure and summary.json, and the trace of beats as .npz, or without
+    --checkpoint a Holter report, holter.html; of several recordings each gets a folder in it, and summary.csv has a
+    line for each."""
     json: bool = False
     """Print the summary as JSON on stdout."""
 
@@ -60,6 +65,13 @@ class Config(Reading, Computing):
         found += at_least_one({"batch_size": self.batch_size}) + self.computing_problems()
         found += self.reading_problems(self.inputs[0] if self.inputs else "the recording")
         found += folder_problems(self.out) + input_problems(self.inputs)
+        if self.checkpoint is None:
+            given = {"task": self.task, "beats": self.beats, "rhythm": self.rhythm, "stride": self.stride}
+            useless = [f"--{name}" for name, value in given.items() if value is not None]
+            if self.stream:
+                found.append("--checkpoint is missing: --stream reads a signal with one model")
+            elif useless:
+                found.append(f"{' and '.join(useless)} cannot be used without --checkpoint")
         return found + (self._stream_problems() if self.stream else self._file_problems())
 
     def _file_problems(self) -> list[str]:
@@ -90,6 +102,8 @@ def run(config: Config) -> int:
     if config.out is not None:
         check_writable(Path(config.out))
     device = choose_device(config.device)
+    if config.checkpoint is None:
+        return run_inputs(config.inputs, _Whole(config, device), out=config.out, as_json=config.json)
     checkpoint = load_checkpoint(config.checkpoint)
     check_detector(checkpoint, config.task)
     checkpoint.model.to(device)
@@ -102,10 +116,36 @@ def run(config: Config) -> int:
     return run_inputs(config.inputs, work, out=config.out, as_json=config.json)
 
 
+class _Whole:
+    """Rhythm, beats and heartbeats of a recording; the detectors are loaded when the first ECG comes."""
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._detectors: Detectors | None = None
+
+    def __call__(self, source: Input, out: Path | None) -> Done:
+        from physiolect.detection import detect_all, load_detectors, modality_to_judge
+
+        config = self._config
+        recording = replace(source.read(config, for_modality=config.modality or "ecg"), source=source.path)
+        if self._detectors is None and modality_to_judge(recording, config.chosen) == "ecg":
+            self._detectors = load_detectors().to(self._device)
+        with listening() as terminal:
+            found = detect_all(
+                recording,
+                detectors=self._detectors,
+                channel=config.chosen,
+                batch_size=config.batch_size,
+                first=config.start or 0.0,
+                threads=config.threads,
+                on_event=terminal,
+            )
+        return _tell(config, found, source, out, {"checkpoint": None, "published_as": None})
+
+
 def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | None) -> Done:
     """Detect in one recording."""
     from physiolect.detection import detect
-    from physiolect.report import write_detection
 
     recording = replace(source.read(config, for_modality=checkpoint.contract.modality), source=source.path)
     with listening() as terminal:
@@ -121,16 +161,20 @@ def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | N
             threads=config.threads,
             on_event=terminal,
         )
+    made_by = {"checkpoint": config.checkpoint, "published_as": checkpoint.run.get("published_as")}
+    return _tell(config, found, source, out, made_by)
+
+
+def _tell(config: Config, found: Found, source: Input, out: Path | None, made_by: dict[str, Any]) -> Done:
+    """Say what was found, and write it."""
+    from physiolect.report import write_detection
+
     say(str(found.report))
     if found.interrupted:
         if not found.anything_judged:
             raise KeyboardInterrupt
         say("interrupted: what was judged by then is kept")
-    about: dict[str, Any] = {
-        "input": source.path,
-        "checkpoint": config.checkpoint,
-        "published_as": checkpoint.run.get("published_as"),
-    }
+    about: dict[str, Any] = {"input": source.path, **made_by}
     about["settings"] = {
         name: value for name, value in asdict(config).items() if name not in ("inputs", "checkpoint", "out")
     }

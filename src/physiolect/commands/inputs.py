@@ -18,9 +18,9 @@ from physiolect.errors import FormatError, PhysiolectError, WriteError
 from physiolect.recording import Recording
 
 if TYPE_CHECKING:
-    from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
     from physiolect.generation import Continuation
     from physiolect.report import InputRow
+    from physiolect.report.detection import Found
 
 STDIN = "-"
 
@@ -53,7 +53,7 @@ class Input:
 class Done:
     """What a verb made of one recording."""
 
-    result: RhythmResult | BeatResult | HeartbeatResult | Continuation
+    result: Found | Continuation
     summary: dict[str, Any]
     """As in summary.json."""
 

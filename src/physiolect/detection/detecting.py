@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.detection.beat_result import BeatResult
@@ -11,6 +12,9 @@ from physiolect.detection.beat_windows import Beats
 from physiolect.detection.beats import detect_beats
 from physiolect.detection.heartbeat_result import HeartbeatResult
 from physiolect.detection.heartbeats import check_heartbeats, detect_heartbeats
+from physiolect.detection.holter import detect_all
+from physiolect.detection.holter_result import HolterResult
+from physiolect.detection.pulses import PulseResult
 from physiolect.detection.rhythm import detect_rhythm
 from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.detection.streaming import BeatStream, RhythmStream
@@ -61,8 +65,8 @@ def check_detector(checkpoint: Checkpoint, task: str | None = None) -> None:
 
 
 def detect(
-    checkpoint: Checkpoint | str | Path,
-    recording: Recording | str | Path,
+    checkpoint: Checkpoint | Recording | str | Path,
+    recording: Recording | str | Path | None = None,
     *,
     channel: str | int | None = None,
     stride: float | None = None,
@@ -72,17 +76,24 @@ def detect(
     rhythm: RhythmResult | Checkpoint | str | Path | None = None,
     threads: int | None = None,
     on_event: Listener | None = None,
-) -> RhythmResult | BeatResult | HeartbeatResult:
+) -> RhythmResult | BeatResult | HeartbeatResult | HolterResult | PulseResult:
     """Return the rhythm, the beats or the classes of heartbeats of a recording, as the checkpoint was trained for.
 
-    See `detect_rhythm`, `detect_beats` and `detect_heartbeats`, which also say what the arguments mean.
+    `detect(recording)`, without a checkpoint, returns all three of an ECG, by the detectors that come with the package,
+    or the pulses of a PPG; see `detect_all`. With a checkpoint, see `detect_rhythm`, `detect_beats` and
+    `detect_heartbeats`, which also say what the arguments mean.
 
     Raises:
         ContractError: the recording cannot be made into what the model accepts.
-        CheckpointError: the checkpoint detects nothing.
+        CheckpointError: the checkpoint detects nothing, or there is none and the package's detectors are missing.
         ConfigError: a setting is out of range.
         Cancelled: `on_event` returned True.
     """
+    if recording is None or isinstance(checkpoint, Recording):
+        return _detect_all(
+            checkpoint, recording, {"stride": stride, "beats": beats, "rhythm": rhythm}, channel=channel,
+            batch_size=batch_size, first=first, threads=threads, on_event=on_event,
+        )  # fmt: skip
     checkpoint = as_checkpoint(checkpoint)
     check_detector(checkpoint)
     kind = (checkpoint.outputs.kind, checkpoint.outputs.scope)
@@ -106,6 +117,30 @@ def detect(
         on_event=on_event,
         **{name: given[name] for name in _TAKES[kind]},
     )
+
+
+def _detect_all(
+    recording: Checkpoint | Recording | str | Path,
+    second: Recording | str | Path | None,
+    given: dict[str, object],
+    **settings: Any,
+) -> HolterResult | PulseResult:
+    """Return what the package's own detectors find.
+
+    Raises:
+        ConfigError: there is no recording, there are two, or a setting is for one checkpoint.
+    """
+    if second is not None or isinstance(recording, Checkpoint):
+        raise ConfigError(
+            "detect takes a recording alone, or first a checkpoint and then a recording",
+            hint="detect(recording), or detect(checkpoint, recording)",
+        )
+    useless = [name for name, value in given.items() if value is not None]
+    if useless:
+        raise ConfigError(
+            f"{' and '.join(useless)} cannot be used without a checkpoint", hint="leave it out, or give one"
+        )
+    return detect_all(recording, **settings)
 
 
 def open_stream(

@@ -15,7 +15,7 @@ from physiolect.detection.beat_windows import Beats, beat_seconds, likely_of_win
 from physiolect.detection.heartbeat_result import HeartbeatResult
 from physiolect.detection.rhythm import detect_rhythm
 from physiolect.detection.rhythm_result import RhythmResult
-from physiolect.detection.windows import Track, check_recording, lay_out, name_detectors
+from physiolect.detection.windows import Track, Tracks, check_recording, name_detectors
 from physiolect.errors import CheckpointError, ContractError
 from physiolect.events import Listener, Reporter
 from physiolect.formats import as_recording
@@ -63,14 +63,33 @@ def detect_heartbeats(
         ConfigError: nothing says where the beats are, or a setting is out of range.
         Cancelled: `on_event` returned True.
     """
-    checkpoint, recording = as_checkpoint(checkpoint), as_recording(recording, channel)
+    checkpoint, tracks = as_checkpoint(checkpoint), Tracks(as_recording(recording, channel))
+    return judge_heartbeats(
+        checkpoint, tracks, beats=beats, rhythm=rhythm, channel=channel, batch_size=batch_size, first=first,
+        threads=threads, on_event=on_event,
+    )  # fmt: skip
+
+
+def judge_heartbeats(
+    checkpoint: Checkpoint,
+    tracks: Tracks,
+    *,
+    beats: Beats | None,
+    rhythm: RhythmResult | Checkpoint | str | Path | None,
+    channel: str | int | None,
+    batch_size: int,
+    threads: int | None,
+    on_event: Listener | None,
+    first: float = 0.0,
+) -> HeartbeatResult:
+    """Return what `detect_heartbeats` does, for a recording that other models judge too."""
     check_heartbeats(checkpoint)
-    contract = checkpoint.contract
+    contract, recording = checkpoint.contract, tracks.recording
     leads = _leads(checkpoint, recording, channel)
     times = beat_seconds(
         beats, recording, channel=leads[0], batch_size=batch_size, threads=threads, on_event=on_event
     )
-    tracks = [lay_out(recording, contract, lead) for lead in leads]
+    laid_out = [tracks.lay_out(contract, lead) for lead in leads]
     likely_rhythm, notices = _rhythm_at(
         checkpoint, recording, rhythm, times, channel=leads[0], batch_size=batch_size, threads=threads,
         on_event=on_event,
@@ -80,7 +99,7 @@ def detect_heartbeats(
     interrupted = False
     try:
         with using_threads(threads, checkpoint.model):
-            for begin, end, signal, offset in _stretches(tracks, times * contract.fs):
+            for begin, end, signal, offset in _stretches(laid_out, times * contract.fs):
                 around = None if likely_rhythm is None else likely_rhythm[begin:end]
                 tokens = checkpoint.encode_beats(signal, times[begin:end] * contract.fs - offset, around)
                 start, counts, core = lay_beats(end - begin, checkpoint.model.context_length)
@@ -91,7 +110,7 @@ def detect_heartbeats(
                         probability[begin + at + a : begin + at + b] = likely[row, a:b]
     except KeyboardInterrupt:
         interrupted = True
-    report = tracks[0].report
+    report = laid_out[0].report
     return HeartbeatResult(
         task=checkpoint.task.name, recording=recording.select(leads), fs=contract.fs,
         report=replace(report, notices=(*report.notices, *notices)), first=first, interrupted=interrupted,

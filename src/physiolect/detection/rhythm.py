@@ -16,9 +16,9 @@ from physiolect.detection.beat_windows import FEWEST, Beats, beat_seconds, likel
 from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.detection.windows import (
     Track,
+    Tracks,
     check_answers,
     judged_windows,
-    lay_out,
     progress_name,
     stride_samples,
 )
@@ -70,12 +70,31 @@ def detect_rhythm(
     Source: Davies et al. 2024, arXiv:2407.20775: sigmoid of the fine-tuned head at the last position.
     """
     checkpoint = as_checkpoint(checkpoint)
-    recording = as_recording(recording, channel, checkpoint.contract.modality)
+    tracks = Tracks(as_recording(recording, channel, checkpoint.contract.modality))
+    return judge_rhythm(
+        checkpoint, tracks, channel=channel, stride=stride, batch_size=batch_size, first=first, beats=beats,
+        threads=threads, on_event=on_event,
+    )  # fmt: skip
+
+
+def judge_rhythm(
+    checkpoint: Checkpoint,
+    tracks: Tracks,
+    *,
+    channel: str | int | None,
+    batch_size: int,
+    beats: Beats | None,
+    threads: int | None,
+    on_event: Listener | None,
+    stride: float | None = None,
+    first: float = 0.0,
+) -> RhythmResult:
+    """Return what `detect_rhythm` does, for a recording that other models judge too."""
     check_answers(checkpoint, "window")
-    contract = checkpoint.contract
+    contract, recording = checkpoint.contract, tracks.recording
     step = stride_samples(stride, contract.fs, contract.max_samples)
     chosen = select_channels(recording, contract, channel)
-    track = lay_out(recording, contract, channel)
+    track = tracks.lay_out(contract, channel)
     length = min(contract.max_samples, track.n_samples)
     start = np.arange(track.n_samples - length, -1, -step)[::-1].copy()  # (windows,)
     reasons = np.where(track.touches_gap(start, length), "gap", "interrupted").astype(object)

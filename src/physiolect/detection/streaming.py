@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.detection.beat_result import Confidence, Unjudged, confidence_category
-from physiolect.detection.beats import beat_stride, find_beats
+from physiolect.detection.beats import Peaks, beat_stride, find_beats, peaks_of
 from physiolect.detection.feed import Feed
 from physiolect.detection.rhythm_result import THRESHOLD
 from physiolect.detection.windows import Reason, check_answers, encode_windows, probabilities, stride_samples
@@ -230,7 +230,7 @@ class BeatStream:
         self._begin = self._next = 0  # of the stretch between gaps, and of the next window
         self._total, self._n_windows = np.empty(0), np.empty(0, np.int64)  # from `_history.stop` on
         self._no_number_up_to = 0
-        self._history = _History(rate)
+        self._history = _History(rate, peaks_of(checkpoint))
         self._feed.wait_for(self._length)
         # what loads at first use is loaded, so that the first decision is no later than any other
         _run_window(
@@ -323,8 +323,8 @@ class BeatStream:
 class _History:
     """The latest trace, and what has been reported of it."""
 
-    def __init__(self, fs: float) -> None:
-        self._fs = fs
+    def __init__(self, fs: float, kind: Peaks) -> None:
+        self._fs, self._kind = fs, kind
         self._trace, self._first = np.empty(0, np.float32), 0
         self._reported = 0
         self._missing: list[tuple[int, int, Reason]] = []
@@ -345,7 +345,7 @@ class _History:
     def tell(self, settle: int, *, end: bool) -> tuple[list[tuple[int, float]], list[Unjudged]]:
         """Return peaks (place, height) and unjudged stretches that are certain and new; forget what is long past."""
         certain = max(self._reported, self.stop - settle)
-        places = find_beats(self._trace, self._fs)
+        places = find_beats(self._trace, self._fs, self._kind)
         new = places[(places + self._first >= self._reported) & (places + self._first < certain)]
         peaks = [(int(place) + self._first, float(self._trace[place])) for place in new]
         ended = len(self._missing) if end or not self._missing or self._missing[-1][1] < self.stop else -1

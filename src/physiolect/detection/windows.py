@@ -16,6 +16,8 @@ from torch import Tensor
 
 from physiolect.checkpoint import PUBLISHED, Checkpoint
 from physiolect.contract import AdaptationReport, InputContract, adapt, check_adaptable, select_channels
+from physiolect.contract.channels import choose_channels
+from physiolect.contract.report import Findings
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.events import Tell
 from physiolect.recording import Recording
@@ -74,6 +76,27 @@ class Track:
         """Return what lies between the long gaps: first sample, and the sample after the last."""
         edges = [0, *self.gaps.ravel().tolist(), self.n_samples]
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
+
+
+class Tracks:
+    """The channels of one recording on the grids of models: what several of them need alike is adapted once."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._laid_out: dict[tuple[tuple[int, ...], InputContract], Track] = {}
+
+    def lay_out(self, contract: InputContract, channel: str | int | None) -> Track:
+        """Return what `lay_out` returns.
+
+        Raises:
+            ContractError: the recording cannot be made into what the model accepts, whatever its gaps.
+        """
+        rows = tuple(choose_channels(self.recording, contract, channel, Findings()))
+        key = (rows, replace(contract, min_samples=1, max_samples=1))
+        track = self._laid_out.get(key)
+        if track is None or track.n_samples < contract.min_samples:  # is refused
+            track = self._laid_out[key] = lay_out(self.recording, contract, channel)
+        return track
 
 
 def check_answers(checkpoint: Checkpoint, scope: Scope) -> None:
@@ -254,11 +277,28 @@ def encode_windows(
     return inputs, flat
 
 
+def _real_samples(lengths: NDArray[np.int64], length: int) -> Tensor | None:
+    """Return which samples of windows are not filled up, (W, length); None where all are full."""
+    if (lengths == length).all():
+        return None
+    return torch.from_numpy(np.arange(length) < lengths[:, np.newaxis])
+
+
 @torch.inference_mode()
-def probabilities(checkpoint: Checkpoint, inputs: Tensor, *, last_only: bool) -> NDArray[np.float32]:
-    """Return the model's probabilities for encoded windows: at every position (B, T), or at the last (B, 1)."""
+def probabilities(
+    checkpoint: Checkpoint, inputs: Tensor, *, last_only: bool, mask: Tensor | None = None
+) -> NDArray[np.float32]:
+    """Return the model's probabilities for encoded windows: at every position (B, T), or at the last (B, 1).
+
+    Args:
+        checkpoint: what judges.
+        inputs: what the model takes.
+        last_only: one probability a window.
+        mask: (B, T) which positions are real; None means all, as a model needs that never looks ahead.
+    """
     model = checkpoint.model.eval()
-    logits = model(inputs.to(model.device), last_only=last_only)[..., 0]
+    beside = {} if mask is None else {"attention_mask": mask.to(model.device)}
+    logits = model(inputs.to(model.device), last_only=last_only, **beside)[..., 0]
     return torch.sigmoid(logits.float()).cpu().numpy()
 
 
@@ -287,5 +327,6 @@ def judged_windows(
     for first in range(0, len(start), batch_size):
         batch = slice(first, min(first + batch_size, len(start)))
         inputs, flat = encode_windows(checkpoint, signal, start[batch], stop[batch], length)
-        yield batch, probabilities(checkpoint, inputs, last_only=last_only), flat
+        mask = None if checkpoint.model.causal else _real_samples(stop[batch] - start[batch], length)
+        yield batch, probabilities(checkpoint, inputs, last_only=last_only, mask=mask), flat
         tell(batch.stop, len(start))

@@ -122,7 +122,7 @@ class Encoder(Model):
         if self.lead_positions is not None:
             x = x + self.lead_positions.weight.repeat_interleave(n, 0)
         if self.class_token is not None:
-            x = torch.cat((self.class_token.weight.expand(len(x), 1, -1).to(x.dtype), x), 1)
+            x = torch.cat((self.class_token.weight.expand(x.shape[0], 1, -1).to(x.dtype), x), 1)
         beside = self._beside(n, x, attention_mask)
         if self.config.positions_at == "input" and beside["positions"] is not None:
             x = x + beside.pop("positions")
@@ -261,7 +261,10 @@ class Encoder(Model):
         if c.per_lead:
             x = x.unflatten(1, (c.n_channels, n)).mean(1)
         out = self.head(x)  # (B, n, K), or (B, n, P K)
-        out = out.reshape(len(out), -1, c.n_outputs) if c.each_sample else out.repeat_interleave(c.patch, 1)
+        if c.each_sample:
+            out = out.unflatten(-1, (c.patch, c.n_outputs)).flatten(1, 2)
+        else:
+            out = out.repeat_interleave(c.patch, 1)
         return out if attention_mask is None else out[:, : attention_mask.shape[1]]
 
     def _initialise(self) -> None:

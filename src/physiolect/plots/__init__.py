@@ -21,6 +21,7 @@ from physiolect.plots.evaluation import (
 from physiolect.plots.evidence import faithfulness_figure, probing_figure
 from physiolect.plots.forecast import forecast_figure
 from physiolect.plots.heartbeats import confusion_figure, heartbeats_figure
+from physiolect.plots.holter import holter_figure
 from physiolect.plots.recording import recording_figure
 from physiolect.plots.similarity import Token, similarity_figure
 from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figure, token_use_figure
@@ -41,6 +42,7 @@ __all__ = [
     "forecast_figure",
     "heads_figure",
     "heartbeats_figure",
+    "holter_figure",
     "loss_figure",
     "precision_figure",
     "probing_figure",

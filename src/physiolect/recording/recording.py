@@ -289,7 +289,7 @@ class Recording:
         )
 
     def select(self, channels: Iterable[str | int]) -> Recording:
-        """Return the recording with these channels only, in this order; one channel is not copied.
+        """Return the recording with these channels only, in this order; one, or neighbours in order, are not copied.
 
         Raises:
             FormatError: none is given, or one is not there.
@@ -299,7 +299,8 @@ class Recording:
             raise FormatError(
                 "no channel is selected", hint=f"name one or more of {', '.join(self.channels)}"
             )
-        signal = self.signal[rows[0] : rows[0] + 1] if len(rows) == 1 else self.signal[rows]
+        neighbours = rows == list(range(rows[0], rows[0] + len(rows)))
+        signal = self.signal[rows[0] : rows[-1] + 1] if neighbours else self.signal[rows]
         names = tuple(self.channels[row] for row in rows)
         return replace(
             self,

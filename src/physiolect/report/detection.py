@@ -8,20 +8,24 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
+from physiolect.detection import BeatResult, HeartbeatResult, HolterResult, PulseResult, RhythmResult
 from physiolect.files import replacing
 from physiolect.formats import write_annotations
 from physiolect.formats.outputs import OUTPUT_MARK
+from physiolect.report.holter import write_holter
 
 _SUMMARY = "summary.json"
 
+Found: TypeAlias = RhythmResult | BeatResult | HeartbeatResult | HolterResult | PulseResult
+"""What `detect` returns."""
+
 
 def write_detection(
-    result: RhythmResult | BeatResult | HeartbeatResult,
+    result: Found,
     folder: str | os.PathLike[str],
     *,
     about: Mapping[str, Any] | None = None,
@@ -29,11 +33,12 @@ def write_detection(
     """Write table, WFDB marks, figure and summary, each whole or not at all, the summary last.
 
     Their names begin with the task's: rhythm.csv, rhythm.atr, rhythm.png; beats.csv, beats.qrs, beats.npz, beats.png;
-    heartbeats.csv, heartbeats.atr, heartbeats.png.
+    heartbeats.csv, heartbeats.atr, heartbeats.png; holter.csv, holter.atr, holter.png, and with them
+    holter-hours.csv, holter-episodes.csv and holter.html; pulses.csv, pulses.qrs, pulses.png.
     Moments and samples count from the beginning of the recording that was cut (`result.first`).
 
     Args:
-        result: of `detect_rhythm`, `detect_beats` or `detect_heartbeats`.
+        result: of `detect`.
         folder: is made where it is missing; earlier results in it are replaced.
         about: more entries of summary.json, such as the checkpoint's name.
 
@@ -49,7 +54,7 @@ def write_detection(
     with replacing(files[0]) as path, path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(_rows(result))
     files += _write_marks(
-        result, folder / f"{result.task}.{'qrs' if isinstance(result, BeatResult) else 'atr'}"
+        result, folder / f"{result.task}.{'qrs' if isinstance(result, BeatResult | PulseResult) else 'atr'}"
     )
     if isinstance(result, BeatResult):
         files.append(folder / f"{result.task}.npz")
@@ -58,6 +63,8 @@ def write_detection(
     files.append(folder / f"{result.task}.png")
     with replacing(files[-1]) as path:
         result.plot().savefig(path)
+    if isinstance(result, HolterResult):
+        files += write_holter(result, folder)
     files.append(folder / _SUMMARY)
     summary = {**(about or {}), **result.to_dict(), "files": [str(file) for file in files]}
     with replacing(files[-1]) as path:
@@ -65,7 +72,7 @@ def write_detection(
     return files
 
 
-def _rows(result: RhythmResult | BeatResult | HeartbeatResult) -> Iterator[list[str]]:
+def _rows(result: Found) -> Iterator[list[str]]:
     """Yield the lines of the table: its header, then numbers with six decimals, those that are missing empty."""
     columns = result.columns()
     yield list(columns)
@@ -79,7 +86,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _write_marks(result: RhythmResult | BeatResult | HeartbeatResult, path: Path) -> list[Path]:
+def _write_marks(result: Found, path: Path) -> list[Path]:
     path.unlink(missing_ok=True)
     marks = result.annotations()
     if not len(marks):  # WFDB has no file without a mark

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physiolect.detection import BeatResult, HeartbeatResult, RhythmResult
+from physiolect.detection import BeatResult, HeartbeatResult, HolterResult, PulseResult, RhythmResult
 from physiolect.files import replacing
 from physiolect.generation import Continuation
 
@@ -31,7 +31,9 @@ class InputRow:
     """Column -> what was found."""
 
 
-def input_numbers(result: RhythmResult | BeatResult | HeartbeatResult | Continuation) -> dict[str, Any]:
+def input_numbers(
+    result: RhythmResult | BeatResult | HeartbeatResult | HolterResult | PulseResult | Continuation,
+) -> dict[str, Any]:
     """Return what the table has of one recording."""
     facts = result.to_dict()
     about = {
@@ -65,6 +67,16 @@ def input_numbers(result: RhythmResult | BeatResult | HeartbeatResult | Continua
         )
     if isinstance(result, HeartbeatResult):
         return about | {"beats": facts["beats"], "judged": facts["judged"], **facts["classes"]}
+    if isinstance(result, PulseResult):
+        return about | {"pulses": facts["pulses"], "rate_bpm": facts["intervals"]["rate_bpm"]}
+    if isinstance(result, HolterResult):
+        rates = {name: facts[name] for name in ("rate_bpm", "lowest_bpm", "highest_bpm")}
+        return (
+            about
+            | {"beats": facts["beats"], **facts["classes"], **rates}
+            | {"rhythm": facts["rhythm"]["name"], "rhythm_share": facts["rhythm"]["share"]}
+            | {"pauses": len(facts["pauses"]), "not_judged_s": facts["not_judged_s"]}
+        )
     ahead = facts["continuation"]
     return about | {
         "unit": facts["unit"], "continued_at_s": facts["context"]["stop"], "seconds": ahead["seconds"],

@@ -12,6 +12,7 @@ Band = tuple[float | None, float | None]
 
 _ORDER = 2  # forward and backward make it four
 _REST = 1e-10  # what may be left of an impulse once the filter counts as settled
+_LONG = 2**20  # samples; of a longer signal parts are filtered, so that a day needs little memory
 
 
 def filter_band(signal: NDArray[np.floating], fs: float, band: Band) -> NDArray[np.floating]:
@@ -21,6 +22,8 @@ def filter_band(signal: NDArray[np.floating], fs: float, band: Band) -> NDArray[
     for as long as the filter takes to settle, where the signal is that long: at 320 random ends within
     eight MIT-BIH records (0.5 to 40 Hz) the last value is then off by 1.6 % of the range of the last 5 s in
     the median, against filtering a longer stretch; with scipy's own extension by 4.7 %.
+
+    A long signal is filtered part by part, each with as much around it as the filter takes to settle.
 
     Args:
         signal: (channels, time), without missing samples.
@@ -38,9 +41,16 @@ def filter_band(signal: NDArray[np.floating], fs: float, band: Band) -> NDArray[
 
     edges, kind = design
     sections = butter(_ORDER, edges, btype=kind, fs=fs, output="sos")
-    padding = min(settling_samples(fs, band), signal.shape[-1] - 1)
-    filtered = sosfiltfilt(sections, signal.astype(np.float64, copy=False), padtype="even", padlen=padding)
-    return np.asarray(filtered, dtype)
+    settling, n = settling_samples(fs, band), signal.shape[-1]
+    step = n if n <= _LONG else max(_LONG // 4, 4 * settling)
+    filtered = np.empty(signal.shape, dtype)
+    for first in range(0, n, max(1, step)):
+        begin, stop = max(0, first - settling), min(first + step, n)
+        part = signal[..., begin : stop + settling].astype(np.float64, copy=False)
+        padding = min(settling, part.shape[-1] - 1)
+        whole = sosfiltfilt(sections, part, padtype="even", padlen=padding)
+        filtered[..., first:stop] = whole[..., first - begin : stop - begin]
+    return filtered
 
 
 def settling_samples(fs: float, band: Band) -> int:

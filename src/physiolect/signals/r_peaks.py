@@ -84,27 +84,51 @@ def refine_peaks(
     Returns:
         (beats,) in samples; NaN where samples are missing around the peak.
     """
-    if not len(peaks) or len(lead) < 3:
-        return np.asarray(peaks, np.float64)
+    samples = np.asarray(peaks, np.int64)
+    if not len(samples) or len(lead) < 3:
+        return samples.astype(np.float64)
+    up, down = np.full((2, len(samples)), np.nan), np.full((2, len(samples)), np.nan)  # place, height
+    length, margin = round(_STRETCH * fs), round(_MARGIN * fs)
+    stretch = samples // length
+    for number in np.unique(stretch).tolist():
+        here = stretch == number
+        begin = max(0, number * length - margin)
+        part = lead[begin : (number + 1) * length + margin]
+        up[:, here], down[:, here] = _extremes_near(part, samples[here] - begin, fs, reach)
+        up[0, here] += begin
+        down[0, here] += begin
+    known = np.isfinite(up[1])
+    upward = not known.any() or np.median(up[1, known]) >= np.median(down[1, known])
+    return up[0] if upward else down[0]
+
+
+def _extremes_near(
+    lead: Signal, peaks: NDArray[np.int64], fs: float, reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return place and height over the middle of the highest and of the lowest point near each peak, (2, beats) each.
+
+    Both are NaN where samples are missing.
+    """
     row = np.asarray(lead, np.float64)[np.newaxis]
+    unknown = np.full((2, len(peaks)), np.nan)
     bridged = bridge_gaps(row, find_gaps(row))
-    if np.isnan(bridged).any():
-        return np.full(len(peaks), np.nan)
+    if len(lead) < 3 or np.isnan(bridged).any():
+        return unknown, unknown
     smooth = filter_band(bridged, fs, (0.5, 40.0 if fs > 90 else None))[0]
     half = max(1, round(reach * fs))
     at = np.clip(peaks[:, np.newaxis] + np.arange(-half, half + 1), 1, len(smooth) - 2)  # (beats, window)
-    around = smooth[at]
-    middle = np.median(around, axis=1)
-    upward = np.median(around.max(axis=1) - middle) >= np.median(middle - around.min(axis=1))
-    up = smooth if upward else -smooth
-    rows = np.arange(len(peaks))
-    best = at[rows, up[at].argmax(axis=1)]
-    left, top, right = up[best - 1], up[best], up[best + 1]
-    bend = left - 2 * top + right
-    shift = np.where(bend < -_TINY, 0.5 * (left - right) / np.where(bend < -_TINY, bend, -1.0), 0.0)
-    refined = best + np.clip(shift, -0.5, 0.5)
-    refined[np.isnan(row[0][at]).any(axis=1)] = np.nan
-    return refined
+    middle = np.median(smooth[at], axis=1)
+    missing = np.isnan(row[0][at]).any(axis=1)
+    found = []
+    for sign in (1, -1):
+        best = at[np.arange(len(peaks)), (sign * smooth[at]).argmax(axis=1)]
+        left, top, right = (sign * smooth[best + k] for k in (-1, 0, 1))
+        bend = left - 2 * top + right
+        shift = np.where(bend < -_TINY, 0.5 * (left - right) / np.where(bend < -_TINY, bend, -1.0), 0.0)
+        places = best + np.clip(shift, -0.5, 0.5)
+        heights = top - sign * middle
+        found.append(np.where(missing, np.nan, np.stack([places, heights])))
+    return found[0], found[1]
 
 
 def check_ecg(signal: Signal, fs: float) -> Signal:

@@ -15,6 +15,7 @@ _MAX_TERM = 10_000  # largest up or down factor; the kernel grows with it
 _MAX_RATIO = 1_000  # a change of rate beyond this is a mistyped rate
 _HALF_WIDTH = 16  # half the kernel, in samples of the slower of the two rates
 _KAISER_BETA = 8.0
+_LONG = 2**20  # samples; a longer signal is resampled part by part, so that a day needs little memory
 
 
 def rate_ratio(fs: float, target_fs: float) -> Fraction:
@@ -88,13 +89,27 @@ def resample(
     ratio = rate_ratio(fs, target_fs)
     if ratio == 1:
         return signal.astype(dtype, copy=False)
+    if signal.shape[axis] <= _LONG:
+        return _resample_whole(signal, ratio, axis).astype(dtype, copy=False)
+    rows = np.moveaxis(signal, axis, -1)
+    n, up, down = rows.shape[-1], ratio.numerator, ratio.denominator
+    margin = ceil(kernel_reach(ratio) / down)
+    step = max(ceil(_LONG / 4 / down), margin)  # in units of `down` samples, which become `up`
+    resampled = np.empty((*rows.shape[:-1], ceil(n * ratio)), dtype)
+    for first in range(0, ceil(n / down), step):
+        begin, stop = max(0, first - margin), first + step
+        part = _resample_whole(rows[..., begin * down : (stop + margin) * down], ratio, -1)
+        resampled[..., first * up : stop * up] = part[..., (first - begin) * up : (stop - begin) * up]
+    return np.moveaxis(resampled, -1, axis)
+
+
+def _resample_whole(signal: NDArray[np.floating], ratio: Fraction, axis: int) -> NDArray[np.float64]:
     from scipy.signal import resample_poly
 
     up, down = ratio.numerator, ratio.denominator
     wide = signal.astype(np.float64, copy=False)
     # The stubs do not know that the window may be an array.
-    resampled = resample_poly(wide, up, down, axis, _kernel(up, down), padtype="edge")  # type: ignore[call-overload]
-    return resampled.astype(dtype, copy=False)
+    return resample_poly(wide, up, down, axis, _kernel(up, down), padtype="edge")  # type: ignore[call-overload]
 
 
 class StreamResampler:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physiolect.detection.pulses import elgendi_peaks
 from physiolect.errors import ConfigError, check_option, require
 from physiolect.recording import Modality
 
@@ -44,16 +45,10 @@ def _neurokit(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:
     return np.asarray(nk.ecg_findpeaks(clean, sampling_rate=fs, method="neurokit")["ECG_R_Peaks"], np.int64)
 
 
-def _elgendi(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:
-    nk = require("neurokit2", extra="evaluation")
-    clean = nk.ppg_clean(signal, sampling_rate=fs, method="elgendi")
-    return np.asarray(nk.ppg_findpeaks(clean, sampling_rate=fs, method="elgendi")["PPG_Peaks"], np.int64)
-
-
 DETECTORS: dict[str, tuple[Modality, Callable[[NDArray[np.float64], float], NDArray[np.int64]]]] = {
     "xqrs": ("ecg", _xqrs),
     "neurokit": ("ecg", _neurokit),
-    "elgendi": ("ppg", _elgendi),
+    "elgendi": ("ppg", elgendi_peaks),
 }
 """Name -> what it reads, and what finds its beats. wfdb's XQRS, moved to the nearest peak within 60 ms; NeuroKit2's
 own R peaks (steepness), and its version of Elgendi et al., PLoS ONE 8:e76585, 2013 (systolic peaks)."""

@@ -1,0 +1,129 @@
+"""The Holter's report as a page and files, of beats that are written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from datetime import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from physiolect import Recording, synthetic
+from physiolect.contract import AdaptationReport
+from physiolect.detection import BeatResult, HeartbeatResult, HolterResult, RhythmResult
+from physiolect.formats.outputs import is_output
+from physiolect.report import write_detection
+from physiolect.report.holter import holter_report, telling_moments
+
+REPORT = AdaptationReport((), (), 0.0, ("mV",), (1.0,), (0.0,))
+CLASSES = ("N", "S", "V", "F")
+
+
+def holter(
+    letters: str, times: np.ndarray, seconds: float, fibrillation: tuple[float, float]
+) -> HolterResult:
+    made = synthetic.ecg(seconds=seconds, fs=100.0, leads=("II",), seed=1)
+    recording = Recording(made.signal, 100.0, ("II",), "mV", source="<b>night.edf", start_time=time(22, 0))
+    shared = {"recording": recording, "fs": 100.0, "report": REPORT}
+    start = np.arange(0, seconds - 29, 10.0)
+    middle = start + 15
+    likely = np.where((middle >= fibrillation[0]) & (middle < fibrillation[1]), 0.9, 0.1).astype(np.float32)
+    probability = np.eye(4, dtype=np.float32)[[CLASSES.index(letter) for letter in letters]]
+    return HolterResult(
+        **shared,
+        beats=BeatResult(
+            **shared, samples=np.rint(times * 100).astype(int), confidence=np.ones(len(times), np.float32),
+            trace=np.zeros(round(seconds * 100), np.float32), unjudged=(), peak_times=times,
+        ),
+        rhythm=RhythmResult(
+            **shared, probability=likely, start=start, time=start + 30, reasons=("",) * len(start), window=30.0,
+            stride=10.0,
+        ),
+        heartbeats=HeartbeatResult(**shared, classes=CLASSES, times=times, probability=probability),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def night() -> HolterResult:
+    """Five minutes: a beat a second, five V in a row from 60 s on, a pause at 100 s, none from 200 s on for 21 s."""
+    times = np.arange(0.5, 300)
+    times = times[~((times > 100) & (times < 103)) & ~((times > 200) & (times < 220))]
+    letters = "".join("V" if 60 < t < 65 else "S" if 250 < t < 251 else "N" for t in times)
+    return holter(letters, times, 300.0, (110.0, 190.0))
+
+
+def test_files_list_all_and_are_known_as_outputs(night: HolterResult, tmp_path: Path) -> None:
+    files = write_detection(night, tmp_path, about={"checkpoint": None, "settings": {}})
+    assert [file.name for file in files] == [
+        "holter.csv", "holter.atr", "holter.png", "holter-hours.csv", "holter-episodes.csv", "holter.html",
+        "summary.json",
+    ]  # fmt: skip
+    assert all(is_output(file) for file in files if file.suffix == ".csv")
+    with (tmp_path / "holter-episodes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    what = {row["what"]: row for row in rows}
+    assert {"pause", "no beat", "V run", "AFIB", "N"} <= set(what)
+    assert what["V run"]["beats"] == "5"
+    assert float(what["pause"]["stop_s"]) - float(what["pause"]["start_s"]) == pytest.approx(4.0)
+    assert [float(row["start_s"]) for row in rows] == sorted(float(row["start_s"]) for row in rows)
+    assert json.loads(files[-1].read_text())["ectopy"]["V"]["longest_run"]["beats"] == 5
+
+
+def test_marks_are_read_back_by_wfdb(night: HolterResult, tmp_path: Path) -> None:
+    write_detection(night, tmp_path)
+    marks = wfdb.rdann(str(tmp_path / "holter"), "atr")
+    symbols = np.array(marks.symbol)
+    assert (symbols == "V").sum() == 5
+    assert (symbols == "S").sum() == 1
+    assert [note.rstrip("\0") for note in np.array(marks.aux_note)[symbols == "+"]] == ["(N", "(AFIB", "(N"]
+
+
+def test_episodes_lie_where_the_rhythm_is(night: HolterResult) -> None:
+    (episode,) = night.rhythm_episodes()
+    assert episode.start == pytest.approx(110, abs=10)
+    assert episode.stop == pytest.approx(190, abs=10)
+    assert night.rhythm_share == pytest.approx(80 / 300, abs=0.05)
+
+
+def test_the_page_shows_and_warns(night: HolterResult) -> None:
+    page = holter_report(night).html()
+    for words in (
+        "no medical device", "Hour by hour", "Rhythm: AF", "Pauses of more than 2 s", "no beat was found",
+        "Ectopic beats", "Heart-rate variability", "Strips", "Limits", "22:01:39",
+    ):  # fmt: skip
+        assert words in page
+    assert "<b>night" not in page
+    assert len(re.findall("<figure>", page)) == 1 + len(telling_moments(night))
+    assert "<script" not in page
+
+
+def test_strips_are_of_what_tells_most(night: HolterResult) -> None:
+    found = {moment.title: moment.start for moment in telling_moments(night)}
+    titles = " ".join(found)
+    for words in (
+        "Longest pause, 4.00 s",
+        "No beat found for 21 s",
+        "run of V beats, 5",
+        "First S beat",
+        "Longest AF",
+    ):
+        assert words in titles
+    assert 95 < found["Longest pause, 4.00 s"] < 100
+    assert all(0 <= start <= 290 for start in found.values())
+
+
+def test_a_quiet_recording_has_a_page_too() -> None:
+    times = np.arange(0.5, 20)
+    quiet = holter("N" * len(times), times, 40.0, (0, 0))
+    page = holter_report(quiet).html()
+    assert "No AF was found." in page
+    assert "None was found." in page
+    nothing = holter("", np.empty(0), 40.0, (0, 0))
+    assert "Too few beats in a row." in holter_report(nothing).html()
+    later = replace(quiet, recording=replace(quiet.recording, start_time=None), first=7200.0)
+    assert "2:00" in holter_report(later).html()
