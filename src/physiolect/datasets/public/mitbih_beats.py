@@ -76,13 +76,18 @@ def _index(folder: Path, choice: LabelChoice) -> Iterator[Entry]:
         if not header.is_file():
             continue
         beats = _marks(header)
-        drawn = np.random.default_rng(int(record)).random(len(beats.symbol)) < _TEST_SHARE
+        drawn = tested_by_beat(record, len(beats.symbol))
         for number, label in enumerate(beats.symbol):
             split = part.get(record) if choice.split == "de-chazal" else None
             if choice.split == "by-beat":
                 split = "test" if drawn[number] else "train"
             patient = SAME_PATIENT.get(record, record)
             yield Entry(f"{record}#{number}", header, patient, (label,), split, number)
+
+
+def tested_by_beat(record: str, n: int) -> NDArray[np.bool_]:
+    """Return which of a record's n beats test in the split by beat, (n,)."""
+    return np.random.default_rng(int(record)).random(n) < _TEST_SHARE
 
 
 def _marks(header: Path) -> Annotations:
