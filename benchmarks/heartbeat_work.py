@@ -20,6 +20,7 @@ from physiolect.datasets.examples.beat_examples import BeatExamples, make_beat_e
 from physiolect.datasets.examples.beat_table import NOTHING, FindRhythm
 from physiolect.datasets.examples.labels import rhythm_episodes
 from physiolect.datasets.public.heartbeats import LENGTH
+from physiolect.datasets.public.mitbih import DS1
 from physiolect.datasets.public.mitbih_beats import read_rows, tested_by_beat
 from physiolect.detection import predict_windows
 from physiolect.evaluation.beat_context import rhythm_finder
@@ -62,6 +63,18 @@ class Work:
                 source, self.folder / f"{dataset}-{split}", dataset=dataset, split=split,
                 every_channel=every_channel, workers=self.threads,
             ).store  # fmt: skip
+
+    def ds1(self) -> Store:
+        """Return a store of DS1 alone, in which no patient of DS2 needs to be left out: 201 is also 202's."""
+        folder = self.folder / "ds1"
+        folder.mkdir(exist_ok=True)
+        for record in DS1:
+            for file in (self.data / "mitdb").glob(f"{record}.*"):
+                if not (folder / file.name).exists():
+                    (folder / file.name).symlink_to(file.absolute())
+        return prepare(
+            folder, self.folder / "mitbih-ds1", dataset="mitbih", every_channel=True, workers=self.threads
+        ).store
 
     def fresh(self, name: str) -> Path:
         folder = self.folder / name
@@ -157,6 +170,7 @@ class TokensTrial:
             for number, mask in enumerate(chosen):
                 table = replace(every.table, value=np.where(mask, every.table.value, NOTHING))
                 rows = np.unique(table.row[table.value != NOTHING])
+                (out / str(number)).mkdir(parents=True)
                 job.run(out / str(number), replace(every, table=table).take(np.isin(every.rows, rows)), None)
                 checkpoint = load_checkpoint(out / str(number))
                 checkpoint.model.to(self.work.device)
@@ -179,9 +193,7 @@ def rhythms(work: Work, store: Store, folds: int = 4) -> FindRhythm:
     shared: dict[str, Any] = {"task": "rhythm", "preset": "beat-tokens", **work.training}
     crossed, single = work.folder / "rhythm-folds", work.folder / "rhythm"
     if not (crossed / "folds.json").exists():
-        cross_validate(
-            store, out=work.fresh("rhythm-folds"), protocol="k-fold", k=folds, leave_out=("DS2",), **shared
-        )
+        cross_validate(work.ds1(), out=work.fresh("rhythm-folds"), protocol="k-fold", k=folds, **shared)
     if not (single / "last").exists():
         finetune(store, out=work.fresh("rhythm"), train_on=("DS1",), **shared)
     inside, outside = rhythm_finder(crossed, store), rhythm_finder(single, store)
