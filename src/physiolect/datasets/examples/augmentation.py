@@ -75,10 +75,9 @@ class Augmentation:
         """
         if self.recording is None:
             return None
-        channel: str | int | None = self.recording_channel
-        found = read_recording(
-            self.recording, channels=int(channel) if channel and channel.isdecimal() else channel
-        )
+        named = self.recording_channel
+        channel = int(named) if named is not None and named.isdecimal() else named
+        found = read_recording(self.recording, channels=channel)
         signal = resample(found.signal, found.fs, fs)
         if not np.isfinite(signal).all() or (signal.std(1) == 0).any():
             raise ConfigError(

@@ -119,8 +119,8 @@ class LevelBatches:
         """Return the ids (B, length) of what was read, made on this object's device without waiting for it."""
         signal, other, cuts, bits = (each.to(self.device) for each in stretches)
         if self.augmentation != Augmentation():
-            other = other if self._leads else None
-            signal = self.augmentation.vary(signal, other, bits, self.length, self._recorded)
+            beside = other if self._leads else None
+            signal = self.augmentation.vary(signal, beside, bits, self.length, self._recorded)
         ids, _ = self.tokenizer.cut(signal, signal)
         if ids.shape[1] == self.length:
             return ids
