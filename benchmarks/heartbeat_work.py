@@ -49,6 +49,8 @@ class Work:
     """Width of ECGformer; None is the described 768."""
     layers: int | None = None
     resamples: int = 2000
+    rhythm: str | None = None
+    """Checkpoint that gives the rhythm around a beat, trained on nobody of MIT-BIH; None trains one."""
 
     @property
     def training(self) -> dict[str, Any]:
@@ -190,6 +192,8 @@ def decisions(checkpoint: Checkpoint, examples: BeatExamples) -> NDArray[np.int6
 
 def rhythms(work: Work, store: Store, folds: int = 4) -> FindRhythm:
     """Train rhythm models, and return what gives a beat's rhythm by one that was not trained on its patient."""
+    if work.rhythm:
+        return rhythm_finder(work.rhythm, store)
     shared: dict[str, Any] = {"task": "rhythm", "preset": "beat-tokens", **work.training}
     crossed, single = work.folder / "rhythm-folds", work.folder / "rhythm"
     if not (crossed / "folds.json").exists():

@@ -7,7 +7,8 @@
     python benchmarks/heartbeats.py --part choose --device cuda > docs/heartbeats-log.md
 
 Reads mitdb, heartbeat_csv_sample and nstdb_30s from the folder that PHYSIOLECT_DATA names. R peaks are the database's.
-Sensitivity/PPV in %, with 95 % intervals by record. Macro figures are means over N, S, V and F; Q stands apart.
+Sensitivity/PPV in %, with 95 % intervals by record. Macro figures are means over N, S, V and F; Q stands apart. The
+rhythm around a beat is given by models of DS1, whose only fibrillating patients are 201 and 203, or by `--rhythm`.
 Models and features were chosen by cross-validation inside DS1 (`--part choose`). ECGformer and the network on cut beats
 read rows cut after Kachuee, which are not Kaggle's. `--width` and `--layers` make ECGformer smaller than described, for
 a processor without a GPU, and the table says so. `--smoke` computes next to nothing, for tests.
@@ -213,6 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="updates of every training (default: each preset's own)")
     parser.add_argument("--width", type=int, help="of ECGformer (default: the described 768)")
     parser.add_argument("--layers", type=int, help="of ECGformer (default: 6)")
+    parser.add_argument("--rhythm", help="rhythm checkpoint that was trained on no patient of MIT-BIH")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
@@ -220,6 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     own = {"steps": given.steps, "width": given.width, "layers": given.layers}
     work = Work(
         data=given.data, folder=given.work, device=given.device, seed=given.seed, threads=given.threads,
+        rhythm=given.rhythm,
         **{**own, **small},
     )  # fmt: skip
     for part in given.part:
