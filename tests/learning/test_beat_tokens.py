@@ -14,6 +14,7 @@ from physiolect.datasets import open_store
 from physiolect.datasets.examples.labels import beat_samples
 from physiolect.detection import HeartbeatResult, RhythmResult, detect_heartbeats, open_stream
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.evaluation.baselines.heartbeats import HEARTBEAT_BASELINES
 from physiolect.evaluation.beat_context import rhythm_finder
 from physiolect.learning import FinetuneSettings
 from physiolect.recording import Recording
@@ -132,6 +133,9 @@ def test_heartbeats_are_evaluated_by_class_part_and_record(folder: Path) -> None
         rhythm=str(folder / "rhythm"), resamples=50,
     )  # fmt: skip
     assert not result.warnings
+    assert set(result.measures) == {"model", *HEARTBEAT_BASELINES}
+    assert result.protocol.startswith("given: baselines are trained on the model's training patients")
+    assert result.measures["boosting on RR and waveform"].overall["macro f1"].value > 0.9
     n_beats = sum(len(beats_of(make_recording(k))) for k in range(4, 8))
     assert result.count == n_beats
     model = result.measures["model"]
@@ -150,8 +154,12 @@ def test_heartbeats_are_evaluated_by_class_part_and_record(folder: Path) -> None
         task="heartbeats",
         rhythm=str(folder / "rhythm"),
         resamples=10,
+        baselines="light",
+        k=2,
     )
     assert leaking.warnings
+    assert set(leaking.measures) == {"model", "random forest on RR"}
+    assert leaking.protocol.startswith("k-fold, 2 folds by patient")
     with pytest.raises(ConfigError, match="nothing gives it"):
         evaluate(folder / "store", folder / "heartbeats", task="heartbeats")
 

@@ -30,8 +30,9 @@ class Config:
     """Files and folders of recordings; files that a model wrote are skipped."""
     out: str
     """Folder of the store; give the folder of an unfinished one to continue it."""
-    contract: str = "heartgpt-ecg"
-    """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, or an ECG-Byte tokenizer's."""
+    contract: str | None = None
+    """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, or an ECG-Byte tokenizer's
+    (default: that of the dataset, or heartgpt-ecg)."""
     channel: str | None = None
     """The one channel to take, by name, alias or number from 0; a model trained on the store asks for that name."""
     lead: str | None = None

@@ -19,7 +19,7 @@ class EvaluationSettings:
     task: TaskName
     """The task that is evaluated."""
     baselines: Baselines = "all"
-    """Baselines to compare with: all; light leaves out those that pass all windows through a model; or none."""
+    """Baselines to compare with: all; light leaves out those that take long; or none."""
     protocol: Protocol = "k-fold"
     """Folds in which baselines are trained: by patient, or by recording without patients; given uses the
     store's splits."""

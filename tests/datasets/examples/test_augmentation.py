@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from physiolect.datasets.examples.augmentation import Augmentation
-from physiolect.errors import ConfigError
+from physiolect.errors import ConfigError, PhysiolectError
+from physiolect.formats import write_recording
+from physiolect.recording import Recording
 
 B, LENGTH = 400, 200
 BITS = torch.arange(B) * 0x2545F4914F6CDD1D
@@ -108,3 +112,37 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))) as refused:
         Augmentation(**wrong)
     assert refused.value.hint
+
+
+def write_noise(path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal((2, 7200)).astype(np.float32) * [[3.0], [0.1]] + 5
+    write_recording(Recording(signal.astype(np.float32), 360.0, ("a", "b"), "mV"), path)
+    return path
+
+
+def test_recorded_noise_is_added_at_the_windows_rate_and_height(tmp_path: Path) -> None:
+    vary = Augmentation(recording=str(write_noise(tmp_path / "bw.hea")), recording_channel="b", recorded=0.3)
+    noise = vary.recorded_noise(100.0)
+    assert noise is not None
+    assert noise.shape == (1, 2000)
+    assert noise.std().item() == pytest.approx(1, abs=0.01)
+    windows = torch.sin(torch.arange(600.0) / 9).expand(64, -1) * 4
+    bits = torch.arange(64) * 7919
+    varied = vary.vary(windows, None, bits, 600, noise)
+    added = (varied - windows).std(1)
+    assert 0.01 < added.min() < added.max() < 0.3 * 8 * 1.2
+    assert torch.equal(varied, vary.vary(windows, None, bits, 600, noise))
+    assert torch.equal(vary.vary(windows, None, bits, 600), windows)
+
+
+def test_noise_that_cannot_be_added_is_refused(tmp_path: Path) -> None:
+    path = write_noise(tmp_path / "bw.hea")
+    with pytest.raises(ConfigError, match="recording_channel is a channel of recording"):
+        Augmentation(recording_channel="0")
+    flat = Recording(np.ones((1, 500), np.float32), 100.0, ("a",), "mV")
+    write_recording(flat, tmp_path / "flat.npz")
+    with pytest.raises(ConfigError, match="does not vary"):
+        Augmentation(recording=str(tmp_path / "flat.npz")).recorded_noise(100.0)
+    with pytest.raises(PhysiolectError, match="none"):
+        Augmentation(recording=str(path.with_name("none.hea"))).recorded_noise(100.0)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from physiolect.checkpoint import load_checkpoint
 from physiolect.contract import InputContract, quality_remarks
-from physiolect.datasets import open_store, split_rows
+from physiolect.datasets import open_store, prepare, split_rows
 from physiolect.datasets.preparing.preparation import Preparation
 from physiolect.datasets.preparing.prepare import prepare_store
 from physiolect.datasets.preparing.public_files import public_files
 from physiolect.datasets.public.dataset import Entry
-from physiolect.datasets.public.heartbeats import HEARTBEATS, open_beats
+from physiolect.datasets.public.heartbeats import HEARTBEAT_CONTRACT, HEARTBEATS, open_beats
 from physiolect.errors import FormatError
+from physiolect.learning import finetune
+from physiolect.models.encoder import ENCODER_PRESETS
 
 
 @pytest.fixture
@@ -44,22 +49,104 @@ def test_its_split_comes_by_name_and_with_a_warning(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["1,2,3\n", ",".join(["0"] * 187) + ",5\n", ",".join(["0"] * 187) + ",0.5\n", "a header\n", "\n"]
+    ("line", "fault"),
+    [
+        ("1,2,3\n", "has 3 cells, but 187 samples and a class are 188"),
+        (",".join(["0"] * 187) + ",5\n", "the class is 5, but must be 0 to 4"),
+        (",".join(["0"] * 187) + ",0.5\n", "the class is 0.5, but must be 0 to 4"),
+        (",".join(["0"] * 187) + ",nan\n", "the class is nan"),
+        (",".join(["0"] * 186) + ",x,1\n", "cell 187 is no number"),
+        (",".join(["0"] * 186) + ",nan,1\n", "sample 187 is nan, but must be from 0 to 1"),
+        ("1.5," + ",".join(["0"] * 186) + ",1\n", "sample 1 is 1.5, but must be from 0 to 1"),
+        ("0.5," + ",".join(["0"] * 187) + ",1\n", "has 189 cells, and the first is no row number"),
+        (",".join(map(str, range(188))) + "\n", "sample 3 is 2, but must be from 0 to 1"),
+        ("0" * 20_000 + "\n", "is longer than a beat of 187 samples"),
+        ("a header\n", "has 1 cells"),
+        ("\n", "is empty"),
+    ],
 )
-def test_another_line_is_refused_and_named(folder: Path, line: str) -> None:
+def test_another_line_is_refused_and_named(folder: Path, line: str, fault: str) -> None:
     with (folder / "mitbih_test.csv").open("a") as file:
         file.write(line)
-    with pytest.raises(FormatError, match=r"line 8 of .*mitbih_test\.csv is not 187 samples and a class"):
+    with pytest.raises(FormatError, match=rf"line 8 of .*mitbih_test\.csv:? {fault}"):
+        list(HEARTBEATS.entries(folder))
+
+
+@pytest.mark.parametrize("names", [[str(k) for k in range(188)], [f"t{k}" for k in range(187)] + ["label"]])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_header_and_an_index_column_are_no_beats(folder: Path, names: list[str], indexed: bool) -> None:
+    before = [(entry.labels, recording.signal) for entry, recording in HEARTBEATS.recordings(folder)]
+    path = folder / "mitbih_train.csv"
+    lines = path.read_text().splitlines()
+    if indexed:
+        lines = [f"{k + 5},{line}" for k, line in enumerate(lines)]
+        names = ["", *names]
+    path.write_text("\n".join([",".join(names), *lines]) + "\n")
+    after = [(entry.labels, recording.signal) for entry, recording in HEARTBEATS.recordings(folder)]
+    assert [labels for labels, _ in before] == [labels for labels, _ in after]
+    assert all((a == b).all() for (_, a), (_, b) in zip(before, after, strict=True))
+
+
+def test_samples_of_the_files_under_other_names_are_read(folder: Path) -> None:
+    (folder / "mitbih_train.csv").rename(folder / "mitbih_train_sample.csv")
+    (folder / "mitbih_test.csv").rename(folder / "ten_rows.csv")
+    with pytest.warns(UserWarning, match="both sides"):
+        found = list(HEARTBEATS.entries(folder, split="published"))
+    assert [each.split for each in found].count("train") == 40
+    assert [each.split for each in found if each.name.startswith("ten")] == [None] * 7
+
+
+def test_a_table_of_something_else_is_refused_not_passed_over(folder: Path) -> None:
+    (folder / "patients.csv").write_text("recording,patient\n1,2\n")
+    with pytest.raises(FormatError, match=r"line 1 of .*patients\.csv has 2 cells"):
+        list(HEARTBEATS.entries(folder))
+    for path in folder.glob("m*.csv"):
+        path.write_text("")
+    with pytest.raises(FormatError, match=r"mitbih_train\.csv has no beats"):
         list(HEARTBEATS.entries(folder))
 
 
 def test_a_beat_that_is_no_longer_there_is_refused(folder: Path) -> None:
     path = folder / "mitbih_test.csv"
-    with open_beats(path) as read, pytest.raises(FormatError, match="no beat of 187 numbers at byte 1000000"):
+    with (
+        open_beats(path) as read,
+        pytest.raises(FormatError, match=r"the line at byte 1000000 of .* is empty"),
+    ):
         read(Entry("x", path, place=1_000_000))
     path.write_text(path.read_text().replace("e-01", "xxxx"))
-    with open_beats(path) as read, pytest.raises(FormatError, match="no beat of 187 numbers"):
+    with (
+        open_beats(path) as read,
+        pytest.raises(FormatError, match=r"the line at byte 0 of .*: cell 1 is no number"),
+    ):
         read(Entry("x", path, place=0))
+
+
+def test_a_spoiled_file_is_refused_or_what_is_left_is_whole(folder: Path) -> None:
+    path = folder / "mitbih_train.csv"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        spoiled = bytearray(whole)
+        at = int(rng.integers(len(whole)))
+        spoiled[at : at + int(rng.integers(1, 4000))] = rng.bytes(int(rng.integers(0, 40)))
+        path.write_bytes(bytes(spoiled[: int(rng.integers(1, len(spoiled)))]))
+        with contextlib.suppress(FormatError):  # where it is not refused, what is left is whole
+            for _, recording in HEARTBEATS.recordings(folder):
+                assert (abs(recording.signal - 0.5) <= 0.500001).all()
+
+
+def test_ecgformer_learns_from_a_store_of_beats(folder: Path, tmp_path: Path) -> None:
+    store = prepare(folder, tmp_path / "store", dataset="heartbeats", workers=1).store
+    assert store.contract == HEARTBEAT_CONTRACT
+    heard: list[str] = []
+    finetune(
+        store, task="classify", out=tmp_path / "run", preset="encoder", classes=("N", "S", "V", "F", "Q"), steps=2,
+        batch_size=4, validation=0.0, device="cpu", threads=1,
+        model=replace(ENCODER_PRESETS["ecgformer"], width=8, mlp_width=16, n_heads=2, n_layers=1),
+        on_event=lambda event: heard.append(getattr(event, "text", "")),
+    )  # fmt: skip
+    assert "windows are 186 samples, of the 187 that the store allows" in heard
+    assert load_checkpoint(tmp_path / "run").model.config.scaling == "none"
 
 
 def test_the_zeros_that_fill_a_beat_up_are_no_fault_of_it(folder: Path) -> None:

@@ -84,6 +84,7 @@ class LevelBatches:
             torch.device(device),
             resident,
         )
+        self._recorded = self.augmentation.recorded_noise(store.contract.fs, self.device)
         drawn_on = self.device if resident else torch.device("cpu")
         self.loader = WindowLoader(store, long_enough, length=read, seed=seed, device=drawn_on)
         self._lengths = torch.tensor(store.lengths, dtype=torch.int64, device=drawn_on)
@@ -118,7 +119,8 @@ class LevelBatches:
         """Return the ids (B, length) of what was read, made on this object's device without waiting for it."""
         signal, other, cuts, bits = (each.to(self.device) for each in stretches)
         if self.augmentation != Augmentation():
-            signal = self.augmentation.vary(signal, other if self._leads else None, bits, self.length)
+            beside = other if self._leads else None
+            signal = self.augmentation.vary(signal, beside, bits, self.length, self._recorded)
         ids, _ = self.tokenizer.cut(signal, signal)
         if ids.shape[1] == self.length:
             return ids

@@ -64,6 +64,7 @@ class ExampleBatches:
         assert self.augmentation.tempo == 1
         assert not self.augmentation.mix
         assert levels or self.augmentation == Augmentation()
+        self._recorded = self.augmentation.recorded_noise(examples.store.contract.fs, device)
         self._inputs = _encoded(examples, encode, levels, device)
         target = examples.target
         scaled = (target - mean) / sd if examples.kind == "number" else target
@@ -109,7 +110,7 @@ class ExampleBatches:
         inputs = _whole(self._inputs[index])
         if self.augmentation != Augmentation():
             assert self.levels is not None
-            varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1])
+            varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1], self._recorded)
             inputs, _ = self.levels.cut(varied, varied)
         return inputs, self.target[index]
 

@@ -29,7 +29,7 @@ from physiolect.signals.quality import RemarkKind
 
 def prepare(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *,
-    contract: str | os.PathLike[str] | InputContract = "heartgpt-ecg", channel: str | int | None = None,
+    contract: str | os.PathLike[str] | InputContract | None = None, channel: str | int | None = None,
     lead: str | None = None, every_channel: bool = False, fs: float | None = None, modality: Modality | None = None,
     variable: str | None = None, unit: str | None = None, names: str | Sequence[str] = (), patients: str | None = None,
     labels: str | None = None, dataset: str | None = None, label_set: str | None = None, split: str = "",
@@ -46,7 +46,7 @@ def prepare(
         inputs: Files and folders of recordings.
         out: Folder of the store.
         contract: What every row is made to fit: a contract, a preset, a YAML file, or a checkpoint's or tokenizer's
-            folder.
+            folder. Default: the dataset's own, or "heartgpt-ecg".
         channel: The one channel to take, by name, alias or number from 0; trained models will ask for that name.
         lead: What the channel is, such as "II", where files do not name it so; trained models will ask for that name.
         every_channel: Take every channel as a row of its own.
@@ -77,7 +77,7 @@ def prepare(
         PhysiolectError: settings are wrong, nothing could be prepared, the store cannot be written, or `Cancelled`.
     """
     settings = PrepareSettings(
-        inputs=_paths(inputs), contract=contract if isinstance(contract, InputContract) else os.fspath(contract),
+        inputs=_paths(inputs), contract=os.fspath(contract) if isinstance(contract, str | os.PathLike) else contract,
         channel=None if channel is None else str(channel), lead=lead,
         every_channel=every_channel, fs=fs, modality=modality,
         variable=variable, unit=unit, names=as_names(names),

@@ -26,13 +26,15 @@ from physiolect.errors import ConfigError, PhysiolectError, check_option, did_yo
 from physiolect.recording import MODALITIES, Modality, canonical_channel
 from physiolect.signals.quality import RemarkKind
 
+DEFAULT_CONTRACT = "heartgpt-ecg"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings:
     """The keywords of `prepare`, which describes them, in one object that checks them before any work."""
 
     inputs: Sequence[str]
-    contract: str | InputContract
+    contract: str | InputContract | None
     channel: str | None
     lead: str | None
     every_channel: bool
@@ -138,9 +140,11 @@ class PrepareSettings:
         Raises:
             ConfigError: as for `resolve_contract`.
         """
+        dataset = DATASETS.get(self.dataset or "")
+        contract = self.contract or (dataset and dataset.contract) or DEFAULT_CONTRACT
         if self.lead is None:
-            return resolve_contract(self.contract, self.channel)
-        return resolve_contract(self.contract, self.lead, "--lead")
+            return resolve_contract(contract, self.channel)
+        return resolve_contract(contract, self.lead, "--lead")
 
     def recipe(self) -> Preparation:
         """Return how each file is read and made to fit."""

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from physiolect.contract import InputContract
 from physiolect.errors import FormatError, check_option
 from physiolect.formats import read_recording
 from physiolect.recording import Recording
@@ -90,6 +91,8 @@ class PublicDataset:
     """The split that is taken unless another is named; None where each must be named."""
     cautions: Mapping[str, str] = field(default_factory=dict)
     """Split -> what whoever takes it must know."""
+    contract: InputContract | None = None
+    """What its rows are, where `prepare` should take this contract unless another is named."""
 
     def entries(
         self,

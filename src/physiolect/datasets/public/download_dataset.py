@@ -134,7 +134,7 @@ def project_of(name: str) -> str:
 
 def _known(name: str) -> PublicDataset | None:
     """Return what is known of the dataset; None where only its project is named."""
-    projects = {each.physionet: each for each in DATASETS.values() if each.physionet}
+    projects = {each.physionet: each for each in reversed(DATASETS.values()) if each.physionet}
     return DATASETS.get(name) or projects.get(name)
 
 

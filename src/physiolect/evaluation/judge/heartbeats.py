@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.checkpoint import Run
 from physiolect.datasets.examples.beat_examples import BeatExamples
 from physiolect.datasets.examples.beat_table import NOTHING
 from physiolect.datasets.examples.labels import rhythm_episodes
-from physiolect.datasets.examples.splits import rows_named
+from physiolect.datasets.examples.splits import row_groups, rows_named
+from physiolect.evaluation.baselines.heartbeats import (
+    HEARTBEAT_BASELINES,
+    RR_FOREST,
+    heartbeat_baselines,
+    missing_groups,
+)
 from physiolect.evaluation.heartbeats import confusion, measure_heartbeats
 from physiolect.evaluation.judge.trial import Trial
 from physiolect.evaluation.judge.windows import label, predictor
 from physiolect.evaluation.models import MODEL
+from physiolect.evaluation.protocol import Fold, make_folds
 from physiolect.evaluation.result import EvaluationResult
 from physiolect.plots import confusion_figure
 
@@ -44,6 +52,8 @@ def judge_heartbeats(trial: Trial) -> EvaluationResult:
     rows = examples.table.row[beats]
     draws = trial.bootstrap([group_of[row] for row in rows.tolist()])
     decided, warnings, remarks = _decide(trial, examples, asked)
+    compared, protocol = _baselines(trial, examples, beats)
+    decided |= compared
     parts = _parts(trial, examples, beats, rows)
     classes = examples.classes
     counts = np.bincount(truth, minlength=len(classes))
@@ -62,7 +72,7 @@ def judge_heartbeats(trial: Trial) -> EvaluationResult:
         },
         columns=_COLUMNS, draws=draws, by_patient=examples.by_patient, count=len(beats), counted="beats",
         data=f"{len(beats):,} beats ({listed}) of {len(set(rows.tolist()))} records in {trial.store_name}",
-        protocol="none", warnings=tuple(warnings), remarks=tuple(remarks),
+        protocol=protocol, warnings=tuple(warnings), remarks=tuple(remarks),
         each=_each_record(trial, rows, truth, decided, len(classes)),
         draw=lambda: _figures(trial, truth, decided[MODEL], classes),
     )  # fmt: skip
@@ -83,6 +93,45 @@ def _decide(
             notes += unrecorded
             found[model.name] = np.asarray(predict())[:, : asked.shape[1]][asked].argmax(-1)
     return found, warnings, notes
+
+
+def _baselines(
+    trial: Trial, examples: BeatExamples, beats: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[np.int64]], str]:
+    """Return what baselines decide about the beats that are asked for, and how they were trained.
+
+    They train on the patients that trained the model, as far as the store has them and they are not evaluated;
+    otherwise in folds of the evaluated patients.
+    """
+    settings, table = trial.settings, examples.table
+    if settings.baselines == "none":
+        return {}, "none"
+    if missing := missing_groups(examples.tokenizer):
+        return {}, f"none: the model's beats are described without {', '.join(missing)}"
+    owners = row_groups(trial.store)
+    used = Run.of(trial.models[0].checkpoint.run).used - set(examples.groups)
+    mine = np.array([owner in used for owner in owners], np.bool_)
+    train = np.flatnonzero(mine[table.row] & (table.value != NOTHING))
+    if len(train):
+        folds = [Fold("given", train, beats)]
+        protocol = (
+            "given: baselines are trained on the model's training patients, without those that are evaluated"
+        )
+    else:
+        groups = [owners[row] for row in table.row[beats].tolist()]
+        n = len(set(groups))
+        if n < 2:
+            return {}, "none: all beats are of one patient or recording"
+        k = min(settings.k, n)
+        drawn = make_folds(groups, "k-fold", k=k, seed=settings.seed, stratify_by=table.value[beats])
+        folds = [Fold(each.name, beats[each.train], beats[each.test]) for each in drawn]
+        protocol = f"k-fold, {k} folds by patient: each is predicted by baselines trained on the others"
+    names = [each for each in HEARTBEAT_BASELINES if settings.baselines == "all" or each == RR_FOREST]
+    found = heartbeat_baselines(
+        table.features, table.value, folds, examples.tokenizer, len(examples.classes), names=names, seed=settings.seed,
+        threads=settings.threads, device=trial.device, on_baseline=trial.reporter.progress("baselines trained"),
+    )  # fmt: skip
+    return {name: each[beats] for name, each in found.items()}, protocol
 
 
 def _parts(
