@@ -7,7 +7,7 @@
 `train` needs OUT alone: it can be done on another machine. Trained on MIT-BIH, LUDB and PTB-XL; CPSC 2019 and CPSC 2021
 only test. Each checkpoint is trained twice: once on a part (`-part`), for the figures on the other part, and once on
 everything, which is what is shipped. Parts: DS1 of MIT-BIH without 201 (whose patient is 202 of DS2), LUDB 1 to 80,
-PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`rhythm-folds`).
+PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`ecg-rhythm-folds`).
 """
 
 from __future__ import annotations
@@ -160,11 +160,11 @@ def train_beats(options: argparse.Namespace, out: str, train_on: tuple[str, ...]
 
 
 def beats_part(options: argparse.Namespace) -> None:
-    train_beats(options, "beats-part", PART + tuple(f"ludb/{number}" for number in range(1, 81)))
+    train_beats(options, "ecg-beats-part", PART + tuple(f"ludb/{number}" for number in range(1, 81)))
 
 
 def beats(options: argparse.Namespace) -> None:
-    train_beats(options, "beats", ())
+    train_beats(options, "ecg-beats", ())
 
 
 def other_rhythms(path: Path) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def other_rhythms(path: Path) -> tuple[str, ...]:
 def rhythm_settings(options: argparse.Namespace) -> dict[str, Any]:
     others = other_rhythms(options.out / "rhythm")
     return {
-        "task": "rhythm", "preset": "beat-tokens", "negative": others, "beats": str(options.out / "beats-part"),
+        "task": "rhythm", "preset": "beat-tokens", "negative": others, "beats": str(options.out / "ecg-beats-part"),
         "device": options.device, "steps": options.steps or 1500,
     }  # fmt: skip
 
@@ -190,7 +190,7 @@ def rhythm_settings(options: argparse.Namespace) -> dict[str, Any]:
 def rhythm_folds(options: argparse.Namespace) -> None:
     cross_validate(
         options.out / "rhythm",
-        out=options.out / "rhythm-folds",
+        out=options.out / "ecg-rhythm-folds",
         protocol="k-fold",
         **rhythm_settings(options),
     )
@@ -199,40 +199,40 @@ def rhythm_folds(options: argparse.Namespace) -> None:
 def rhythm_part(options: argparse.Namespace) -> None:
     finetune(
         options.out / "rhythm",
-        out=options.out / "rhythm-part",
+        out=options.out / "ecg-rhythm-part",
         train_on=(*PART, "train"),
         **rhythm_settings(options),
     )
 
 
 def rhythm(options: argparse.Namespace) -> None:
-    finetune(options.out / "rhythm", out=options.out / "rhythm", **rhythm_settings(options))
+    finetune(options.out / "rhythm", out=options.out / "ecg-rhythm", **rhythm_settings(options))
 
 
 def heartbeat_settings(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / "rhythm-folds"),
+        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / "ecg-rhythm-folds"),
         "device": options.device, "steps": options.steps or 1500,
     }  # fmt: skip
 
 
 def heartbeats_part(options: argparse.Namespace) -> None:
-    out = options.out / "heartbeats-part"
-    finetune(options.out / "mitdb", out=out, train_on=PART, classes=NSVF, **heartbeat_settings(options))
+    out = options.out / "ecg-heartbeats-part"
+    finetune(options.out / "rhythm", out=out, train_on=PART, classes=NSVF, **heartbeat_settings(options))
 
 
 def heartbeats(options: argparse.Namespace) -> None:
-    finetune(options.out / "mitdb", out=options.out / "heartbeats", **heartbeat_settings(options))
+    finetune(options.out / "rhythm", out=options.out / "ecg-heartbeats", **heartbeat_settings(options))
 
 
 TRAININGS = {
-    "beats-part": beats_part,
-    "beats": beats,
-    "rhythm-folds": rhythm_folds,
-    "rhythm-part": rhythm_part,
-    "rhythm": rhythm,
-    "heartbeats-part": heartbeats_part,
-    "heartbeats": heartbeats,
+    "ecg-beats-part": beats_part,
+    "ecg-beats": beats,
+    "ecg-rhythm-folds": rhythm_folds,
+    "ecg-rhythm-part": rhythm_part,
+    "ecg-rhythm": rhythm,
+    "ecg-heartbeats-part": heartbeats_part,
+    "ecg-heartbeats": heartbeats,
 }
 
 
