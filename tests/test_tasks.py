@@ -16,7 +16,6 @@ from physiolect.contract import CONTRACTS
 from physiolect.datasets.examples.labels import LABELS
 from physiolect.detection.detecting import _DETECT
 from physiolect.errors import ConfigError
-from physiolect.evaluation.judge import JUDGES
 from physiolect.explanation.target import _TARGETS
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tasks import TASKS, DetectedTaskName, LabelledTaskName, Task, TaskName, find_task
@@ -31,7 +30,6 @@ def test_every_room_knows_a_task(task: Task) -> None:
     assert task.kind in _READ
     assert task.kind == "token" or task.kind in _LOSSES
     assert (task.kind, task.scope) in _TARGETS or task.labels == "heartbeats"  # not explained yet
-    assert (task.kind, task.scope) in JUDGES
     assert (task.name in get_args(DetectedTaskName)) == ((task.kind, task.scope) in _DETECT)
     assert task.name in get_args(TaskName)
     assert (task.name in get_args(LabelledTaskName)) == (task.labels != "signal")

@@ -10,7 +10,8 @@ import pytest
 
 from physiolect import synthetic
 from physiolect.cli import main
-from physiolect.formats import read_recording, write_annotations, write_recording
+from physiolect.errors import FormatError
+from physiolect.formats import read_recording, read_stretches, write_annotations, write_recording
 from physiolect.recording import Annotations
 
 
@@ -69,6 +70,8 @@ def test_annotators_of_other_files_and_of_streams_are_refused(
     write_recording(read_recording(record), tmp_path / "y.npz")
     assert main(["generate", str(tmp_path / "y.npz"), "--tokens", "2", "--annotator", "st"]) == 1
     assert "is no WFDB record" in capsys.readouterr().err
+    with pytest.raises(FormatError, match="is no WFDB record"):
+        next(read_stretches(tmp_path / "y.npz", 100, annotator="st"))
     words = ["detect", "--stream", "--fs", "100", "--checkpoint", "ecg", "--annotator", "st"]
     assert main(words) == 2
     assert "--annotator cannot be used with --stream" in capsys.readouterr().err

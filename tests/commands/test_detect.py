@@ -222,7 +222,7 @@ def test_what_cannot_be_done_is_a_sentence_and_a_hint(
 
 def test_who_only_continues_signals_is_told_who_detects_in_them(run: Run) -> None:
     hint = "use PPGPT_AF_1k_iters.zip or PPGPT_beat_5k_iters.zip or a run of finetune --task rhythm or beats"
-    assert f"hint: {hint}\n" in run("forecast")[2]
+    assert f"hint: {hint} or heartbeats\n" in run("forecast")[2]
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

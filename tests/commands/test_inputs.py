@@ -17,7 +17,7 @@ import torch
 
 from physiolect import Checkpoint, InputContract, Recording
 from physiolect.cli import main
-from physiolect.commands.inputs import input_problems
+from physiolect.commands.inputs import _new_label, input_problems
 from physiolect.formats import write_recording
 from physiolect.formats.outputs import is_output
 from physiolect.models.gpt import GPT, GPTConfig
@@ -260,3 +260,9 @@ def test_results_of_two_recordings_are_never_mixed_in_one_folder(
     code, _, told = run("detect", folder / "a.csv", "--out", several)
     assert code == 1
     assert f"error: {several} holds the results of several recordings" in told
+
+
+def test_every_recording_has_a_folder_of_its_own() -> None:
+    taken: dict[str, int] = {}
+    named = [_new_label(stem, taken) for stem in ("a", "a-2", "a", "a", "b", "a-2")]
+    assert named == ["a", "a-2", "a-3", "a-4", "b", "a-2-2"]

@@ -275,8 +275,25 @@ def mfer(leads: NDArray[np.int16], *, big: bool = True, extra: bytes = b"") -> b
     )
 
 
-def xdf(leads: NDArray[np.int16], *, fs: float = 100.0, stamped: str = "all", gap: float = 0.0) -> bytes:
-    """A stream of two named channels and one of marks; `stamped` is all, first or mixed."""
+def xdf(
+    leads: NDArray[np.int16],
+    *,
+    fs: float = 100.0,
+    stamped: str = "all",
+    gap: float = 0.0,
+    clock: float = 1.0,
+    mark: float = 101.0,
+) -> bytes:
+    """A stream of two named channels and one of marks; `stamped` is all, first or mixed.
+
+    Args:
+        leads: Samples.
+        fs: Rate that the file states.
+        stamped: Which samples have a stamp.
+        gap: Seconds that are missing in the middle.
+        clock: Rate by the stamps, as a share of `fs`.
+        mark: Time of the mark.
+    """
 
     def chunk(tag: int, body: bytes) -> bytes:
         return b"\4" + struct.pack("<IH", len(body) + 2, tag) + body
@@ -298,13 +315,13 @@ def xdf(leads: NDArray[np.int16], *, fs: float = 100.0, stamped: str = "all", ga
     for first in range(0, n_samples, 50):
         body = b""
         for k in range(first, min(first + 50, n_samples)):
-            time = 100 + k / fs + (gap if k >= n_samples // 2 else 0)
+            time = 100 + k / (fs * clock) + (gap if k >= n_samples // 2 else 0)
             stamp = stamped == "all" or k == first or (stamped == "mixed" and k % 7 == 0)
             body += (b"\x08" + struct.pack("<d", time)) if stamp else b"\0"
             body += leads[:2, k].astype("<f4").tobytes()
         count = min(50, n_samples - first)
         data += chunk(3, struct.pack("<I", 1) + b"\1" + bytes([count]) + body)
-    data += chunk(3, struct.pack("<I", 2) + b"\1\1" + b"\x08" + struct.pack("<d", 101.0) + b"\1\4beat")
+    data += chunk(3, struct.pack("<I", 2) + b"\1\1" + b"\x08" + struct.pack("<d", mark) + b"\1\4beat")
     data += chunk(4, struct.pack("<Idd", 1, 100, 0.5)) + chunk(4, struct.pack("<Idd", 2, 100, 0.5))
     return data
 

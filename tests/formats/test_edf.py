@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import as_recording, read_every_rate, read_recording
+from physiolect.formats.edf_timeline import Marks
 
 Writer = Callable[..., None]
 
@@ -290,6 +291,13 @@ def test_gaps_between_records_are_missing_samples(tmp_path: Path, kind: bytes) -
     assert list(part.annotations) == [(325, "beat", "")]
 
 
+def test_rounding_of_many_gaps_does_not_add_up(tmp_path: Path) -> None:
+    starts = ("+0", "+1.304", "+2.608", "+3.912")  # each gap is 30.4 samples
+    recording = read_recording(make_edf(tmp_path / "x.edf", kind=b"EDF+D", starts=starts))
+    begins = np.flatnonzero(np.diff(np.isnan(recording.signal[0]).astype(int)) == -1) + 1
+    assert begins.tolist() == [130, 261, 391]
+
+
 def test_records_out_of_time(tmp_path: Path) -> None:
     unfilled = ("+0", "+0", "+0", "+0")
     assert read_recording(make_edf(tmp_path / "x.edf", kind=b"EDF+C", starts=unfilled)).n_samples == 400
@@ -385,3 +393,9 @@ def test_damaged_headers_and_times_raise_our_errors_in_little_memory(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_marks_are_found_by_their_texts() -> None:
+    marks = Marks(np.arange(5.0), np.zeros(5), ["a", "b", "a", "c", "b"])
+    assert marks.rows({"a", "b", "gone"}) == [0, 1, 2, 4]
+    assert marks.rows(set()) == []

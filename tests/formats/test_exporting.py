@@ -9,8 +9,8 @@ import pytest
 from physiolect.cli import main
 from physiolect.errors import ConfigError, FormatError, WriteError
 from physiolect.events import Event, Message
-from physiolect.formats import export, read_recording, write_recording
-from physiolect.formats.exporting import SUFFIXES, without_persons
+from physiolect.formats import export, read_recording, write_annotations, write_recording
+from physiolect.formats.exporting import SUFFIXES, Exported, without_persons
 from physiolect.formats.write import WRITERS
 from physiolect.recording import Annotations, Recording
 
@@ -78,12 +78,59 @@ def test_a_folder_and_what_it_skips(tmp_path: Path, muse: Path, make: ModuleType
     ]
     assert [path.name for path, _ in exported.skipped] == ["c.xml"]
     assert any(isinstance(event, Message) and "HealthData" in event.text for event in heard)
-    assert exported.summary.startswith("2 files written, 1 inputs skipped")
+    assert exported.summary.startswith("2 files written, 1 input skipped")
     assert read_recording(tmp_path / "out" / "sub" / "b").channels == make.EIGHT
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "c.xml").write_text("<?xml version='1.0'?><HealthData/>")
     with pytest.raises(FormatError, match="none of the 1 recordings"):
         export(tmp_path / "empty", tmp_path / "out2", to="wfdb")
+
+
+def test_what_reading_left_out_is_told(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i / 100},{i % 7},{'walk' if i % 2 else 'run'}" for i in range(400))
+    (tmp_path / "x.csv").write_text(f"time (s),ECG (mV),what\n{rows}\n")
+    assert (
+        "left out column 'what', which holds text"
+        in export(tmp_path / "x.csv", tmp_path / "y", to="edf").summary
+    )
+    exported = Exported((tmp_path,), lost=tuple(map(str, range(25))))
+    assert exported.summary.endswith("\n19\n… and 5 more notices")
+
+
+def test_annotators_are_chosen(tmp_path: Path) -> None:
+    recording = Recording(np.ones((1, 50)), 50, ("II",), "mV", annotations=Annotations([3], ("N",)))
+    write_recording(recording, tmp_path / "x.hea")
+    write_annotations(Annotations([7], ("V",)), 50, tmp_path / "x.qrs")
+    words = [
+        "export",
+        str(tmp_path / "x"),
+        "--to",
+        "npz",
+        "--out",
+        str(tmp_path / "y.npz"),
+        "--annotator",
+        "qrs",
+    ]
+    assert main(words) == 0
+    assert list(read_recording(tmp_path / "y.npz").annotations) == [(7, "V", "")]
+
+
+def test_files_of_one_name_and_two_extensions_are_both_written(tmp_path: Path) -> None:
+    recording = Recording(np.ones((1, 50)), 50, ("II",), "mV")
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "a.npz", "b.csv"):
+        write_recording(recording, tmp_path / "in" / name)
+    for to, second in (("edf", "a.npz.edf"), ("wfdb", "a_npz.hea")):
+        exported = export(tmp_path / "in", tmp_path / to, to=to)  # type: ignore[arg-type]
+        assert sorted(file.name for file in exported.files) == sorted(
+            [f"a{SUFFIXES[to]}", second, f"b{SUFFIXES[to]}"]
+        )
+    heard: list[Event] = []
+    (tmp_path / "edf" / "a.edf").unlink()
+    export(tmp_path / "in", tmp_path / "edf", to="edf", on_event=heard.append)
+    texts = [event.text for event in heard if isinstance(event, Message)]
+    assert texts[0].startswith(f"skipped {tmp_path / 'in' / 'a.npz'}: ")
+    assert "exists already" in texts[0]
 
 
 def test_wrong_names_are_refused_before_reading(tmp_path: Path, muse: Path) -> None:

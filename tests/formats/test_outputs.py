@@ -94,9 +94,25 @@ def test_a_summary_beside_a_file_lists_it(tmp_path: Path) -> None:
     assert not is_output(tmp_path / "b.csv")
     (tmp_path / "b.json").write_text(json.dumps({**summary, "files": ["b.csv"]}))  # as explain writes it
     assert is_output(tmp_path / "b.csv")
-    for text in ("[]", "{", json.dumps({"files": ["a.csv"]})):  # another program's summary
+    for text in ("[]", "{", "[" * 99_999, json.dumps({"files": ["a.csv"]})):  # another program's summary
         (tmp_path / "summary.json").write_text(text)
         assert not is_output(tmp_path / "a.csv")
+
+
+def test_a_summary_is_read_once_for_all_files_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"checkpoint": "ecg", "settings": {}, "files": ["3.csv"]}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    for number in range(5):
+        (tmp_path / f"{number}.csv").write_text(f"time (s),II (mV),V5 (mV)\n{NUMBERS}\n")
+    opened: list[Path] = []
+    read = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, *args, **kept: opened.append(self) or read(self, *args, **kept)
+    )
+    assert [is_output(tmp_path / f"{number}.csv") for number in range(5)] == [False] * 3 + [True, False]
+    assert opened == [tmp_path / "summary.json"]
 
 
 def test_other_kinds_of_file_are_not_opened(tmp_path: Path) -> None:

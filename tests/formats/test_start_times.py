@@ -245,6 +245,10 @@ def test_dates_of_parquet(tmp_path: Path) -> None:
     spans = pd.to_timedelta(np.arange(200) * 10, unit="ms")
     pd.DataFrame({"time": spans, "II": np.sin(np.arange(200) / 7)}).to_parquet(tmp_path / "y.parquet")
     assert read_recording(tmp_path / "y.parquet").start_time is None
+    for year in (1995, 2150):  # before Unix times are taken for dates, and shifted as MIMIC's are
+        shifted = pd.date_range(f"{year}-05-06 07:08:09", periods=200, freq="4ms")
+        pd.DataFrame({"time": shifted, "II": np.sin(np.arange(200) / 7)}).to_parquet(tmp_path / "z.parquet")
+        assert read_recording(tmp_path / "z.parquet").start_time == datetime(year, 5, 6, 7, 8, 9)
 
 
 def test_button_presses_of_an_e4_are_marks(tmp_path: Path) -> None:

@@ -247,3 +247,40 @@ def test_long_files_are_judged_block_by_block(tmp_path: Path) -> None:
     np.savetxt(path, np.c_[times, wave], fmt=("%.5f", "%.1f"), delimiter=",", header="time,II", comments="")
     with pytest.raises(FormatError, match=r"rate changes from 250 Hz to 235.3 Hz near row 4\d{5}"):
         read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step"),
+    [
+        ("timestamp", 2_000_000_000, 4_000_000),  # nanoseconds since a device was switched on
+        ("timestamp", 400_000_000, 4_000),
+        ("timestamp (us)", 400_000_000, 4_000),
+        ("timestamp (ms)", 1_200_000_000, 4),
+        ("timestamp (ns)", 1_200_000_000, 4_000_000),
+    ],
+)
+def test_a_device_s_clock_is_no_unix_time(tmp_path: Path, name: str, first: int, step: int) -> None:
+    recording = read(tmp_path, f"{name},ecg", lambda i: str(first + step * i))
+    assert (recording.fs, recording.start_time, recording.channels) == (250, None, ("ecg",))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step"),
+    [("time (s)", 1_700_000_000_000, 4), ("time (ms)", 1_700_000_000_000_000, 4_000)],
+)
+def test_a_unix_time_outweighs_a_unit_that_it_cannot_have(
+    tmp_path: Path, name: str, first: int, step: int
+) -> None:
+    recording = read(tmp_path, f"{name},ecg", lambda i: str(first + step * i))
+    assert recording.fs == 250
+    assert recording.start_time == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("jitter", [0.002, 0.004, 0.006])
+def test_stamps_of_a_radio_link_jitter_by_half_a_step(tmp_path: Path, jitter: float) -> None:
+    off = np.random.default_rng(1).uniform(0, jitter, N)
+    recording = read(tmp_path, "time (s),ecg", lambda i: f"{i / 130 + off[i]:.6f}")
+    assert recording.fs == pytest.approx(130, rel=1e-4)
+    assert (recording.n_samples, recording.n_missing()) == (N, 0)
+    with pytest.raises(FormatError, match="not uniform"):  # an exact time is doubled
+        read(tmp_path, "time (s),ecg", lambda i: f"{(i - (i == 900)) / 130:.6f}")

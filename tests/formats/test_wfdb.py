@@ -290,6 +290,18 @@ def test_an_ecg_keeps_its_own_rate_in_segments(tmp_path: Path) -> None:
     assert read_recording(tmp_path / "m", channels="ABP").fs == 50
 
 
+def test_a_stretch_keeps_the_rate_of_a_channel_that_its_segments_lack(tmp_path: Path) -> None:
+    write_frames(tmp_path, "b")
+    (tmp_path / "a.dat").write_bytes(np.arange(10, dtype="<i2").tobytes())
+    (tmp_path / "a.hea").write_text("a 1 50 10\na.dat 16 1(0)/mmHg 16 0 0 0 0 ABP\n")
+    (tmp_path / "o.hea").write_text("o 2 50 0\n~ 0x4 1(0)/mV 0 0 0 0 0 II\n~ 0 1(0)/mmHg 0 0 0 0 0 ABP\n")
+    (tmp_path / "m.hea").write_text("m/3 2 50 20\no 0\na 10\nb 10\n")
+    whole = read_recording(tmp_path / "m")
+    assert (whole.fs, whole.channels, whole.n_samples) == (200, ("II",), 80)
+    with pytest.raises(FormatError, match=r"channel 'II' of .* has no valid sample"):
+        read_recording(tmp_path / "m", stop=0.2)  # the pressure alone is no ECG
+
+
 def test_annotators(record: Path) -> None:
     read = partial(read_recording, record)
     assert read().notices == ()

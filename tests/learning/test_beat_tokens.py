@@ -10,9 +10,11 @@ import pytest
 from physiolect import cross_validate, detect, detect_rhythm, evaluate, finetune, load_checkpoint
 from physiolect.checkpoint import Checkpoint
 from physiolect.cli import main
+from physiolect.datasets import open_store
 from physiolect.datasets.examples.labels import beat_samples
 from physiolect.detection import HeartbeatResult, RhythmResult, detect_heartbeats, open_stream
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.evaluation.beat_context import rhythm_finder
 from physiolect.learning import FinetuneSettings
 from physiolect.recording import Recording
 from tests.beat_store import SMALL, make_recording, write_beat_store
@@ -28,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finetune(folder / "store", task="rhythm", out=folder / "rhythm", train_on=SEEN, **SMALL)
     finetune(
         folder / "store", task="heartbeats", out=folder / "heartbeats", train_on=SEEN,
-        rhythm=str(folder / "rhythm"), **SMALL | {"steps": 60},
+        rhythm=str(folder / "rhythm"), **SMALL | {"steps": 160},
     )  # fmt: skip
     return folder
 
@@ -61,7 +63,7 @@ def test_a_checkpoint_is_whole(heartbeats: Checkpoint, rhythm: Checkpoint) -> No
 
 
 def test_heartbeats_of_another_recording_are_sorted(heartbeats: Checkpoint, rhythm: Checkpoint) -> None:
-    recording = make_recording(9)
+    recording = make_recording(6)  # not trained on
     found = detect_heartbeats(heartbeats, recording, beats=beats_of(recording), rhythm=rhythm)
     truth = [symbol for symbol in recording.annotations.symbol if symbol in "NV"]
     assert isinstance(found, HeartbeatResult)
@@ -163,6 +165,10 @@ def test_a_rhythm_is_evaluated_by_its_beats(folder: Path) -> None:
 
 
 def test_cross_validation_by_patient_and_its_rhythms(folder: Path, tmp_path: Path) -> None:
+    cross_validate(folder / "store", task="rhythm", out=tmp_path / "half", k=2, leave_out=("r6",), **SMALL)
+    find = rhythm_finder(tmp_path / "half", open_store(folder / "store"))
+    recording = make_recording(6).select([0])  # which no fold knows
+    assert np.isfinite(find(12, recording, beats_of(recording))).all()
     folds = cross_validate(folder / "store", task="rhythm", out=tmp_path / "folds", k=2, **SMALL)
     assert folds.finished
     result = cross_validate(

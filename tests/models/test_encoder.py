@@ -256,3 +256,21 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any], message: str) -> None
 def test_a_longer_window_than_trained_on_with_rotary_positions() -> None:
     model = Encoder(replace(SMALL, positions="rotary"))
     assert model(torch.randn(1, 2, 100)).shape == (1, 100, 3)
+
+
+def test_an_embedding_of_two_layers_and_a_channel_that_marks_padding() -> None:
+    torch.manual_seed(0)
+    config = EncoderConfig(
+        n_channels=7, context_length=12, n_outputs=2, width=16, n_layers=2, n_heads=2, mlp_width=32,
+        embedding="two-layer", padding_channel=True, positions="rotary", class_token=False,
+    )  # fmt: skip
+    model = Encoder(config).eval()
+    x = torch.randn(3, 7, 12)
+    x[:, -1] = 1
+    x[1, :, 8:] = 0
+    out = model(x)
+    torch.testing.assert_close(model(x[1:2, :, :8]), out[1:2, :8])
+    torch.testing.assert_close(model(x[1:2, :, :8], last_only=True), model(x, last_only=True)[1:2])
+    assert type(model.with_head(n_outputs=3).embedding) is type(model.embedding)
+    with pytest.raises(ConfigError, match="embedding is 'deep'"):
+        replace(config, embedding="deep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -45,6 +46,14 @@ def test_a_zone_is_kept() -> None:
     assert moved.tzinfo == zone
 
 
+def test_a_clock_that_is_put_forward_or_back_loses_no_hour() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    spring, autumn = datetime(2026, 3, 29, 1, 30, tzinfo=zone), datetime(2026, 10, 25, 2, 30, tzinfo=zone)
+    assert start_text(later(spring, 3600) or spring) == "2026-03-29 03:30:00+02:00"
+    assert start_text(later(autumn, 3600) or autumn) == "2026-10-25 02:30:00+01:00"
+    assert later(time(10, tzinfo=UTC), 5) == time(10, 0, 5, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("fs", [50.0, 100.0, 250.0])
 def test_adapting_shifts_it_by_what_is_cut(fs: float) -> None:
     contract = InputContract(
@@ -63,6 +72,11 @@ def test_frames_keep_it() -> None:
         assert Recording.from_frame(make(start).to_frame()).start_time == start
     dates = pd.DataFrame({"II": np.arange(50.0) % 7}, index=pd.date_range(START, periods=50, freq="10ms"))
     assert Recording.from_frame(dates).start_time == START
+    whole = make(START).to_frame()
+    for cut in (whole.iloc[1000:], whole.loc[10:], whole.iloc[1000:].reset_index()):
+        assert Recording.from_frame(cut).start_time == START + timedelta(seconds=10)
+    minutes = pd.DataFrame({"time (min since 12:00:00)": 1 + np.arange(50) / 6000, "II": np.arange(50.0) % 7})
+    assert Recording.from_frame(minutes).start_time == time(12, 1)
     named = pd.DataFrame({"time (ms since 12:00:00)": 500 + 10.0 * np.arange(50), "II": np.arange(50.0) % 7})
     assert Recording.from_frame(named).start_time == time(12, 0, 0, 500_000)
 

@@ -17,7 +17,7 @@ from physiolect.formats import read_stretches, write_recording
 from physiolect.recording import Annotations, Recording
 from physiolect.report import inspection, long_recording
 from physiolect.report.inspection import inspect
-from physiolect.report.long_recording import Facts, is_long
+from physiolect.report.long_recording import Facts, needs_stretches
 
 
 def write(path: Path, n: int, *, lost: int | None = None) -> None:
@@ -46,6 +46,16 @@ def test_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(long_recording, "_LONG_TEXT", 1000)
     monkeypatch.setattr(inspection, "STRETCH", 50_000)
     assert_same_facts(inspect(tmp_path / "x.csv").facts, short)
+
+
+def test_what_a_contract_takes_is_named_by_times_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(Recording(np.sin(np.arange(25_000) / 7), 250.0, ("II",), "mV"), tmp_path / "x.edf")
+    monkeypatch.setattr(long_recording, "_LONG", 1000)
+    monkeypatch.setattr(inspection, "STRETCH", 10_000)
+    fits = inspect(tmp_path / "x.edf").facts["fits"][0]
+    assert fits["notes"][-1] == "took the last 5 s (500 samples) of 40 s, which begin at 40 s"
 
 
 def assert_same_facts(long: Facts, short: Facts) -> None:
@@ -115,7 +125,7 @@ def test_the_same_facts_in_every_format(tmp_path: Path, monkeypatch: pytest.Monk
     assert short["notices"][-1]["notice"] == "no valid sample in channel V1"
     monkeypatch.setattr(long_recording, "_LONG", 1000)
     monkeypatch.setattr(inspection, "STRETCH", 25_000)
-    assert is_long(tmp_path / name)
+    assert needs_stretches(tmp_path / name)
     long = inspect(tmp_path / name).facts
     assert_same_facts(long, short)
     assert long["quality"] == short["quality"]
@@ -153,17 +163,17 @@ def test_a_long_recording_without_a_valid_sample_is_refused(
 def test_which_files_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recording(make_recording(5000), tmp_path / "x.hea")  # 30,000 bytes of samples
     monkeypatch.setattr(long_recording, "_LONG", 20_000)
-    assert is_long(tmp_path / "x")
-    assert is_long(tmp_path / "x.hea")
-    assert not is_long(tmp_path / "missing.edf")
+    assert needs_stretches(tmp_path / "x")
+    assert needs_stretches(tmp_path / "x.hea")
+    assert not needs_stretches(tmp_path / "missing.edf")
     header = (tmp_path / "x.hea").read_text()
     first, *rest = header.splitlines()
     (tmp_path / "x.hea").write_text(
         "\n".join([first.replace(" 5000", ""), *rest])
     )  # the length is not stated
-    assert is_long(tmp_path / "x")
+    assert needs_stretches(tmp_path / "x")
     monkeypatch.setattr(long_recording, "_LONG", 30_000)
-    assert not is_long(tmp_path / "x")
+    assert not needs_stretches(tmp_path / "x")
 
 
 def test_memory_is_that_of_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ class Config:
     """Unit, such as mV, of channels whose file states none."""
     names: tuple[str, ...] = ()
     """Names of all channels, in their order, where the file names none or others."""
+    annotator: tuple[str, ...] = ()
+    """Annotation files of WFDB records to read, by extension, such as qrs st (default: the first of atr, qrs, ecg)."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +177,7 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
             paths.append(word)
             failures[word] = error
     found: list[Input] = []
-    labels: set[str] = set()
+    labels: dict[str, int] = {}
     for path in dict.fromkeys(paths):
         label = _new_label("stdin" if path == STDIN else without_extension(Path(path)).name or path, labels)
         if path == STDIN:
@@ -190,10 +189,18 @@ def _list_inputs(words: Sequence[str]) -> list[Input]:
     return found
 
 
-def _new_label(stem: str, taken: set[str]) -> str:
-    """Return the stem, or with a number behind it where it is taken; from then on it is."""
-    label = next(name for n in count(1) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
-    taken.add(label)
+def _new_label(stem: str, taken: dict[str, int]) -> str:
+    """Return the stem, or with a number behind it where it is taken; from then on it is.
+
+    Args:
+        stem: Name of an input.
+        taken: Labels so far, each with the last number that was put behind it.
+    """
+    label = stem
+    while label in taken:
+        taken[stem] += 1
+        label = f"{stem}-{taken[stem]}"
+    taken[label] = 1
     return label
 
 

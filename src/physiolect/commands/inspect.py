@@ -12,7 +12,7 @@ from physiolect.recording import Modality
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Facts = dict[str, Any]
+    from physiolect.report.long_recording import Facts
 
 EXAMPLE = "physiolect inspect mitdb/100"
 _LABELS = {"seconds": "length (s)", "fs": "fs (Hz)", "missing": "NaN (%)", "notes": "how, or why not"}

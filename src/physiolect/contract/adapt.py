@@ -273,6 +273,7 @@ def _take_window(
         findings.steps.append(
             f"took the last {seconds_text(plan.length / contract.fs)} ({plan.length} samples) "
             f"of {seconds_text(recording.duration)}"
+            + (f", which begin at {seconds_text(findings.first)}" if findings.first else "")
         )
     return signal[:, plan.skip : plan.skip + plan.length]
 

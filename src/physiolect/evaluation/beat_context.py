@@ -40,7 +40,7 @@ def rhythm_finder(checkpoint: Checkpoint | str | Path, store: Store) -> FindRhyt
 
     Args:
         checkpoint: a rhythm model; or the folder of a cross-validated run, of which each fold's model is asked about
-            the patients that it was not trained on.
+            the patients that it was tested on. Patients that no fold knows are described by the first fold.
         store: whose rows these are.
 
     Raises:
@@ -48,10 +48,16 @@ def rhythm_finder(checkpoint: Checkpoint | str | Path, store: Store) -> FindRhyt
     """
     if not isinstance(checkpoint, Checkpoint) and is_cross_validated(checkpoint):
         run, groups = CrossValidatedRun(str(checkpoint)), row_groups(store)
-        tested = {group for fold in run.folds for group in fold.tested_on}
 
         def of_row(row: int) -> Checkpoint | None:
-            return run.models_of_rows(groups, [row])[row] if groups[row] in tested else None
+            unseen = (
+                fold
+                for fold in run.folds
+                if groups[row] in fold.tested_on
+                or groups[row] not in {*fold.run.trained_on, *fold.run.validated_on}
+            )
+            tested_first = sorted(unseen, key=lambda fold: groups[row] not in fold.tested_on)
+            return tested_first[0].checkpoint if tested_first else None
     else:
         one = as_checkpoint(checkpoint)
         check_answers(one, "window")
@@ -63,8 +69,8 @@ def rhythm_finder(checkpoint: Checkpoint | str | Path, store: Store) -> FindRhyt
         model = of_row(row)
         if model is None:
             raise CheckpointError(
-                f"no fold of {checkpoint} was tested on {store.sources[row]}",
-                hint="cross-validate the rhythm on all patients of the store, or leave this one out",
+                f"every fold of {checkpoint} was trained on {store.sources[row]}",
+                hint="cross-validate the rhythm on this store",
             )
         return rhythm_at_beats(model, recording, beats)
 

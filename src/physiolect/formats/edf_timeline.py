@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -29,9 +30,17 @@ class Marks:
     duration: NDArray[np.float64]
     text: list[str]
 
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        """Return the marks of each text: every channel asks for its own, in every stretch."""
+        found: dict[str, list[int]] = {}
+        for row, text in enumerate(self.text):
+            found.setdefault(text, []).append(row)
+        return found
+
     def rows(self, texts: set[str]) -> list[int]:
         """Return which marks have one of these texts."""
-        return [row for row, text in enumerate(self.text) if text in texts]
+        return sorted(row for text in texts for row in self._rows_of.get(text, ()))
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Timeline:
 
     def positions(self, fs: float, count: int) -> NDArray[np.int64]:
         """Return the sample at which each run begins, of a channel with `count` samples a record at `fs` Hz."""
-        gaps = np.cumsum(np.round(self.gap * fs).astype(np.int64))
+        gaps = np.round(np.cumsum(self.gap) * fs).astype(np.int64)  # not each gap: the errors would add up
         return np.asarray(self.first * count + gaps, np.int64)
 
     def samples(self, seconds: NDArray[np.float64], fs: float, count: int) -> NDArray[np.int64]:

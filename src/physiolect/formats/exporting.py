@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,8 @@ _WITHOUT_ZONE = ("edf", "wfdb")
 _REMOVED = "removed"
 """What stands for a mark whose text spoke of a person."""
 _LONGEST_WFDB_NOTE = 254
+_SHOWN = 20
+"""How many of the sentences in `Exported.lost` the summary shows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,14 +45,16 @@ class Exported(Result):
     skipped: tuple[tuple[Path, str], ...] = ()
     """Files of a folder that could not be read or written, and why."""
     lost: tuple[str, ...] = ()
-    """What the format cannot hold, and which other files of a folder were skipped, a sentence each."""
+    """What reading left out or changed, what the format cannot hold, and which other files of a folder were skipped, a
+    sentence each."""
 
     @property
     def summary(self) -> str:
         """What was written, skipped and lost."""
         first = f"{self.files[0]} written" if len(self.files) == 1 else f"{len(self.files)} files written"
-        lines = [first + (f", {len(self.skipped)} inputs skipped" if self.skipped else "")]
-        return "\n".join([*lines, *self.lost])
+        n_skipped, more = len(self.skipped), len(self.lost) - _SHOWN
+        lines = [first + (f", {n_skipped} input{'s' * (n_skipped > 1)} skipped" if n_skipped else "")]
+        return "\n".join([*lines, *self.lost[:_SHOWN], *([f"… and {more} more notices"] if more > 0 else [])])
 
 
 def export(
@@ -67,6 +71,7 @@ def export(
     variable: str | None = None,
     unit: str | None = None,
     names: Sequence[str] = (),
+    annotator: str | Sequence[str] | None = None,
     patient_key: str | None = None,
     on_event: Listener | None = None,
 ) -> Exported:
@@ -88,6 +93,7 @@ def export(
         variable: Which variable, series or stream of a file that holds several.
         unit: Unit of the channels of which a file states none.
         names: Names of all channels, in the files' order, where they name none or others.
+        annotator: Which annotation files of WFDB records to read, by extension, one or several.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
         on_event: Is told of skipped files and of progress.
 
@@ -101,7 +107,7 @@ def export(
         raise ConfigError(problems[0], hint=f"formats and extensions: {_listed()}")
     asked = {
         "fs": fs, "channels": channels, "start": start, "stop": stop, "modality": modality, "variable": variable,
-        "unit": unit, "names": names, "patient_key": patient_key,
+        "unit": unit, "names": names, "annotator": annotator or None, "patient_key": patient_key,
     }  # fmt: skip
     if not source.is_dir():
         recording = read_recording(source, **asked)  # type: ignore[arg-type]
@@ -109,7 +115,7 @@ def export(
         _check_new(target, to)
         return Exported((target,), lost=tuple(_write(recording, target, to, deidentify)))
     reporter = Reporter(on_event)
-    written: list[Path] = []
+    taken: dict[Path, None] = {}
     skipped: list[tuple[Path, str]] = []
     folder = list_folder(source, or_outputs=False)
     listed, lost = folder.recordings, dict.fromkeys(filter(None, [folder.notice]))
@@ -118,25 +124,24 @@ def export(
         try:
             many = list(read_recordings(item, **asked))  # type: ignore[arg-type]
             for k, recording in enumerate(many):
-                stem = without_extension(item.relative_to(source))
-                name = f"{stem.name}_{k}" if len(many) > 1 else stem.name
-                target = _target(out / stem.parent / _safe(name, to), to)
+                which = f"_{k}" if len(many) > 1 else ""
+                target = _target_of(item, which, out / item.relative_to(source).parent, to, taken)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _check_new(target, to)
                 lost.update(dict.fromkeys(_write(recording, target, to, deidentify)))
-                written.append(target)
+                taken[target] = None
         except PhysiolectError as error:
-            if isinstance(error, WriteError) and not written:
+            if isinstance(error, WriteError) and not taken:
                 raise
             skipped.append((item, str(error)))
-            reporter.say(f"skipped: {error}")
+            reporter.say(f"skipped: {error}" if str(item) in str(error) else f"skipped {item}: {error}")
         tell(number)
-    if not written:
+    if not taken:
         raise FormatError(
             f"none of the {len(listed)} recordings of {source} could be written",
             hint="see why each was skipped",
         )
-    return Exported(tuple(written), tuple(skipped), tuple(lost))
+    return Exported(tuple(taken), tuple(skipped), tuple(lost))
 
 
 def out_problems(to: str, out: Path, *, is_folder: bool) -> list[str]:
@@ -160,6 +165,20 @@ def _target(out: Path, to: str) -> Path:
     return out if out.suffix.lower() == suffix else out.with_name(out.name + suffix)
 
 
+def _target_of(source: Path, which: str, folder: Path, to: str, taken: Collection[Path]) -> Path:
+    """Return the file to write for a recording of a folder; where its name is taken, it keeps the source's extension.
+
+    Args:
+        source: The file that is read.
+        which: What tells its recordings apart, "_1"; "" for a single one.
+        folder: Where to write.
+        to: The format.
+        taken: What was written already: a.csv and a.npz may lie side by side.
+    """
+    target = _target(folder / _safe(without_extension(source).name + which, to), to)
+    return _target(folder / _safe(source.name + which, to), to) if target in taken else target
+
+
 def _safe(name: str, to: str) -> str:
     """Return a file's name with what WFDB cannot have in it replaced."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name) if to == "wfdb" else name
@@ -173,9 +192,9 @@ def _check_new(target: Path, to: str) -> None:
 
 
 def _write(recording: Recording, target: Path, to: str, deidentify: bool) -> list[str]:
-    """Write one recording, and return what its format could not hold."""
+    """Write one recording, and return the notices of reading it and what its format could not hold."""
     marks = without_persons(recording.annotations) if deidentify else recording.annotations
-    lost = []
+    lost = list(recording.notices)
     if to in _WITHOUT_MARKS and len(marks):
         lost.append(f"{to} holds no annotations: they are left out")
     if to in _NOTES_ALONE and any(symbol != NOTE for symbol in marks.symbol):

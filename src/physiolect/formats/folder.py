@@ -19,7 +19,6 @@ from physiolect.formats.text_source import COMPRESSED, is_text
 
 _LISTS = ("RECORDS", "ANNOTATORS", "SHA256SUMS.txt", "DICOMDIR")
 """Files of which PhysioNet and DICOM put one beside the recordings, to list them."""
-_BESIDE_HEADER = (".eeg", ".dat", ".vmrk")
 _MANY = 6
 """How many kinds of skipped files are named."""
 _SHOWN = 8
@@ -176,7 +175,7 @@ def _belongs(file: Path, names: set[str]) -> bool:
     suffix, stem = file.suffix.lower(), file.stem
     if file.name in _LISTS or csv.is_event_list(file, names):
         return True
-    if suffix in _BESIDE_HEADER and f"{stem}.vhdr" in names:
+    if suffix in signatures.BRAINVISION_PARTS and f"{stem}.vhdr" in names:
         return True
     if suffix == ".ann" and {f"{stem}.ecg", f"{stem}.ECG"} & names:
         return True

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 OUTPUT_MARK = "physiolect_output"
@@ -87,12 +88,24 @@ def _is_ours(line: str) -> bool:
 def _is_listed(path: Path) -> bool:
     """Return whether the JSON file that a verb wrote beside a file lists that file."""
     for summary in (path.with_name(_SUMMARY), path.with_suffix(".json")):
-        if not summary.is_file() or summary.stat().st_size > _LARGEST_SUMMARY:
+        if not summary.is_file():
             continue
-        held = json.loads(summary.read_text(encoding="utf-8"))
-        if not isinstance(held, dict) or not {"checkpoint", "settings"} <= held.keys():
-            continue
-        files = held.get("files")
-        if isinstance(files, list) and path.name in {Path(str(each)).name for each in files}:
+        state = summary.stat()
+        if state.st_size <= _LARGEST_SUMMARY and path.name in _files_of(
+            summary, state.st_mtime_ns, state.st_size
+        ):
             return True
     return False
+
+
+@lru_cache(4)  # each file of a folder asks for the same summary
+def _files_of(summary: Path, _changed: int, _size: int) -> frozenset[str]:
+    """Return the names of the files that a verb's JSON file lists; none where no verb wrote it."""
+    try:
+        held = json.loads(summary.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    files = (
+        held.get("files") if isinstance(held, dict) and {"checkpoint", "settings"} <= held.keys() else None
+    )
+    return frozenset(Path(str(each)).name for each in files) if isinstance(files, list) else frozenset()

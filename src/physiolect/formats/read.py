@@ -257,6 +257,7 @@ def read_stretches(
     """
     want = _request(fs, channels, None, None, modality, variable, unit, names, one=True, annotator=annotator)
     reader, file = find_reader(Path(path), variable)
+    check_annotator(reader, file, annotator)
     yield from reader(file, replace(want, stretch=n_samples, every_rate=every_rate))
 
 

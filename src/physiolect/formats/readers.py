@@ -113,7 +113,7 @@ def find_reader(path: Path, variable: str | None) -> tuple[Reader, Path]:
             f"{path} is a pickle, which could run code if it were opened",
             hint="of ECG-Byte's published tokenizers `physiolect convert` makes a folder; save signals as NPZ",
         )
-    if suffix == ".dat":
+    if suffix == ".dat" and not path.with_suffix(".vhdr").is_file():
         raise FormatError(
             f"{path} has no header {path.stem}.hea that names it",
             hint="fetch the header too; both must lie in one folder",

@@ -292,9 +292,9 @@ class Request:
             for row in infinite:
                 bad = np.isinf(signal[row])
                 signal[row, bad] = np.nan
-                n = int(bad.sum())
+                count = int(bad.sum())
                 told.append(
-                    f"channel {names[row]} holds {n:,} value{'s' * (n > 1)} taken as missing: "
+                    f"channel {names[row]} holds {count:,} value{'s' * (count > 1)} taken as missing: "
                     "infinite, or too large for float32"
                 )
             recording = replace(recording, signal=signal)

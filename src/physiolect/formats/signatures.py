@@ -80,8 +80,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
 
 _PAGES = (b"<!doctype html", b"<html")
 
-
-_BESIDE_HEADER = (".eeg", ".vmrk", ".avg", ".seg")
+BRAINVISION_PARTS = (".eeg", ".dat", ".vmrk", ".avg", ".seg")
 """Files of BrainVision whose header, NAME.vhdr, lies beside them."""
 
 
@@ -107,7 +106,7 @@ def refuse_known(head: bytes, path: Path) -> None:
         FormatError: its first bytes are those of such a format, or it lies beside a header of one.
     """
     found = known_format(head)
-    if path.suffix.lower() in _BESIDE_HEADER and path.with_suffix(".vhdr").is_file():
+    if path.suffix.lower() in BRAINVISION_PARTS and path.with_suffix(".vhdr").is_file():
         found = ("part of a BrainVision recording", _TO_EDF)
     if found:
         raise FormatError(f"{path} is {found[0]}, which is not read", hint=found[1])

@@ -16,10 +16,7 @@ from physiolect.formats.request import Request
 from physiolect.formats.table_start import start_of
 from physiolect.recording import Annotations, Recording, later
 from physiolect.recording.time_axis import TimeAxis
-from physiolect.recording.time_column import axis_of, measured_rate
-
-_SAME = 0.01
-"""Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
+from physiolect.recording.time_column import SAME_RATE, axis_of, measured_rate
 
 
 def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> Iterator[Recording]:
@@ -156,7 +153,7 @@ def _time_axis(block: Block, roles: Roles, columns: Columns, want: Request) -> t
     best = found[0][1]
     first = best.step
     for column, other in (pair for pair in found[1:] if not pair[1].jitters):
-        allowed = _SAME + best.uncertainty + other.uncertainty
+        allowed = SAME_RATE + best.uncertainty + other.uncertainty
         if first and other.step and abs(other.step / first - 1) > allowed:
             raise FormatError(
                 f"columns {columns.label(found[0][0])} and {columns.label(column)} of {columns.path} are times of "
@@ -244,7 +241,7 @@ def _rate(axis: TimeAxis | None, columns: Columns, want: Request) -> tuple[float
         measured, given = measured_rate(axis, want.fs) if axis is not None else (None, want.fs)
         return measured, replace(want, fs=given)
     measured = axis.rate() if axis is not None else None
-    if measured is not None and abs(measured - stated) > _SAME * stated:
+    if measured is not None and abs(measured - stated) > SAME_RATE * stated:
         raise FormatError(
             f"{columns.path} states {stated:g} Hz, but its times mean {measured:.6g} Hz",
             hint="correct the stated rate, or remove the column of times",

@@ -10,10 +10,13 @@ import numpy as np
 from physiolect.formats.columns import STAMPS, Block, Columns
 from physiolect.formats.time_stamps import moment_in
 from physiolect.recording import StartTime, later
-from physiolect.recording.time_words import epoch_unit, is_time_name, letters_of, time_unit
+from physiolect.recording.time_column import epoch_scale
+from physiolect.recording.time_words import is_time_name, letters_of, time_unit
 
 _SINCE_UNIX = (1.1e9, 4.1e9)
 """Unix times that are taken for dates: late 2004 to 2099. Devices that count from 2000 reach them in 2034."""
+_DATES = (3.15e8, 2.5e11)
+"""Dates of a column that holds nothing else: 1980 to 9891, since collections shift theirs by a century or two."""
 _ELAPSED = frozenset(
     [
         "elapsed",
@@ -77,15 +80,17 @@ def _name(columns: Columns, column: int) -> str:
 
 def _counted(block: Block, column: int, columns: Columns) -> datetime | None:
     """Return the moment of the first row where a column counts from 1970."""
-    value = float(block[0, column]) if len(block) else np.nan
+    times = block[:, column]
+    value = float(times[0]) if len(times) else np.nan
     if not np.isfinite(value):
         return None
     kind = columns.kinds[column] if columns.kinds else "number"
     if kind == "text" or kind == "day":
         return None
     own = 1.0 if kind == "stamp" else time_unit(_name(columns, column), columns.unit(column))
-    low, high = _SINCE_UNIX
-    scale = own if own is not None and low <= value * own <= high else epoch_unit(value)
+    low, high = _DATES if kind == "stamp" else _SINCE_UNIX
+    counts = own is not None and low <= value * own <= high
+    scale = own if counts else epoch_scale(times[np.isfinite(times)], own)
     if scale is None or not low <= value * scale <= high:
         return None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value * scale)

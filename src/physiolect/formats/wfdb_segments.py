@@ -45,9 +45,10 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
     first, last = want.span(int(header.sig_len or 0), fs, path)
     _check_length(text, header, last - first)
     guide = next((name for name in header.seg_name if name != _GAP), "")
-    names = channel_names(parse_segment(text, guide)[1])
+    layout = parse_segment(text, guide)[1]
+    names = channel_names(layout)
     segments = _segments(text, header, names, first, last)
-    counts = _counts(segments, len(names))
+    counts = _counts(segments, frame_counts(layout))
     called, renamed = want.named(names, len(names), path)
     for rows, notices in want.groups(called, [fs * n for n in counts], path, base=fs):
         per_frame = counts[rows[0]] if len({counts[row] for row in rows}) == 1 else 1
@@ -111,14 +112,22 @@ def _segments(text: WfdbHeader, header: Any, names: Sequence[str], first: int, l
     return found
 
 
-def _counts(segments: Sequence[_Segment], n_channels: int) -> list[int]:
-    """Return the samples a frame of each channel; 1 where its segments differ, which are then averaged."""
-    found: list[set[int]] = [set() for _ in range(n_channels)]
+def _counts(segments: Sequence[_Segment], stated: Sequence[int]) -> list[int]:
+    """Return the samples a frame of each channel; 1 where its segments differ, which are then averaged.
+
+    Args:
+        segments: Those that are read.
+        stated: Samples a frame of each channel that none of them holds.
+    """
+    found: list[set[int]] = [set() for _ in stated]
     for segment in segments:
         counts = frame_counts(segment.header)
         for row, source in segment.sources.items():
             found[row].add(counts[source])
-    return [counts.pop() if len(counts) == 1 else 1 for counts in found]
+    return [
+        counts.pop() if len(counts) == 1 else 1 if counts else own
+        for counts, own in zip(found, stated, strict=True)
+    ]
 
 
 def _units(

@@ -28,16 +28,16 @@ class BeatTuning:
 
 
 _MODEL = EncoderConfig(
-    context_length=32, class_token=False, padding_channel=True, width=96, n_layers=3, n_heads=4, mlp_width=192,
-    positions="rotary", residual_dropout=0.2,
+    context_length=32, class_token=False, embedding="two-layer", padding_channel=True, width=96, n_layers=3, n_heads=4,
+    mlp_width=192, positions="rotary", residual_dropout=0.2, initialisation="torch",
 )  # fmt: skip
 
 BEAT_RECIPE = Recipe(1e-3, warmup_steps=100, weight_decay=0.1, beta2=0.98)
 BEAT_TUNINGS: dict[Scope, BeatTuning] = {
     "window": BeatTuning(
         model=EncoderConfig(
-            context_length=128, class_token=False, padding_channel=True, width=64, n_layers=3, n_heads=4,
-            mlp_width=256, positions="rotary", residual_dropout=0.2,
+            context_length=128, class_token=False, embedding="two-layer", padding_channel=True, width=64, n_layers=3,
+            n_heads=4, mlp_width=256, positions="rotary", residual_dropout=0.2, initialisation="torch",
         ),
         draws=BeatDraws(balance=0.0, fewest=7, most=60),
         augmentation=BeatAugmentation(noise=0.05, gain=0.15, lead=0.2, flip=0.3, tempo=1.25),
@@ -50,7 +50,7 @@ BEAT_TUNINGS: dict[Scope, BeatTuning] = {
     "position": BeatTuning(
         model=_MODEL,
         draws=BeatDraws(balance=0.5, fewest=32, most=32),
-        augmentation=BeatAugmentation(noise=0.1, gain=0.2, lead=0.15),
+        augmentation=BeatAugmentation(noise=0.1, gain=0.0, lead=0.15),
         seconds=30.0,
         steps=1500,
         batch_size=64,

@@ -40,7 +40,7 @@ class Encoder(Model):
         super().__init__()
         self.config = config
         c = config
-        self.embedding = nn.Linear(c.patch if c.per_lead else c.n_channels * c.patch, c.width)
+        self.embedding = _make_embedding(c)
         self.class_token = nn.Embedding(1, c.width) if c.class_token else None
         learned = c.positions == "learned"
         self.positions = nn.Embedding(int(c.class_token) + c.n_patches, c.width) if learned else None
@@ -89,7 +89,7 @@ class Encoder(Model):
         return out if last_only else out[:, : x.shape[-1]]
 
     def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
-        """Return the patches' linear embedding (B, N, E), without class token and positions."""
+        """Return the patches' embedding (B, N, E), without class token and positions."""
         c = self.config
         B, C, T = x.shape
         if c.n_channels != C:
@@ -211,7 +211,7 @@ class Encoder(Model):
         )
         if dropout is not None:
             config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
-        fresh = type(self)(config).to(self.embedding.weight)
+        fresh = type(self)(config).to(next(self.parameters()))
         heads = ("head.", "pool.")
         kept = {name: value for name, value in self.state_dict().items() if not name.startswith(heads)}
         fresh.load_state_dict({**fresh.state_dict(), **kept})
@@ -272,6 +272,16 @@ class Encoder(Model):
                 nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _make_embedding(c: EncoderConfig) -> nn.Module:
+    """Return what maps the numbers of a patch (…, n) to a token (…, E)."""
+    n = c.patch if c.per_lead else c.n_channels * c.patch
+    if c.embedding == "linear":
+        return nn.Linear(n, c.width)
+    return nn.Sequential(
+        nn.Linear(n, 2 * c.width), nn.GELU(), nn.Dropout(c.residual_dropout), nn.Linear(2 * c.width, c.width)
+    )
 
 
 def _make_block(c: EncoderConfig, rotary: Rotary | None) -> Block:

@@ -13,6 +13,7 @@ from physiolect.models.layers import Activation, Norm
 ENCODER_POOLINGS: tuple[Pooling, ...] = ("mean", "class", "attention")
 """The mean over all positions, class token included; the class token alone; or a learned mean."""
 _LITERALS: dict[str, tuple[str, ...]] = {
+    "embedding": ("linear", "two-layer"),
     "positions": ("learned", "rotary"),
     "positions_at": ("input", "every-layer"),
     "attention": ("scaled", "post-scaled"),
@@ -40,6 +41,8 @@ class EncoderConfig:
     """What is done to each channel of a window first: nothing, to [0, 1], or to mean 0 and standard deviation 1."""
     class_token: bool = True
     """A learned token stands before the window."""
+    embedding: Literal["linear", "two-layer"] = "linear"
+    """How a patch becomes a token: one linear layer, or linear, GELU, dropout, linear, for numbers of many kinds."""
     padding_channel: bool = False
     """The last channel is above 0 at real samples, and 0 at padding: an attention mask that travels with the window."""
     width: int = 128

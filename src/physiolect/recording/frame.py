@@ -12,7 +12,7 @@ from physiolect.recording.channels import Unit, split_unit, unit_name
 from physiolect.recording.start_time import StartTime, later, parse_start
 from physiolect.recording.time_axis import TimeAxis
 from physiolect.recording.time_column import agreed_rate, axis_of, measured_rate
-from physiolect.recording.time_words import is_counter_name, is_time_name
+from physiolect.recording.time_words import is_counter_name, is_time_name, time_unit
 
 if TYPE_CHECKING:
     import pandas
@@ -34,6 +34,8 @@ class FrameParts(NamedTuple):
     """When the first sample was recorded, where times are dates or say from when they count."""
     notices: tuple[str, ...] = ()
     """What the user should know, a sentence each: samples that are missing by the times …"""
+    first: float = 0.0
+    """Seconds of the first row, where times count seconds from a start that they do not state."""
 
 
 def is_frame(value: object) -> bool:
@@ -60,15 +62,18 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
     if time is not None and time not in names:
         raise FormatError(f"there is no column '{time}' in {_SOURCE}", hint=did_you_mean(time, names))
     axis = start = None
+    first = 0.0
     if time is not None or (names and _is_time(frame, names[0])):
         row = names.index(names[0] if time is None else time)
         axis = _axis(frame.iloc[:, row], names[row], fs)
         start = _start(frame.iloc[:, row], names[row])
+        first = _first(frame.iloc[:, row], axis)
         keep = [i for i in range(len(names)) if i != row]
     else:
         if _has_times(frame):
             times, name = frame.index.to_series(), str(frame.index.name or "")
             axis, start = _axis(times, name, fs), _start(times, name)
+            first = _first(times, axis)
         keep = list(range(len(names)))
         if keep and split_unit(names[0])[0] != "" and _counts(frame, names[0]):
             keep = keep[1:]
@@ -84,6 +89,7 @@ def frame_parts(frame: pandas.DataFrame, fs: float | None, time: str | None) -> 
         tuple(unit_name(unit or "") for _, unit in split),
         start,
         () if axis is None else tuple(axis.notices()),
+        first,
     )
 
 
@@ -127,9 +133,19 @@ def _start(times: Any, name: str) -> StartTime | None:
         moment = times.iloc[0]
         return None if moment != moment else moment.to_pydatetime(warn=False)
     unit, _, since = (split_unit(name)[1] or "").partition(" since ")
-    start = parse_start(since)
-    scale = {"ms": 1e-3, "us": 1e-6}.get(unit, 1.0)
-    return later(start, float(times.iloc[0]) * scale) if start is not None and len(times) else None
+    start, scale = parse_start(since), time_unit("", unit)
+    if start is None or scale is None or not len(times):
+        return None
+    return later(start, float(times.iloc[0]) * scale)
+
+
+def _first(times: Any, axis: TimeAxis | None) -> float:
+    """Return the seconds of the first row of times that are numbers or durations; 0 for dates."""
+    if axis is None or times.dtype.kind == "M":
+        return 0.0
+    if times.dtype.kind == "m":
+        return float(times.iloc[0].total_seconds())
+    return float(times.iloc[0]) * axis.scale
 
 
 def _samples(frame: pandas.DataFrame, column: int, name: str) -> NDArray[np.float32]:

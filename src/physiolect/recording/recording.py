@@ -196,7 +196,7 @@ class Recording:
             tuple(each or unit for each in units),
             modality or frame.attrs.get("modality"),
             source=source or frame.attrs.get("source", ""),
-            start_time=parts.start or parse_start(frame.attrs.get("start_time") or ""),
+            start_time=parts.start or later(parse_start(frame.attrs.get("start_time") or ""), parts.first),
             notices=parts.notices,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 StartTime = datetime | time
 """A moment, or a time of day where the date is not known.
@@ -26,9 +26,12 @@ def later(start: StartTime | None, seconds: float) -> StartTime | None:
         return start
     try:
         if isinstance(start, datetime):
-            return start + timedelta(seconds=seconds)
+            if start.tzinfo is None:
+                return start + timedelta(seconds=seconds)
+            # a zone's clock may be put forward or back in between; UTC's is not
+            return (start.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(start.tzinfo)
         day = datetime.combine(date(2000, 1, 1), start)
-        return (day + timedelta(seconds=seconds % 86_400)).time()
+        return (day + timedelta(seconds=seconds % 86_400)).timetz()
     except (OverflowError, ValueError):
         return None
 

@@ -19,6 +19,8 @@ _SAME_RATE = 0.005
 _JITTER_ROWS = 64
 _JITTER_STEPS, _JITTER_S, _JITTER_RATE = 3.0, 0.1, 10.0
 """Stamps of a radio link may lie so far, in steps or seconds, from a steady rate of so many Hz or more."""
+_NOISE = 0.05
+"""Share of a step by which most steps of a radio link's stamps differ from it."""
 _FEWEST_STAMPS = 15
 """Where several rows share a stamp, it must change so often to be one."""
 _PIECE = 4096  # rows of which only the ends are kept
@@ -200,8 +202,12 @@ class TimeAxis:
             return False
         if self.rounding > 2 * self.step > 0:
             return True  # many rows have one stamp
-        if self.step > 0 and uneven_steps(steps, self.step, self.rounding).mean() <= _MOST_GAPS:
-            return False
+        uneven = uneven_steps(steps, self.step, self.rounding) if self.step > 0 else np.ones(len(steps), bool)
+        if uneven.mean() <= _MOST_GAPS:
+            noise = float(np.median(np.abs(steps - self.step)))
+            # exact times of which one is doubled are no jitter
+            if not (steps[uneven] < self.step).any() or noise <= max(self.rounding, _NOISE * self.step):
+                return False
         step = float(seconds[-1] - seconds[0]) / (len(seconds) - 1)
         off = np.abs(seconds - seconds[0] - step * np.arange(len(seconds))).max()
         if off > 2 * max(_JITTER_STEPS * step, _JITTER_S) or step * _JITTER_RATE > 1:

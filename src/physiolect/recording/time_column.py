@@ -18,7 +18,9 @@ _ROUNDED_THROUGHOUT = 0.02
 _DAY = 86_400.0
 _USUAL_RATES = (20.0, 20_000.0)
 """Rates in Hz of samples; each unit of time lies a thousandfold from the next, so that only one gives such a rate."""
-_SAME = 0.01
+_LONGEST_STEP = 60.0
+"""Seconds between two times that count from 1970, at most."""
+SAME_RATE = 0.01
 """Relative difference of two rates that are taken for one: a clock's error, or rounded times."""
 
 
@@ -72,9 +74,7 @@ def axis_of(
     if scale is None and unit and unit not in ("-", "none"):
         raise FormatError(f"the time column of {source} is in '{unit}'", hint="give it in s or ms")
     finite = values[np.isfinite(values)]
-    epoch = epoch_unit(float(finite[0])) if len(finite) else None
-    if epoch is not None and (scale is None or not 3e8 < float(finite[0]) * scale < 4.2e9):
-        scale = epoch
+    scale = epoch_scale(finite, scale) or scale
     gaps = bool(name.strip()) if with_gaps is None else with_gaps
     if scale is not None:
         return TimeAxis(source, scale, with_gaps=gaps)
@@ -89,10 +89,34 @@ def axis_of(
     return axis
 
 
+def epoch_scale(times: NDArray[np.float64], stated: float | None) -> float | None:
+    """Return the unit, in seconds, of times that count from 1970, where that is another than the stated one; else None.
+
+    A device's clock that counts nanoseconds from when it was switched on shows the numbers of such times too. It is
+    known by its steps, and a stated unit that makes a usual rate is believed.
+
+    Args:
+        times: finite ones, in order.
+        stated: The unit that is stated, in seconds; None where none is.
+    """
+    if not len(times):
+        return None
+    first, step = float(times[0]), grid(times)[0] if len(times) > 1 else 0.0
+    unit = epoch_unit(first)
+    if unit is None or step * unit > _LONGEST_STEP:
+        return None
+    if stated is None:
+        return unit
+    usual = step > 0 and _USUAL_RATES[0] <= 1 / (step * stated) < _USUAL_RATES[1]
+    return None if usual or 3e8 < first * stated < 4.2e9 else unit
+
+
 def _scale_of(step: float, known: float | None, source: Path | str) -> tuple[float, str]:
     """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
     near = [
-        unit for unit in (1.0, 1e-3, 1e-6, 1e-9) if known and abs(1 / (step * unit or 1) / known - 1) <= _SAME
+        unit
+        for unit in (1.0, 1e-3, 1e-6, 1e-9)
+        if known and abs(1 / (step * unit or 1) / known - 1) <= SAME_RATE
     ]
     if step > 0 and near:
         return near[0], ""

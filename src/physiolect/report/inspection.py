@@ -15,13 +15,11 @@ import numpy as np
 from physiolect.errors import ConfigError, ContractError, FormatError
 from physiolect.models.published.weights_file import SUFFIXES
 from physiolect.recording import Modality, Recording, modality_of, shared_modality, start_text
-from physiolect.report.long_recording import STRETCH, count_marks, describe_stretches, is_long
+from physiolect.report.long_recording import STRETCH, Facts, count_marks, describe_stretches, needs_stretches
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
     import pandas
-
-Facts = dict[str, Any]
 
 _TOKENIZER_FILE = "signal_tokenizer.json"
 _EMBEDDED = "ecg"
@@ -98,7 +96,7 @@ def inspect(
     from physiolect.formats import read_every_rate, read_stretches
     from physiolect.formats.outputs import is_output
 
-    long = is_long(place)
+    long = needs_stretches(place)
     read = partial(
         partial(read_stretches, n_samples=STRETCH, every_rate=True) if long else read_every_rate,
         path, fs=fs, channels=channels, modality=modality, variable=variable, unit=unit, names=names,
@@ -173,7 +171,7 @@ def _every_rate(each: list[Facts]) -> Facts:
     return facts
 
 
-def _recording(recording: Recording) -> Facts:
+def _recording(recording: Recording, first: float = 0.0) -> Facts:
     return {
         "kind": "recording",
         "name": recording.source,
@@ -186,7 +184,7 @@ def _recording(recording: Recording) -> Facts:
         "notices": [{"notice": notice} for notice in recording.notices],
         "quality": _quality(recording),
         "annotations": dict(count_marks(recording.annotations).most_common()),
-        "fits": _fits(recording),
+        "fits": _fits(recording, first),
     }
 
 
@@ -219,14 +217,19 @@ def _quality(recording: Recording) -> list[Facts]:
     return [{"remark": remark.kind, "what": remark.note} for remark in quality_remarks(recording)]
 
 
-def _fits(recording: Recording) -> list[Facts]:
-    """Return for each preset contract whether the recording fits, and what that takes or why not."""
+def _fits(recording: Recording, first: float) -> list[Facts]:
+    """Return for each preset contract whether the recording fits, and what that takes or why not.
+
+    Args:
+        recording: All of it, or a stretch.
+        first: Moment in seconds at which the stretch begins.
+    """
     from physiolect.contract import CONTRACTS, adapt
 
     found = []
     for preset, contract in CONTRACTS.items():
         try:
-            report = adapt(recording, contract)[1]
+            report = adapt(recording, contract, first=first)[1]
             found.append({"contract": preset, "fits": True, "notes": [*report.steps, *report.notices]})
         except ContractError as error:
             found.append({"contract": preset, "fits": False, "notes": str(error).split("; ")})

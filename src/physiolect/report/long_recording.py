@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physiolect.errors import FormatError
 from physiolect.formats.request import notice_of_empty
 from physiolect.recording import Annotations, Recording
+from physiolect.recording.time_column import SAME_RATE
 from physiolect.signals.quality import Quality, measure_quality
 
 Facts = dict[str, Any]
@@ -25,11 +26,9 @@ _LONG = 1 << 25
 _LONG_TEXT = 1 << 26
 _LONG_COMPRESSED = 1 << 23
 """Files of more bytes than this are described in stretches: as float32 they take some 64 MB or more."""
-_SAME_RATE = 0.01
-"""Relative difference of the rates of two stretches of one recording: times in text are measured as they come."""
 
 
-def is_long(path: Path) -> bool:
+def needs_stretches(path: Path) -> bool:
     """Return whether a file, or the signal of a WFDB record, is described in stretches."""
     from physiolect.formats.text_source import COMPRESSED, is_text
     from physiolect.formats.wfdb_header import find_header
@@ -55,14 +54,16 @@ def _signal_bytes(header: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def describe_stretches(stretches: Iterable[Recording], describe: Callable[[Recording], Facts]) -> list[Facts]:
+def describe_stretches(
+    stretches: Iterable[Recording], describe: Callable[[Recording, float], Facts]
+) -> list[Facts]:
     """Return the facts of the recordings that come in stretches, one for each sampling rate of the channels.
 
     Whether contracts fit is judged by the longer of the last two stretches; quality is measured in each.
 
     Args:
         stretches: Of one recording in order, then of the next.
-        describe: What gives the facts of one recording.
+        describe: What gives the facts of one recording; it also gets the moment, in seconds, at which a stretch begins.
 
     Raises:
         FormatError: no channel of a recording holds a valid sample.
@@ -90,7 +91,8 @@ class _Whole:
 
     def goes_on(self, stretch: Recording) -> bool:
         """Return whether a stretch belongs to this recording."""
-        same = isclose(stretch.fs, self.last.fs, rel_tol=_SAME_RATE)
+        # times in text are measured as they come
+        same = isclose(stretch.fs, self.last.fs, rel_tol=SAME_RATE)
         return same and stretch.channels == self.last.channels
 
     def add(self, stretch: Recording) -> None:
@@ -103,7 +105,7 @@ class _Whole:
         self.marks += count_marks(stretch.annotations)
         self.notices |= dict.fromkeys(stretch.notices)
 
-    def facts(self, describe: Callable[[Recording], Facts]) -> Facts:
+    def facts(self, describe: Callable[[Recording, float], Facts]) -> Facts:
         """Return what `describe` gives, with what is of the whole in the place of what is of a stretch."""
         from physiolect.contract import quality_remarks
 
@@ -115,9 +117,11 @@ class _Whole:
                 hint="choose other channels",
             )
         notices = (*self.notices, *([notice_of_empty(empty)] if empty else []))
-        judged = before if before is not None and before.n_samples > last.n_samples else last
+        judged, begin = last, self.n_samples - last.n_samples
+        if before is not None and before.n_samples > last.n_samples:
+            judged, begin = before, begin - before.n_samples
         judged = replace(judged, fs=last.fs, notices=notices, start_time=self.start_time)
-        facts = describe(judged)
+        facts = describe(judged, begin / last.fs)
         remarks = quality_remarks(judged, _merged(self.measured))
         rows = zip(facts["channels"], self.totals, strict=True)
         return facts | {

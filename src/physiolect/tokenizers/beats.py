@@ -211,13 +211,18 @@ class BeatTokenizer:
             self._describe(found[begin:end], filtered, samples[begin:end], rr[begin:end])
         if "rhythm" in self.places and rhythm is not None:
             found[:, self.places["rhythm"]] = 2 * np.asarray(rhythm, np.float32)[:, None] - 1
-        return self.standardise(found) if self.mean else found
+        if self.mean:
+            for begin, end in pairwise(edges):
+                found[begin:end] = self.standardise(found[begin:end])
+        return found
 
     def standardise(self, features: Features) -> Features:
         """Return numbers (…, F) in standard deviations from the mean, within ±6; what is not known becomes 0."""
         assert self.mean
-        scaled = (features - np.asarray(self.mean, np.float32)) / np.asarray(self.sd, np.float32)
-        return np.clip(np.nan_to_num(scaled, nan=0.0, copy=False), -LIMIT, LIMIT)
+        mean, sd = np.asarray(self.mean, np.float32), np.asarray(self.sd, np.float32)
+        scaled = np.asarray((features - mean) / sd, np.float32)
+        scaled[np.isnan(scaled)] = 0
+        return np.clip(scaled, -LIMIT, LIMIT, out=scaled)
 
     def fitted(self, features: Features) -> BeatTokenizer:
         """Return this tokenizer with mean and standard deviation of the numbers (n, F) of training beats."""
@@ -256,7 +261,10 @@ class BeatTokenizer:
 
     def _filtered(self, signal: NDArray[np.floating]) -> Features:
         if not self.causal:
-            return np.asarray(filter_band(np.asarray(signal, np.float32), self.fs, self.passband), np.float32)
+            each = (
+                filter_band(np.asarray(lead, np.float32)[None], self.fs, self.passband) for lead in signal
+            )
+            return np.concatenate(list(each)).astype(np.float32, copy=False)
         from scipy.signal import butter, sosfilt, sosfilt_zi
 
         sections = butter(2, self.passband, "bandpass", fs=self.fs, output="sos")

@@ -63,9 +63,20 @@ def test_simultaneous_groups_are_one_recording(tmp_path: Path, make: ModuleType)
     make.dicom(tmp_path / "b.dcm", leads[2:4], names=("V1", "V2"))
     dataset, other = pydicom.dcmread(tmp_path / "a.dcm"), pydicom.dcmread(tmp_path / "b.dcm")
     dataset.WaveformSequence = [dataset.WaveformSequence[1], other.WaveformSequence[1]]
+    points = []
+    for group, positions in ((1, [11, 31]), (2, [11, 41])):  # counted from 1
+        concept = pydicom.Dataset()
+        concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = "x", "MDC", "QRS Onset"
+        point = pydicom.Dataset()
+        point.ConceptNameCodeSequence = [concept]
+        point.ReferencedWaveformChannels, point.ReferencedSamplePositions = [group, 0], positions
+        points.append(point)
+    dataset.WaveformAnnotationSequence = points
     dataset.save_as(tmp_path / "x.dcm")
     recording = read_recording(tmp_path / "x.dcm")
     assert recording.channels == ("I", "II", "V1", "V2")
+    marked = [sample for sample, symbol, _ in recording.annotations if symbol == "("]
+    assert marked == [10, 30, 40]  # those of both groups, once each
     np.testing.assert_array_equal(recording.signal, leads[:4] * 2.5 + 10)
     dataset.WaveformSequence[1].MultiplexGroupTimeOffset = 2500  # one after the other: never side by side
     dataset.save_as(tmp_path / "x.dcm")

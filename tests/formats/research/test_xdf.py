@@ -51,3 +51,12 @@ def test_a_file_that_was_cut_gives_its_whole_chunks(tmp_path: Path, make: Module
     (tmp_path / "x.xdf").write_bytes(whole[:400])
     with pytest.raises(FormatError):
         read_recording(tmp_path / "x.xdf")
+
+
+@pytest.mark.parametrize("gap", [0.0, 3.0])
+def test_a_mark_lies_at_the_sample_of_its_time_though_the_clock_is_not_exact(
+    tmp_path: Path, make: ModuleType, gap: float
+) -> None:
+    content = make.xdf(make.make_leads(2, 1000), gap=gap, clock=0.99, mark=100 + 900 / 99 + gap)
+    (tmp_path / "x.xdf").write_bytes(content)
+    assert list(read_recording(tmp_path / "x.xdf").annotations) == [(900 + round(gap * 100), "beat", "")]

@@ -288,6 +288,10 @@ def _joined(rhythms: list[Rhythm]) -> list[Rhythm]:
     first.units = [unit for rhythm in rhythms for unit in rhythm.units]
     first.offsets = [offset for rhythm in rhythms for offset in rhythm.offsets]
     first.names, first.modality = names, shared_modality(names)
+    marks = sorted({mark for rhythm in rhythms for mark in rhythm.marks}, key=lambda mark: mark[0])
+    if marks:  # each group may have those of its own leads, or all the same
+        samples, symbols, texts = zip(*marks, strict=True)
+        first.marks = Annotations(np.array(samples, np.int64), symbols, texts)
     return [first]
 
 

@@ -208,13 +208,15 @@ def _take_texts(stream: _Stream, body: bytes, at: int, count: int) -> None:
 def _rhythm(stream: _Stream, texts: list[_Stream], path: Path) -> Rhythm:
     values = np.concatenate(stream.values)  # (time, channels)
     times = stream.times()
-    values, start = _with_gaps(values, times, stream.fs, path)
+    values, places = _with_gaps(values, times, stream.fs, path)
+    rising = np.maximum.accumulate(
+        times
+    )  # a device's clock is not exact: its stamps tell which sample is near
     marks = []
     for each in texts:
         for time, text in zip(each.times().tolist(), each.texts, strict=False):
-            at = (time - start) * stream.fs
-            if 0 <= at < len(values):
-                marks.append((round(at), text))
+            if len(rising) and rising[0] <= time < rising[-1] + 1 / stream.fs:
+                marks.append((round(float(np.interp(time, rising, places))), text))
     marks.sort(key=lambda mark: mark[0])
     listed = stream.about.findall("desc/channels/channel")[: stream.n_channels]
     names = [text_of(channel, "label") for channel in listed] + [""] * (stream.n_channels - len(listed))
@@ -236,8 +238,8 @@ def _rhythm(stream: _Stream, texts: list[_Stream], path: Path) -> Rhythm:
 
 def _with_gaps(
     values: NDArray[np.generic], times: NDArray[np.float64], fs: float, path: Path
-) -> tuple[NDArray[np.generic], float]:
-    """Return the samples with NaN where the stream was interrupted, and the time of the first.
+) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    """Return the samples with NaN where the stream was interrupted, and where among them each stored one is.
 
     Raises:
         FormatError: the time stamps tell of another rate than the one stated.
@@ -257,12 +259,14 @@ def _with_gaps(
             f"{path} states {fs:g} Hz, but its time stamps tell of {n_steps / running:g} Hz",
             hint="read it with pyxdf, resample it, and save it as NPZ",
         )
-    start = float(times[0]) if len(times) else 0.0
+    places = np.arange(len(values), dtype=np.int64)
     if not lost:
-        return values, start
+        return values, places
+    for at, n in zip(breaks.tolist(), lost, strict=True):
+        places[at + 1 :] += n
     parts: list[NDArray[np.generic]] = []
     before = 0
     for at, n in zip(breaks.tolist(), lost, strict=True):
         parts += [values[before : at + 1], np.full((n, values.shape[1]), np.nan, np.float32)]
         before = at + 1
-    return np.concatenate([*parts, values[before:]]), start
+    return np.concatenate([*parts, values[before:]]), places
