@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from physiolect import Checkpoint, Recording, finetune, load_checkpoint, open_store
 from physiolect.contract import CONTRACTS
 from physiolect.datasets import Row, StoreWriter, make_examples
+from physiolect.datasets.examples.augmentation import Augmentation
+from physiolect.datasets.examples.example_batches import ExampleBatches
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError
 from physiolect.models import MODELS
@@ -95,10 +97,21 @@ def test_two_leads_are_learned_together(store: Path, tmp_path: Path, monkeypatch
         predict_windows(checkpoint, one)
 
 
-def test_levels_are_varied_and_real_numbers_are_not(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(MODELS, "powers", _Powers)
+def test_channels_of_real_numbers_are_varied_each_in_its_own_way(store: Path) -> None:
+    examples = make_examples(open_store(store), "classify", length=64, channel=("I", "II"))
     base = Checkpoint(_Powers(_Config()).eval(), None, CONTRACT, "rhythm")  # type: ignore[arg-type]
-    with pytest.raises(CheckpointError, match="augmentation varies levels"):
-        finetune(store, base, task="classify", out=tmp_path / "run", device="cpu", steps=1)
+
+    def first_batch(**augmentation: float) -> torch.Tensor:
+        batches = ExampleBatches(
+            examples, base.encode, size=8, seed=3, augmentation=Augmentation(**augmentation)
+        )
+        batches.stage(0)
+        return batches.batch(0, 0)[0]
+
+    plain, noisy, flipped = first_batch(), first_batch(noise=0.1), first_batch(flip=1.0)
+    assert torch.equal(flipped, -plain)
+    added = noisy - plain
+    assert (added.std(-1) > 0).all()
+    unlike = torch.corrcoef(added.flatten(0, 1)).abs().fill_diagonal_(0)
+    assert unlike.max() < 0.7
+    assert torch.equal(noisy, first_batch(noise=0.1))

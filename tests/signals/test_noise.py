@@ -18,7 +18,9 @@ def test_the_ratio_is_that_of_the_powers(snr_db: float) -> None:
     for lead, height in enumerate((1.0, 0.25)):
         assert 10 * np.log10(height**2 / 8 / added[lead].var()) == pytest.approx(snr_db, abs=0.2)
     assert not np.allclose(added[0], 4 * added[1])
-    assert (add_noise(signal, noise, beats, 100.0, 6.0, seed=1) != add_noise(signal, noise, beats, 100.0, 6.0)).any()
+    assert (
+        add_noise(signal, noise, beats, 100.0, 6.0, seed=1) != add_noise(signal, noise, beats, 100.0, 6.0)
+    ).any()
 
 
 def test_a_flat_lead_and_flat_noise_stay_flat() -> None:

@@ -91,7 +91,6 @@ _NEW = replace(
     pooling=None,
     dropout=None,
     steps=5000,
-    augmentation=Augmentation(),
     model=ENCODER_PRESETS["modern"],
 )
 TUNINGS["encoder"] = _NEW
@@ -102,6 +101,7 @@ TUNINGS["ecgformer"] = replace(
     patience=None,
     draws="epochs",
     recipe=RECIPES["ecgformer"],
+    augmentation=Augmentation(),
     model=ENCODER_PRESETS["ecgformer"],
 )
 TUNINGS["beat-tokens"] = replace(
@@ -109,6 +109,7 @@ TUNINGS["beat-tokens"] = replace(
     validation=0.0,
     patience=None,
     recipe=BEAT_RECIPE,
+    augmentation=Augmentation(),
     model=BEAT_TUNINGS["window"].model,
     beat=BEAT_TUNINGS["window"],
 )
@@ -220,7 +221,7 @@ class FinetuneSettings(TrainingSettings):
     recipe: Recipe = field(default_factory=lambda: RECIPES["fine-tuning"])
     """The recipe, for presets modern and encoder."""
     augmentation: Augmentation = field(default_factory=lambda: TUNINGS["modern"].augmentation)
-    """How training windows are varied, for preset modern."""
+    """How training windows are varied, for presets modern and encoder."""
 
     def holds_run(self) -> bool:
         """Say whether the folder holds a run, or a fold's, that can be resumed."""
@@ -265,8 +266,10 @@ class FinetuneSettings(TrainingSettings):
             found.append(
                 f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder"
             )
-        if self.preset != "modern" and self.augmentation != TUNINGS["modern"].augmentation:
-            found.append(f"preset {self.preset} varies no windows: --augmentation goes with preset modern")
+        if self.preset not in ("modern", "encoder") and self.augmentation != TUNINGS["modern"].augmentation:
+            found.append(
+                f"preset {self.preset} fixes the augmentation: it goes with presets modern and encoder"
+            )
         return found
 
     def _beat_problems(self) -> list[str]:
@@ -348,7 +351,7 @@ class FinetuneSettings(TrainingSettings):
         if self.preset == "modern":
             preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
         if self.preset == "encoder":
-            preset = replace(preset, recipe=self.recipe, model=self.model)
+            preset = replace(preset, recipe=self.recipe, model=self.model, augmentation=self.augmentation)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)

@@ -21,7 +21,7 @@ from physiolect.datasets.examples.beat_examples import BeatExamples
 from physiolect.datasets.examples.example_batches import ExampleBatches
 from physiolect.datasets.examples.labels import NEGATIVE
 from physiolect.detection import check_examples
-from physiolect.errors import CheckpointError, ConfigError
+from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import ClassWeights, FinetuneSettings, Tuning
 from physiolect.learning.labelled_windows import patients_text
@@ -134,7 +134,7 @@ class Job:
         }
         with (
             using_threads(self.settings.threads, checkpoint.model, batch=self.tuning.batch_size),
-            fast_products(self.runtime.device, checkpoint.model.config.width),
+            fast_products(self.runtime.device, getattr(checkpoint.model.config, "width", 0)),
             self._journal(out, train, state) as journal,
         ):
             callbacks = Callbacks(
@@ -159,11 +159,6 @@ class Job:
             modality=stored.modality,
         )
         check_examples(checkpoint, train)
-        if checkpoint.tokenizer is None and tuning.augmentation != Augmentation():
-            raise CheckpointError(
-                "augmentation varies levels, but the checkpoint's model reads real numbers",
-                hint="train without it: augmentation.noise and augmentation.wander 0",
-            )
         if isinstance(train, BeatExamples):
             checkpoint.tokenizer = checkpoint.beats.fitted(train.table.features[train.known_beats])
         checkpoint.run = {}

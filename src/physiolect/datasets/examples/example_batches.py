@@ -22,6 +22,7 @@ Encode: TypeAlias = Callable[[NDArray[np.float32]], tuple[Tensor, NDArray[np.boo
 """Windows (b, T) or (b, C, T) -> what a model takes, ids (b, T) or real numbers (b, C, T), and which are flat."""
 
 _AT_ONCE = 1024  # windows that are encoded together
+_CHANNEL = 0x9E3779B97F4A7C1  # sets the random bits of a window's channels apart
 
 
 class ExampleBatches:
@@ -40,8 +41,8 @@ class ExampleBatches:
         mean: subtracted from the target of a regression.
         sd: what it is divided by after that.
         draws: which windows a step takes.
-        augmentation: how levels are varied before they are cut into levels again; without tempo and mixing, which need
-            more than the window.
+        augmentation: how windows are varied, each channel in its own way; levels are then cut into levels again.
+            Without tempo and mixing, which need more than the window.
     """
 
     def __init__(
@@ -63,8 +64,11 @@ class ExampleBatches:
         self.levels, self.augmentation = levels, augmentation or Augmentation()
         assert self.augmentation.tempo == 1
         assert not self.augmentation.mix
+<<<<<<< HEAD
         assert levels or self.augmentation == Augmentation()
         self._recorded = self.augmentation.recorded_noise(examples.store.contract.fs, device)
+=======
+>>>>>>> detectors
         self._inputs = _encoded(examples, encode, levels, device)
         target = examples.target
         scaled = (target - mean) / sd if examples.kind == "number" else target
@@ -109,10 +113,23 @@ class ExampleBatches:
         index = self._index[mine]
         inputs = _whole(self._inputs[index])
         if self.augmentation != Augmentation():
+<<<<<<< HEAD
             assert self.levels is not None
             varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1], self._recorded)
             inputs, _ = self.levels.cut(varied, varied)
+=======
+            inputs = self._varied(inputs, self._bits[mine])
+>>>>>>> detectors
         return inputs, self.target[index]
+
+    def _varied(self, inputs: Tensor, bits: Tensor) -> Tensor:
+        """Return varied inputs, levels (b, T) or real numbers (b, C, T), by random bits (b,)."""
+        if self.levels is not None:
+            varied = self.augmentation.vary(inputs, None, bits, inputs.shape[1])
+            return self.levels.cut(varied, varied)[0]
+        rows = inputs.flatten(0, 1)  # (b C, T)
+        own = bits.repeat_interleave(inputs.shape[1]) + torch.arange(len(rows), device=rows.device) * _CHANNEL
+        return self.augmentation.vary(rows, None, own, rows.shape[1]).view_as(inputs)
 
     def in_order(self, size: int) -> list[Tensor]:
         """Return the inputs of all examples, or the features held, in their order, at most `size` at once."""

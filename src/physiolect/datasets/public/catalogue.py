@@ -8,6 +8,7 @@ from physiolect.datasets.public.cinc2021 import CINC2020, CINC2021
 from physiolect.datasets.public.code15 import CODE15
 from physiolect.datasets.public.dataset import PublicDataset
 from physiolect.datasets.public.heartbeats import HEARTBEATS
+from physiolect.datasets.public.ludb import LUDB
 from physiolect.datasets.public.mimic_iv_ecg import MIMIC_IV_ECG
 from physiolect.datasets.public.mitbih import MITBIH
 from physiolect.datasets.public.mitbih_beats import MITBIH_BEATS
@@ -15,7 +16,11 @@ from physiolect.datasets.public.ptbxl import PTBXL
 
 DATASETS: dict[str, PublicDataset] = {
     dataset.name: dataset
+<<<<<<< HEAD
     for dataset in (PTBXL, MIMIC_IV_ECG, CODE15, CINC2021, CINC2020, MITBIH, MITBIH_BEATS, HEARTBEATS)
+=======
+    for dataset in (PTBXL, MIMIC_IV_ECG, CODE15, CINC2021, CINC2020, MITBIH, LUDB, HEARTBEATS)
+>>>>>>> detectors
 }
 """Every public dataset whose layout is known."""
 
