@@ -9,6 +9,7 @@ from physiolect.checkpoint.checkpoint import Checkpoint
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.contract import ANY_CHANNEL
 from physiolect.models.heads import Pooling
+from physiolect.models.model import Model
 from physiolect.recording import Modality
 
 
@@ -49,7 +50,7 @@ def for_task(
     longest = min(accepts.max_samples, model.context_length)
     contract = replace(
         accepts,
-        min_samples=accepts.min_samples if base.reads_beats else longest,
+        min_samples=accepts.min_samples if base.reads_beats or _takes_short(model, outputs) else longest,
         max_samples=accepts.max_samples if base.reads_beats else longest,
         channels=tuple(channels)
         if channels and accepts.channels == (ANY_CHANNEL,) and not base.reads_beats
@@ -57,3 +58,8 @@ def for_task(
         modality=accepts.modality or modality,
     )
     return Checkpoint(model.eval(), base.tokenizer, contract, outputs)
+
+
+def _takes_short(model: Model, outputs: Outputs) -> bool:
+    """Whether a model says of a short window what it says of a long one: it looks both ways, at each position."""
+    return outputs.scope == "position" and not model.causal

@@ -64,11 +64,7 @@ class ExampleBatches:
         self.levels, self.augmentation = levels, augmentation or Augmentation()
         assert self.augmentation.tempo == 1
         assert not self.augmentation.mix
-<<<<<<< HEAD
-        assert levels or self.augmentation == Augmentation()
         self._recorded = self.augmentation.recorded_noise(examples.store.contract.fs, device)
-=======
->>>>>>> detectors
         self._inputs = _encoded(examples, encode, levels, device)
         target = examples.target
         scaled = (target - mean) / sd if examples.kind == "number" else target
@@ -113,23 +109,17 @@ class ExampleBatches:
         index = self._index[mine]
         inputs = _whole(self._inputs[index])
         if self.augmentation != Augmentation():
-<<<<<<< HEAD
-            assert self.levels is not None
-            varied = self.augmentation.vary(inputs, None, self._bits[mine], inputs.shape[1], self._recorded)
-            inputs, _ = self.levels.cut(varied, varied)
-=======
             inputs = self._varied(inputs, self._bits[mine])
->>>>>>> detectors
         return inputs, self.target[index]
 
     def _varied(self, inputs: Tensor, bits: Tensor) -> Tensor:
         """Return varied inputs, levels (b, T) or real numbers (b, C, T), by random bits (b,)."""
         if self.levels is not None:
-            varied = self.augmentation.vary(inputs, None, bits, inputs.shape[1])
+            varied = self.augmentation.vary(inputs, None, bits, inputs.shape[1], self._recorded)
             return self.levels.cut(varied, varied)[0]
         rows = inputs.flatten(0, 1)  # (b C, T)
         own = bits.repeat_interleave(inputs.shape[1]) + torch.arange(len(rows), device=rows.device) * _CHANNEL
-        return self.augmentation.vary(rows, None, own, rows.shape[1]).view_as(inputs)
+        return self.augmentation.vary(rows, None, own, rows.shape[1], self._recorded).view_as(inputs)
 
     def in_order(self, size: int) -> list[Tensor]:
         """Return the inputs of all examples, or the features held, in their order, at most `size` at once."""

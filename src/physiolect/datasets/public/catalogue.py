@@ -16,11 +16,7 @@ from physiolect.datasets.public.ptbxl import PTBXL
 
 DATASETS: dict[str, PublicDataset] = {
     dataset.name: dataset
-<<<<<<< HEAD
-    for dataset in (PTBXL, MIMIC_IV_ECG, CODE15, CINC2021, CINC2020, MITBIH, MITBIH_BEATS, HEARTBEATS)
-=======
-    for dataset in (PTBXL, MIMIC_IV_ECG, CODE15, CINC2021, CINC2020, MITBIH, LUDB, HEARTBEATS)
->>>>>>> detectors
+    for dataset in (PTBXL, MIMIC_IV_ECG, CODE15, CINC2021, CINC2020, MITBIH, MITBIH_BEATS, LUDB, HEARTBEATS)
 }
 """Every public dataset whose layout is known."""
 
