@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from physiolect.checkpoint import Checkpoint, load_checkpoint
     from physiolect.contract import InputContract, adapt
     from physiolect.datasets import Encoded, EncodedStore, PreparedStore, encode, open_store, prepare
-    from physiolect.detection import BeatResult, RhythmResult, detect, detect_beats, detect_rhythm
+    from physiolect.detection import (
+        BeatResult,
+        HeartbeatResult,
+        HolterResult,
+        RhythmResult,
+        detect,
+        detect_beats,
+        detect_heartbeats,
+        detect_rhythm,
+    )
     from physiolect.evaluation import EvaluationResult, evaluate
     from physiolect.explanation import Explanation, explain
     from physiolect.formats import read_recording, read_recordings
@@ -51,6 +60,9 @@ _HOME = {
     "RhythmResult": "detection",
     "detect_beats": "detection",
     "BeatResult": "detection",
+    "detect_heartbeats": "detection",
+    "HeartbeatResult": "detection",
+    "HolterResult": "detection",
     "evaluate": "evaluation",
     "EvaluationResult": "evaluation",
     "explain": "explanation",
@@ -87,6 +99,9 @@ __all__ = [  # noqa: RUF022 (the order a user meets them in)
     "RhythmResult",
     "detect_beats",
     "BeatResult",
+    "detect_heartbeats",
+    "HeartbeatResult",
+    "HolterResult",
     "evaluate",
     "EvaluationResult",
     "explain",
