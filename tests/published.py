@@ -159,6 +159,27 @@ def mitbih(folder: Path, records: Sequence[str] = ("100", "101", "102", "201", "
     return folder
 
 
+def ludb(folder: Path) -> Path:
+    """Write three of four records of three leads, 10 s at 500 Hz; each lead's marks lie a little apart."""
+    import wfdb
+
+    (folder / "data").mkdir(parents=True)
+    (folder / "ludb.csv").write_text(
+        'ID,Sex,Rhythms\n1,"F\n",Sinus bradycardia\n2,"M\n","Atrial fibrillation\nAberrant conduction"\n'
+        "3,M,Sinus rhythm\n4,F,Sinus rhythm\n"
+    )
+    signal = np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32)
+    for record in ("1", "2", "4"):
+        write_recording(
+            Recording(signal, 500, ("I", "II", "III"), "mV", "ecg"), folder / "data" / f"{record}.hea"
+        )
+        for k, lead in enumerate(("i", "ii", "iii")):
+            beats = np.arange(600, 4500, 400) + 3 * k
+            at = np.sort(np.concatenate([beats - 20, beats, beats + 20]))
+            wfdb.wrann(record, lead, at, ["(", "N", ")"] * len(beats), fs=500, write_dir=str(folder / "data"))
+    return folder
+
+
 def heartbeats(folder: Path, count: int = 40) -> Path:
     """Write the four files, with `count` beats in the first."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -280,7 +280,6 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (("--device", "mps"), "float64"),
         (("--device", "abacus"), "device"),
         (("--device", "cuda:99"), "PyTorch sees no such GPU here"),
-        (("--device", "cpu", "--precision", "bf16"), "cpu is not made for it"),
         (("--precision", "bfloat16"), "bf16"),
     ],
 )

@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "pretrain": "train a model on a store to continue signals",
     "finetune": "teach a checkpoint rhythms, beats, classes or numbers from labels",
     "generate": "continue a recording with a checkpoint",
-    "detect": "find rhythm, beats and their classes in a recording, or decide while numbers come in",
+    "detect": "find rhythm, beats and their classes, or decide while numbers come in",
     "evaluate": "measure a checkpoint on a store, with intervals by patient and baselines",
     "explain": "show what a model looks at in a recording, and how far to trust the picture",
     "export": "write a recording, or a folder of them, in another format",

@@ -3,48 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from physiolect.datasets.public.ludb import LUDB, find_beats
 from physiolect.errors import FormatError
-from physiolect.formats import write_recording
-from physiolect.recording import Annotations, Recording
-
-LEADS = ("I", "II", "III")
+from physiolect.recording import Annotations
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two records of three leads, 10 s at 500 Hz; each lead's marks lie a little apart."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "ludb.csv").write_text(
-        'ID,Sex,Rhythms\n1,"F\n",Sinus bradycardia\n2,"M\n","Atrial fibrillation\nAberrant conduction"\n'
-        "3,M,Sinus rhythm\n"
-    )
-    signal = np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32)
-    for record in ("1", "2"):
-        write_recording(Recording(signal, 500, LEADS, "mV", "ecg"), tmp_path / "data" / f"{record}.hea")
-        for k, lead in enumerate(("i", "ii", "iii")):
-            beats = np.arange(600, 4500, 400) + 3 * k
-            at = np.sort(np.concatenate([beats - 20, beats, beats + 20]))
-            write_marks(tmp_path / "data", record, lead, at, ("(", "N", ")") * len(beats))
-    return tmp_path
-
-
-def write_marks(folder: Path, record: str, lead: str, at: np.ndarray, symbols: tuple[str, ...]) -> None:
-    import wfdb
-
-    wfdb.wrann(record, lead, at, list(symbols), fs=500, write_dir=str(folder))
+def folder(published: ModuleType, tmp_path: Path) -> Path:
+    return published.ludb(tmp_path)
 
 
 def test_recordings_are_the_stretch_around_the_marked_beats(folder: Path) -> None:
     found = {entry.name: (entry, recording) for entry, recording in LUDB.recordings(folder)}
-    assert list(found) == ["1", "2"]  # the third is not there
-    assert [entry.labels for entry, _ in found.values()] == [("SBR",), ("AFIB",)]
+    assert list(found) == ["1", "2", "4"]  # the third is not there
+    assert [entry.labels for entry, _ in found.values()] == [("SBR",), ("AFIB",), ("N",)]
     recording = found["1"][1]
-    assert recording.channels == LEADS
+    assert recording.channels == ("I", "II", "III")
     assert set(recording.annotations.symbol) == {"N"}
     assert recording.annotations.sample.tolist() == [
         125 + 400 * k for k in range(10)

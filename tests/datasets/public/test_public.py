@@ -23,7 +23,11 @@ from physiolect.errors import ConfigError, FormatError
 WRITERS = {"cinc2021": "cinc", "cinc2020": "cinc", "mimic-iv-ecg": "mimic_iv_ecg"}
 
 
-@pytest.fixture(params=list(DATASETS))
+OWN = [name for name in DATASETS if name != "mitbih-beats"]
+"""Datasets with a folder of their own; the beats of MIT-BIH are cut from its folder, and have tests of their own."""
+
+
+@pytest.fixture(params=OWN)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
