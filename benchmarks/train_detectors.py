@@ -1,12 +1,11 @@
-"""How the checkpoints that come with Physiolect were trained: ecg-beats, ecg-rhythm and ecg-heartbeats.
+"""How the detectors ecg-beats, ecg-rhythm and ecg-heartbeats are trained.
 
     python benchmarks/train_detectors.py stores OUT          # recordings of PHYSIOLECT_DATA as stores; two minutes
     python benchmarks/train_detectors.py train OUT           # minutes on a GPU, hours on a CPU
-    python benchmarks/train_detectors.py tables OUT          # what docs/results.md shows
 
 `train` needs OUT alone: it can be done on another machine. Trained on MIT-BIH, LUDB and PTB-XL; CPSC 2019 and CPSC 2021
 only test. Each checkpoint is trained twice: once on a part (`-part`), for the figures on the other part, and once on
-everything, which is what is shipped. Parts: DS1 of MIT-BIH without 201 (whose patient is 202 of DS2), LUDB 1 to 80,
+everything. Parts: DS1 of MIT-BIH without 201 (whose patient is 202 of DS2), LUDB 1 to 80,
 PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`ecg-rhythm-folds`).
 """
 
@@ -54,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("stores", "train", "tables"))
+    parser.add_argument("what", choices=("stores", "train"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", nargs="+", choices=tuple(TRAININGS), help="train these only")
     parser.add_argument("--device", default="auto")
@@ -62,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "stores":
         write_stores(options.out)
-    elif options.what == "train":
+    else:
         for name in options.only or TRAININGS:
             begun = time.perf_counter()
             TRAININGS[name](options)
