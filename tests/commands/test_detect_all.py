@@ -83,7 +83,7 @@ def test_missing_detectors_are_a_sentence_and_a_hint(run: Run, monkeypatch: pyte
     monkeypatch.delitem(EMBEDDED, "ecg-rhythm")
     code, _, err = run("ecg.edf")
     assert code == 1
-    assert "lacks its detectors ecg-rhythm" in err
+    assert "comes without the detectors ecg-rhythm" in err
     assert "--checkpoint" in err
 
 

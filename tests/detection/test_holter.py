@@ -128,7 +128,9 @@ def test_without_a_checkpoint_the_packages_detectors_are_used(
 def test_missing_detectors_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delitem(EMBEDDED, name, raising=False)
-    with pytest.raises(CheckpointError, match="lacks its detectors ecg-beats, ecg-rhythm, ecg-heartbeats"):
+    with pytest.raises(
+        CheckpointError, match="comes without the detectors ecg-beats, ecg-rhythm, ecg-heartbeats"
+    ):
         load_detectors()
 
 

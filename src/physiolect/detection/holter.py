@@ -58,8 +58,8 @@ def load_detectors() -> Detectors:
     missing = [name for name in NAMES if name not in EMBEDDED]
     if missing:
         raise CheckpointError(
-            f"this installation of Physiolect lacks its detectors {', '.join(missing)}",
-            hint="install it again, or give a checkpoint: --checkpoint, checkpoint=",
+            f"Physiolect comes without the detectors {', '.join(missing)}",
+            hint="give a checkpoint: --checkpoint (checkpoint= in Python); docs/heartbeats.md says how to train one",
         )
     return Detectors(*(load_checkpoint(EMBEDDED[name]) for name in NAMES))
 
