@@ -19,85 +19,21 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from math import sqrt
 from statistics import median
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from plain_ecgformer import plain_like
+from torch import Tensor
 
-from physiolect.models.encoder import ENCODER_PRESETS, Encoder, EncoderConfig
+from physiolect.models.encoder import ENCODER_PRESETS, Encoder
 from physiolect.training import RECIPES, Labelled, Step, choose_form, fast_products
 
 Numbers = Literal["float32", "tf32", "bf16"]
 N_CLASSES = 5
 TURN = 1.0
 """Seconds that the plain side works in each round at least; ours then works for as long."""
-
-
-class PlainLayer(nn.Module):
-    def __init__(self, width: int, n_heads: int, expansion: int = 4) -> None:
-        super().__init__()
-        self.n_heads, self.width = n_heads, width
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.mlp = nn.Sequential(
-            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
-        )
-
-    def attention(self, x: Tensor) -> Tensor:
-        B, T, E = x.shape
-        q, k, v = (each(x).view(B, T, self.n_heads, -1) for each in (self.q, self.k, self.v))
-        weights = torch.einsum("bqhd,bkhd->bhqk", q, k).softmax(-1) / sqrt(self.width)
-        return self.out(torch.einsum("bhqk,bkhd->bqhd", weights, v).reshape(B, T, E))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
-
-
-class PlainECGformer(nn.Module):
-    """The description, for windows (B, T, C)."""
-
-    def __init__(self, c: EncoderConfig) -> None:
-        super().__init__()
-        self.embedding = nn.Linear(c.n_channels, c.width)
-        self.token = nn.Parameter(torch.randn(1, 1, c.width))
-        self.positions = nn.Parameter(torch.randn(c.context_length + 1, c.width))
-        self.layers = nn.ModuleList(PlainLayer(c.width, c.n_heads) for _ in range(c.n_layers))
-        self.classifier = nn.Sequential(
-            nn.Linear(c.width, c.width), nn.LayerNorm(c.width), nn.Linear(c.width, c.n_outputs)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = torch.cat((self.token.expand(len(x), -1, -1), self.embedding(x)), 1)
-        for layer in self.layers:
-            x = layer(x + self.positions)
-        return self.classifier(x.mean(1))
-
-
-_NAMES = (
-    ("trunk.blocks.", "layers."), ("attention_norm", "norm1"), ("mlp_norm", "norm2"), ("attention.projection", "out"),
-    ("mlp.up", "mlp.0"), ("mlp.down", "mlp.2"), ("head.", "classifier."), ("positions.weight", "positions"),
-    ("class_token.weight", "token"),
-)  # fmt: skip
-
-
-def plain_like(model: Encoder) -> PlainECGformer:
-    """Return the plain model with the same weights."""
-    held: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        for ours, theirs in _NAMES:
-            name = name.replace(ours, theirs)
-        if "attention.qkv" in name:
-            parts = zip("qkv", value.chunk(3), strict=True)
-            held |= {name.replace("attention.qkv", part): piece for part, piece in parts}
-        else:
-            held[name] = value.unsqueeze(0) if name == "token" else value
-    plain = PlainECGformer(model.config)
-    plain.load_state_dict(held)
-    return plain
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import resource
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +29,22 @@ def _make_recording(n_samples: int = 500, fs: float = 250.0) -> Recording:
         "ecg",
         Annotations([5, 100, 400], ("+", "N", "V"), ("(AFIB", "", "")),
     )
+
+
+@pytest.fixture
+def confined(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """No network, no output, no more resident memory than the module's `MAX_GROWTH`, in KiB."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a reader touched the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < request.module.MAX_GROWTH
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,11 @@ def test_a_trained_encoder_is_fine_tuned_like_any_checkpoint(store: Path, tmp_pa
     assert torch.equal(tuned.model.embedding.weight, base.model.embedding.weight)
     assert tuned.model.config.pooling == "attention"
     assert tuned.run["base"]["checkpoint"].endswith("base")
+
+
+@pytest.mark.parametrize("call", [finetune, cross_validate])
+def test_a_run_never_lands_in_a_store(store: Path, call: Callable[..., Any]) -> None:
+    before = sorted(path.name for path in store.iterdir())
+    with pytest.raises(ConfigError, match="is a store: give a folder of its own"):
+        call(store, task="rhythm", out=store, preset="encoder")
+    assert sorted(path.name for path in store.iterdir()) == before

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from physiolect.errors import ConfigError
 from physiolect.models.capture import Capture
 from physiolect.models.encoder import ENCODER_PRESETS, Encoder, EncoderConfig
 
+PlainLike = Callable[[Encoder], nn.Module]
 SMALL = EncoderConfig(
     n_channels=2, context_length=24, n_outputs=3, width=16, n_layers=2, n_heads=2, mlp_width=32
 )
@@ -23,77 +25,16 @@ TOY = replace(
 )  # fmt: skip
 
 
-class PlainLayer(nn.Module):
-    """A layer of ECGformer, as its description gives it."""
+@pytest.fixture
+def plain_like(monkeypatch: pytest.MonkeyPatch) -> PlainLike:
+    """What makes the plain model with the same weights: benchmarks/plain_ecgformer.py."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    from plain_ecgformer import plain_like
 
-    def __init__(self, width: int, n_heads: int, expansion: int = 4) -> None:
-        super().__init__()
-        self.n_heads, self.width = n_heads, width
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.mlp = nn.Sequential(
-            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
-        )
-
-    def attention(self, x: Tensor) -> Tensor:
-        B, T, E = x.shape
-        q, k, v = (each(x).view(B, T, self.n_heads, -1) for each in (self.q, self.k, self.v))
-        weights = torch.einsum("bqhd,bkhd->bhqk", q, k).softmax(-1) / sqrt(self.width)
-        return self.out(torch.einsum("bhqk,bkhd->bqhd", weights, v).reshape(B, T, E))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+    return plain_like
 
 
-class PlainECGformer(nn.Module):
-    """ECGformer, as its description gives it; windows are (B, T, C)."""
-
-    def __init__(self, c: EncoderConfig) -> None:
-        super().__init__()
-        self.embedding = nn.Linear(c.n_channels, c.width)
-        self.token = nn.Parameter(torch.randn(1, 1, c.width))
-        self.positions = nn.Parameter(torch.randn(c.context_length + 1, c.width))
-        self.layers = nn.ModuleList(PlainLayer(c.width, c.n_heads) for _ in range(c.n_layers))
-        self.classifier = nn.Sequential(
-            nn.Linear(c.width, c.width), nn.LayerNorm(c.width), nn.Linear(c.width, c.n_outputs)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = torch.cat((self.token.expand(len(x), -1, -1), self.embedding(x)), 1)
-        for layer in self.layers:
-            x = layer(x + self.positions)
-        return self.classifier(x.mean(1))
-
-
-def plain_like(model: Encoder) -> PlainECGformer:
-    """Return the plain model with the same weights."""
-    held = dict(model.state_dict())
-    renamed = {
-        "token": held.pop("class_token.weight").unsqueeze(0),
-        "positions": held.pop("positions.weight"),
-    }
-    for name, value in held.items():
-        if ".attention.qkv." in name:
-            for part, piece in zip("qkv", value.chunk(3), strict=True):
-                renamed[_plain_name(name.replace("attention.qkv", part))] = piece
-        else:
-            renamed[_plain_name(name)] = value
-    plain = PlainECGformer(model.config).to(model.dtype)
-    plain.load_state_dict(renamed)
-    return plain
-
-
-def _plain_name(name: str) -> str:
-    for ours, theirs in (
-        ("trunk.blocks.", "layers."), ("attention_norm", "norm1"), ("mlp_norm", "norm2"),
-        ("attention.projection", "out"), ("mlp.up", "mlp.0"), ("mlp.down", "mlp.2"), ("head.", "classifier."),
-    ):  # fmt: skip
-        name = name.replace(ours, theirs)
-    return name
-
-
-def test_ecgformer_is_its_description_forward_and_backward() -> None:
+def test_ecgformer_is_its_description_forward_and_backward(plain_like: PlainLike) -> None:
     torch.manual_seed(0)
     model = Encoder(TOY).double()
     plain = plain_like(model)
@@ -102,12 +43,12 @@ def test_ecgformer_is_its_description_forward_and_backward() -> None:
     torch.testing.assert_close(out, expected, rtol=1e-11, atol=1e-12)
     out.square().sum().backward()
     expected.square().sum().backward()
-    ours, theirs = plain_like_gradients(model), dict(plain.named_parameters())
+    ours, theirs = plain_like_gradients(model, plain_like), dict(plain.named_parameters())
     for name, gradient in ours.items():
         torch.testing.assert_close(gradient, theirs[name].grad, rtol=1e-9, atol=1e-11)
 
 
-def plain_like_gradients(model: Encoder) -> dict[str, Tensor]:
+def plain_like_gradients(model: Encoder, plain_like: PlainLike) -> dict[str, Tensor]:
     """Return the gradients under the plain model's names."""
     copy = Encoder(model.config).to(model.dtype)
     copy.load_state_dict({name: each.grad for name, each in model.named_parameters()})

@@ -30,7 +30,7 @@ def for_task(
     Args:
         base: left as it is.
         outputs: what the head's numbers mean; any task that is learned from labels.
-        pooling: whose features speak for a window; None is the family's default.
+        pooling: which features represent a window; the family's default where it is None.
         unmask_last: let the last block look ahead.
         dropout: in training; None leaves the base's.
         channels: names to ask for where the base takes any.

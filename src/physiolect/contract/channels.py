@@ -165,13 +165,15 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
     wanted, every = contract.modality, range(len(recording.channels))
     other = _stated_kinds(recording)
     meant = {row: modality_of(recording.channels[row]) for row in every if row not in other}
-    told = {row: each or recording.modality for row, each in meant.items()}
+    modalities = {row: each or recording.modality for row, each in meant.items()}
     stated = {each for each in meant.values() if each is not None}
     only = (
         next(iter(stated)) if wanted is None and len(stated) == 1 else wanted
     )  # a model of any modality takes it
     says_so = [row for row in meant if only is not None and meant[row] == only]
-    silent = [row for row in meant if only is None or (meant[row] is None and told[row] in (None, only))]
+    silent = [
+        row for row in meant if only is None or (meant[row] is None and modalities[row] in (None, only))
+    ]
     for rows in (says_so, silent):
         ramps = {row: kind for row in rows if (kind := sampled_kind(recording.signal[row], recording.fs))}
         other |= ramps
@@ -185,7 +187,7 @@ def _first_fitting(recording: Recording, contract: InputContract, findings: Find
     if fitting:
         _refuse_to_guess(recording, fitting, wanted, findings)
     else:
-        _refuse_all(recording, {**{row: str(told[row]) for row in may_be}, **other}, contract, findings)
+        _refuse_all(recording, {**{row: str(modalities[row]) for row in may_be}, **other}, contract, findings)
     return []
 
 
@@ -273,14 +275,16 @@ def rows_of(recording: Recording, name: str) -> list[int]:
 
 
 def _check_modality(recording: Recording, rows: list[int], wanted: Modality, findings: Findings) -> None:
-    told = [channel_modality(recording, row) for row in rows]
-    for row, modality in zip(rows, told, strict=True):
+    modalities = [channel_modality(recording, row) for row in rows]
+    for row, modality in zip(rows, modalities, strict=True):
         if modality not in (None, wanted):
             findings.refuse(
                 f"channel {recording.channels[row]} is {modality}, but the model reads {wanted}",
                 f"choose another channel, or a checkpoint for {modality}",
             )
-    unknown = [recording.channels[row] for row, modality in zip(rows, told, strict=True) if modality is None]
+    unknown = [
+        recording.channels[row] for row, modality in zip(rows, modalities, strict=True) if modality is None
+    ]
     if unknown:
         findings.notices.append(
             f"nothing says what {', '.join(unknown)} measures; it is taken to be {wanted}"
@@ -289,7 +293,7 @@ def _check_modality(recording: Recording, rows: list[int], wanted: Modality, fin
 
 def _tell_choice(recording: Recording, contract: InputContract, rows: list[int], findings: Findings) -> None:
     own = tuple(recording.channels[row] for row in rows)
-    told = ", ".join(
+    listed = ", ".join(
         mine if mine == name else f"{mine} as {name}"
         for mine, name in zip(own, model_names(own, contract), strict=True)
     )
@@ -300,12 +304,12 @@ def _tell_choice(recording: Recording, contract: InputContract, rows: list[int],
             )
     if len(rows) < len(recording.channels):
         findings.steps.append(
-            f"kept channel{'s' * (len(rows) > 1)} {told} of {names_text(recording.channels)}"
+            f"kept channel{'s' * (len(rows) > 1)} {listed} of {names_text(recording.channels)}"
         )
     elif own != recording.channels:
-        findings.steps.append(f"put the channels in the order {told}")
+        findings.steps.append(f"put the channels in the order {listed}")
     elif own != model_names(own, contract):
-        findings.steps.append(f"took {told}")
+        findings.steps.append(f"took {listed}")
 
 
 def has_channels(recording: Recording) -> str:

@@ -40,7 +40,7 @@ def name_lead(recording: Recording, lead: str, channel: str | int | None = None)
         )
     one = recording.select([0 if channel is None else channel])
     own = one.channels[0]
-    told = (
+    notices = (
         []
         if own == lead or re.fullmatch(r"ch\d+", own)
         else [f"renamed channels, as asked for: {own} to {lead}"]
@@ -49,7 +49,7 @@ def name_lead(recording: Recording, lead: str, channel: str | int | None = None)
         one,
         channels=(lead,),
         modality=modality_of(lead) or one.modality,
-        notices=(*one.notices, *told),
+        notices=(*one.notices, *notices),
     )
 
 
@@ -69,7 +69,7 @@ def arrange_leads(
         zero_missing: let a lead that is still missing be all zeros.
 
     Raises:
-        ContractError: leads are missing or ambiguous, or I and II have different units; all that is told together.
+        ContractError: leads are missing or ambiguous, or I and II have different units; all of it is reported together.
     """
     findings = Findings()
     rows = {lead: rows_of(recording, lead) for lead in leads}

@@ -97,8 +97,8 @@ def _of_waveforms(recording: Recording, share: NDArray[np.float64]) -> NDArray[n
 
 def _shares(recording: Recording, share: NDArray[np.float64], verb: str, of: str) -> str:
     percent = [float(f"{100 * each:.2g}") for each in share]  # 2 digits, and 100 without an exponent
-    told = [f"{recording.channels[row]} {verb} {percent[row]:g} %" for row in np.flatnonzero(share)]
-    return f"{', '.join(told)} {of}" if told else ""
+    shares = [f"{recording.channels[row]} {verb} {percent[row]:g} %" for row in np.flatnonzero(share)]
+    return f"{', '.join(shares)} {of}" if shares else ""
 
 
 def _limit(recording: Recording, row: int) -> float:
@@ -109,11 +109,11 @@ def _limit(recording: Recording, row: int) -> float:
 
 
 def _amplitudes(recording: Recording, largest: NDArray[np.float64], limit: NDArray[np.float64]) -> str:
-    told = [
+    shares = [
         f"{recording.channels[row]} by {largest[row]:.3g} {recording.units[row]}"
         for row in np.flatnonzero(largest > limit)
     ]
-    return f"farther from its median than an ECG goes: {', '.join(told)}" if told else ""
+    return f"farther from its median than an ECG goes: {', '.join(shares)}" if shares else ""
 
 
 def _swap(recording: Recording) -> str:

@@ -44,6 +44,6 @@ def unit_factors(
             "state the unit in the recording, or when it is read (--unit)",
         )
     if changed:
-        told = ", ".join(f"{names_text(names)} {how}" for how, names in changed.items())
-        findings.steps.append(f"converted {told}")
+        listed = ", ".join(f"{names_text(names)} {how}" for how, names in changed.items())
+        findings.steps.append(f"converted {listed}")
     return factors

@@ -103,7 +103,7 @@ def detect_beats(
             their type.
         recording: or its file; of any length from the contract's least on.
         channel: which one to judge; None lets the contract choose, and takes all channels that it names.
-        stride: seconds from the beginning of a window to that of the next; None is a fifth of a window, or of an
+        stride: seconds from the beginning of a window to that of the next; by default a fifth of a window, or of an
             encoder a window less 2 s.
         batch_size: windows that go through the model at once.
         first: when the recording begins, in seconds of the one it was cut from.

@@ -176,7 +176,7 @@ def _rhythm_at(
         return None, []
     if rhythm is None:
         return None, [
-            "the model was trained with the probability of a rhythm around each beat, and none is given: it is taken "
+            "the model reads the probability of a rhythm around each beat, but no rhythm is given: it is taken "
             "as not known"
         ]
     if not isinstance(rhythm, RhythmResult):

@@ -69,10 +69,10 @@ def read_lines(blocks: Iterator[list[str]], path: Path, want: Request) -> Iterat
             held = recording
         more = sections.skip()
         if held is not None and more and want.one:
-            told = (
+            more_blocks = (
                 f"the first of several blocks: another begins in line {sections.first + 1}; prepare takes all"
             )
-            held = replace(held, notices=(*held.notices, told))
+            held = replace(held, notices=(*held.notices, more_blocks))
         elif held is not None and (number or more):
             held = replace(held, source=f"{held.source}#{number}")
         if held is not None:

@@ -36,7 +36,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     signals = header.signals
     if not signals:
         raise FormatError(f"{path} holds annotations only", hint="choose a file with a signal in it")
-    names, told = want.named([channel.name for channel in signals], len(signals), path)
+    names, renamed = want.named([channel.name for channel in signals], len(signals), path)
     duration = header.duration
     if duration is None:  # the rate is that of the first wanted channel
         duration = signals[want.rows(names, path)[0]].count / want.rate(None, path)
@@ -47,7 +47,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
             fs = want.rate(rates[rows[0]], path)
             chosen = [signals[row] for row in rows]
             called = [names[row] for row in rows]
-            yield from _recordings(header, file, chosen, called, timeline, fs, want, (*told, *notices))
+            yield from _recordings(header, file, chosen, called, timeline, fs, want, (*renamed, *notices))
 
 
 def _recordings(

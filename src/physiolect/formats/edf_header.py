@@ -1,6 +1,6 @@
 """The header of an EDF or BDF file, read as files are written rather than as the standard says.
 
-The header states sizes; none is believed before it is held against the size of the file.
+Sizes that the header states are checked against the size of the file before they are used.
 Source of the format: https://www.edfplus.info/specs/.
 """
 

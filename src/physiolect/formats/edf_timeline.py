@@ -186,8 +186,8 @@ def _runs(
         return whole
     first, gap = np.concatenate([[0], later]), np.concatenate([[0.0], lost[later - 1]])
     many = "gap" if len(later) == 1 else f"{len(later)} gaps"
-    told = (
+    notices = (
         f"{'a ' * (many == 'gap')}{many} between its records, {seconds_text(float(gap.sum()))} in all: "
         "missing samples (NaN)",
     )
-    return Timeline(first.astype(np.int64), starts[first], gap, header.n_records, marks, told)
+    return Timeline(first.astype(np.int64), starts[first], gap, header.n_records, marks, notices)

@@ -103,7 +103,7 @@ def export(
         names: Names of all channels, in the files' order, where they name none or others.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.
-        on_event: Is told of skipped files and of progress.
+        on_event: Gets messages about skipped files, and progress.
 
     Raises:
         ConfigError: the format is unknown, or `out` has the extension of another.

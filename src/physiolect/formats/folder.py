@@ -103,9 +103,9 @@ def list_folder(path: str | os.PathLike[str], *, or_outputs: bool = True) -> Fol
             hint=f"name a folder of recordings; readable are {', '.join(READERS)}",
         )
     if not found and not outputs:
-        told = f"; {folder.notice}" if skipped else ""
+        rest = f"; {folder.notice}" if skipped else ""
         raise FormatError(
-            f"the folder {path} holds no recording{told}", hint=f"readable are {', '.join(READERS)}"
+            f"the folder {path} holds no recording{rest}", hint=f"readable are {', '.join(READERS)}"
         )
     return folder
 

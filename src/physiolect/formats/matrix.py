@@ -98,7 +98,7 @@ def recordings_in(
         )
     fs = want.rate(stated_fs, path)
     _check_names(channels, units, layout.n_channels, path)
-    names, told = want.named(channels, layout.n_channels, path)
+    names, renamed = want.named(channels, layout.n_channels, path)
     rows, (first, last) = want.rows(names, path), want.span(layout.n_samples, fs, path)
     check_size((last - first) * layout.n_channels * 4, path)
     for record in range(layout.n_records):
@@ -117,7 +117,7 @@ def recordings_in(
                 else annotations.window(begin - first, end - first),
                 source=f"{path}[{record}]" if layout.many else str(path),
                 allow_empty=layout.n_records > 1,  # one dead record must not hide the thousands after it
-                notices=(*notices, *told),
+                notices=(*notices, *renamed),
                 start_time=later(start_time, begin / fs),
             )
 

@@ -212,12 +212,12 @@ def read_recordings(
         patient_key=patient_key,
     )
     folder = list_folder(path, or_outputs=False)
-    untold = [folder.notice] if folder.notice else []
+    notices = [folder.notice] if folder.notice else []
     for item in folder.recordings:
         reader, file = find_reader(item, variable)
         for recording in reader(file, want):
-            yield replace(recording, notices=(*recording.notices, *untold)) if untold else recording
-            untold = []
+            yield replace(recording, notices=(*recording.notices, *notices)) if notices else recording
+            notices = []
 
 
 def read_stretches(

@@ -286,14 +286,14 @@ class Request:
                 "float32",
                 hint="write missing samples as NaN, or choose other channels",
             )
-        told = []
+        remarks = []
         if infinite:
             signal = recording.signal.copy()
             for row in infinite:
                 bad = np.isinf(signal[row])
                 signal[row, bad] = np.nan
                 count = int(bad.sum())
-                told.append(
+                remarks.append(
                     f"channel {names[row]} holds {count:,} value{'s' * (count > 1)} taken as missing: "
                     "infinite, or too large for float32"
                 )
@@ -304,8 +304,8 @@ class Request:
                     f"channel '{names[empty[0]]}' of {path} has no valid sample, only NaN",
                     hint="choose other channels, or another stretch with start and stop",
                 )
-            told.append(notice_of_empty([names[row] for row in empty]))
-        return replace(recording, notices=(*recording.notices, *told)) if told else recording
+            remarks.append(notice_of_empty([names[row] for row in empty]))
+        return replace(recording, notices=(*recording.notices, *remarks)) if remarks else recording
 
     def _is_asked_for(self, recording: Recording, row: int) -> bool:
         """Return whether the caller names a channel."""

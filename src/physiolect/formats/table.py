@@ -53,8 +53,8 @@ def recordings_of(blocks: Iterator[Block], columns: Columns, want: Request) -> I
         notices.append(f"left out {'; '.join(roles.left_out)}")
     named = [columns.names[column].strip() for column in roles.channels] if columns.names else []
     own = tuple(name or f"ch{i + 1}" for i, name in enumerate(named)) if any(named) else ()
-    names, told = want.named(own, len(roles.channels), path)
-    notices += told
+    names, renamed = want.named(own, len(roles.channels), path)
+    notices += renamed
     rows = want.rows(names, path)
     chosen = [roles.channels[row] for row in rows]
     axis = timed[1] if timed else None
@@ -100,8 +100,8 @@ def _button_marks(
 
 def _refuse_no_signal(roles: Roles, columns: Columns) -> None:
     what = "a time column" if roles.times else "columns without a signal"
-    told = f": {'; '.join(roles.left_out)}" if roles.left_out else ""
-    raise FormatError(f"{columns.path} holds {what} only{told}", hint="choose a file with a signal in it")
+    left_out = f": {'; '.join(roles.left_out)}" if roles.left_out else ""
+    raise FormatError(f"{columns.path} holds {what} only{left_out}", hint="choose a file with a signal in it")
 
 
 def _is_matrix(block: Block) -> bool:

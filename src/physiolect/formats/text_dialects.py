@@ -56,10 +56,10 @@ def _opensignals(text: str) -> Facts:
     """The second line is JSON: of each device its rate, columns and sensors."""
     found = re.search(r"^[#\s]*(\{.*\})\s*$", text, re.M)
     try:
-        told = json.loads(found[1]) if found else None
+        parsed = json.loads(found[1]) if found else None
     except (ValueError, RecursionError):
-        told = None
-    devices = list(told.values()) if isinstance(told, dict) else []
+        parsed = None
+    devices = list(parsed.values()) if isinstance(parsed, dict) else []
     if not devices or not all(isinstance(each, dict) for each in devices):
         return Facts()
     names: list[str] = []
@@ -175,7 +175,7 @@ DIALECTS = (
     ),
     Dialect("Polar Sensor Logger", r"Phone timestamp", leave_out=r"(?i)hr ?\[bpm\].*|hrv.*"),
 )
-"""Dialects of exports; the first whose sign is found is taken. A file of none is read by the rule of `read_facts`."""
+"""Dialects of exports; the first whose sign is found is taken. `read_facts` reads all other files."""
 
 
 def dialect_of(text: str) -> Dialect | None:

@@ -97,7 +97,7 @@ def seconds_of(cell: str) -> float | None:
 def moment_in(cell: str) -> StartTime | None:
     """Return the moment that a cell states, with its zone where there is one.
 
-    It is a time of day where there is no date, or where day and month cannot be told apart, as in 3/4/2020; and None
+    It is a time of day where there is no date, or where day and month cannot be distinguished, as in 3/4/2020; and None
     where a time may count from the start of a recording: without hours, or with none yet.
     """
     text = _bare(cell)

@@ -51,7 +51,7 @@ def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[
             continue
         length = check_files(text, header, held)
         per_frame = counts[held[0]] if len({counts[row] for row in held}) == 1 else 1
-        marks, told = record_annotations(path, want.annotator, text.stated_fs)
+        marks, of_marks = record_annotations(path, want.annotator, text.stated_fs)
         for first, last in want.spans(length, fs, path, len(held) * per_frame):
             yield want.recording(
                 path.with_suffix(""),
@@ -60,7 +60,7 @@ def _plain(text: WfdbHeader, header: Any, fs: float, want: Request) -> Iterator[
                 channels=[names[row] for row in held],
                 units=[units[row] for row in held],
                 annotations=marks.window(first, last).at_rate(per_frame),
-                notices=(*renamed, *notices, *missing, *told, *undated),
+                notices=(*renamed, *notices, *missing, *of_marks, *undated),
                 start_time=later(start, first / fs),
             )
 

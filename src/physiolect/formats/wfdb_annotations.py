@@ -21,7 +21,7 @@ from physiolect.formats.wfdb_library import codes as library_codes
 from physiolect.recording import Annotations
 
 USUAL = ("atr", "qrs", "ecg")
-"""Annotators of which the first that is there is read where none is named."""
+"""Where no annotator is named, the first of these that exists is read."""
 KNOWN = (
     *USUAL,
     "st",

@@ -54,7 +54,7 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
         per_frame = counts[rows[0]] if len({counts[row] for row in rows}) == 1 else 1
         check_size((last - first) * per_frame * len(rows) * 4, path)
         units = _units(segments, names, rows, text)
-        marks, told = record_annotations(path, want.annotator, text.stated_fs)
+        marks, of_marks = record_annotations(path, want.annotator, text.stated_fs)
         for begin, end in want.spans(int(header.sig_len), fs, path, len(rows) * per_frame):
             yield want.recording(
                 path.with_suffix(""),
@@ -63,7 +63,7 @@ def read_segments(text: WfdbHeader, header: Any, fs: float, want: Request) -> It
                 channels=[called[row] for row in rows],
                 units=units,
                 annotations=marks.window(begin, end).at_rate(per_frame),
-                notices=(*renamed, *notices, *told, *undated),
+                notices=(*renamed, *notices, *of_marks, *undated),
                 start_time=later(start, begin / fs),
             )
 

@@ -28,7 +28,7 @@ class Tuning:
 
     trained: Trained
     pooling: Pooling | None
-    """None is the model's own."""
+    """Pooling; None keeps the model's own."""
     unmask_last: bool
     dropout: float | None
     class_weights: ClassWeights

@@ -26,7 +26,7 @@ def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: 
         config: the model; channels, outputs and, where the store's windows are shorter, length are replaced.
         store: made by `prepare`.
         seed: of the weights.
-        reporter: is told where windows are shorter than the store's, and where amplitudes are scaled for its sake.
+        reporter: gets a message where windows are shorter than the store's, or amplitudes are scaled.
 
     Raises:
         ConfigError: the store's windows are shorter than a patch.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from physiolect import config
-from physiolect.datasets import Store
+from physiolect.datasets import Store, is_store
 from physiolect.errors import ConfigError
 from physiolect.learning.run_folder import holds_run, with_saved_settings
 from physiolect.training import Form, Precision
@@ -79,6 +79,8 @@ class TrainingSettings:
             found.append(
                 f"{self.out_folder} holds a run already: give --resume to resume it, or another --out"
             )
+        if is_store(self.out_folder):
+            found.append(f"{self.out_folder} is a store: give a folder of its own with --out")
         if self.resume and not saved:
             found.append(f"{self.out_folder} holds nothing to resume: leave --resume out to start a run")
         return found

@@ -195,7 +195,7 @@ class Encoder(Model):
 
         Args:
             n_outputs: of the head.
-            pooling: whose features speak for a window; None leaves the model's.
+            pooling: which features represent a window; None keeps the model's.
             scope: what outputs are about; of positions, every sample of a patch gets its own.
             unmask_last: without effect, since every block looks ahead.
             dropout: of attention weights and of branches; None leaves the model's.

@@ -277,7 +277,7 @@ class GPT(Model):
         Args:
             n_outputs: of the head.
             scope: without effect, since a decoder has outputs of every position.
-            pooling: whose features speak for a window; None is the last position's.
+            pooling: which features represent a window; the last position's where it is None.
             unmask_last: let the last block look ahead.
             dropout: of attention weights and of branches; None leaves the model's.
 

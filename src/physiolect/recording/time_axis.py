@@ -376,10 +376,10 @@ class TimeAxis:
 
     def notices(self) -> list[str]:
         """Return what the user should know: missing samples, and times that are not exactly uniform."""
-        told = [*self.remarks, *([self._distance] if self._distance else [])]
+        notices = [*self.remarks, *([self._distance] if self._distance else [])]
         if self.gaps:
             listed = ", ".join(f"{lost} after {before:.6g} s" for _, lost, before in self.gaps[:3])
             more = f" and in {len(self.gaps) - 3} more places" if len(self.gaps) > 3 else ""
             plural = "s" * (self.n_missing > 1)
-            told.append(f"{self.n_missing} sample{plural} missing by the times ({listed}{more}), now NaN")
-        return told
+            notices.append(f"{self.n_missing} sample{plural} missing by the times ({listed}{more}), now NaN")
+        return notices

@@ -12,7 +12,7 @@ _LOOKED_INTO = 100
 _NAMES = {".hea": "WFDB", ".dcm": "DICOM", ".h5": "HDF5", ".acq": "AcqKnowledge"}
 """Formats whose name is not the extension."""
 _FIRST = 1.0
-"""Seconds that are read of a long recording: its length is not told."""
+"""Seconds that are read of a long recording; its length is not shown."""
 
 
 def describe_folder(path: Path) -> Facts:

@@ -77,7 +77,7 @@ class Trial:
         """Return the windows of rows that are evaluated.
 
         Raises:
-            ConfigError: none is left.
+            ConfigError: nothing is left to evaluate.
         """
         if not (self.settings.test_on or self.settings.leave_out):
             return examples

@@ -223,7 +223,7 @@ def _name(channel: Any) -> str:
 
 
 def _scale(channel: Any) -> tuple[float, float, str | None]:
-    """Return units a step, what is added, and the unit of a channel; 1, 0 and no unit where none is stated."""
+    """Return units a step, what is added, and the unit of a channel; 1, 0 and no unit where the file states nothing."""
     gain, correction, baseline = (_text(channel, tag) for tag in (_SENSITIVITY, _CORRECTION, _BASELINE))
     if not gain:
         return 1.0, 0.0, None

@@ -91,9 +91,9 @@ class Rhythm:
                 hint="the file may be damaged: export it again",
             )
         fs = want.rate(self.fs, path)
-        names, told = want.named(self.names, len(self.names), path)
+        names, remarks = want.named(self.names, len(self.names), path)
         wanted = want.rows(names, path)
-        told += self._cut_calibration(fs)
+        remarks += self._cut_calibration(fs)
         n_samples = len(self.rows[0])
         first, last = want.span(n_samples, fs, path)
         check_size((last - first) * len(wanted) * 4, path)
@@ -114,7 +114,7 @@ class Rhythm:
                 annotations=with_notes(self.marks.window(begin, end), notes if begin == first else ()),
                 source=source,
                 allow_empty=want.channels is None and not np.isnan(signal).all(),
-                notices=(*told, *self._notices()),
+                notices=(*remarks, *self._notices()),
                 start_time=later(self.start_time, begin / fs),
             )
 
