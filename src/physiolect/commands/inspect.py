@@ -160,7 +160,7 @@ def _table(rows: list[Facts]) -> RenderableType:
 
 
 def _on_screen(row: Facts) -> Facts:
-    """Return a row of a folder with its error in the place of its channels; other rows as they are."""
+    """Return a row of a folder; where it cannot be read, its error replaces its channels."""
     if "error" not in row or "channels" not in row:
         return row
     shown = {key: value for key, value in row.items() if key != "error"}

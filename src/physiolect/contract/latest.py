@@ -11,7 +11,7 @@ _MOST_TRIES = 1000
 def latest_good(signal: NDArray[np.floating], length: int, longest_gap: int) -> int | None:
     """Return the sample at which the latest readable window ends; None where there is none.
 
-    Readable is a window without infinite samples and long gaps, of which no channel is flat or empty.
+    A window can be read if it has no infinite samples and no long gaps, and no channel is flat or empty.
 
     Args:
         signal: (channels, time).

@@ -99,7 +99,7 @@ def export(
         stop: End of the stretch to write, in seconds.
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable, series or stream of a file that holds several.
-        unit: Unit of the channels of which a file states none.
+        unit: Unit of the channels for which a file states no unit.
         names: Names of all channels, in the files' order, where they name none or others.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.
         patient_key: A secret with which patients' ids become pseudonyms, kept as notes.

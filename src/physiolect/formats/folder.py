@@ -18,7 +18,7 @@ from physiolect.formats.request import printable
 from physiolect.formats.text_source import COMPRESSED, is_text
 
 _LISTS = ("RECORDS", "ANNOTATORS", "SHA256SUMS.txt", "DICOMDIR")
-"""Files of which PhysioNet and DICOM put one beside the recordings, to list them."""
+"""Files that list the recordings beside them, as PhysioNet and DICOM have them."""
 _MANY = 6
 """How many kinds of skipped files are named."""
 _SHOWN = 8
@@ -134,7 +134,7 @@ def _files_in(path: Path) -> Iterator[list[Path]]:
 
 
 def _is_nameless(suffix: str) -> bool:
-    """Return whether an extension tells nothing: there is none, or it is the end of a DICOM identifier (".12")."""
+    """Return whether an extension says nothing: it is missing, or it is the end of a DICOM identifier (".12")."""
     return re.search("[a-z]", suffix) is None
 
 

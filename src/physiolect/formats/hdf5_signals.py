@@ -129,7 +129,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class _OnDisk:
-    """A dataset of which parts are read as they are asked for, its axes in the order meant."""
+    """A dataset whose parts are read when they are needed, with its axes in the intended order."""
 
     dataset: Any
     path: Path

@@ -186,7 +186,7 @@ def read_recordings(
         stop: End of the stretch to read of each, in seconds.
         modality: "ecg", "ppg" or "ecog", where the files do not tell.
         variable: Which variable of MAT or NPZ files.
-        unit: Unit of the channels of which a file states none.
+        unit: Unit of the channels for which a file states no unit.
         names: Names of all channels, in the files' order, where they name none or others.
         channel: The one channel that will be used; where rates differ, the channels of its rate are read.
         annotator: Which annotation files of WFDB records to read, by extension, one or several.

@@ -94,7 +94,7 @@ def _counted(block: Block, column: int, columns: Columns) -> datetime | None:
     if scale is None or not low <= value * scale <= high:
         return None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value * scale)
-    if kind == "stamp":  # a column of dates, of which the table states the zone where there is one
+    if kind == "stamp":  # a column of dates; the table states the zone where there is one
         zone = columns.zones.get(column)
         return moment.astimezone(zone) if zone is not None else moment.replace(tzinfo=None)
     return moment

@@ -26,7 +26,7 @@ class Dialect:
     names: str = ""
     """Line of names; they lie between tabs, or two or more blanks."""
     units: str = ""
-    """Line of which each cell ends with a unit."""
+    """A line in which each cell ends with a unit."""
     interval: str = ""
     """Time from sample to sample: a number and its unit."""
     scale: str = ""

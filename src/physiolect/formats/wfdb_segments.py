@@ -23,7 +23,7 @@ _GAP = "~"
 
 @dataclass(frozen=True)
 class _Segment:
-    """One segment of which a part is wanted."""
+    """A segment, part of which is read."""
 
     text: WfdbHeader
     header: Any

@@ -20,7 +20,7 @@ class BeatTuning:
     draws: BeatDraws
     augmentation: BeatAugmentation
     seconds: float
-    """Length of a window of which a rhythm is asked; of classes of beats, the shortest recording is a tenth of it."""
+    """Length of a window whose rhythm is classified. For classes of beats, the shortest recording is a tenth of it."""
     steps: int
     batch_size: int
     class_weights: Literal["fourth-root", "none"]

@@ -292,7 +292,7 @@ class TimeAxis:
 
     @np.errstate(all="ignore")
     def rate(self) -> float | None:
-        """Return the rate in Hz; None where one sample tells nothing.
+        """Return the rate in Hz; None for a single sample.
 
         Raises:
             FormatError: the rate changes within the file.

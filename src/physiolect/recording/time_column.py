@@ -99,7 +99,7 @@ def epoch_scale(times: NDArray[np.float64], stated: float | None) -> float | Non
 
     Args:
         times: finite ones, in order.
-        stated: The unit that is stated, in seconds; None where none is.
+        stated: The unit that is stated, in seconds; None where there is no unit.
     """
     if not len(times):
         return None
@@ -116,7 +116,7 @@ def epoch_scale(times: NDArray[np.float64], stated: float | None) -> float | Non
 def _scale_of(
     times: NDArray[np.float64], step: float, known: float | None, source: Path | str
 ) -> tuple[float, str]:
-    """Return the unit, in seconds, of times of which nothing states one, and a remark where it is a guess."""
+    """Return the unit, in seconds, of times without a stated unit, and a remark where it is a guess."""
     near = [
         unit
         for unit in (1.0, 1e-3, 1e-6, 1e-9)

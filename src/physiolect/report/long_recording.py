@@ -78,7 +78,7 @@ def describe_stretches(
 
 
 class _Whole:
-    """A recording of which stretch after stretch is looked at."""
+    """A recording that is measured stretch after stretch."""
 
     def __init__(self, first: Recording) -> None:
         self.before: Recording | None = None
@@ -107,7 +107,7 @@ class _Whole:
         self.notices |= dict.fromkeys(stretch.notices)
 
     def facts(self, describe: Callable[[Recording, float], Facts]) -> Facts:
-        """Return what `describe` gives, with what is of the whole in the place of what is of a stretch."""
+        """Return what `describe` gives, with the values of the whole recording instead of those of a stretch."""
         from physiolect.contract import quality_remarks
 
         last, before = self.last, self.before

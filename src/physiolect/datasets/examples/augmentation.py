@@ -36,7 +36,7 @@ class Augmentation:
     """Share of windows that are a weighted sum of two simultaneous leads, as an electrode between theirs would see."""
 
     recording: str | None = None
-    """A recording of noise of which a stretch is added to each window (default: none); WFDB, or any other format."""
+    """A recording of noise, a stretch of which is added to each window; WFDB, or any other format."""
     recording_channel: str | None = None
     """Its channel, a name or a number from 0 (default: all, by chance); keep another channel for testing."""
     recorded: float = 0.25

@@ -84,7 +84,7 @@ class BeatExamples(Examples):
 
     @property
     def known_beats(self) -> NDArray[np.int64]:
-        """The beats of the table, in the rows of these windows, of which something is known: those to learn from."""
+        """The beats of the table that lie in the rows of these windows and have a label: those to learn from."""
         mine = np.isin(self.table.row, np.unique(self.rows)) & (self.table.value != NOTHING)
         return np.flatnonzero(mine)
 
@@ -171,7 +171,7 @@ def make_beat_examples(
 
 
 def lay_beats(n: int, context: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return windows over n beats in a row, of which each beat is asked for in one, far from the window's ends.
+    """Return windows over n beats in a row. Each beat is judged in one of them, far from the window's ends.
 
     Args:
         n: beats, at least 1.

@@ -22,7 +22,7 @@ FindRhythm: TypeAlias = Callable[[int, Recording, NDArray[np.int64]], NDArray[np
 """Row, recording and samples of its beats -> the probability of a rhythm around each, NaN where not known."""
 
 NOTHING = -1
-"""Value of a beat of which nothing is known."""
+"""Value of a beat without a label."""
 
 
 class Leads(NamedTuple):
