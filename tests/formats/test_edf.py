@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from physiolect.errors import FormatError
 from physiolect.formats import as_recording, read_every_rate, read_recording
+from physiolect.formats.edf_annotations import SKIPPED
 from physiolect.formats.edf_timeline import Marks
 
 Writer = Callable[..., None]
@@ -395,7 +396,17 @@ def test_damaged_headers_and_times_raise_our_errors_in_little_memory(
     assert peak < 4 << 20
 
 
-def test_marks_are_found_by_their_texts() -> None:
-    marks = Marks(np.arange(5.0), np.zeros(5), ["a", "b", "a", "c", "b"])
-    assert marks.rows({"a", "b", "gone"}) == [0, 1, 2, 4]
-    assert marks.rows(set()) == []
+def test_marks_of_samples_without_data_are_found_by_their_texts() -> None:
+    one, two, other = (f"{SKIPPED}{end}" for end in ("", "@@II", "@@V5"))
+    marks = Marks(np.arange(6.0), np.zeros(6), [one, two, "N", one, other, two])
+    assert marks.without_data({one, two, f"{SKIPPED}@@gone"}) == [0, 1, 3, 5]
+    assert marks.without_data(set()) == []
+
+
+def test_many_marks_of_beats_take_no_index() -> None:
+    marks = Marks(np.arange(1e5), np.zeros(100_000), ["N"] * 100_000)
+    tracemalloc.start()
+    assert marks.without_data({SKIPPED}) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000  # a list of their rows would take 3.6 MB

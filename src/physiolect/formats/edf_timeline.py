@@ -31,16 +31,13 @@ class Marks:
     text: list[str]
 
     @cached_property
-    def _rows_of(self) -> dict[str, list[int]]:
-        """Return the marks of each text: every channel asks for its own, in every stretch."""
-        found: dict[str, list[int]] = {}
-        for row, text in enumerate(self.text):
-            found.setdefault(text, []).append(row)
-        return found
+    def _without_data(self) -> list[tuple[int, str]]:
+        """The marks of samples without data, and their texts: few of many, for which every channel and stretch asks."""
+        return [(row, text) for row, text in enumerate(self.text) if text.startswith(SKIPPED)]
 
-    def rows(self, texts: set[str]) -> list[int]:
-        """Return which marks have one of these texts."""
-        return sorted(row for text in texts for row in self._rows_of.get(text, ()))
+    def without_data(self, texts: set[str]) -> list[int]:
+        """Return which marks have one of these texts, all of which begin with `SKIPPED`."""
+        return [row for row, text in self._without_data if text in texts]
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Timeline:
 
     def skipped(self, name: str, fs: float, count: int) -> list[tuple[int, int]]:
         """Return the stretches [first, last) in which a channel holds no data though the file holds samples."""
-        rows = self.marks.rows({SKIPPED, f"{SKIPPED}@@{name}"})
+        rows = self.marks.without_data({SKIPPED, f"{SKIPPED}@@{name}"})
         begin = self.samples(self.marks.onset[rows], fs, count)
         lengths = np.round(self.marks.duration[rows] * fs).astype(np.int64)
         return list(zip(begin.tolist(), (begin + lengths).tolist(), strict=True))
@@ -91,7 +88,7 @@ class Timeline:
     def length(self, fs: float, count: int) -> int:
         """Return the samples from the first to the last of a channel, without those that only fill the last record."""
         end = int(self.positions(fs, count)[-1]) + (self.n_records - int(self.first[-1])) * count
-        at = self.samples(self.marks.onset[self.marks.rows({PADDED})], fs, count)
+        at = self.samples(self.marks.onset[self.marks.without_data({PADDED})], fs, count)
         return next((int(sample) for sample in at if end - count < sample < end), end)
 
 
