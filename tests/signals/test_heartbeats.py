@@ -11,6 +11,7 @@ from physiolect.signals.heartbeats import (
     pace_features,
     rr_intervals,
     shape_features,
+    slope_centres,
     typical_beat,
 )
 
@@ -25,6 +26,25 @@ def test_waveforms_lie_around_their_beats_at_level_zero() -> None:
     assert cut[0, :, 30].tolist() == [1.0, 2.0]
     assert np.count_nonzero(cut[0]) == 2
     assert not cut[1].any()  # the end is filled up with its last value
+
+
+def test_a_beat_between_two_samples_is_cut_there() -> None:
+    def wave(time: np.ndarray) -> np.ndarray:
+        return np.exp(-(((time - 200.3) / 5) ** 2))
+
+    cut = cut_beats(wave(np.arange(400.0))[None], np.array([200.3]), 30, 45)[0, 0]
+    assert np.allclose(cut, wave(200.3 + np.arange(-30, 45)), atol=0.005)
+    assert cut.argmax() == 30
+
+
+def test_the_centre_of_the_slopes_is_found_between_samples_though_marks_jitter() -> None:
+    time = np.arange(1000.0)
+    true = np.array([100.0, 300.25, 500.5, 700.75])
+    signal = sum(np.exp(-(((time - each) / 2) ** 2)) for each in true)[None] * np.array([[1.0], [-0.3]])
+    for jitter in (np.zeros(4), np.array([2, -2, 1, -1])):
+        assert np.abs(slope_centres(signal, np.round(true) + jitter, 100) - true).max() < 0.1
+    assert len(slope_centres(signal, np.empty(0), 100)) == 0
+    assert slope_centres(np.zeros((1, 50)), np.array([3.0, 49]), 100).tolist() == [3, 49]  # flat: the marks
 
 
 def test_the_typical_beat_is_that_of_the_longest_intervals_though_ectopy_dominates() -> None:

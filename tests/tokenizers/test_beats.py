@@ -51,10 +51,22 @@ def test_an_ectopic_beat_differs_from_the_typical_one(made: tuple) -> None:
     assert difference[ectopic].min() > 2 * np.median(difference[~ectopic])
 
 
+def test_numbers_do_not_depend_on_where_in_the_qrs_a_mark_is(made: tuple) -> None:
+    signal, beats = made
+    moved = beats + np.random.default_rng(0).integers(-1, 2, len(beats))
+    at_marks, at_slopes = BeatTokenizer(place="mark"), BeatTokenizer()
+
+    def change(tokenizer: BeatTokenizer) -> float:
+        one, other = tokenizer.encode(signal, beats), tokenizer.encode(signal, moved)
+        return float(np.nanmedian(np.abs(one - other)[:, tokenizer.places["intervals"]]))
+
+    assert change(at_slopes) < change(at_marks) / 4
+
+
 @pytest.mark.parametrize("at", [1, 5, 40, 90])
 def test_causal_numbers_do_not_depend_on_what_comes_later(made: tuple, at: int) -> None:
     signal, beats = made
-    end = int(beats[at]) + CAUSAL.n_samples - CAUSAL.n_before
+    end = int(beats[at]) + CAUSAL.n_samples - CAUSAL.n_before + round(0.1 * CAUSAL.fs)
     later = signal.copy()
     later[:, end:] = np.random.default_rng(0).standard_normal(later[:, end:].shape)
     changed = np.concatenate([beats[: at + 1], beats[at] + 60 * np.arange(1, 30)])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from physiolect.datasets.examples.beat_batches import BeatAugmentation, BeatDraws
+from physiolect.datasets.examples.beat_copies import BeatCopies
 from physiolect.models.encoder_config import EncoderConfig
 from physiolect.tasks import Scope
 from physiolect.training import Recipe
@@ -19,6 +20,7 @@ class BeatTuning:
     """Channels and outputs follow from tokenizer and task."""
     draws: BeatDraws
     augmentation: BeatAugmentation
+    copies: BeatCopies
     seconds: float
     """Length of a window whose rhythm is classified. For classes of beats, the shortest recording is a tenth of it."""
     steps: int
@@ -29,7 +31,7 @@ class BeatTuning:
 
 _MODEL = EncoderConfig(
     context_length=32, class_token=False, embedding="two-layer", padding_channel=True, width=96, n_layers=3, n_heads=4,
-    mlp_width=192, positions="rotary", residual_dropout=0.2, initialisation="torch",
+    mlp_width=192, positions="rotary", residual_dropout=0.4, initialisation="torch",
 )  # fmt: skip
 
 BEAT_RECIPE = Recipe(1e-3, warmup_steps=100, weight_decay=0.1, beta2=0.98)
@@ -41,6 +43,7 @@ BEAT_TUNINGS: dict[Scope, BeatTuning] = {
         ),
         draws=BeatDraws(balance=0.0, fewest=7, most=60),
         augmentation=BeatAugmentation(noise=0.05, gain=0.15, lead=0.2, flip=0.3, tempo=1.25),
+        copies=BeatCopies(),
         seconds=30.0,
         steps=1500,
         batch_size=96,
@@ -50,11 +53,12 @@ BEAT_TUNINGS: dict[Scope, BeatTuning] = {
     "position": BeatTuning(
         model=_MODEL,
         draws=BeatDraws(balance=0.5, fewest=32, most=32),
-        augmentation=BeatAugmentation(noise=0.1, gain=0.0, lead=0.15),
+        augmentation=BeatAugmentation(noise=0.6, gain=0.2, lead=0.15),
+        copies=BeatCopies(ectopic=2, fibrillating=2, share=0.6),
         seconds=30.0,
-        steps=1500,
+        steps=2500,
         batch_size=64,
-        class_weights="fourth-root",
+        class_weights="none",
         smoothing=0.02,
     ),
 }  # fmt: skip

@@ -217,7 +217,7 @@ class Job:
             assert tuning.beat is not None
             batches = BeatBatches(
                 train, checkpoint.beats, device=device, draws=tuning.beat.draws,
-                augmentation=tuning.beat.augmentation, **drawn,
+                augmentation=tuning.beat.augmentation, copies=tuning.beat.copies, **drawn,
             )  # fmt: skip
         else:
             batches = ExampleBatches(

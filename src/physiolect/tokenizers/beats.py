@@ -23,6 +23,7 @@ from physiolect.signals.heartbeats import (
     pace_features,
     rr_intervals,
     shape_features,
+    slope_centres,
     typical_beat,
 )
 
@@ -31,6 +32,7 @@ FeatureGroup = Literal["waveform", "p-wave", "difference", "shape", "intervals",
 """Waveform around R; the part before it enlarged; difference from the typical beat; likeness to it, height and width;
 RR intervals against their neighbours; against the pace; the probability of a rhythm around the beat."""
 BeatNormalisation = Literal["recording", "causal"]
+BeatPlace = Literal["mark", "slopes"]
 
 LIMIT = 6.0
 """Standardised features lie within this many standard deviations."""
@@ -50,7 +52,7 @@ class BeatTokenizer:
     """Describes each heartbeat of a signal by numbers; what is not known of a beat is NaN before it is standardised.
 
     With normalisation "recording" a beat is compared with half an hour around it. With "causal" its numbers depend on
-    nothing later than `after` seconds from it.
+    nothing later than `after` + 0.1 seconds from it.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -70,6 +72,8 @@ class BeatTokenizer:
     """Groups of features, in the order of the numbers."""
     normalisation: BeatNormalisation = "recording"
     """What a beat is compared with: half an hour around it, or what came before it."""
+    place: BeatPlace = "slopes"
+    """Where a beat is: at its mark, which is some ms off, or at the centre of the slopes within 80 ms of it."""
     scale_beats: int | None = None
     """Beats to each side whose median height is 1; None takes all that are normalised together."""
     mean: tuple[float, ...] = field(default=(), repr=False)
@@ -106,6 +110,8 @@ class BeatTokenizer:
             found.append(f"features are {', '.join(self.features)}, but must be some of {', '.join(known)}")
         if self.normalisation not in get_args(BeatNormalisation):
             found.append(f"normalisation is {self.normalisation}, but must be recording or causal")
+        if self.place not in get_args(BeatPlace):
+            found.append(f"place is {self.place}, but must be mark or slopes")
         if self.scale_beats is not None and self.scale_beats < 1:
             found.append(f"scale_beats is {self.scale_beats}, but must be at least 1")
         if found:
@@ -119,7 +125,7 @@ class BeatTokenizer:
 
     @property
     def causal(self) -> bool:
-        """Whether a beat's numbers depend on nothing later than `after` seconds from it."""
+        """Whether a beat's numbers depend on nothing later than `after` + 0.1 seconds from it."""
         return self.normalisation == "causal"
 
     @property
@@ -192,7 +198,7 @@ class BeatTokenizer:
 
         Args:
             signal: (C, T) at `fs`, finite, at most `n_leads` channels.
-            beats: (n,) R peaks in samples, in order; fractions count for intervals.
+            beats: (n,) R peaks in samples, in order; fractions count.
             rhythm: (n,) probability of a rhythm, such as atrial fibrillation, around each beat; NaN where not known.
 
         Raises:
@@ -204,6 +210,8 @@ class BeatTokenizer:
         if not n:
             return np.empty((0, self.n_features), np.float32)
         filtered = self._filtered(signal)
+        if self.place == "slopes":
+            samples = slope_centres(filtered, samples, self.fs)
         rr = rr_intervals(samples, self.fs, causal=self.causal)
         found = np.full((n, self.n_features), np.nan, np.float32)
         edges = [0, n] if self.causal else np.linspace(0, n, ceil(n / _STRETCH) + 1).astype(int).tolist()
@@ -276,9 +284,7 @@ class BeatTokenizer:
     ) -> None:
         """Write the numbers of beats that are normalised together into out (n, F)."""
         n, n_known = len(beats), len(signal)
-        waveforms = cut_beats(
-            signal, np.rint(beats).astype(np.int64), self.n_before, self.n_samples - self.n_before
-        )
+        waveforms = cut_beats(signal, beats, self.n_before, self.n_samples - self.n_before)
         waveforms = np.clip(waveforms / self._heights(waveforms), -2 * LIMIT, 2 * LIMIT)  # (n, C, D)
         made: dict[FeatureGroup, Callable[[], Features]] = {
             "waveform": lambda: waveforms,

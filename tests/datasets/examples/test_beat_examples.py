@@ -59,7 +59,8 @@ def test_beats_have_their_classes_and_both_leads(store: Store, beats: BeatExampl
     assert np.sort(numbers[numbers != NOTHING]).tolist() == list(range(n_beats))
     tokenizer = BEAT_TOKENIZERS["position"]
     assert np.isfinite(beats.table.features[:, tokenizer.lead_places(1)]).all()
-    expected = tokenizer.encode(store.recording(0).signal, np.sort(beat_samples(store.annotations(0))))
+    both = np.concatenate([store.recording(row).signal for row in (0, 1)])
+    expected = tokenizer.encode(both, np.sort(beat_samples(store.annotations(0))))
     assert np.array_equal(
         beats.table.features[: len(expected), tokenizer.places["waveform"]][:, :75],
         expected[:, tokenizer.places["waveform"]][:, :75],
@@ -166,7 +167,7 @@ def test_balance_decides_how_often_a_rare_class_is_drawn(beats: BeatExamples) ->
     value = beats.table.value[beats.known_beats]
     for balance, expected in ((0.0, 0.5), (1.0, float((value == 1).mean()))):
         batches = batches_of(beats, draws=BeatDraws(balance=balance))
-        shares = np.bincount(value, batches._shares())
+        shares = np.bincount(value, batches._shares(batches.beats))
         assert np.isclose(shares[1], expected)
 
 

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from physiolect.datasets.examples.beat_copies import BeatCopies, make_copies
 from physiolect.datasets.examples.beat_examples import BeatExamples
-from physiolect.datasets.examples.beat_table import NOTHING
+from physiolect.datasets.examples.beat_table import NOTHING, join_tables
 from physiolect.errors import ConfigError
 from physiolect.tokenizers import BeatTokenizer
 from physiolect.tokenizers.beats import LIMIT
@@ -73,6 +74,7 @@ class BeatBatches:
         device: where the beats are kept.
         draws: which windows a step takes.
         augmentation: how they are varied.
+        copies: made copies that are drawn too; for classes of heartbeats alone.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class BeatBatches:
         device: torch.device | str = "cpu",
         draws: BeatDraws | None = None,
         augmentation: BeatAugmentation | None = None,
+        copies: BeatCopies | None = None,
     ) -> None:
         self.size, self.seed = size, seed
         self.draws, self.augmentation = draws or BeatDraws(), augmentation or BeatAugmentation()
@@ -95,7 +98,16 @@ class BeatBatches:
         if not self.at_beats:  # shorter stretches say little of their rhythm
             beats = beats[(self.table.end - self.table.begin)[beats] >= 5]
         self.beats = beats
-        self._up_to = self._shares().cumsum()
+        shares = self._shares(beats)
+        made = make_copies(examples, copies, seed=seed) if copies and self.at_beats else None
+        if copies and made is not None:
+            n = len(self.table)
+            self.table = join_tables(self.table, made)
+            of_copies = n + np.flatnonzero(made.value != NOTHING)
+            self.beats = np.concatenate([beats, of_copies])
+            shares = np.concatenate([(1 - copies.share) * shares, copies.share * self._shares(of_copies)])
+        self._real = beats
+        self._up_to = shares.cumsum()
         self._features = torch.from_numpy(self.table.features).to(device)
         self._mean, self._sd = (
             torch.tensor(each, dtype=torch.float32, device=device) for each in (tokenizer.mean, tokenizer.sd)
@@ -140,16 +152,16 @@ class BeatBatches:
         raise NotImplementedError
 
     def class_shares(self) -> NDArray[np.float64]:
-        """Return the share of the beats to learn from that are of each class, (K,)."""
+        """Return the share of the real beats to learn from that are of each class, (K,)."""
         K = max(2, len(self.examples.classes))
-        counts = np.bincount(self.table.value[self.beats], minlength=K)
+        counts = np.bincount(self.table.value[self._real], minlength=K)
         return counts / counts.sum()
 
-    def _shares(self) -> NDArray[np.float64]:
-        """Return how likely each beat is drawn, (beats,), 1 in all."""
-        examples, value = self.examples, self.table.value[self.beats]
+    def _shares(self, beats: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return how likely each of these beats of the table is drawn, 1 in all."""
+        examples, value = self.examples, self.table.value[beats]
         group_of = dict(zip(examples.rows.tolist(), examples.groups, strict=True))
-        names = [group_of[row] for row in self.table.row[self.beats].tolist()]
+        names = [group_of[row] for row in self.table.row[beats].tolist()]
         _, owners = np.unique(np.array(names), return_inverse=True)
         cells = np.stack([value, owners])
         _, cell, counts = np.unique(cells, axis=1, return_inverse=True, return_counts=True)

@@ -54,6 +54,8 @@ class BeatTable:
     """(N,) the beat after the stretch's last."""
     bounds: NDArray[np.int64]
     """(stretches + 1,) first beat of each stretch of recording."""
+    leads: tuple[Leads, ...]
+    """Which channels describe the beats of each stretch; () of copies, which no store holds."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -91,7 +93,7 @@ def make_beat_table(
         by_row.setdefault(span.row, []).append(span)
     stretches = list(_stretches(store, tokenizer, rows, channel))
     columns: list[list[NDArray]] = []
-    at, bounds = 0, [0]
+    at, bounds, described = 0, [0], []
     held: dict[int, tuple[NDArray[np.int64], NDArray[np.float32] | None]] = {}
     for done, leads in enumerate(stretches):
         row = leads.rows[0]
@@ -102,11 +104,7 @@ def make_beat_table(
             }  # of its other channels too
         samples, rhythm = held[row]
         if len(samples):
-            signal = [
-                (recording if other == row else store.recording(other)).signal[place]
-                for other, place in zip(leads.rows, leads.channels, strict=True)
-            ]
-            features = tokenizer.encode(np.stack(signal), samples, rhythm)
+            features = tokenizer.encode(signal_of(store, leads), samples, rhythm)
             value, begin, end = _known(store, row, samples, classes, by_row.get(row, []))
             n = len(samples)
             columns.append([
@@ -114,6 +112,7 @@ def make_beat_table(
             ])  # fmt: skip
             at += n
             bounds.append(at)
+            described.append(leads)
         tell(done + 1, len(stretches))
     if not columns:
         raise ConfigError(
@@ -123,8 +122,28 @@ def make_beat_table(
     features, samples, row_of, channel_of, value, begin, end = map(np.concatenate, zip(*columns, strict=True))
     return BeatTable(
         features=features, samples=samples, row=row_of, channel=channel_of, value=value, begin=begin, end=end,
-        bounds=np.array(bounds, np.int64),
+        bounds=np.array(bounds, np.int64), leads=tuple(described),
     )  # fmt: skip
+
+
+def join_tables(one: BeatTable, other: BeatTable) -> BeatTable:
+    """Return the beats of both, those of the other last."""
+    n = len(one)
+
+    def both(name: str, shift: int = 0) -> NDArray:
+        return np.concatenate([getattr(one, name), getattr(other, name) + shift])
+
+    columns = {name: both(name) for name in ("features", "samples", "row", "channel", "value")}
+    return BeatTable(
+        **columns, begin=both("begin", n), end=both("end", n),
+        bounds=np.concatenate([one.bounds, other.bounds[1:] + n]), leads=one.leads + other.leads,
+    )  # fmt: skip
+
+
+def signal_of(store: Store, leads: Leads) -> NDArray[np.floating]:
+    """Return the channels that describe the beats of a stretch, (C, T)."""
+    each = zip(leads.rows, leads.channels, strict=True)
+    return np.stack([store.recording(row).signal[place] for row, place in each])
 
 
 def _beats_of(
