@@ -21,7 +21,8 @@ from physiolect.explanation import (
     measure_faithfulness,
     stage_names,
 )
-from physiolect.explanation.faithfulness import SHARES, Replacement
+from physiolect.explanation.faithfulness import SHARES
+from physiolect.explanation.window import Replacement
 from physiolect.models.gpt import GPT
 
 Make = Callable[..., Checkpoint]

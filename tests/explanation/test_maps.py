@@ -11,7 +11,7 @@ import torch
 from physiolect import Checkpoint, Recording
 from physiolect.errors import PhysiolectError
 from physiolect.explanation import METHODS, attend, choose_target, cut_window, mean_attention
-from physiolect.explanation.maps import integrated_map, median_level
+from physiolect.explanation.maps import integrated_map
 from physiolect.explanation.target import Target
 
 Make = Callable[..., Checkpoint]
@@ -25,8 +25,8 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
     window = cut_window(checkpoint, heart)
     target = choose_target(checkpoint, window, span=span)
     flat = window.tensor(checkpoint).clone()
-    flat[:, : target.n_context] = median_level(window, target)  # what is foretold stays as it is
-    difference = float(target.of_ids(checkpoint, window.tensor(checkpoint)) - target.of_ids(checkpoint, flat))
+    flat[:, : target.n_context] = int(np.median(window.ids[: target.n_context]))  # what is foretold stays as it is
+    difference = float(target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens) - target.of_inputs(checkpoint, flat, window.n_tokens))
     counts = integrated_map(checkpoint, window, target, steps=300)
     assert counts.shape == (300 if span is None else 200,)
     assert counts.sum() == pytest.approx(difference, abs=0.05 * abs(difference) + 0.02)

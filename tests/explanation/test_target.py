@@ -23,7 +23,7 @@ def logits(checkpoint: Checkpoint, recording: Recording) -> torch.Tensor:
 def value(checkpoint: Checkpoint, recording: Recording, **asked: float) -> float:
     window = cut_window(checkpoint, recording)
     target = choose_target(checkpoint, window, **asked)
-    return float(target.of_ids(checkpoint, window.tensor(checkpoint)))
+    return float(target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens))
 
 
 def test_a_decoder_foretells_the_next_level_a_span_or_the_likeliest(make: Make, heart: Recording) -> None:
@@ -81,7 +81,7 @@ def test_embeddings_in_place_of_the_table_say_the_same(make: Make, heart: Record
     target = choose_target(checkpoint, window)
     rows = checkpoint.model.tokens.weight[window.tensor(checkpoint)[:, : target.n_shown]]
     said = target.of_embeddings(checkpoint, rows).detach()
-    np.testing.assert_allclose(said, target.of_ids(checkpoint, window.tensor(checkpoint)), rtol=1e-5)
+    np.testing.assert_allclose(said, target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens), rtol=1e-5)
     assert not checkpoint.model.tokens._forward_hooks  # and nothing is left behind
 
 

@@ -85,12 +85,12 @@ def judge_heartbeats(
     """Return what `detect_heartbeats` does, for a recording that other models judge too."""
     check_heartbeats(checkpoint)
     contract, recording = checkpoint.contract, tracks.recording
-    leads = _leads(checkpoint, recording, channel)
+    leads = beat_leads(checkpoint, recording, channel)
     times = beat_seconds(
         beats, recording, channel=leads[0], batch_size=batch_size, threads=threads, on_event=on_event
     )
     laid_out = [tracks.lay_out(contract, lead) for lead in leads]
-    likely_rhythm, notices = _rhythm_at(
+    likely_rhythm, notices = rhythm_around(
         checkpoint, recording, rhythm, times, channel=leads[0], batch_size=batch_size, threads=threads,
         on_event=on_event,
     )  # fmt: skip
@@ -99,7 +99,7 @@ def judge_heartbeats(
     interrupted = False
     try:
         with using_threads(threads, checkpoint.model):
-            for begin, end, signal, offset in _stretches(laid_out, times * contract.fs):
+            for begin, end, signal, offset in beat_stretches(laid_out, times * contract.fs):
                 around = None if likely_rhythm is None else likely_rhythm[begin:end]
                 tokens = checkpoint.encode_beats(signal, times[begin:end] * contract.fs - offset, around)
                 start, counts, core = lay_beats(end - begin, checkpoint.model.context_length)
@@ -133,7 +133,7 @@ def check_heartbeats(checkpoint: Checkpoint) -> None:
     _ = checkpoint.beats
 
 
-def _leads(checkpoint: Checkpoint, recording: Recording, channel: str | int | None) -> list[int]:
+def beat_leads(checkpoint: Checkpoint, recording: Recording, channel: str | int | None) -> list[int]:
     """Return the channels that describe the beats: the one asked for, or the usual one and the best beside it."""
     contract, tokenizer = checkpoint.contract, checkpoint.beats
     chosen = select_channels(recording, contract, channel)  # refuses a recording without any
@@ -160,7 +160,7 @@ def _fits(recording: Recording, checkpoint: Checkpoint, row: int) -> bool:
     return True
 
 
-def _rhythm_at(
+def rhythm_around(
     checkpoint: Checkpoint,
     recording: Recording,
     rhythm: RhythmResult | Checkpoint | str | Path | None,
@@ -194,7 +194,7 @@ def _rhythm_at(
     return rhythm.at(times), []
 
 
-def _stretches(
+def beat_stretches(
     tracks: list[Track], samples: NDArray[np.float64]
 ) -> list[tuple[int, int, NDArray[np.float32], int]]:
     """Return what lies between long gaps of any lead: first beat, the one after the last, signal, first sample."""

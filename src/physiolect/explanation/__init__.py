@@ -27,7 +27,8 @@ from physiolect.explanation.probing import HeadScore, Probing, probe_heads
 from physiolect.explanation.similarity import Similarity, compare_tokens
 from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.views import Explanation
-from physiolect.explanation.window import Window, cut_window, cut_windows
+from physiolect.explanation.cutting import cut_window, cut_windows
+from physiolect.explanation.window import Window
 
 __all__ = [
     "LANDMARKS",

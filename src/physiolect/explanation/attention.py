@@ -28,6 +28,11 @@ FAINTEST = 1.0
 """Attention below so many times an even gaze counts as this much."""
 NEAREST = 0.1
 """Seconds between two peaks, at least."""
+_SHAPE = (
+    "n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band", "n_channels", "patch",
+    "per_lead", "class_token",
+)  # fmt: skip
+"""Settings of a model that fine-tuning does not change."""
 _MOST_QUERIES = 4096
 """Weights of more queries than these at once would fill the memory of a small computer."""
 
@@ -37,18 +42,20 @@ class AttentionMap:
     """Attention weights, and the layers, heads and queries that they are of."""
 
     weights: NDArray[np.float32]
-    """(layers, heads, queries, T): each query's weights over the window's samples; those of one layer and head add
-    up to 1."""
+    """(layers, heads, queries, tokens): each query's weights over the window's tokens, which are samples where a model
+    reads levels; with `on_class`, those of one query, layer and head add up to 1."""
     layers: tuple[int, ...]
     """Numbers of the layers, from 1."""
     heads: tuple[int, ...]
     """Numbers of the heads, from 1."""
     queries: tuple[int, ...]
-    """Samples of the window whose attention it is, from 0; (first, last) where it is the mean over all between."""
+    """Positions of the window whose attention it is, from 0; (first, last) where it is the mean over all between."""
     is_mean: bool
     """Whether the queries' axis holds one row, their mean."""
     window: Window
     """What was looked at."""
+    on_class: NDArray[np.float32] | None = None
+    """(layers, heads, queries) weight on the class token, which is of no part of the signal; None without one."""
 
     def over_heads(self, how: Combine = "sum") -> NDArray[np.float32]:
         """Return the sum or mean over heads, (layers, queries, T)."""
@@ -73,11 +80,11 @@ class HeadView:
     """What each head of a layer looks at, whatever the query."""
 
     mean: NDArray[np.float32]
-    """(heads, T) attention of each sample, mean over all queries; queries that cannot see it count as 0."""
+    """(heads, tokens) attention of each, mean over all queries; queries that cannot see it count as 0."""
     even: NDArray[np.float32]
-    """(T,) what it would be if every query looked equally at all it can see: more queries see the early samples."""
+    """(tokens,) what it would be if every query looked equally at all it can see: more queries see the early samples."""
     peaks: tuple[NDArray[np.int64], ...]
-    """For each head, the samples at which its attention stands out."""
+    """For each head, the tokens at which its attention stands out."""
     layer: int
     """Number of the layer, from 1."""
     heads: tuple[int, ...]
@@ -87,7 +94,7 @@ class HeadView:
 
     @property
     def relative(self) -> NDArray[np.float32]:
-        """Attention of each sample as a multiple of an even gaze, (heads, T)."""
+        """Attention of each token as a multiple of an even gaze, (heads, tokens)."""
         return self.mean / self.even
 
 
@@ -113,14 +120,44 @@ def attend(
         CheckpointError: the model has no attention.
     """
     samples = tuple(window.sample(moment) for moment in queries)
+    places = [[window.n_class + token for token in window.tokens_at(sample)] for sample in samples]
     if not 1 <= len(samples) <= _MOST_QUERIES:
         raise ConfigError(
             f"{len(samples)} queries were asked for, but there must be 1 to {_MOST_QUERIES}",
             hint="mean_attention() has no such limit",
         )
     chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
-    weights = _captured(checkpoint, window, *chosen, queries=samples)
-    return AttentionMap(weights, *chosen, samples, False, window)
+    rows = _captured(checkpoint, window, *chosen, queries=tuple(sum(places, [])))
+    each = np.split(rows, np.cumsum([len(one) for one in places])[:-1], axis=2)
+    weights = np.concatenate([one.mean(2, keepdims=True) for one in each], axis=2)
+    return _mapped(weights, *chosen, samples, False, window)
+
+
+def pooled_attention(
+    checkpoint: Checkpoint,
+    window: Window,
+    *,
+    layers: Iterable[int] | None = None,
+    heads: Iterable[int] | None = None,
+) -> AttentionMap:
+    """Return the attention of what speaks for the window as a whole: the class token, or the mean over all queries.
+
+    Args:
+        checkpoint: a model. It runs where its weights are.
+        window: from `cut_window`.
+        layers: numbers from 1; None means all.
+        heads: numbers from 1; None means all.
+
+    Raises:
+        ConfigError: a layer or head does not exist.
+        CheckpointError: the model has no attention.
+    """
+    if checkpoint.model.config.pooling != "class":
+        return mean_attention(checkpoint, window, layers=layers, heads=heads)
+    chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
+    return _mapped(
+        _captured(checkpoint, window, *chosen, queries=(0,)), *chosen, (0, window.n_positions - 1), True, window
+    )
 
 
 def mean_attention(
@@ -142,10 +179,10 @@ def mean_attention(
         ConfigError: a layer or head does not exist.
         CheckpointError: the model has no attention.
     """
-    T = len(window.ids)
+    N = window.n_class + window.n_tokens
     chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
-    weights = _captured(checkpoint, window, *chosen, queries=tuple(range(T)), mean=True)
-    return AttentionMap(weights, *chosen, (0, T - 1), True, window)
+    weights = _captured(checkpoint, window, *chosen, queries=tuple(range(N)), mean=True)
+    return _mapped(weights, *chosen, (0, window.n_positions - 1), True, window)
 
 
 def view_heads(
@@ -172,9 +209,14 @@ def view_heads(
     last = n_layers(checkpoint)
     found = mean_attention(checkpoint, window, layers=[last if layer is None else layer], heads=heads)
     mean = found.weights[0, :, 0]  # (H, T)
-    even = even_attention(checkpoint, found.layers[0], len(window.ids))
-    peaks = tuple(_peaks(row, even, window.fs) for row in mean)
+    even = even_of_tokens(checkpoint, found.layers[0], window)
+    peaks = tuple(_peaks_of_rows(row, even, window) for row in mean)
     return HeadView(mean, even, peaks, found.layers[0], found.heads, window)
+
+
+def even_of_tokens(checkpoint: Checkpoint, layer: int, window: Window) -> NDArray[np.float32]:
+    """Return `even_attention` of the tokens of a window, (N,); a class token beside them gets its share too."""
+    return even_attention(checkpoint, layer, window.n_class + window.n_tokens)[window.n_class :]
 
 
 def even_attention(checkpoint: Checkpoint, layer: int, T: int) -> NDArray[np.float32]:
@@ -197,8 +239,9 @@ def attention_change(
     layer: int | None = None,
     heads: Iterable[int] | None = None,
     query: float | None = None,
+    pooled: bool = False,
 ) -> NDArray[np.float32]:
-    """Return what fine-tuning added to the attention of each sample, (T,); what it took away is negative.
+    """Return what fine-tuning added to the attention of each token, (tokens,); what it took away is negative.
 
     Args:
         checkpoint: the fine-tuned model.
@@ -207,6 +250,7 @@ def attention_change(
         layer: number from 1; None means the last.
         heads: numbers from 1, summed over; None means all.
         query: a moment in seconds of the recording; None is the window's last sample.
+        pooled: compare what speaks for the window as a whole, as `pooled_attention` does, and not one query.
 
     Raises:
         ConfigError: the layer, a head or the query does not exist.
@@ -218,7 +262,9 @@ def attention_change(
     layers = [n_layers(checkpoint) if layer is None else layer]
     wanted = list(choose_heads(checkpoint, heads))
     after, before = (
-        attend(model, window, layers=layers, heads=wanted, queries=[query]).band()
+        pooled_attention(model, window, layers=layers, heads=wanted).band()
+        if pooled
+        else attend(model, window, layers=layers, heads=wanted, queries=[query]).band()
         for model in (checkpoint, base)
     )
     return after - before
@@ -231,11 +277,10 @@ def check_base(checkpoint: Checkpoint, base: Checkpoint) -> None:
         CheckpointError: the two differ in shape, or in how they read signals.
     """
     ours, theirs = checkpoint.model.config, base.model.config
-    names = ("n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band")
     other = [
-        f"{name} {getattr(theirs, name)} (here {getattr(ours, name)})"
-        for name in names
-        if getattr(ours, name) != getattr(theirs, name)
+        f"{name} {getattr(theirs, name, 'none')} (here {getattr(ours, name, 'none')})"
+        for name in _SHAPE
+        if getattr(ours, name, None) != getattr(theirs, name, None)
     ]
     a, b = checkpoint.contract, base.contract
     if (a.modality, a.fs) != (b.modality, b.fs):
@@ -317,10 +362,34 @@ def _captured(
     return np.stack([capture.attention[layer - 1][0].float().cpu().numpy() for layer in layers])
 
 
+def _mapped(
+    weights: NDArray[np.float32],
+    layers: tuple[int, ...],
+    heads: tuple[int, ...],
+    queries: tuple[int, ...],
+    is_mean: bool,
+    window: Window,
+) -> AttentionMap:
+    """Return a map of weights (layers, heads, queries, class token and tokens)."""
+    on_class = weights[..., 0] if window.n_class else None
+    return AttentionMap(weights[..., window.n_class :], layers, heads, queries, is_mean, window, on_class)
+
+
 def _combine(weights: NDArray[np.float32], axis: int, how: Combine) -> NDArray[np.float32]:
     check_option("how", how, ("sum", "mean"))
     combined: NDArray[np.float32] = weights.sum(axis) if how == "sum" else weights.mean(axis)
     return combined
+
+
+def _peaks_of_rows(
+    mean: NDArray[np.float32], even: NDArray[np.float32], window: Window
+) -> NDArray[np.int64]:
+    """Return the tokens at which attention stands out, found in each channel by itself."""
+    found = [np.empty(0, np.int64)]
+    for row in np.unique(window.token_rows):
+        here = np.flatnonzero(window.token_rows == row)
+        found.append(here[_peaks(mean[here], even[here], 1 / window.distance)])
+    return np.concatenate(found)
 
 
 def _peaks(mean: NDArray[np.float32], even: NDArray[np.float32], fs: float) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.datasets.store.marks import marks_within
 from physiolect.events import Listener, Reporter
 from physiolect.explanation.attention import Combine
-from physiolect.explanation.faithfulness import Replacement
+from physiolect.explanation.window import Replacement
 from physiolect.explanation.views import VIEWS, Explanation, Question, View
 from physiolect.formats import as_recording
 from physiolect.recording import Recording

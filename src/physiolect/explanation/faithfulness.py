@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,12 +12,9 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ConfigError, check_option
-from physiolect.explanation.maps import METHODS, Map, median_level
+from physiolect.explanation.maps import METHODS, Map
 from physiolect.explanation.target import Target
-from physiolect.explanation.window import Window
-
-Replacement = Literal["interpolation", "median"]
-"""What takes a sample's place: the line between its kept neighbours, or the window's median level."""
+from physiolect.explanation.window import Replacement, Window
 
 SHARES = np.array([0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1])
 """Shares of the samples that are deleted, or inserted."""
@@ -119,15 +115,16 @@ def measure_faithfulness(
         *(rng.permutation(n) for _ in range(n_orders)),
     ]
     counts = np.round(SHARES * n).astype(np.int64)
-    rows = []
+    places: list[int] = []
+    shown: dict[bytes, tuple[int, NDArray[np.generic]]] = {}  # all orders begin and end alike
     for order in orders:
         for count in counts:
-            rows.append(_leave_out(window, target, order[:count], replacement))
-            rows.append(_leave_out(window, target, order[count:], replacement))
-    shown, place = np.unique(np.stack(rows), axis=0, return_inverse=True)  # all orders begin and end alike
-    device = checkpoint.model.device
-    outputs = target.of_ids(checkpoint, torch.from_numpy(shown).to(device)).double().cpu().numpy()
-    curves = outputs[place].reshape(len(orders), len(counts), 2)
+            for out in (order[:count], order[count:]):
+                row = window.without(out, replacement=replacement, n_context=n)[..., : target.n_shown]
+                places.append(shown.setdefault(row.tobytes(), (len(shown), row))[0])
+    inputs = torch.from_numpy(np.stack([row for _, row in shown.values()])).to(checkpoint.model.device)
+    outputs = target.of_inputs(checkpoint, inputs, window.n_tokens).double().cpu().numpy()
+    curves = outputs[places].reshape(len(orders), len(counts), 2)
     by_chance = curves[len(maps) :]
     return {
         name: Faithfulness(
@@ -214,19 +211,6 @@ def _randomised(checkpoint: Checkpoint, seed: int) -> Iterator[tuple[str, Checkp
                     new = torch.randn(weights.shape, generator=generator).to(weights)
                     weights.copy_(weights.mean() + new * weights.std(correction=0))
         yield stage, drawn
-
-
-def _leave_out(
-    window: Window, target: Target, out: NDArray[np.int64], replacement: Replacement
-) -> NDArray[np.int64]:
-    """Return the ids (n_shown,) with these samples replaced."""
-    ids = window.ids[: target.n_shown].copy()
-    kept = np.delete(np.arange(target.n_context), out)
-    if replacement == "median" or not len(kept):
-        ids[out] = median_level(window, target)
-    else:
-        ids[out] = np.round(np.interp(out, kept, ids[kept]))
-    return ids
 
 
 def _area(curve: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""How much each sample contributes to a model's output, by three methods."""
+"""How much each token contributes to a model's output, by three methods."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import require
-from physiolect.explanation.attention import attend, mean_attention, n_layers
+from physiolect.explanation.attention import attend, n_layers, pooled_attention
 from physiolect.explanation.target import Target
 from physiolect.explanation.window import Window
 
 Map = NDArray[np.float64]
-"""How much each sample of a target's context contributes, (n_context,): higher is more."""
+"""How much each token of a target's context contributes, (n_context,): higher is more."""
 
 STEPS = 32
 """Points between the baseline and the window at which integrated gradients are taken."""
@@ -25,13 +25,13 @@ STEPS = 32
 def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
     """Return the attention of the last block at the target's query, summed over heads: the published view.
 
-    Where a model pools over all positions, it is the mean over all queries.
+    Where a model pools over all positions, it is the mean over all queries; or the class token's.
     """
     last = [n_layers(checkpoint)]
-    if getattr(checkpoint.model.config, "pooling", "last") == "last":
-        found = attend(checkpoint, window, layers=last, queries=[float(window.time[target.query])])
+    if checkpoint.outputs.scope == "window" and getattr(checkpoint.model.config, "pooling", "last") != "last":
+        found = pooled_attention(checkpoint, window, layers=last)
     else:
-        found = mean_attention(checkpoint, window, layers=last)
+        found = attend(checkpoint, window, layers=last, queries=[float(window.time[target.query])])
     return found.band()[: target.n_context].astype(np.float64)
 
 
@@ -40,14 +40,14 @@ def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
     x = _embeddings(checkpoint, window, target).requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(target.of_embeddings(checkpoint, x).sum(), x)
-    return _of_samples(gradient * x, target)
+    return _of_tokens(gradient * x, target)
 
 
 def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
     """Return integrated gradients on the token embeddings, summed over their features.
 
-    The baseline is a window whose context is at its median level; the samples that the model predicts keep theirs. With
-    fine enough steps, the contributions add up to the difference between the model's outputs for the two.
+    The baseline is a window whose context is at its median; the samples that the model predicts keep theirs. Of
+    heartbeats, it is the average beat of training throughout. With fine enough steps, the contributions add up to the difference between the model's outputs for the two.
 
     Args:
         checkpoint: a model.
@@ -62,13 +62,12 @@ def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, st
     """
     attribution = require("captum.attr", extra="explain")
     x = _embeddings(checkpoint, window, target)
-    level = median_level(window, target)
-    baseline = x.clone()
-    baseline[:, : target.n_context] = _embedded(checkpoint, torch.tensor([[level]]))[0, 0]
+    flat = window.without(np.arange(target.n_context), replacement="median", n_context=target.n_context)
+    baseline = _embedded(checkpoint, torch.from_numpy(flat[..., : target.n_shown])[None])
     method = attribution.IntegratedGradients(lambda each: target.of_embeddings(checkpoint, each))
     with torch.enable_grad():
         counts: Tensor = method.attribute(x, baseline, n_steps=steps, internal_batch_size=16)
-    return _of_samples(counts, target)
+    return _of_tokens(counts, target)
 
 
 METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
@@ -78,19 +77,14 @@ METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
 }
 
 
-def median_level(window: Window, target: Target) -> int:
-    """Return the median level of the samples that an explanation covers."""
-    return int(np.median(window.ids[: target.n_context]))
-
-
 def _embeddings(checkpoint: Checkpoint, window: Window, target: Target) -> Tensor:
     """Return the embeddings of the window, (1, n_shown, E)."""
-    return _embedded(checkpoint, window.tensor(checkpoint)[:, : target.n_shown])
+    return _embedded(checkpoint, window.tensor(checkpoint)[..., : target.n_shown])
 
 
-def _embedded(checkpoint: Checkpoint, ids: Tensor) -> Tensor:
-    return checkpoint.model.embed(ids.to(checkpoint.model.device)).detach()
+def _embedded(checkpoint: Checkpoint, inputs: Tensor) -> Tensor:
+    return checkpoint.model.embed(inputs.to(checkpoint.model.device)).detach()
 
 
-def _of_samples(counts: Tensor, target: Target) -> Map:
+def _of_tokens(counts: Tensor, target: Target) -> Map:
     return counts.detach()[0].sum(-1)[: target.n_context].double().cpu().numpy()

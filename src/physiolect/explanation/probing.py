@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ContractError
 from physiolect.events import Tell
-from physiolect.explanation.attention import even_attention, mean_attention
+from physiolect.explanation.attention import even_of_tokens, mean_attention
 from physiolect.explanation.landmarks import Times
 from physiolect.explanation.window import Window
 
@@ -113,9 +113,10 @@ def probe_heads(
     rows, counts = [], np.zeros(len(names), np.int64)
     totals, held = np.zeros(()), np.zeros(len(names))
     for number, (window, known) in enumerate(zip(windows, each, strict=True)):
-        shifts = np.append(0, rng.integers(1, len(window.ids), n_shifts))  # one for all heads and landmarks
+        relative = _relative(checkpoint, window)
+        shifts = np.append(0, rng.integers(1, relative.shape[-1], n_shifts))  # one for all heads and landmarks
         marks = [_at_landmarks(window, known.get(name, np.empty(0)), tolerance) for name in names]
-        shifted, observed = _probe_window(_relative(checkpoint, window), [at for at, _ in marks], shifts)
+        shifted, observed = _probe_window(relative, [at for at, _ in marks], shifts)
         found = np.isfinite(observed[:, 0, 0, 0])
         counts += np.where(found, [count for _, count in marks], 0)
         held += found
@@ -166,20 +167,26 @@ def _probe_window(
 
 
 def _relative(checkpoint: Checkpoint, window: Window) -> NDArray[np.float64]:
-    """Return each head's attention as a multiple of an even gaze, (layers, heads, T)."""
+    """Return each head's attention as a multiple of an even gaze, mean over leads, (layers, heads, T)."""
     found = mean_attention(checkpoint, window)
-    T = len(window.ids)
-    even = np.stack([even_attention(checkpoint, layer, T) for layer in found.layers])
-    return (found.weights[:, :, 0] / even[:, np.newaxis]).astype(np.float64)
+    even = np.stack([even_of_tokens(checkpoint, layer, window) for layer in found.layers])
+    relative = (found.weights[:, :, 0] / even[:, np.newaxis]).astype(np.float64)
+    n_rows = len(np.unique(window.token_rows))
+    return relative.reshape(*relative.shape[:2], n_rows, -1).mean(2)
 
 
 def _at_landmarks(window: Window, moments: Times, tolerance: float) -> tuple[NDArray[np.bool_], int]:
-    """Return which samples lie at a landmark, (T,), and how many landmarks the window holds."""
+    """Return which tokens of one lead lie at a landmark, (T,), and how many landmarks the window holds.
+
+    A token that is wider than the tolerance lies at the landmarks that it holds.
+    """
+    n = window.n_tokens // len(np.unique(window.token_rows))
+    spans = window.token_spans[:n]
     inside = moments[(moments >= window.time[0]) & (moments <= window.time[-1])]
     if not len(inside):
-        return np.zeros(len(window.ids), np.bool_), 0
-    distance = np.abs(window.time[:, np.newaxis] - inside)  # (T, n)
-    return distance.min(1) <= tolerance + 1e-9, len(inside)
+        return np.zeros(n, np.bool_), 0
+    distance = np.abs(spans.mean(1)[:, np.newaxis] - inside)  # (T, n)
+    return distance.min(1) <= max(tolerance, window.distance / 2) + 1e-9, len(inside)
 
 
 def _auroc_at_all_shifts(values: NDArray[np.float64], at: NDArray[np.bool_]) -> NDArray[np.float64]:

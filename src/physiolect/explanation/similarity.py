@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.errors import ContractError
+from physiolect.errors import CheckpointError, ContractError
 from physiolect.explanation.landmarks import PHASES, MarkedRhythm, Times, phases
-from physiolect.explanation.window import Window
+from physiolect.explanation.window import LevelWindow, Window
 from physiolect.models.capture import Capture
 
 
@@ -36,7 +36,7 @@ class Similarity:
     all tokens of levels that occur in several parts; 0 is not at all, 1 perfectly. NaN where no level does."""
     n_compared: int
     """Tokens that the silhouette averages over."""
-    window: Window
+    window: LevelWindow
     """What was looked at."""
 
     @property
@@ -77,10 +77,16 @@ def compare_tokens(
     Raises:
         ConfigError: a moment lies outside the window.
         ContractError: tokens must be chosen, but no level occurs in two parts of the beat.
-        CheckpointError: the model is no transformer.
+        CheckpointError: the model is no transformer, or reads no levels.
 
     Source: Davies et al. 2024, arXiv:2407.20775; silhouette: Rousseeuw 1987, by scikit-learn.
     """
+    if not isinstance(window, LevelWindow):
+        raise CheckpointError(
+            f"the model reads {'heartbeats' if window.token == 'beat' else 'the signal itself'}, but only levels recur "
+            "at different parts of the beat",
+            hint="use a model of levels, or another view: attention, heads or faithfulness",
+        )
     modality = checkpoint.contract.modality or "ecg"
     T = len(window.ids)
     names: tuple[str, ...] = ()

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ConfigError
-from physiolect.explanation.window import Window
+from physiolect.explanation.window import BeatWindow, LevelWindow, Window
 from physiolect.tasks import Kind, Scope
 
-_ROWS = 64
-"""Windows that go through the model at once."""
+_TOKENS = 32_000
+"""About so many tokens go through the model at once."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Target:
     words: str
     """What the number is."""
     n_shown: int
-    """Samples that the model sees, from the window's first."""
+    """Positions that the model sees, from the window's first: samples, or heartbeats."""
     n_context: int
-    """Samples of those that an explanation covers; those after them are what the model predicts."""
+    """Tokens of those that an explanation covers; those after them are what the model predicts."""
     query: int
-    """The sample at which the model outputs it: the last of the context, or the one requested."""
+    """The position at which the model outputs it: the last of the context, or the one requested."""
     of_logits: Callable[[Tensor], Tensor]
     """Logits (B, T, V) -> (B,)."""
     last_only: bool
@@ -37,13 +37,19 @@ class Target:
     unit: str = "nats"
     """Of the number."""
 
-    def of_ids(self, checkpoint: Checkpoint, ids: Tensor) -> Tensor:
-        """Return the number for each of several windows of ids (B, T), (B,), without gradients."""
+    def of_inputs(self, checkpoint: Checkpoint, inputs: Tensor, n_tokens: int) -> Tensor:
+        """Return the number for each of several inputs, (B,), without gradients.
+
+        Args:
+            checkpoint: the model.
+            inputs: (B, T), or (B, C, T).
+            n_tokens: of each, which decides how many go through the model at once.
+        """
         model = checkpoint.model.eval()
         with torch.inference_mode():
             parts = [
                 self.of_logits(model(rows, last_only=self.last_only).float())
-                for rows in ids[:, : self.n_shown].split(_ROWS)
+                for rows in inputs[..., : self.n_shown].split(max(1, _TOKENS // n_tokens))
             ]
         return torch.cat(parts)
 
@@ -61,7 +67,8 @@ def choose_target(
     For a decoder it is the log-probability of the level after the query: the one that followed, or the likeliest one
     after the window's last sample; with `span`, the mean over the levels of the last so many seconds. For a rhythm
     model it is the log odds of its answer (atrial fibrillation, or its absence); for a beat model those of a beat at
-    the query, by default where they are highest. For a model of classes it is the log-probability of the likeliest, or
+    the query, by default where they are highest; for a model that sorts heartbeats the log-probability of the class of
+    the beat at the query, by default of the one that is least like the commonest class. For a model of classes it is the log-probability of the likeliest, or
     its log odds where several can hold; for a regression the distance of its number from the mean.
 
     Args:
@@ -90,7 +97,8 @@ def choose_target(
 
 
 def _forecast(checkpoint: Checkpoint, window: Window, query: float | None, span: float | None) -> Target:
-    T = len(window.ids)
+    assert isinstance(window, LevelWindow)
+    T = window.n_positions
     n_span = 1 if span is None else round(span * window.fs)
     last = T - 1 - n_span if span is not None else window.sample(query)  # the last sample that is known
     if n_span < 1 or last < 1:
@@ -123,7 +131,7 @@ def _window_logits(checkpoint: Checkpoint, window: Window, query: float | None) 
     Raises:
         ConfigError: another moment than the window's last is asked for.
     """
-    if window.sample(query) != len(window.ids) - 1:
+    if window.sample(query) != window.n_positions - 1:
         raise ConfigError(
             f"{checkpoint.task} has one output for the whole window, not one at {query:g} s",
             hint="leave the query out, or end the window there",
@@ -133,36 +141,40 @@ def _window_logits(checkpoint: Checkpoint, window: Window, query: float | None) 
 
 
 def _binary(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    logit, T = float(_window_logits(checkpoint, window, query)[0]), len(window.ids)
+    logit, T = float(_window_logits(checkpoint, window, query)[0]), window.n_positions
     sign = 1.0 if logit >= 0 else -1.0
     words = f"log odds of {'' if sign > 0 else 'no '}{_positive(checkpoint)}"
-    return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, 0], True)
+    return Target(words, T, window.n_tokens, T - 1, lambda logits: sign * logits[:, -1, 0], True)
 
 
 def _one_of(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    top, T = int(_window_logits(checkpoint, window, query).argmax()), len(window.ids)
+    top, T = int(_window_logits(checkpoint, window, query).argmax()), window.n_positions
     words = f"log-probability of {checkpoint.outputs.classes[top]}"
-    return Target(words, T, T, T - 1, lambda logits: logits[:, -1].log_softmax(-1)[:, top], True)
+    return Target(
+        words, T, window.n_tokens, T - 1, lambda logits: logits[:, -1].log_softmax(-1)[:, top], True
+    )
 
 
 def _several(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    logits, T = _window_logits(checkpoint, window, query), len(window.ids)
+    logits, T = _window_logits(checkpoint, window, query), window.n_positions
     top = int(logits.argmax())
     sign = 1.0 if float(logits[top]) >= 0 else -1.0
     words = f"log odds of {'' if sign > 0 else 'no '}{checkpoint.outputs.classes[top]}"
-    return Target(words, T, T, T - 1, lambda logits: sign * logits[:, -1, top], True)
+    return Target(words, T, window.n_tokens, T - 1, lambda logits: sign * logits[:, -1, top], True)
 
 
 def _number(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    outputs, T = checkpoint.outputs, len(window.ids)
+    outputs, T = checkpoint.outputs, window.n_positions
     sign = 1.0 if float(_window_logits(checkpoint, window, query)[0]) >= 0 else -1.0
     words = f"{outputs.target or 'the number'} {'above' if sign > 0 else 'below'} the mean"
     unit = outputs.unit or "unit unknown"
-    return Target(words, T, T, T - 1, lambda logits: sign * outputs.sd * logits[:, -1, 0], True, unit)
+    return Target(
+        words, T, window.n_tokens, T - 1, lambda logits: sign * outputs.sd * logits[:, -1, 0], True, unit
+    )
 
 
 def _binary_at(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    T = len(window.ids)
+    T, N = window.n_positions, window.n_tokens
     with torch.inference_mode():
         logits = checkpoint.model.eval()(window.tensor(checkpoint))[0, :, 0]
     at = int(logits.argmax()) if query is None else window.sample(query)
@@ -170,7 +182,20 @@ def _binary_at(checkpoint: Checkpoint, window: Window, query: float | None, _: f
     words = f"log odds of {'a' if sign > 0 else 'no'} beat at {window.time[at]:.2f} s"
     if checkpoint.model.causal:
         return Target(words, at + 1, at + 1, at, lambda logits: sign * logits[:, -1, 0], True)
-    return Target(words, T, T, at, lambda logits: sign * logits[:, at, 0], False)
+    return Target(words, T, N, at, lambda logits: sign * logits[:, at, 0], False)
+
+
+def _one_of_at(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    """Explain the class of a beat: of the one asked for, else of the one that is least likely of the commonest class."""
+    assert isinstance(window, BeatWindow)
+    with torch.inference_mode():
+        logs = checkpoint.model.eval()(window.tensor(checkpoint))[0].float().log_softmax(-1)  # (n, K)
+    begin, end = window.core
+    usual = int(logs[begin:end].argmax(-1).mode().values)
+    at = begin + int(logs[begin:end, usual].argmin()) if query is None else window.sample(query)
+    top, n = int(logs[at].argmax()), window.n_positions
+    words = f"log-probability of {checkpoint.outputs.classes[top]} for the beat at {window.time[at]:.2f} s"
+    return Target(words, n, n, at, lambda logits: logits[:, at].log_softmax(-1)[:, top], False)
 
 
 def _positive(checkpoint: Checkpoint) -> str:
@@ -186,4 +211,5 @@ _TARGETS: dict[tuple[Kind, Scope], Callable[[Checkpoint, Window, float | None, f
     ("several", "window"): _several,
     ("number", "window"): _number,
     ("binary", "position"): _binary_at,
+    ("one-of", "position"): _one_of_at,
 }

@@ -2,147 +2,290 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from physiolect.checkpoint import Checkpoint
-from physiolect.contract import AdaptationReport, select_channels
-from physiolect.detection import Track, encode_windows, lay_out
-from physiolect.errors import CheckpointError, ConfigError, ContractError
+from physiolect.contract import AdaptationReport
+from physiolect.errors import ConfigError
 from physiolect.recording import Recording
 
+if TYPE_CHECKING:
+    from physiolect.checkpoint import Checkpoint
 
-@dataclass(frozen=True, eq=False)
-class Window:
-    """What a model saw, sample by sample, and when that was."""
+Replacement = Literal["interpolation", "median"]
+"""What takes the place of a part of the signal: the line between its kept neighbours, or the window's median."""
 
-    ids: NDArray[np.int64]
-    """(T,) level of each sample."""
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Window(ABC):
+    """What a model saw, and when that was.
+
+    Positions are what the model gives outputs for: samples, or heartbeats. Tokens are what maps are of: samples of a
+    model that reads levels, patches of one that reads the signal, heartbeats of one that reads those.
+    """
+
+    token: ClassVar[str]
+    """What a token is, in a word."""
+    inputs: NDArray[np.generic]
+    """What the model takes, without the axis of windows: levels (T,), numbers (C, T), or those of beats (F + 1, n)."""
     signal: NDArray[np.float32]
-    """(T,) the samples on the model's grid, in `unit`."""
+    """(T,) of one channel, or (C, T), the samples on the model's grid, in `unit`."""
     start: float
     """When the first sample was, in seconds of the recording."""
     fs: float
     """Rate in Hz: the contract's."""
-    channel: str
-    """Which channel of the recording."""
+    channels: tuple[str, ...]
+    """Which channels of the recording."""
     unit: str | None
-    """Of the signal; None where unknown."""
+    """Of the signal; None where unknown, or not one for all channels."""
     report: AdaptationReport
     """How the recording was adapted."""
+    recording: Recording
+    """The same stretch and channels at the recording's own rate, for figures."""
+
+    @property
+    def channel(self) -> str:
+        """The channel, or all of them in words."""
+        return ", ".join(self.channels)
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """When each sample was, in seconds of the recording, (T,)."""
-        return self.start + np.arange(len(self.ids)) / self.fs
+        """When each position was, in seconds of the recording."""
+        return self.start + np.arange(self.signal.shape[-1]) / self.fs
+
+    @property
+    def n_positions(self) -> int:
+        """Positions that the model gives outputs for."""
+        return len(self.time)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that maps are of."""
+        return len(self.token_rows)
+
+    @property
+    @abstractmethod
+    def token_rows(self) -> NDArray[np.int64]:
+        """Channel that each token is of, (N,); -1 for all channels together."""
+
+    @property
+    @abstractmethod
+    def token_spans(self) -> NDArray[np.float64]:
+        """When each token begins and ends, in seconds of the recording, (N, 2)."""
+
+    @property
+    def n_class(self) -> int:
+        """Tokens before these that are of no part of the window: the class token, where there is one."""
+        return 0
+
+    @property
+    def distance(self) -> float:
+        """Seconds from a token to the next."""
+        spans = self.token_spans
+        return float(spans[0, 1] - spans[0, 0])
 
     def sample(self, moment: float | None) -> int:
-        """Return the sample nearest to a moment in seconds of the recording; None means the last.
+        """Return the position nearest to a moment in seconds of the recording; None means the last.
 
         Raises:
             ConfigError: the moment lies outside the window.
         """
         if moment is None:
-            return len(self.ids) - 1
+            return self.n_positions - 1
         at = round((moment - self.start) * self.fs) if isfinite(moment) else -1
-        if not 0 <= at < len(self.ids):
-            raise ConfigError(
-                f"{moment:g} s lies outside the window, which is {self.start:.2f} to {self.time[-1]:.2f} s",
-                hint="choose a moment within it, or another stretch of the recording: the window is the last one in it",
-            )
+        if not 0 <= at < self.n_positions:
+            raise self._outside(moment)
         return at
 
+    @abstractmethod
+    def tokens_at(self, position: int) -> list[int]:
+        """Return the tokens that the output at a position is read from, several of as many leads."""
+
+    @abstractmethod
+    def without(
+        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+    ) -> NDArray[np.generic]:
+        """Return `inputs` with some tokens replaced.
+
+        Args:
+            out: numbers of the tokens.
+            replacement: what takes their place.
+            n_context: nothing after the first so many tokens is used for that; None means all.
+        """
+
     def tensor(self, checkpoint: Checkpoint) -> Tensor:
-        """Return the ids as a batch of one, (1, T), where the model is."""
-        return torch.from_numpy(self.ids)[None].to(checkpoint.model.device)
+        """Return the inputs as a batch of one, where the model is."""
+        return torch.from_numpy(self.inputs)[None].to(checkpoint.model.device)
 
-
-def cut_window(
-    checkpoint: Checkpoint, recording: Recording, *, channel: str | int | None = None, first: float = 0.0
-) -> Window:
-    """Return the last window of a recording as the model sees it.
-
-    Args:
-        checkpoint: whose contract and tokenizer make the window.
-        recording: what there is.
-        channel: which one to look at; None lets the contract choose.
-        first: when the recording begins, in seconds of the one it was cut from.
-
-    Raises:
-        ContractError: the recording cannot be adapted, or its last window is flat or holds a long gap.
-        CheckpointError: the model takes several channels.
-    """
-    found = cut_windows(checkpoint, recording, channel=channel, first=first, limit=1)
-    if not found:
-        raise ContractError(
-            "the last window of the recording is flat, or has a longer gap than can be bridged",
-            hint="choose another stretch or channel",
+    def _outside(self, moment: float) -> ConfigError:
+        return ConfigError(
+            f"{moment:g} s lies outside the window, which is {self.time[0]:.2f} to {self.time[-1]:.2f} s",
+            hint="choose a moment within it, or another stretch of the recording: the window is the last one in it",
         )
-    return found[0]
 
 
-def cut_windows(
-    checkpoint: Checkpoint,
-    recording: Recording,
-    *,
-    channel: str | int | None = None,
-    first: float = 0.0,
-    limit: int | None = None,
-) -> list[Window]:
-    """Return the windows of a recording, counted back from its end without overlap, in order of time.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LevelWindow(Window):
+    """What a model of levels saw, sample by sample."""
 
-    A window that is flat or touches a long gap is left out.
+    token = "sample"
 
-    Args:
-        checkpoint: whose contract and tokenizer make the windows.
-        recording: what there is.
-        channel: which one to look at; None lets the contract choose.
-        first: when the recording begins, in seconds of the one it was cut from.
-        limit: how many of the last windows are cut; None means all.
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """(T,) level of each sample."""
+        return self.inputs.astype(np.int64, copy=False)
 
-    Raises:
-        ContractError: the recording cannot be adapted.
-        CheckpointError: the model takes several channels, or reads real numbers or heartbeats.
-    """
-    contract = checkpoint.contract
-    if checkpoint.tokenizer is None:
-        raise CheckpointError(
-            "the checkpoint's model reads real numbers, but explanations are of levels",
-            hint="use a decoder, or one fine-tuned for the task",
-        )
-    if len(contract.channels) > 1:
-        raise CheckpointError(
-            f"the checkpoint takes {len(contract.channels)} channels, but explanations are of one",
-            hint="use a model whose contract names one channel, or any (*)",
-        )
-    if checkpoint.reads_beats:
-        raise CheckpointError(
-            "the checkpoint reads heartbeats, and explanations are of windows of signal so far",
-            hint="use a model that reads the signal itself",
-        )
-    name = select_channels(recording, contract, channel).channels[0]
-    track = lay_out(recording, contract, channel)
-    length = min(contract.max_samples, track.n_samples)
-    starts = np.arange(track.n_samples - length, -1, -length)[:limit][::-1].copy()  # (windows,)
-    inputs, flat = encode_windows(checkpoint, track.signal, starts, starts + length, length)
-    ids = inputs.numpy()
-    good = ~flat & ~track.touches_gap(starts, length)
-    return [_window(track, ids[i], int(starts[i]), name, first) for i in np.flatnonzero(good)]
+    @property
+    def token_rows(self) -> NDArray[np.int64]:
+        """All of the one channel."""
+        return np.zeros(len(self.inputs), np.int64)
+
+    @property
+    def token_spans(self) -> NDArray[np.float64]:
+        """A sample each."""
+        return self.time[:, np.newaxis] + np.array([-0.5, 0.5]) / self.fs
+
+    def tokens_at(self, position: int) -> list[int]:
+        """Return the sample itself."""
+        return [position]
+
+    def without(
+        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+    ) -> NDArray[np.int64]:
+        """Return the levels with some replaced by the line between those kept, or by the median level."""
+        n, ids = n_context or len(self.inputs), self.ids.copy()
+        kept = np.delete(np.arange(n), out)
+        if replacement == "median" or not len(kept):
+            ids[out] = int(np.median(self.ids[:n]))
+        else:
+            ids[out] = np.round(np.interp(out, kept, ids[kept]))
+        return ids
 
 
-def _window(track: Track, ids: NDArray[np.int64], start: int, channel: str, first: float) -> Window:
-    signal = track.report.restore(track.signal[:, start : start + len(ids)])[0]
-    return Window(
-        ids=ids,
-        signal=signal.astype(np.float32),
-        start=first + start / track.fs,
-        fs=track.fs,
-        channel=channel,
-        unit=track.report.units[0],
-        report=track.report,
-    )
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SignalWindow(Window):
+    """What an encoder saw: patches of one lead each, or of all leads together."""
+
+    token = "patch"
+    patch: int
+    """Samples of a token."""
+    per_lead: bool
+    """Whether a token is of one lead."""
+    class_token: bool
+    """Whether a class token stands before the others."""
+
+    @property
+    def n_patches(self) -> int:
+        """Patches of a lead, or of all together."""
+        return -(-self.inputs.shape[-1] // self.patch)
+
+    @property
+    def token_rows(self) -> NDArray[np.int64]:
+        """Lead after lead, or -1 throughout."""
+        if not self.per_lead:
+            one = 0 if len(self.channels) == 1 else -1
+            return np.full(self.n_patches, one, np.int64)
+        return np.repeat(np.arange(len(self.channels)), self.n_patches)
+
+    @property
+    def token_spans(self) -> NDArray[np.float64]:
+        """A patch each; the last one may be short."""
+        first = np.arange(self.n_patches) * self.patch
+        last = np.minimum(first + self.patch, self.inputs.shape[-1])
+        spans = self.start + (np.stack([first, last], 1) - 0.5) / self.fs
+        return np.tile(spans, (len(self.channels) if self.per_lead else 1, 1))
+
+    @property
+    def n_class(self) -> int:
+        """One class token, or none."""
+        return int(self.class_token)
+
+    def tokens_at(self, position: int) -> list[int]:
+        """Return the patch that holds the sample, of each lead."""
+        rows = len(self.channels) if self.per_lead else 1
+        return [row * self.n_patches + position // self.patch for row in range(rows)]
+
+    def without(
+        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return the signal with some patches replaced by the line between what is kept, or by the lead's median."""
+        C, T = self.inputs.shape
+        left_out = np.zeros((len(self.channels) if self.per_lead else 1) * self.n_patches, np.bool_)
+        left_out[out] = True
+        gone = np.repeat(left_out.reshape(-1, self.n_patches), self.patch, 1)[:, :T]  # (1 or C, T)
+        signal = self.inputs.astype(np.float32)
+        for lead, away in zip(signal, np.broadcast_to(gone, (C, T)), strict=True):
+            kept = np.flatnonzero(~away)
+            if replacement == "median" or not len(kept):
+                lead[away] = np.median(lead)
+            else:
+                lead[away] = np.interp(np.flatnonzero(away), kept, lead[kept])
+        return signal
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BeatWindow(Window):
+    """What a model of heartbeats saw: some tens of beats, each described by numbers."""
+
+    token = "beat"
+    beats: NDArray[np.float64]
+    """(n,) when each was, in seconds of the recording."""
+    core: tuple[int, int]
+    """First of the beats that are judged in this window, and the one after the last; the others are beside them."""
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """When each beat was, in seconds of the recording, (n,)."""
+        return self.beats
+
+    @property
+    def token_rows(self) -> NDArray[np.int64]:
+        """A beat is of all leads."""
+        return np.full(len(self.beats), -1, np.int64)
+
+    @property
+    def token_spans(self) -> NDArray[np.float64]:
+        """From half way to the beat before to half way to the next, at most 0.6 s to each side."""
+        halves = np.diff(self.beats) / 2
+        usual = float(np.median(halves)) if len(halves) else 0.4
+        before, after = np.append(usual, halves), np.append(halves, usual)
+        reach = np.minimum(np.stack([-before, after], 1), 0.6)
+        return self.beats[:, np.newaxis] + np.maximum(reach, -0.6)
+
+    @property
+    def distance(self) -> float:
+        """Seconds from a beat to the next, typically."""
+        return float(np.median(np.diff(self.beats))) if len(self.beats) > 1 else 1.0
+
+    def sample(self, moment: float | None) -> int:
+        """Return the beat nearest to a moment in seconds of the recording; None means the last that is judged.
+
+        Raises:
+            ConfigError: the moment lies further than a second from all beats that are judged here.
+        """
+        begin, end = self.core
+        if moment is None:
+            return end - 1
+        away = np.abs(self.beats[begin:end] - moment) if isfinite(moment) else np.full(end - begin, np.inf)
+        if away.min() > 1:
+            raise self._outside(moment)
+        return begin + int(away.argmin())
+
+    def tokens_at(self, position: int) -> list[int]:
+        """Return the beat itself."""
+        return [position]
+
+    def without(
+        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return the numbers with some beats replaced by the average beat of training: 0 throughout."""
+        inputs = self.inputs.astype(np.float32)
+        inputs[:-1, out] = 0
+        return inputs

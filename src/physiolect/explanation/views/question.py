@@ -14,9 +14,10 @@ from physiolect.checkpoint import Checkpoint
 from physiolect.errors import ConfigError, ContractError, check_option
 from physiolect.events import Reporter
 from physiolect.explanation.attention import Combine, n_layers
-from physiolect.explanation.faithfulness import Faithfulness, Replacement, measure_faithfulness
+from physiolect.explanation.faithfulness import Faithfulness, measure_faithfulness
 from physiolect.explanation.target import choose_target
-from physiolect.explanation.window import Window, cut_window, cut_windows
+from physiolect.explanation.cutting import cut_window, cut_windows
+from physiolect.explanation.window import Replacement, Window
 from physiolect.recording import Recording
 
 View = Literal["attention", "heads", "similarity", "change", "probing", "faithfulness"]
