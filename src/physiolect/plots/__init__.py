@@ -6,9 +6,11 @@ Every function returns a `matplotlib.figure.Figure` that belongs to its caller a
 """
 
 from physiolect.plots.attention import attention_figure, change_figure, heads_figure
+from physiolect.plots.column import Trace
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
 from physiolect.plots.ecg_paper import Paper, ecg_paper_figure
+from physiolect.plots.beat import beat_figure
 from physiolect.plots.evaluation import (
     agreement_figure,
     precision_figure,
@@ -22,6 +24,7 @@ from physiolect.plots.evidence import faithfulness_figure, probing_figure
 from physiolect.plots.forecast import forecast_figure
 from physiolect.plots.heartbeats import confusion_figure, heartbeats_figure
 from physiolect.plots.holter import holter_figure
+from physiolect.plots.paper_shades import Shades
 from physiolect.plots.recording import recording_figure
 from physiolect.plots.similarity import Token, similarity_figure
 from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figure, token_use_figure
@@ -29,10 +32,13 @@ from physiolect.plots.training import loss_figure
 
 __all__ = [
     "Paper",
+    "Shades",
     "Shape",
     "Token",
+    "Trace",
     "agreement_figure",
     "attention_figure",
+    "beat_figure",
     "beats_figure",
     "change_figure",
     "confusion_figure",

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physiolect.plots.column import (
+    Trace,
     column_figure,
     draw_bands,
     draw_query,
     draw_signal,
     edges,
+    ground_signal,
     head,
     scale,
     small,
@@ -40,6 +42,7 @@ def attention_figure(
     names: Sequence[str],
     queries: Sequence[float] = (),
     unit: str | None = None,
+    trace: Trace | None = None,
     what: str = "attention",
     title: str = "",
     evidence: str = "",
@@ -54,6 +57,7 @@ def attention_figure(
         names: of the rows.
         queries: moments whose attention it is, in seconds.
         unit: of the signal, or None where unknown.
+        trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         what: the quantity of `band`.
         title: above the figure.
         evidence: a line below it.
@@ -64,8 +68,9 @@ def attention_figure(
     heights = [1.15, 0.75, 0.35 + 0.11 * max(6, min(len(table), 16))] if several else [1.15, 0.75]
     figure = column_figure(sum(heights) + 0.7)
     axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
-    draw_signal(axes[0], seconds, values, unit)
+    draw_signal(axes[0], seconds, values, unit, trace=trace)
     draw_bands(axes[0], seconds, line)
+    ground_signal(axes[0], unit, trace)
     axes[1].fill_between(seconds, 0, line, color=AMBER, linewidth=0, step="mid")
     axes[1].plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
     small(axes[1], y=what)
@@ -89,6 +94,7 @@ def change_figure(
     time: ArrayLike,
     query: float,
     unit: str | None = None,
+    trace: Trace | None = None,
     title: str = "",
     evidence: str = "",
 ) -> Figure:
@@ -100,14 +106,16 @@ def change_figure(
         time: (T,) in seconds.
         query: the moment whose attention it is, in seconds.
         unit: of the signal, or None where unknown.
+        trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         title: above the figure.
         evidence: a line below it.
     """
     values, seconds, line = np.asarray(signal, float), np.asarray(time, float), np.asarray(change, float)
     figure = column_figure(2.95)
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.15, 0.95]})
-    draw_signal(above, seconds, values, unit)
+    draw_signal(above, seconds, values, unit, trace=trace)
     draw_bands(above, seconds, line, signed=True)
+    ground_signal(above, unit, trace)
     gained, lost = np.maximum(line, 0), np.minimum(line, 0)
     below.fill_between(seconds, 0, gained, color=ORANGE, linewidth=0, step="mid", label="more than before")
     below.fill_between(
@@ -156,6 +164,7 @@ def heads_figure(
     time: ArrayLike,
     names: Sequence[str],
     unit: str | None = None,
+    trace: Trace | None = None,
     title: str = "",
     evidence: str = "",
 ) -> Figure:
@@ -170,6 +179,7 @@ def heads_figure(
         time: (T,) in seconds.
         names: of the heads.
         unit: of the signal, or None where unknown.
+        trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         title: above the figure.
         evidence: a line below it.
     """
@@ -177,7 +187,8 @@ def heads_figure(
     figure = column_figure(0.95 + 0.62 * len(table))
     axes = figure.subplots(len(table), 1, sharex=True, squeeze=False)[:, 0]
     for row, line, at, name in zip(axes, table, peaks, names, strict=True):
-        _draw_head(row, seconds, values, line, np.asarray(at, np.int64))
+        _draw_head(row, seconds, values, line, np.asarray(at, np.int64), trace)
+        ground_signal(row, unit, trace)
         row.set_ylabel(name, fontsize=SMALL, color=INK, rotation=0, ha="right", va="center")
         if row is not axes[-1]:
             row.tick_params(axis="x", length=0)
@@ -200,9 +211,11 @@ def _draw_head(
     values: NDArray[np.float64],
     line: NDArray[np.float64],
     peaks: NDArray[np.int64],
+    trace: Trace | None,
 ) -> None:
     """Draw one head's attention below the signal, its peaks above, and the scale at the right."""
-    low, high = float(values.min()), float(values.max())
+    shown = values if trace is None else trace.values[np.isfinite(trace.values)]
+    low, high = float(shown.min()), float(shown.max())
     reach = (high - low) or 1.0
     floor, above = low - 0.75 * reach, high + 0.16 * reach
     seen = slice(0, max(1, round(len(seconds) * (1 - _LAST))))
@@ -210,7 +223,7 @@ def _draw_head(
     axes.fill_between(
         seconds, floor, floor + np.clip(line / top, 0, 1) * 0.68 * reach, color=AMBER, linewidth=0
     )
-    draw_signal(axes, seconds, values, None, quiet=True)
+    draw_signal(axes, seconds, values, None, quiet=True, trace=trace)
     axes.vlines(seconds[peaks], floor, above, color=BLUE, linewidth=0.3, alpha=0.6, zorder=0.5)
     axes.plot(
         seconds[peaks],

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physiolect.plots.style import AMBER, BLUE, COLUMN, INK, ORANGE, QUIET, SMALL, dress, new_figure
+from physiolect.plots.style import (
+    AMBER,
+    BLUE,
+    COLUMN,
+    FAINT,
+    INK,
+    ORANGE,
+    QUIET,
+    SMALL,
+    dress,
+    lay_paper,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 300
+_ON_PAPER = 30.0
+"""Seconds: a longer ECG has no room for the squares of ECG paper."""
 
 
 def column_figure(height: float) -> Figure:
@@ -30,6 +44,17 @@ def small(axes: Axes, *, x: str = "", y: str = "") -> None:
     axes.yaxis.label.set_fontsize(SMALL)
 
 
+class Trace(NamedTuple):
+    """A signal at the recording's own rate, for figures of a model that reads it at another."""
+
+    time: NDArray[np.float64]
+    """(n,) in seconds."""
+    values: NDArray[np.float64]
+    """(n,) in the unit of the figure."""
+    is_ecg: bool
+    """Whether it lies on ECG paper, where its unit is mV."""
+
+
 def draw_signal(
     axes: Axes,
     time: NDArray[np.float64],
@@ -37,9 +62,20 @@ def draw_signal(
     unit: str | None,
     *,
     quiet: bool = False,
+    trace: Trace | None = None,
 ) -> None:
-    """Draw a signal over seconds, its axis as long as the window."""
-    axes.plot(time, signal, color=QUIET if quiet else INK, linewidth=0.6 if quiet else 0.8, zorder=3)
+    """Draw a signal over seconds, its axis as long as the window; call `ground_signal` when its limits are set.
+
+    Args:
+        axes: to draw in.
+        time: (T,) in seconds, of the map.
+        signal: (T,) is drawn where there is no trace.
+        unit: of both, or None where unknown.
+        quiet: in grey.
+        trace: the same stretch at the recording's own rate.
+    """
+    x, y = (time, signal) if trace is None else (trace.time, trace.values)
+    axes.plot(x, y, color=QUIET if quiet else INK, linewidth=0.6 if quiet else 0.8, zorder=3)
     small(axes, y=unit or "unit unknown")
     axes.set_xlim(*edges(time))
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
@@ -47,11 +83,36 @@ def draw_signal(
     axes.margins(y=0.1)
 
 
+def ground_signal(axes: Axes, unit: str | None, trace: Trace | None) -> None:
+    """Lay the squares of ECG paper behind an ECG in mV, and a plain grid behind other signals of a recording."""
+    if trace is None:
+        return
+    left, right = axes.get_xlim()
+    if trace.is_ecg and unit == "mV" and right - left <= _ON_PAPER:
+        lay_paper(axes)
+    else:
+        axes.grid(color=FAINT, linewidth=0.5)
+        axes.set_axisbelow(True)
+
+
 def draw_bands(
-    axes: Axes, time: NDArray[np.float64], band: NDArray[np.floating], *, signed: bool = False
+    axes: Axes,
+    time: NDArray[np.float64],
+    band: NDArray[np.floating],
+    *,
+    signed: bool = False,
+    top: float | None = None,
 ) -> None:
-    """Colour the ground behind a signal by how much each sample counts, as far up and down as the axes reach."""
-    top = float(np.quantile(np.abs(band), 0.995)) or 1.0
+    """Colour the ground behind a signal by how much each sample counts, as far up and down as the axes reach.
+
+    Args:
+        axes: to draw in; their limits are set.
+        time: (T,) in seconds.
+        band: (T,) how much each sample counts.
+        signed: below 0 has a colour of its own.
+        top: what gets the strongest colour; None takes what all but a few samples stay below.
+    """
+    top = top or float(np.quantile(np.abs(band), 0.995)) or 1.0
     low, high = axes.get_ylim()
     axes.imshow(
         band[np.newaxis], aspect="auto", extent=(*edges(time), low, high), cmap=ground(signed=signed),

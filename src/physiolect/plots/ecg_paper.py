@@ -14,6 +14,7 @@ from physiolect.contract.units import conversion_factor
 from physiolect.errors import ConfigError, ContractError, check_option
 from physiolect.plain_text import escape_controls
 from physiolect.plots.paper_layout import Cell, Layout, Sheet, lay_out_sheet, strip_sheet, twelve_leads
+from physiolect.plots.paper_shades import Shades, draw_shades
 from physiolect.plots.style import INK, ORANGE, PAPER_LINE, PAPER_STRONG_LINE, QUIET
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def ecg_paper_figure(
     paper: Paper = Paper(),
     marks: bool = True,
     title: str | None = None,
+    shades: Shades | None = None,
+    note: str = "",
 ) -> Figure:
     """Draw an ECG on paper, true to scale: one millimetre of the page is one millimetre of paper.
 
@@ -80,6 +83,8 @@ def ecg_paper_figure(
         paper: speed and gain.
         marks: whether beats marked in the recording get their letters above the last row, or each line of a strip.
         title: above the sheet; the name of the recording's file by default.
+        shades: drawn behind the leads.
+        note: a line below the sheet, under its facts.
 
     Raises:
         ConfigError: there is no such layout, or the speed or gain is none of paper.
@@ -103,6 +108,8 @@ def ecg_paper_figure(
         sheet = lay_out_sheet(recording, layout, rows, rhythm, paper.speed)
     figure, axes = _new_sheet(sheet)
     scales = _scales(recording, sheet, paper)
+    if shades is not None:
+        draw_shades(axes, sheet.cells, recording.fs, shades, paper.speed)
     for cell in sheet.cells:
         _draw_cell(axes, recording, cell, paper.speed, scales)
     for y, channel in sheet.pulses:
@@ -110,7 +117,7 @@ def ecg_paper_figure(
             _draw_pulse(axes, sheet, y, paper)
     if marks:
         _draw_marks(axes, recording, sheet, paper.speed)
-    _write(axes, recording, sheet, paper, scales, title)
+    _write(axes, recording, sheet, paper, scales, title, note)
     return figure
 
 
@@ -233,6 +240,7 @@ def _write(
     paper: Paper,
     scales: dict[int, Scale],
     title: str | None,
+    note: str,
 ) -> None:
     """Write the title above the sheet, and below it speed, gain, rate and what is not drawn."""
     left, _, bottom, top = sheet.grid
@@ -244,7 +252,8 @@ def _write(
     own = [words for _, words in scales.values() if words]
     gain = [] if len(own) == len(scales) else [f"{paper.gain:g} mm/mV"]
     facts = [f"{paper.speed:g} mm/s", *gain, *own, f"{recording.fs:g} Hz", *sheet.notes]
+    text = escape_controls(" · ".join(facts)) + (f"\n{note}" if note else "")
     axes.text(
-        left, bottom - 2, escape_controls(" · ".join(facts)), fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True,
+        left, bottom - 2, text, fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True, linespacing=1.3,
         parse_math=False,
     )  # fmt: skip

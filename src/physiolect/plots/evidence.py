@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.column import column_figure, draw_signal, edges, head, scale, small
+from physiolect.plots.column import Trace, column_figure, draw_signal, edges, ground_signal, head, scale, small
 from physiolect.plots.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, QUIET, SMALL
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def faithfulness_figure(
     shares: ArrayLike,
     time: ArrayLike,
     unit: str | None = None,
+    trace: Trace | None = None,
+    tokens: str = "samples",
     what: str = "",
     unit_of_what: str = "nats",
     title: str = "",
@@ -89,6 +91,8 @@ def faithfulness_figure(
         shares: (shares,) of the samples deleted or inserted, from 0 to 1.
         time: (T,) in seconds.
         unit: of the signal, or None where unknown.
+        trace: is drawn in place of the signal: the same stretch at the recording's own rate.
+        tokens: what is deleted, in the plural.
         what: the number that the model says.
         unit_of_what: its unit.
         title: above the figure.
@@ -97,14 +101,14 @@ def faithfulness_figure(
     values, seconds, x = np.asarray(signal, float), np.asarray(time, float), 100 * np.asarray(shares, float)
     figure = column_figure(5.75)
     top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.75, 2.2, 1.6])[:, 0]
-    _draw_maps(top, seconds, values, maps, unit)
+    _draw_maps(top, seconds, values, maps, unit, trace)
     places = middle.subplots(1, 2, sharey=True)
     for k, (axes, name) in enumerate(zip(places, ("deletion", "insertion"), strict=True)):
         low, high = np.quantile(np.asarray(random[k], float), [0.025, 0.975], axis=0)
         axes.fill_between(x, low, high, color=FAINT, linewidth=0, label="random orders, 95 %")
         for (method, pair), (colour, line, _) in zip(curves.items(), _LOOKS, strict=False):
             axes.plot(x, np.asarray(pair[k]), color=colour, linestyle=line, linewidth=1.2, label=method)
-        small(axes, x=f"% of samples {'deleted' if k == 0 else 'inserted'}")
+        small(axes, x=f"% of {tokens} {'deleted' if k == 0 else 'inserted'}")
         axes.set_title(name, fontsize=SMALL, color=INK, loc="left", pad=2)
         axes.set_xlim(0, 100)
         axes.locator_params(axis="y", nbins=4)
@@ -126,13 +130,15 @@ def _draw_maps(
     signal: NDArray[np.float64],
     maps: Mapping[str, ArrayLike],
     unit: str | None,
+    trace: Trace | None,
 ) -> None:
     """Draw the signal, and below it a strip for each method: the rank of every sample, the most important darkest."""
     from scipy.stats import rankdata
 
     heights = [1.0, *[0.16] * len(maps)]
     rows = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
-    draw_signal(rows[0], time, signal, unit)
+    draw_signal(rows[0], time, signal, unit, trace=trace)
+    ground_signal(rows[0], unit, trace)
     for row, (name, each) in zip(rows[1:], maps.items(), strict=True):
         ranks = rankdata(np.asarray(each, float)) / len(np.asarray(each))  # (n,)
         left, right = edges(time[: len(ranks)])

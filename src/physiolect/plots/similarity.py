@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.column import column_figure, draw_signal, edges, head, small
+from physiolect.plots.column import Trace, column_figure, draw_signal, edges, ground_signal, head, small
 from physiolect.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, SKY, SMALL
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def similarity_figure(
     reference: Token,
     tokens: Sequence[Token],
     unit: str | None = None,
+    trace: Trace | None = None,
     title: str = "",
     evidence: str = "",
 ) -> Figure:
@@ -58,16 +59,18 @@ def similarity_figure(
         reference: the token that all are compared with.
         tokens: those that are shown beside it.
         unit: of the signal, or None where unknown.
+        trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         title: above the figure.
         evidence: a line below it.
     """
     values, seconds, table = np.asarray(signal, float), np.asarray(time, float), np.asarray(cosine, float)
     figure = column_figure(4.45)
     above, middle, below = figure.subplots(3, 1, gridspec_kw={"height_ratios": [1.1, 1.1, 1.3]})
-    draw_signal(above, seconds, values, unit, quiet=True)
+    draw_signal(above, seconds, values, unit, quiet=True, trace=trace)
     numbers = [name.removeprefix("layer ") for name in stages]
     _draw_cosine(middle, seconds, table, numbers, figure)
     _draw_tokens(above, seconds, values, reference, tokens)
+    ground_signal(above, unit, trace)
     _draw_stages(below, seconds, table, np.asarray(silhouette, float), tokens)
     below.set_xticks(np.arange(len(table)), labels=numbers)
     figure.align_ylabels([above, middle, below])
