@@ -44,7 +44,7 @@ def judged(make: Make, heart: Recording) -> tuple[Checkpoint, Window]:
     ids = window.ids.copy()
     ids[:] = 5
     ids[TELLING] = 80
-    return replace(checkpoint, model=Counts(checkpoint.model.config)), replace(window, ids=ids)
+    return replace(checkpoint, model=Counts(checkpoint.model.config)), replace(window, inputs=ids)
 
 
 @pytest.mark.parametrize("replacement", ["interpolation", "median"])
@@ -87,7 +87,7 @@ def test_a_lone_sample_is_drawn_over_by_its_neighbours(judged: tuple[Checkpoint,
     """Interpolation at work: deleting every other sample of a straight line changes nothing."""
     checkpoint, window = judged
     ids = np.arange(300) // 3
-    window = replace(window, ids=ids)
+    window = replace(window, inputs=ids)
     target = choose_target(checkpoint, window)
     every_other = (np.arange(300) % 2).astype(float)
     line = measure_faithfulness(checkpoint, window, target, {"a": every_other})["a"]

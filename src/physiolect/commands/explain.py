@@ -24,6 +24,8 @@ _OPTIONS = (
     "windows",
     "span",
     "replace",
+    "beats",
+    "rhythm",
     "seed",
 )
 """Settings that go to the library as they are."""
@@ -41,10 +43,11 @@ class Config(Reading, Computing):
     """The recording; its last window is explained, or the one that ends at --stop."""
     checkpoint: str
     """The model: a checkpoint's folder, a published HeartGPT file, "ecg", or owner/name on the Hub."""
-    view: Literal["attention", "heads", "similarity", "change", "probing", "faithfulness"]
+    view: Literal["attention", "heads", "similarity", "change", "probing", "faithfulness", "beat"]
     """attention: where a query looks. heads: what each head of a layer looks at. similarity: tokens of one level at
     different parts of the beat. change: attention of a fine-tuned model less that of --base. probing: which heads
-    respond to which wave of the beat. faithfulness: whether maps of important samples are true of the model."""
+    respond to which wave of the beat. faithfulness: whether maps of important samples are true of the model.
+    beat: of a model that reads heartbeats, what of one heartbeat counts."""
     out: str
     """Folder for the figure, the numbers, for heads and waves a table, and a summary, VIEW.json; views may share it."""
     base: str | None = None
@@ -54,7 +57,8 @@ class Config(Reading, Computing):
     head: int | Literal["all"] | None = None
     """A head, counted from 1, or "all" (default: all)."""
     query: float | Literal["last"] | None = None
-    """The moment whose attention is shown, in seconds of the recording, or "last" (default: last)."""
+    """The moment or heartbeat whose attention is shown, in seconds of the recording, or "last" (default: last; of an
+    encoder what its output is about: the window, the likeliest beat, the most unusual heartbeat)."""
     combine: Literal["sum", "mean"] | None = None
     """How layers and heads are combined in the bands (default: sum)."""
     reference: float | None = None
@@ -67,12 +71,17 @@ class Config(Reading, Computing):
     """With --view faithfulness of a model that continues signals: explain its forecast of the last so many seconds."""
     replace: Literal["interpolation", "median"] | None = None
     """What replaces a deleted sample: a line between those kept, or the median level (default: a line)."""
+    beats: str | None = None
+    """For a checkpoint that reads heartbeats: a beats checkpoint, which finds them (default: those that the recording
+    marks, or those found by their slope)."""
+    rhythm: str | None = None
+    """For heartbeats: a rhythm checkpoint, whose probability describes each beat."""
     no_score: bool = False
     """Leave out the line under the figure that says how faithful the picture is, which takes some seconds."""
     seed: int = 0
     """Of random orders, weights and shifts."""
     format: Literal["png", "pdf", "svg"] = "png"
-    """Of the figure, which is 8.5 cm wide: a column of a paper."""
+    """Of the figure, which is 8.5 cm wide, a column of a paper; of several leads or heartbeats it is ECG paper."""
     numbers: Literal["npz", "mat"] = "npz"
     """Of the file of numbers."""
     json: bool = False

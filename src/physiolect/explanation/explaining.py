@@ -9,8 +9,11 @@ from typing import Literal
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.datasets.store.marks import marks_within
+from physiolect.detection.beat_windows import Beats
+from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.events import Listener, Reporter
 from physiolect.explanation.attention import Combine
+from physiolect.explanation.beat_windows import BeatSource
 from physiolect.explanation.window import Replacement
 from physiolect.explanation.views import VIEWS, Explanation, Question, View
 from physiolect.formats import as_recording
@@ -34,6 +37,8 @@ def explain(
     span: float | None = None,
     replace: Replacement | None = None,
     score: bool = True,
+    beats: Beats | None = None,
+    rhythm: RhythmResult | Checkpoint | str | Path | None = None,
     channel: str | int | None = None,
     start: float | None = None,
     stop: float | None = None,
@@ -51,11 +56,13 @@ def explain(
         recording: the signal, or its file.
         view: "attention": where a query looks. "heads": what each head of a layer looks at. "similarity": tokens of one
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
-            "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model.
+            "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model. "beat": of
+            a model that reads heartbeats, what of one beat counts.
         base: with "change", the model that the checkpoint was fine-tuned from.
         layer: a layer, or "all"; None means the last.
         head: a head, or "all"; None means all.
-        query: the moment whose attention is shown; None means the last sample.
+        query: the moment, or heartbeat, whose attention is shown; None means the last sample. Of an encoder it means
+            what its output is about: the window as a whole, the likeliest beat, or the most unusual heartbeat.
         combine: how layers and heads are combined in one curve; None is "sum".
         reference: with "similarity", the moment of the token that others are compared with; None chooses one.
         tokens: with "similarity", moments of the others; None chooses tokens of one level.
@@ -63,6 +70,9 @@ def explain(
         span: with "faithfulness" of a model that continues signals, explain its forecast of the last so many seconds.
         replace: what replaces a deleted sample; None is "interpolation", a line between those kept.
         score: measure how faithful the picture is, which takes some seconds.
+        beats: of a model that reads heartbeats, where they are, as `detect_heartbeats` takes it; None takes those that
+            the recording marks, or finds them by their slope.
+        rhythm: of a model that reads it, how likely a rhythm is around each beat, as `detect_heartbeats` takes it.
         channel: the channel, by name, alias or number from 0; None lets the contract choose.
         start: use nothing before this moment.
         stop: use nothing after this moment; the last window ends there.
@@ -74,17 +84,19 @@ def explain(
     Raises:
         ConfigError: an option is wrong or not for this view, or names what the model or window does not have.
         ContractError: the recording cannot be adapted, its last window cannot be used, or no beats are found.
-        CheckpointError: the model takes several channels, has no attention, or does not fit `base`.
+        CheckpointError: the view is not for this model, or the model has no attention, or does not fit `base`.
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """
     checkpoint = as_checkpoint(checkpoint)
     recording = as_recording(recording, channel, checkpoint.contract.modality)
+    report = Reporter(on_event)
     asked = Question(
-        checkpoint=checkpoint, recording=_cut(recording, start, stop, first), report=Reporter(on_event), view=view,
+        checkpoint=checkpoint, recording=_cut(recording, start, stop, first), report=report, view=view,
         base=None if base is None else as_checkpoint(base), layer=layer, head=head, query=query, combine=combine,
         reference=reference, tokens=None if tokens is None else tuple(tokens), windows=windows, span=span,
         replace=replace, score=score, channel=channel, first=first if start is None else start, seed=seed,
+        source=BeatSource(beats, rhythm, report),
     )  # fmt: skip
     with using_threads(threads, checkpoint.model):
         found = VIEWS[view](asked)

@@ -26,6 +26,7 @@ from physiolect.plots.heartbeats import confusion_figure, heartbeats_figure
 from physiolect.plots.holter import holter_figure
 from physiolect.plots.paper_shades import Shades
 from physiolect.plots.recording import recording_figure
+from physiolect.plots.shaded_sheet import shaded_sheet_figure
 from physiolect.plots.similarity import Token, similarity_figure
 from physiolect.plots.tokens import Shape, token_shapes_figure, token_track_figure, token_use_figure
 from physiolect.plots.training import loss_figure
@@ -57,6 +58,7 @@ __all__ = [
     "reliability_figure",
     "rhythm_figure",
     "roc_figure",
+    "shaded_sheet_figure",
     "similarity_figure",
     "strips_figure",
     "timing_figure",

@@ -92,7 +92,7 @@ def change_figure(
     change: ArrayLike,
     *,
     time: ArrayLike,
-    query: float,
+    query: float | None,
     unit: str | None = None,
     trace: Trace | None = None,
     title: str = "",
@@ -104,7 +104,7 @@ def change_figure(
         signal: (T,) in `unit`.
         change: (T,) attention of the fine-tuned model less that of its base.
         time: (T,) in seconds.
-        query: the moment whose attention it is, in seconds.
+        query: the moment whose attention it is, in seconds; None is that of the window as a whole.
         unit: of the signal, or None where unknown.
         trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         title: above the figure.
@@ -127,7 +127,7 @@ def change_figure(
     small(below, x="seconds", y="change of\nattention")
     _limit(below, seconds, line, "+", pad=12)
     below.locator_params(axis="y", nbins=4)
-    for each in (above, below):
+    for each in (above, below) if query is not None else ():
         draw_query(each, query)
     below.legend(
         loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,

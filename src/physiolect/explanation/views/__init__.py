@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from physiolect.explanation.views.attention import show_attention, show_heads
+from physiolect.explanation.views.beat import show_beat
 from physiolect.explanation.views.change import show_change
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.faithfulness import show_faithfulness
@@ -19,4 +20,5 @@ VIEWS: dict[View, Callable[[Question], Explanation]] = {
     "change": show_change,
     "probing": show_probing,
     "faithfulness": show_faithfulness,
+    "beat": show_beat,
 }

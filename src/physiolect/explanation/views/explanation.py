@@ -35,7 +35,7 @@ class Explanation(Result):
     draw: Callable[[], Figure]
     """Draws the figure."""
     columns: Mapping[str, Any] = field(default_factory=dict)
-    """A table by columns: one row a sample, or what the view counts."""
+    """A table by columns: one row a token (sample, patch, heartbeat), or what the view counts."""
     listed: bool = False
     """Whether the table is a result of its own, and not only samples beside their numbers."""
 
@@ -53,7 +53,8 @@ class Explanation(Result):
         return "\n".join([head, *self.lines])
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return the table: heads and landmarks (probing), methods (faithfulness), or one row a sample of the window.
+        """Return the table: heads and landmarks (probing), methods (faithfulness), or one row a token of the
+        window: a sample, a patch or a heartbeat.
 
         Raises:
             PhysiolectError: pandas is not installed.
@@ -68,7 +69,8 @@ class Explanation(Result):
             "window": {
                 "start": float(window.time[0]),
                 "stop": float(window.time[-1]),
-                "samples": len(window.ids),
+                "samples": window.signal.shape[-1],
+                **({} if window.token == "sample" else {"token": window.token, "tokens": window.n_tokens}),
             },
             "channel": window.channel,
             "fs": window.fs,
@@ -79,5 +81,5 @@ class Explanation(Result):
         }
 
     def plot(self) -> Figure:
-        """Draw the view in a figure 8.5 cm wide."""
+        """Draw the view in a figure 8.5 cm wide, or on a sheet of ECG paper."""
         return self.draw()

@@ -10,6 +10,7 @@ import numpy as np
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness
 from physiolect.explanation.maps import METHODS, Map
 from physiolect.explanation.target import Target, choose_target
+from physiolect.explanation.views.drawing import drawn, on_grid
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import titled, window_numbers
@@ -17,6 +18,8 @@ from physiolect.explanation.window import Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_PLURAL = {"sample": "samples", "patch": "patches", "beat": "heartbeats"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +59,10 @@ def show_faithfulness(asked: Question) -> Explanation:
 
         which = f"\ndrawn: the last of {n} windows, {drawn}" if n > 1 else ""
         return faithfulness_figure(
-            window.signal, found.maps,
-            {name: (each.deletion, each.insertion) for name, each in found.curves.items()},
-            (random.random_deletion, random.random_insertion), found.kept, shares=random.shares, time=window.time,
-            unit=window.unit, what=found.words, unit_of_what=random.unit,
+            maps={name: on_grid(window, each) for name, each in found.maps.items()},
+            curves={name: (each.deletion, each.insertion) for name, each in found.curves.items()},
+            random=(random.random_deletion, random.random_insertion), cascade=found.kept, shares=random.shares,
+            tokens=_PLURAL[window.token], what=found.words, unit_of_what=random.unit, **drawn(window),
             title=titled("Faithfulness of three maps", source, window) + which,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from physiolect.explanation.landmarks import find_landmarks, leave_out_p
 from physiolect.explanation.probing import HeadScore, probe_heads
+from physiolect.explanation.views.drawing import usual_row
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import no_p_line, titled, window_numbers, without_p_waves
@@ -25,9 +26,10 @@ def show_probing(asked: Question) -> Explanation:
     """Show which heads respond to which wave."""
     source = asked.recording.source
     windows = asked.last_windows(asked.windows or _WINDOWS)
-    landmarks = find_landmarks(
-        asked.recording, asked.checkpoint.contract, channel=asked.channel, first=asked.first
-    )
+    channels, channel = windows[-1].channels, asked.channel
+    if len(channels) > 1:  # waves are found in one lead, and looked for in all
+        channel = channels[usual_row(windows[-1])]
+    landmarks = find_landmarks(asked.recording, asked.checkpoint.contract, channel=channel, first=asked.first)
     without_p = without_p_waves(asked, windows)
     found = probe_heads(
         asked.checkpoint, windows, leave_out_p(landmarks, without_p), seed=asked.seed,

@@ -11,22 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
-from physiolect.errors import ConfigError, ContractError, check_option
+from physiolect.errors import CheckpointError, ConfigError, ContractError, check_option
 from physiolect.events import Reporter
 from physiolect.explanation.attention import Combine, n_layers
 from physiolect.explanation.faithfulness import Faithfulness, measure_faithfulness
-from physiolect.explanation.target import choose_target
+from physiolect.explanation.target import Target, choose_target
+from physiolect.explanation.beat_windows import BeatSource
 from physiolect.explanation.cutting import cut_window, cut_windows
-from physiolect.explanation.window import Replacement, Window
+from physiolect.explanation.window import LevelWindow, Replacement, Window
 from physiolect.recording import Recording
 
-View = Literal["attention", "heads", "similarity", "change", "probing", "faithfulness"]
+View = Literal["attention", "heads", "similarity", "change", "probing", "faithfulness", "beat"]
 
 SERVES: dict[str, tuple[View, ...]] = {
     "base": ("change",),
     "layer": ("attention", "heads", "change"),
     "head": ("attention", "heads", "change"),
-    "query": ("attention", "change", "faithfulness"),
+    "query": ("attention", "change", "faithfulness", "beat"),
     "combine": ("attention",),
     "reference": ("similarity",),
     "tokens": ("similarity",),
@@ -76,6 +77,30 @@ def option_problems(
     return found
 
 
+def check_view(checkpoint: Checkpoint, view: View) -> None:
+    """Refuse a view that a model cannot have.
+
+    Raises:
+        CheckpointError: it says which view to take.
+    """
+    if view == "beat" and not checkpoint.reads_beats:
+        raise CheckpointError(
+            "view beat is of models that read heartbeats, but this one reads a window of signal",
+            hint="use view attention or faithfulness: their maps lie on the signal",
+        )
+    if view == "probing" and checkpoint.reads_beats:
+        raise CheckpointError(
+            "view probing compares the waves of a heartbeat, but to this model a whole heartbeat is one token",
+            hint="use view beat, whose map lies on the waves of one heartbeat",
+        )
+    if view == "similarity" and (checkpoint.reads_beats or checkpoint.tokenizer is None):
+        raise CheckpointError(
+            f"view similarity compares tokens of one level, but this model reads "
+            f"{'heartbeats' if checkpoint.reads_beats else 'the signal itself, without levels'}",
+            hint=f"use view {'beat' if checkpoint.reads_beats else 'probing'}, or attention",
+        )
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Question:
     """What a view is asked; `explain` describes the options.
@@ -103,6 +128,8 @@ class Question:
     replace: Replacement | None
     score: bool
     seed: int
+    source: BeatSource
+    """Of a model that reads heartbeats: what is known of them."""
 
     def __post_init__(self) -> None:
         check_option("view", self.view, get_args(View))
@@ -114,6 +141,16 @@ class Question:
                 check_option(name, value, get_args(allowed))
         if problems := option_problems(self.view, vars(self)):
             raise ConfigError("; ".join(problems), hint="correct these arguments, or leave them out")
+        check_view(self.checkpoint, self.view)
+        if not self.checkpoint.reads_beats and (self.source.beats is not None or self.source.rhythm is not None):
+            raise ConfigError(
+                "beats or a rhythm were given, but the checkpoint reads the signal itself", hint="leave them out"
+            )
+        if self.replace is not None and self.checkpoint.reads_beats:
+            raise ConfigError(
+                "replace is for models that read a signal: a heartbeat is replaced by the average one of training",
+                hint="leave replace out",
+            )
 
     @property
     def heads(self) -> list[int] | None:
@@ -136,7 +173,27 @@ class Question:
         Raises:
             ContractError: it cannot be used.
         """
-        return cut_window(self.checkpoint, self.recording, channel=self.channel, first=self.first)
+        return cut_window(
+            self.checkpoint, self.recording, channel=self.channel, first=self.first, query=self.query,
+            source=self.source,
+        )  # fmt: skip
+
+    def moment(self, window: Window) -> float | None:
+        """Return the moment whose attention is shown; None is what speaks for the window as a whole.
+
+        That is the one asked for; else the last sample of a model of levels, and of others what their output is about.
+        """
+        if self.query is not None or isinstance(window, LevelWindow):
+            return float(window.time[window.sample(self.query)])
+        if self.checkpoint.outputs.scope == "window":
+            return None
+        return float(window.time[choose_target(self.checkpoint, window).query])
+
+    def query_words(self, moment: float | None) -> str:
+        """Return in words whose attention is shown, given what `moment` returned."""
+        if moment is not None:
+            return f"query {moment:.2f} s"
+        return "query: the class token" if self.checkpoint.model.config.pooling == "class" else "mean over queries"
 
     def last_windows(self, limit: int) -> tuple[Window, ...]:
         """Return those of the last `limit` windows that can be used.
@@ -145,8 +202,9 @@ class Question:
             ContractError: all are flat, or miss samples.
         """
         found = cut_windows(
-            self.checkpoint, self.recording, channel=self.channel, first=self.first, limit=limit
-        )
+            self.checkpoint, self.recording, channel=self.channel, first=self.first, limit=limit, query=self.query,
+            source=self.source,
+        )  # fmt: skip
         if not found:
             raise ContractError(
                 f"none of the last {limit} windows of {self.recording.source or 'the recording'} can be used: "
@@ -156,18 +214,23 @@ class Question:
         return tuple(found)
 
     def faithfulness(
-        self, window: Window, importance: NDArray[np.floating], query: float | None = None
+        self,
+        window: Window,
+        importance: NDArray[np.floating],
+        query: float | None = None,
+        target: Target | None = None,
     ) -> Faithfulness | None:
         """Return how faithful a map is to the model's output; None where no score is wanted.
 
         Args:
             window: what the map is of.
-            importance: (T,) the map.
+            importance: (N,) the map of its tokens.
             query: the moment whose output is followed, where the model has an output at every position.
+            target: the output that is followed; None chooses it.
         """
         if not self.score:
             return None
         at_positions = self.checkpoint.outputs.scope == "position"
-        target = choose_target(self.checkpoint, window, query=query if at_positions else None)
+        target = target or choose_target(self.checkpoint, window, query=query if at_positions else None)
         maps = {"shown": importance.astype(np.float64)}
         return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed)["shown"]

@@ -9,11 +9,12 @@ import numpy as np
 from physiolect.errors import PhysiolectError
 from physiolect.explanation.landmarks import MarkedRhythm, Times, beat_times, find_landmarks
 from physiolect.explanation.similarity import Similarity, compare_tokens
+from physiolect.explanation.views.drawing import drawn
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import (
     no_p_line,
-    sample_columns,
+    token_columns,
     titled,
     window_numbers,
     without_p_waves,
@@ -46,8 +47,8 @@ def show_similarity(asked: Question) -> Explanation:
         from physiolect.plots import Token, similarity_figure
 
         return similarity_figure(
-            window.signal, found.cosine, found.silhouette, time=window.time, stages=found.stages,
-            reference=Token(*reference), tokens=[Token(*each) for each in tokens], unit=window.unit,
+            cosine=found.cosine, silhouette=found.silhouette, stages=found.stages,
+            reference=Token(*reference), tokens=[Token(*each) for each in tokens], **drawn(window),
             title=titled(f"Tokens and the reference, of level {found.level}", source, window),
             evidence=f"silhouette of parts of the beat among {found.n_compared} tokens of shared levels"
             + no_p_line(without_p),
@@ -65,7 +66,7 @@ def show_similarity(asked: Question) -> Explanation:
         lines=_lines(found, reference, tokens),
         draw=draw,
         columns={
-            **sample_columns(window),
+            **token_columns(window),
             "part": [found.phase_of(k) for k in range(len(found.phase))],
             **{f"cosine {stage}": each for stage, each in zip(found.stages, found.cosine, strict=True)},
         },

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.checkpoint import Checkpoint
 from physiolect.explanation.faithfulness import Faithfulness
 from physiolect.explanation.landmarks import MarkedRhythm, episodes_without_p
 from physiolect.explanation.views.question import Question
-from physiolect.explanation.window import Window
+from physiolect.explanation.window import BeatWindow, LevelWindow, Window
 
 _NAMED = 5
 """Moments that the summary names as those of most attention."""
@@ -20,6 +21,8 @@ _APART = 0.05
 """Seconds: a sample no further than this from a higher one is no peak of its own."""
 _LONG = 30
 """Letters: a title shows only the last part of a longer path."""
+_CHANNELS = 3
+"""A title names no more channels than these."""
 
 
 def highest(band: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
@@ -68,7 +71,8 @@ def count_of(what: str, numbers: Sequence[int]) -> str:
 def titled(title: str, source: str, window: Window) -> str:
     """Return a figure's title, and below it the recording and channel."""
     name = source if len(source) <= _LONG else Path(source).name
-    return f"{title}\n{f'{name}, ' if name else ''}{window.channel}"
+    channels = window.channel if len(window.channels) <= _CHANNELS else f"{len(window.channels)} channels"
+    return f"{title}\n{f'{name}, ' if name else ''}{channels}"
 
 
 def score_line(score: Faithfulness | None) -> str:
@@ -90,9 +94,54 @@ def score_lines(score: Faithfulness | None) -> tuple[str, ...]:
 
 def window_numbers(window: Window) -> dict[str, Any]:
     """Return the numbers that every view has."""
-    return {"time_s": window.time, "signal": window.signal, "ids": window.ids, "fs": window.fs}
+    numbers = {"time_s": window.time, "signal": window.signal, "fs": window.fs}
+    if isinstance(window, LevelWindow):
+        return {**numbers, "ids": window.ids}
+    spans = window.token_spans
+    numbers |= {"channels": np.array(window.channels), "signal_start_s": window.start, "inputs": window.inputs}
+    return {**numbers, "token_begin_s": spans[:, 0], "token_end_s": spans[:, 1], "token_channel": window.token_rows}
 
 
-def sample_columns(window: Window) -> dict[str, Any]:
-    """Return the first columns of a table of one row a sample."""
-    return {"time_s": window.time, "signal": window.signal, "level": window.ids}
+def token_columns(window: Window) -> dict[str, Any]:
+    """Return the first columns of a table of one row a token: a sample, a patch, or a heartbeat."""
+    if isinstance(window, LevelWindow):
+        return {"time_s": window.time, "signal": window.signal, "level": window.ids}
+    if isinstance(window, BeatWindow):
+        return {"time_s": window.beats}
+    spans = window.token_spans
+    return {
+        "begin_s": spans[:, 0],
+        "end_s": spans[:, 1],
+        "channel": ["all" if row < 0 else window.channels[row] for row in window.token_rows.tolist()],
+    }
+
+
+def most_at(window: Window, band: NDArray[np.floating]) -> str:
+    """Return in words where a map is highest."""
+    if isinstance(window, LevelWindow):
+        return ", ".join(f"{each:.2f}" for each in window.time[highest(band, window.fs)]) + " s"
+    best = np.argsort(-band, kind="stable")[:_NAMED]
+    moments, rows = window.token_spans.mean(1), window.token_rows
+    moments = window.beats if isinstance(window, BeatWindow) else moments
+    several = len(np.unique(rows)) > 1
+    return ", ".join(
+        f"{window.channels[rows[k]]} {moments[k]:.2f}" if several else f"{moments[k]:.2f}"
+        for k in sorted(best.tolist(), key=lambda k: (moments[k], rows[k]))
+    ) + " s"
+
+
+def by_channel(window: Window, band: NDArray[np.floating]) -> dict[str, float]:
+    """Return what share of a map each channel gets; empty where tokens are not of one channel each."""
+    rows = window.token_rows
+    total = float(np.abs(band).sum()) or 1.0
+    if len(np.unique(rows)) < 2:
+        return {}
+    return {name: float(np.abs(band[rows == k]).sum()) / total for k, name in enumerate(window.channels)}
+
+
+def decided(checkpoint: Checkpoint, window: Window) -> tuple[str, ...]:
+    """Return the class of each heartbeat as the model decides it; none for a model of other tasks."""
+    if not isinstance(window, BeatWindow) or checkpoint.outputs.scope == "window":
+        return ()
+    likely = checkpoint.predict(window.tensor(checkpoint))[0]  # (n, K)
+    return tuple(checkpoint.outputs.classes[k] for k in likely.argmax(-1).tolist())
