@@ -53,7 +53,7 @@ def test_windows_lie_back_from_the_end_and_bad_ones_are_left_out(make: Make, hea
 def test_several_channels_at_once_are_refused(make: Make, heart: Recording) -> None:
     checkpoint = make()
     two = replace(checkpoint, contract=replace(checkpoint.contract, channels=("I", "II")))
-    with pytest.raises(CheckpointError, match="takes 2 channels, but explanations are of one"):
+    with pytest.raises(CheckpointError, match="takes 2 channels, but explanations of levels are of one"):
         cut_window(two, heart)
 
 

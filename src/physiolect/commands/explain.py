@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from physiolect.commands.settings import Computing, Reading, folder_problems
 from physiolect.commands.terminal import listening, say, show
 from physiolect.files import check_writable
+
+if TYPE_CHECKING:
+    from physiolect.contract import InputContract
+    from physiolect.recording import Recording
 
 EXAMPLE = "physiolect explain mitdb/201 --checkpoint ECGPT_AF_1k_iters.zip --view attention --out why"
 
@@ -50,6 +54,9 @@ class Config(Reading, Computing):
     beat: of a model that reads heartbeats, what of one heartbeat counts."""
     out: str
     """Folder for the figure, the numbers, for heads and waves a table, and a summary, VIEW.json; views may share it."""
+    row: int | None = None
+    """Of a table of single heartbeats in the layout of Kaggle's: the line to explain, counted from 0 (a header is not
+    counted)."""
     base: str | None = None
     """With --view change, the model that the checkpoint was fine-tuned from."""
     layer: int | Literal["all"] | None = None
@@ -91,7 +98,11 @@ class Config(Reading, Computing):
         """List everything that is wrong with the settings."""
         from physiolect.explanation.views.question import option_problems
 
+        beside = ("start", "stop", "fs", "channel", "lead", "names", "unit", "variable", "modality", "annotator")
+        useless = [f"--{name}" for name in beside if self.row is not None and getattr(self, name) not in (None, ())]
         return [
+            *([f"{' and '.join(useless)} cannot be used with --row"] if useless else []),
+            *([f"--row is {self.row}, but must be at least 0"] if (self.row or 0) < 0 else []),
             *self.reading_problems(self.input),
             *self.computing_problems(),
             *option_problems(self.view, {**vars(self), "query": self.moment}, "--{}".format),
@@ -121,12 +132,11 @@ def run(config: Config) -> None:
     for model in models.values():
         model.model.to(device)
     whole = config.view in _NEEDS_RHYTHM and config.start is not None
-    start, modality = None if whole else config.start, models["checkpoint"].contract.modality
-    recording = config.with_lead(config.read(config.input, start=start, for_modality=modality))
+    recording = _read(config, models["checkpoint"].contract, None if whole else config.start)
     with listening() as terminal:
         found = explain(
             models["checkpoint"],
-            replace(recording, source=config.input),
+            recording,
             view=config.view,
             base=models.get("base"),
             channel=config.chosen,
@@ -147,3 +157,17 @@ def run(config: Config) -> None:
     )
     say("\n".join(f"wrote {file}" for file in held["files"]))
     show(json.dumps(held, indent=2) if config.json else found.summary)
+
+
+def _read(config: Config, contract: InputContract, start: float | None) -> Recording:
+    """Return the recording, or one row of a table of heartbeats, of which the model reads the beginning."""
+    if config.row is None:
+        read = config.read(config.input, start=start, for_modality=contract.modality)
+        return replace(config.with_lead(read), source=config.input)
+    from physiolect.datasets.public.heartbeats import read_beat
+
+    recording, name = read_beat(Path(config.input), config.row)
+    longest = min(recording.n_samples, int(contract.max_samples * recording.fs / contract.fs))
+    cut = "" if longest == recording.n_samples else f"; the first {longest} of its {recording.n_samples} samples"
+    say(f"heartbeat {config.row} of {config.input}, labelled {name}{cut}")
+    return recording.slice(0, longest, by="samples")

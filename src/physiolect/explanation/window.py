@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Replacement = Literal["interpolation", "median"]
 """What takes the place of a part of the signal: the line between its kept neighbours, or the window's median."""
 
+_NAMED = 3
+"""Words name no more channels than these."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Window(ABC):
@@ -52,8 +55,13 @@ class Window(ABC):
 
     @property
     def channel(self) -> str:
-        """The channel, or all of them in words."""
+        """The channel, or all of them."""
         return ", ".join(self.channels)
+
+    @property
+    def channels_in_words(self) -> str:
+        """Up to three channels by name, or how many there are."""
+        return self.channel if len(self.channels) <= _NAMED else f"{len(self.channels)} channels"
 
     @property
     def time(self) -> NDArray[np.float64]:

@@ -53,6 +53,8 @@ class Trace(NamedTuple):
     """(n,) in the unit of the figure."""
     is_ecg: bool
     """Whether it lies on ECG paper, where its unit is mV."""
+    name: str = ""
+    """Of the channel, where a figure draws one of several."""
 
 
 def draw_signal(
@@ -76,7 +78,8 @@ def draw_signal(
     """
     x, y = (time, signal) if trace is None else (trace.time, trace.values)
     axes.plot(x, y, color=QUIET if quiet else INK, linewidth=0.6 if quiet else 0.8, zorder=3)
-    small(axes, y=unit or "unit unknown")
+    name = "" if trace is None or not trace.name else f"{trace.name}\n"
+    small(axes, y=name + (unit or "unit unknown"))
     axes.set_xlim(*edges(time))
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     axes.locator_params(axis="y", nbins=3)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _DARKEST = 0.8
 """How little of the paper shows through the darkest shade."""
 _LEAST = 0.02
+"""A shade that is fainter is left out."""
+_LETTER = 3.5
+"""mm below a row's upper edge that are left to the letters of beats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,25 +59,34 @@ def draw_shades(axes: Axes, cells: Sequence[Cell], fs: float, shades: Shades, sp
 
     strength = np.clip(np.abs(shades.values) / shades.top, 0, 1) * _DARKEST
     signed = bool((shades.values < 0).any())
+    lines = np.unique([cell.y for cell in cells])  # from the lowest row up
     boxes, colours = [], []
     for cell in cells:
         if cell.channel is None:
             continue
+        upper = _edge(lines[lines > cell.y][:1], cell.y, cell.above)
+        lower = _edge(lines[lines < cell.y][-1:], cell.y, -cell.above)
         stop = cell.start + max(cell.samples[1] - cell.samples[0] - 1, 0) / fs
         here = (shades.spans[:, 1] > cell.start) & (shades.spans[:, 0] < stop) & (strength > _LEAST)
         here &= (shades.rows == cell.channel) | (shades.rows == -1)
         for k in np.flatnonzero(here).tolist():
             a, b = np.clip(shades.spans[k], cell.start, stop) - cell.start
-            boxes.append(Rectangle((cell.x + a * speed, cell.y - cell.above), (b - a) * speed, 2 * cell.above))
+            boxes.append(Rectangle((cell.x + a * speed, lower), (b - a) * speed, upper - lower))
             colour = AMBER if not signed else ORANGE if shades.values[k] > 0 else BLUE
             colours.append(to_rgba(colour, float(strength[k])))
         for moment in shades.queries:
             if cell.start <= moment <= stop:
                 x = cell.x + (moment - cell.start) * speed
                 axes.plot(
-                    [x, x], [cell.y - cell.above, cell.y + cell.above], color=ORANGE, linewidth=0.9,
+                    [x, x], [lower, upper - _LETTER], color=ORANGE, linewidth=0.9,
                     linestyle=(0, (3, 2)), zorder=2.5, label="query",
                 )  # fmt: skip
     axes.add_collection(
         PatchCollection(boxes, facecolors=colours, linewidths=0, zorder=0.9, label="shades"), autolim=False
     )
+
+
+def _edge(next_line: NDArray[np.float64], y: float, reach: float) -> float:
+    """Return where the shades of a row end: half way to the next row, or as far as the row reaches."""
+    half = float(next_line[0] - y) / 2 if len(next_line) else reach
+    return y + (half if abs(half) < abs(reach) + 1 else reach)

@@ -155,6 +155,32 @@ def open_beats(path: Path) -> Iterator[Read]:
         yield read
 
 
+def read_beat(path: Path, number: int) -> tuple[Recording, str]:
+    """Return one beat of a table, and its class.
+
+    Args:
+        path: the table.
+        number: of the beat, from 0.
+
+    Raises:
+        FormatError: there is no such beat, or its line is damaged.
+    """
+    classes = _PTB if path.name.lower().startswith("ptb") else _AAMI
+    count = 0
+    for line, _, where in _lines(path):
+        if count == number:
+            values = _values(line, where)
+            recording = Recording(
+                values[None, :-1].astype(np.float32), FS, ("II",), "au", "ecg", source=f"{path.name}#{number}"
+            )
+            return recording, classes[_class_of(values, len(classes), where)]
+        count += 1
+    raise FormatError(
+        f"there is no heartbeat {number} in {path}, which holds {count}",
+        hint="heartbeats are counted from 0, one a line",
+    )
+
+
 HEARTBEATS = PublicDataset(
     name="heartbeats",
     title="the ECG Heartbeat Categorization set",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physiolect.explanation.attention import AttentionMap, Combine, attend, pooled_attention, view_heads
-from physiolect.explanation.views.drawing import drawn, grid, needs_sheet, on_grid, sheet
+from physiolect.explanation.views.drawing import drawn, grid, needs_sheet, on_grid, over_leads, sheet
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import (
@@ -115,7 +115,7 @@ def show_heads(asked: Question) -> Explanation:
         nearest = [np.searchsorted(grid(window), each).clip(0, window.signal.shape[-1] - 1) for each in moments]
         return heads_figure(
             attention=on_grid(window, found.relative), peaks=nearest, names=names, **drawn(window),
-            title=titled(f"Heads of layer {found.layer}, mean over queries", source, window),
+            title=titled(f"Heads of layer {found.layer}, mean over queries", source, window) + over_leads(window),
             evidence=score_line(score),
         )  # fmt: skip
 

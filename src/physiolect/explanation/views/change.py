@@ -48,7 +48,7 @@ def show_change(asked: Question) -> Explanation:
             change=on_grid(window, change), query=moment, title=title, evidence=score_line(score), **drawn(window)
         )
 
-    gained, lost = float(change[change > 0].sum()), float(-change[change < 0].sum())
+    gained, lost = float(change[change > 0].sum()), abs(float(change[change < 0].sum()))
     return Explanation(
         view="change",
         source=source,

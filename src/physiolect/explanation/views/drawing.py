@@ -41,6 +41,12 @@ def on_grid(window: Window, values: NDArray[np.floating]) -> NDArray[np.float64]
     return found
 
 
+def over_leads(window: Window) -> str:
+    """Return what the title of a figure adds where a map has tokens of several leads and is drawn on one."""
+    n = len(np.unique(window.token_rows))
+    return f"\nmaps: mean over {n} leads" if n > 1 else ""
+
+
 def usual_row(window: Window) -> int:
     """Return which channel is drawn, or searched for waves, where there is room for one: II, or the first."""
     names = [canonical_channel(name) for name in window.channels]
@@ -60,12 +66,14 @@ def drawn(window: Window) -> dict[str, Any]:
     """Return the signal of a figure that is as wide as a column: `signal`, `time`, `trace` and `unit`."""
     from physiolect.plots import Trace
 
-    time, values, unit = own_rate(window, usual_row(window))
+    row = usual_row(window)
+    time, values, unit = own_rate(window, row)
     known = np.isfinite(values)
     moments = grid(window)
     signal = np.interp(moments, time[known], values[known]) if known.any() else np.zeros(len(moments))
     is_ecg = window.recording.modality in ("ecg", None)
-    return {"signal": signal, "time": moments, "trace": Trace(time, values, is_ecg), "unit": unit}
+    name = window.channels[row] if len(window.channels) > 1 else ""
+    return {"signal": signal, "time": moments, "trace": Trace(time, values, is_ecg, name), "unit": unit}
 
 
 def sheet(

@@ -49,7 +49,7 @@ class Explanation(Result):
         """What was explained, and what was found, line by line."""
         begin, end = self.windows[0].time[0], self.window.time[-1]
         many = f", {len(self.windows)} windows" if len(self.windows) > 1 else ""
-        head = f"{self.view} of {self.source or 'a recording'}, {self.window.channel}, {begin:.2f} to {end:.2f} s{many}"
+        head = f"{self.view} of {self.source or 'a recording'}, {self.window.channels_in_words}, {begin:.2f} to {end:.2f} s{many}"
         return "\n".join([head, *self.lines])
 
     def to_frame(self) -> pandas.DataFrame:

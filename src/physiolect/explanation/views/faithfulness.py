@@ -10,7 +10,7 @@ import numpy as np
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness
 from physiolect.explanation.maps import METHODS, Map
 from physiolect.explanation.target import Target, choose_target
-from physiolect.explanation.views.drawing import drawn, on_grid
+from physiolect.explanation.views.drawing import drawn, on_grid, over_leads
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import titled, window_numbers
@@ -52,25 +52,25 @@ def show_faithfulness(asked: Question) -> Explanation:
     windows = asked.last_windows(asked.windows or 1)
     found = _measure(asked, windows)
     window, random = windows[-1], next(iter(found.curves.values()))
-    n, drawn = len(windows), f"{window.time[0]:.2f} to {window.time[-1]:.2f} s"
+    n, stretch = len(windows), f"{window.time[0]:.2f} to {window.time[-1]:.2f} s"
 
     def draw() -> Figure:
         from physiolect.plots import faithfulness_figure
 
-        which = f"\ndrawn: the last of {n} windows, {drawn}" if n > 1 else ""
+        which = f"\ndrawn: the last of {n} windows, {stretch}" if n > 1 else ""
         return faithfulness_figure(
             maps={name: on_grid(window, each) for name, each in found.maps.items()},
             curves={name: (each.deletion, each.insertion) for name, each in found.curves.items()},
             random=(random.random_deletion, random.random_insertion), cascade=found.kept, shares=random.shares,
             tokens=_PLURAL[window.token], what=found.words, unit_of_what=random.unit, **drawn(window),
-            title=titled("Faithfulness of three maps", source, window) + which,
+            title=titled("Faithfulness of three maps", source, window) + over_leads(window) + which,
         )  # fmt: skip
 
     methods = [_facts(name, each, found.kept[name]) for name, each in found.curves.items()]
     lines = [f"  explained   {found.words}"]
     facts = {"explained": found.targets[-1].words, "windows": n, "methods": methods}
     if n > 1:
-        lines.append(f"  drawn       the last window, {drawn}; scores are the mean of all {n}")
+        lines.append(f"  drawn       the last window, {stretch}; scores are the mean of all {n}")
         facts["drawn"] = {"start": float(window.time[0]), "stop": float(window.time[-1])}
     for each in methods:
         low, high = each["random_95"]

@@ -21,8 +21,6 @@ _APART = 0.05
 """Seconds: a sample no further than this from a higher one is no peak of its own."""
 _LONG = 30
 """Letters: a title shows only the last part of a longer path."""
-_CHANNELS = 3
-"""A title names no more channels than these."""
 
 
 def highest(band: NDArray[np.floating], fs: float) -> NDArray[np.int64]:
@@ -71,8 +69,7 @@ def count_of(what: str, numbers: Sequence[int]) -> str:
 def titled(title: str, source: str, window: Window) -> str:
     """Return a figure's title, and below it the recording and channel."""
     name = source if len(source) <= _LONG else Path(source).name
-    channels = window.channel if len(window.channels) <= _CHANNELS else f"{len(window.channels)} channels"
-    return f"{title}\n{f'{name}, ' if name else ''}{channels}"
+    return f"{title}\n{f'{name}, ' if name else ''}{window.channels_in_words}"
 
 
 def score_line(score: Faithfulness | None) -> str:
