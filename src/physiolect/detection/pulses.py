@@ -26,8 +26,12 @@ _FS = 100.0
 _LEAST = 2.0
 """Seconds: a shorter stretch is not judged."""
 _MAX_GAP = 0.1
-_DRAWN = 30.0
-"""Seconds of the figure."""
+_OF_MODELS = "the model has learnt"
+"""Is in a notice about slow recordings that is of models alone: pulses lie below 8 Hz."""
+_LONGEST = 3.0
+"""Seconds: there is no longer interval from a pulse to the next."""
+_UNEVEN, _MOST_UNEVEN, _FEWEST = 0.3, 0.2, 5
+"""Intervals that differ by more than so much of the median are uneven; so many of at least so many are remarked."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -38,7 +42,9 @@ class PulseResult(DetectionResult):
     times: NDArray[np.float64]
     """(pulses,) when each peaks, in seconds of the recording."""
     breaks: tuple[float, ...] = ()
-    """Moments across which no interval counts: where a stretch begins that was not judged."""
+    """Moments across which no interval counts: where a stretch begins that was not judged, or is without pulses."""
+    flat: tuple[tuple[float, float], ...] = ()
+    """Stretches of one value, in seconds, in which nothing is judged."""
 
     @property
     def samples(self) -> NDArray[np.int64]:
@@ -75,11 +81,13 @@ class PulseResult(DetectionResult):
         }  # fmt: skip
 
     def plot(self) -> Figure:
-        """Draw the first half minute with its pulses."""
-        from physiolect.plots import recording_figure
+        """Draw the signal with its pulses, and the rate from pulse to pulse; of a long one three stretches."""
+        from physiolect.plots import pulses_figure
 
-        marked = replace(self.recording, annotations=self.annotations())
-        return recording_figure(marked.slice(0, min(_DRAWN, marked.duration)), title=self._title)
+        return pulses_figure(
+            self.recording.signal[0], fs=self.recording_fs, times=self.times, breaks=self.breaks, start=self.first,
+            unit=self.recording.units[0], title=self._title, clock=self.recording.start_time, unjudged=self.flat,
+        )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         intervals = self.intervals
@@ -107,18 +115,66 @@ def find_pulses(recording: Recording, channel: str | int | None, *, first: float
         modality="ppg", fs=_FS, min_samples=round(_LEAST * _FS), max_samples=round(10 * _FS), max_gap=_MAX_GAP
     )
     chosen, track = select_channels(recording, contract, channel), lay_out(recording, contract, channel)
-    found, breaks = [np.empty(0)], [float(a) / track.fs for a, _ in track.gaps]
-    for a, b in track.stretches():
+    flat = flat_spans(chosen.signal[0], chosen.fs)
+    found, breaks = [np.empty(0)], [float(a) / track.fs for a, _ in track.gaps] + flat[:, 0].tolist()
+    for a, b in _between(track.stretches(), np.rint(flat * track.fs).astype(np.int64)):
         if b - a < contract.min_samples:
             breaks.append(a / track.fs)
             continue
         peaks = elgendi_peaks(track.signal[0, a:b].astype(np.float64), track.fs)
         found.append(a / track.fs + pulse_times(track.signal[0, a:b], np.ones(b - a, bool), peaks, track.fs))
     times = np.unique(np.concatenate(found))
+    times = times[(times >= 0) & (times < recording.duration)]
+    silent = np.flatnonzero(np.diff(times) > _LONGEST)
+    breaks += times[silent + 1].tolist()
+    told = (each for each in track.report.notices if _OF_MODELS not in each)
+    notices = (*told, *_notices(times, breaks, flat, len(silent)))
     return PulseResult(
-        recording=chosen, fs=track.fs, report=track.report, first=first,
-        times=times[(times >= 0) & (times < recording.duration)], breaks=tuple(sorted(breaks)),
+        recording=chosen, fs=track.fs, report=replace(track.report, notices=notices), first=first, times=times,
+        breaks=tuple(sorted(breaks)), flat=tuple((float(a), float(b)) for a, b in flat),
     )  # fmt: skip
+
+
+def flat_spans(signal: NDArray[np.floating], fs: float) -> NDArray[np.float64]:
+    """Return where a signal (T,) keeps one value for a second or longer, (n, 2) in seconds."""
+    same = signal[1:] == signal[:-1]
+    edges = np.flatnonzero(np.diff(same, prepend=False, append=False)).reshape(-1, 2)  # of runs of equal steps
+    spans = np.stack([edges[:, 0], edges[:, 1] + 1], 1)
+    return spans[spans[:, 1] - spans[:, 0] >= fs] / fs
+
+
+def _between(stretches: list[tuple[int, int]], flat: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield what of the stretches lies between flat ones, all in samples."""
+    for begin, end in stretches:
+        for a, b in flat.tolist():
+            if begin < b and a < end:
+                if a > begin:
+                    yield begin, a
+                begin = max(begin, b)
+        if end > begin:
+            yield begin, end
+
+
+def _notices(
+    times: NDArray[np.float64], breaks: list[float], flat: NDArray[np.float64], n_silent: int
+) -> Iterator[str]:
+    """Yield what users should know of the pulses."""
+    if len(flat):
+        seconds = float(np.diff(flat).sum())
+        yield f"the signal keeps one value for {seconds:.1f} s in all: nothing is judged there"
+    if n_silent:
+        yield (
+            f"{n_silent} stretch{'es' * (n_silent > 1)} of more than {_LONGEST:g} s without a pulse: no interval "
+            "counts across"
+        )
+    intervals = np.concatenate([np.diff(each) for each in np.split(times, np.searchsorted(times, sorted(breaks)))])
+    if len(intervals) >= _FEWEST:
+        share = float((np.abs(intervals / np.median(intervals) - 1) > _UNEVEN).mean())
+        if share > _MOST_UNEVEN:
+            yield (
+                f"{share:.0%} of the intervals differ by more than {_UNEVEN:.0%} from the median: the signal is noisy, "
+                "or the rhythm is irregular; do not rely on the rate without looking at the figure"
+            )
 
 
 def elgendi_peaks(signal: NDArray[np.float64], fs: float) -> NDArray[np.int64]:

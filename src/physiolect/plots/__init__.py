@@ -25,6 +25,7 @@ from physiolect.plots.forecast import forecast_figure
 from physiolect.plots.heartbeats import confusion_figure, heartbeats_figure
 from physiolect.plots.holter import holter_figure
 from physiolect.plots.paper_shades import Shades
+from physiolect.plots.pulses import pulses_figure
 from physiolect.plots.recording import recording_figure
 from physiolect.plots.shaded_sheet import shaded_sheet_figure
 from physiolect.plots.similarity import Token, similarity_figure
@@ -53,6 +54,7 @@ __all__ = [
     "loss_figure",
     "precision_figure",
     "probing_figure",
+    "pulses_figure",
     "recording_figure",
     "records_figure",
     "reliability_figure",

@@ -40,7 +40,7 @@ _MOST_DOTS, _COLUMNS = 1500, 300
 """More beats than these would hide one another: then there are columns, each of many."""
 _AF = 0.5
 
-_ROW_TITLES = ("first", "around the beat that is least sure", "last")
+ROW_TITLES = ("first", "around the beat that is least sure", "last")
 
 Span = tuple[float, float]
 
@@ -88,11 +88,11 @@ def beats_figure(
     axes = figure.subplots(len(rows) + has_rate, 1, squeeze=False)[:, 0]
     if has_rate:
         _draw_rate(axes[0], beats / fs, names, unjudged, start, len(values) / fs)
-    titles = _ROW_TITLES if len(values) / fs > _ROW * _MOST_ROWS else ("",) * len(rows)
+    titles = ROW_TITLES if len(values) / fs > _ROW * _MOST_ROWS else ("",) * len(rows)
     for row, (first, last), what in zip(axes[has_rate:], rows, titles, strict=True):
-        _draw_signal(row, values, fs, (first, last), start, unit)
+        draw_row(row, values, fs, (first, last), start, unit)
         row.set_title(what, fontsize=TEXT, color=QUIET, loc="left", pad=3)
-        _shade(row, unjudged, start)
+        shade_spans(row, unjudged, start)
         _draw_trace(row, likely, trace_fs, (first, last), start)
         here = (beats >= first * fs) & (beats < last * fs)
         for name, (colour, marker) in _MARKS.items():
@@ -100,10 +100,10 @@ def beats_figure(
             row.plot(start + at / fs, values[at], marker, color=colour, markersize=4, markeredgewidth=0)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
-    _show_clock(list(axes), len(values) / fs, start, clock, n_overviews=int(has_rate))
+    show_clock(list(axes), len(values) / fs, start, clock, n_overviews=int(has_rate))
     figure.align_ylabels(axes)
     _beat_legend(axes[0], names, bool(unjudged))
-    _head(figure, title if len(beats) else f"{title} · no beats")
+    draw_head(figure, title if len(beats) else f"{title} · no beats")
     return figure
 
 
@@ -145,16 +145,21 @@ def rhythm_figure(
     axes = figure.subplots(len(rows) + 1, 1, squeeze=False)[:, 0]
     _draw_probability(axes[0], begins, ends, likely, start, len(values) / fs, rhythm)
     for row, (first, last) in zip(axes[1:], rows, strict=True):
-        _draw_signal(row, values, fs, (first, last), start, unit)
+        draw_row(row, values, fs, (first, last), start, unit)
         row.set_ylabel(unit or "unit\nunknown", fontsize=TEXT, color=INK)
     for row, (window, word) in zip(axes[1:], shown.items(), strict=False):
         at = likely[window]
         row.set_title(f"{word}: {at:.2f}", fontsize=TEXT, color=_colour(at), loc="left", pad=3)
     axes[-1].set_xlabel("seconds", fontsize=TEXT, color=INK)
-    _show_clock(list(axes), len(values) / fs, start, clock, n_overviews=1)
+    show_clock(list(axes), len(values) / fs, start, clock, n_overviews=1)
     figure.align_ylabels(axes)
-    _head(figure, title)
+    draw_head(figure, title)
     return figure
+
+
+def lay_rows(seconds: float, at: float) -> tuple[list[Span], bool]:
+    """Return the stretches to draw, one of a long signal around `at`, and whether they are all of it."""
+    return _rows(seconds, at), seconds <= _ROW * _MOST_ROWS
 
 
 def _rows(seconds: float, at: float = 0.0) -> list[Span]:
@@ -191,9 +196,10 @@ def _shown_windows(likely: NDArray[np.float64]) -> dict[int, str]:
     return found
 
 
-def _draw_signal(
+def draw_row(
     axes: Axes, values: NDArray[np.floating], fs: float, span: Span, start: float, unit: str | None
 ) -> None:
+    """Draw a stretch of a signal, in seconds, on ECG paper where it is in mV."""
     first, last = round(span[0] * fs), min(round(span[1] * fs), len(values))
     axes.plot(start + np.arange(first, last) / fs, values[first:last], color=INK, linewidth=0.7)
     dress(axes, grid=None if unit == "mV" else "x")
@@ -228,7 +234,7 @@ def _draw_rate(
     seconds: float,
 ) -> None:
     """Draw 60 / interval at each beat but the first, in the colour of that beat's confidence."""
-    unit, word = _time_unit(seconds)
+    unit, word = time_unit(seconds)
     crosses = np.searchsorted([a for a, _ in unjudged], times[1:]) > np.searchsorted(
         [a for a, _ in unjudged], times[:-1]
     )
@@ -242,7 +248,7 @@ def _draw_rate(
             here = names[1:] == name
             axes.plot(at[here], rate[here], marker, color=colour, markersize=size, markeredgewidth=0)
     dress(axes, x=word, y="beats\na minute", grid="y")
-    _shade(axes, [(a / unit, b / unit) for a, b in unjudged], start / unit)
+    shade_spans(axes, [(a / unit, b / unit) for a, b in unjudged], start / unit)
     axes.set_xlim(start / unit, (start + seconds) / unit)
     axes.locator_params(axis="y", nbins=4)
     if not np.isnan(rate).all():
@@ -279,7 +285,7 @@ def _draw_probability(
 
     short, long = ("AF", "atrial fibrillation") if rhythm in ("AFIB", "AF") else (rhythm, rhythm)
 
-    unit, word = _time_unit(seconds)
+    unit, word = time_unit(seconds)
     left, right = (start + begins) / unit, (start + ends) / unit
     judged = ~np.isnan(likely)
     bars = np.stack([np.column_stack([left, likely]), np.column_stack([right, likely])], 1)[
@@ -291,7 +297,7 @@ def _draw_probability(
         )
     )
     axes.axhline(_AF, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))
-    _shade(axes, list(zip(left[~judged].tolist(), right[~judged].tolist(), strict=True)), 0.0)
+    shade_spans(axes, list(zip(left[~judged].tolist(), right[~judged].tolist(), strict=True)), 0.0)
     dress(axes, x=word, y=f"probability\nof {short}")
     axes.set_xlim(start / unit, (start + seconds) / unit)
     axes.set_ylim(-0.05, 1.05)
@@ -312,7 +318,8 @@ def _beat_legend(axes: Axes, names: NDArray[np.object_], has_unjudged: bool) -> 
     _legend(axes)
 
 
-def _shade(axes: Axes, spans: Sequence[Span], start: float) -> None:
+def shade_spans(axes: Axes, spans: Sequence[Span], start: float) -> None:
+    """Shade what was not judged."""
     for first, last in spans:
         axes.axvspan(start + first, start + last, color=FAINT, linewidth=0, zorder=0)
 
@@ -321,14 +328,14 @@ def _colour(probability: float) -> str:
     return ORANGE if probability >= _AF else BLUE
 
 
-def _time_unit(seconds: float) -> tuple[float, str]:
+def time_unit(seconds: float) -> tuple[float, str]:
     """Return how many seconds the axis counts by, and its word."""
     if seconds > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if seconds > 300 else (1.0, "seconds")
 
 
-def _show_clock(
+def show_clock(
     axes: Sequence[Axes], seconds: float, start: float, clock: StartTime | None, *, n_overviews: int
 ) -> None:
     """Label the axes with times of day, where it is known when the signal begins.
@@ -344,7 +351,7 @@ def _show_clock(
         return
     known = clock
     for number, each in enumerate(axes):
-        unit = _time_unit(seconds)[0] if number < n_overviews else 1.0
+        unit = time_unit(seconds)[0] if number < n_overviews else 1.0
         digits = 5 if unit == 3600 else 8
 
         def label(value: float, _: object, unit: float = unit, digits: int = digits) -> str:
@@ -363,5 +370,6 @@ def _legend(axes: Axes) -> None:
     )  # fmt: skip
 
 
-def _head(figure: Figure, title: str) -> None:
+def draw_head(figure: Figure, title: str) -> None:
+    """Write the title above a figure."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=TEXT + 1.5, color=INK, fontweight="bold")

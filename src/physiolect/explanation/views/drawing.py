@@ -110,4 +110,6 @@ def sheet(
         window.token_spans - window.start, window.token_rows, np.asarray(values, np.float64),
         tuple(each - window.start for each in queries),
     )  # fmt: skip
+    end = window.start + recording.duration
+    title = f"{title}, {window.start:.2f} to {end:.2f} s"
     return shaded_sheet_figure(recording, shades, what=what, title=title, evidence=evidence)
