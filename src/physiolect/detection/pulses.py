@@ -43,8 +43,8 @@ class PulseResult(DetectionResult):
     """(pulses,) when each peaks, in seconds of the recording."""
     breaks: tuple[float, ...] = ()
     """Moments across which no interval counts: where a stretch begins that was not judged, or is without pulses."""
-    flat: tuple[tuple[float, float], ...] = ()
-    """Stretches of one value, in seconds, in which nothing is judged."""
+    unjudged: tuple[tuple[float, float], ...] = ()
+    """Long gaps and stretches of one value, in seconds, in which nothing is judged."""
 
     @property
     def samples(self) -> NDArray[np.int64]:
@@ -86,7 +86,7 @@ class PulseResult(DetectionResult):
 
         return pulses_figure(
             self.recording.signal[0], fs=self.recording_fs, times=self.times, breaks=self.breaks, start=self.first,
-            unit=self.recording.units[0], title=self._title, clock=self.recording.start_time, unjudged=self.flat,
+            unit=self.recording.units[0], title=self._title, clock=self.recording.start_time, unjudged=self.unjudged,
         )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[str, str]]:
@@ -131,7 +131,7 @@ def find_pulses(recording: Recording, channel: str | int | None, *, first: float
     notices = (*told, *_notices(times, breaks, flat, len(silent)))
     return PulseResult(
         recording=chosen, fs=track.fs, report=replace(track.report, notices=notices), first=first, times=times,
-        breaks=tuple(sorted(breaks)), flat=tuple((float(a), float(b)) for a, b in flat),
+        breaks=tuple(sorted(breaks)), unjudged=tuple(sorted((float(a), float(b)) for a, b in np.concatenate([track.gaps / track.fs, flat]))),
     )  # fmt: skip
 
 

@@ -74,6 +74,10 @@ def pulses_figure(
         dress(axes[0], x=word, y="pulses\na minute", grid="y")
         axes[0].set_xlim(start / scale, (start + seconds) / scale)
         axes[0].locator_params(axis="y", nbins=4)
+        low, high = float(np.nanmin(60 / intervals)), float(np.nanmax(60 / intervals))
+        room = max(5.0, 0.1 * (high - low))
+        axes[0].set_ylim(max(0.0, low - room), high + room)
+        shade_spans(axes[0], [(a / scale, b / scale) for a, b in unjudged], start / scale)
     titles = ("",) * len(rows) if is_whole else (ROW_TITLES[0], "around the most unusual interval", ROW_TITLES[-1])
     heights = np.interp(moments, np.arange(len(values)) / fs, np.nan_to_num(values)) if len(moments) else moments
     for row, (first, last), what in zip(axes[has_rate:], rows, titles, strict=True):
