@@ -176,7 +176,7 @@ def test_a_sheet_of_twelve_leads_fits_a4() -> None:
     ("recording", "settings", "what"),
     [
         (steps(("ch1",)), {"layout": "3x4"}, "layout 3x4 needs standard leads"),
-        (steps(("II", "MLII")), {}, "are both lead II"),
+        (steps(("II", "MLII")), {"layout": "3x4"}, "are both lead II"),
         (steps(), {"layout": "4x3"}, "layout is '4x3'"),
         (steps(), {"paper": Paper(speed=0)}, "speed is 0 mm/s"),
         (steps(), {"paper": Paper(gain=float("nan"))}, "gain is nan mm/mV"),

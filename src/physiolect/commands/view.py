@@ -67,7 +67,7 @@ def run(config: Config) -> None:
     """Write the figure."""
     from physiolect.files import replacing
     from physiolect.formats import read_recording
-    from physiolect.plots import Paper, ecg_paper_figure
+    from physiolect.plots import Paper, ecg_paper_figure, sheet_notes
 
     recording = read_recording(
         config.recording, channels=config.channels, fs=config.fs, start=config.start, stop=config.stop,
@@ -75,15 +75,23 @@ def run(config: Config) -> None:
     )  # fmt: skip
     for notice in recording.notices:
         say(notice)
+    paper = Paper(config.speed, config.gain)
     figure = ecg_paper_figure(
-        recording, layout=config.layout, rhythm=config.rhythm, paper=Paper(config.speed, config.gain),
-        marks=config.marks,
-    )  # fmt: skip
+        recording, layout=config.layout, rhythm=config.rhythm, paper=paper, marks=config.marks
+    )
+    for note in sheet_notes(recording, layout=config.layout, rhythm=config.rhythm, paper=paper):
+        say(f"! {note}{_remedy(note)}")
     out = Path(config.out)
     with replacing(out) as path:
         figure.savefig(path, format=out.suffix[1:].lower(), metadata=_undated(out))
     width, height = (round(inches * 25.4) for inches in figure.get_size_inches())
     say(f"wrote {out}: {width} x {height} mm, {config.speed:g} mm/s, {config.gain:g} mm/mV")
+
+
+def _remedy(note: str) -> str:
+    """Return which option draws what a note says is left out."""
+    remedies = {"first ": " (--start draws another stretch)", "not drawn": " (--layout strip draws all channels)"}
+    return next((words for begin, words in remedies.items() if note.startswith(begin)), "")
 
 
 def _undated(out: Path) -> dict[str, None] | None:

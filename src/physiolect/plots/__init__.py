@@ -9,7 +9,7 @@ from physiolect.plots.attention import attention_figure, change_figure, heads_fi
 from physiolect.plots.column import Trace
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
-from physiolect.plots.ecg_paper import Paper, ecg_paper_figure
+from physiolect.plots.ecg_paper import Paper, ecg_paper_figure, sheet_notes
 from physiolect.plots.beat import beat_figure
 from physiolect.plots.evaluation import (
     agreement_figure,
@@ -61,6 +61,7 @@ __all__ = [
     "rhythm_figure",
     "roc_figure",
     "shaded_sheet_figure",
+    "sheet_notes",
     "similarity_figure",
     "strips_figure",
     "timing_figure",

@@ -16,6 +16,7 @@ from physiolect.plain_text import escape_controls
 from physiolect.plots.paper_layout import Cell, Layout, Sheet, lay_out_sheet, strip_sheet, twelve_leads
 from physiolect.plots.paper_shades import Shades, draw_shades
 from physiolect.plots.style import INK, ORANGE, PAPER_LINE, PAPER_STRONG_LINE, QUIET
+from physiolect.recording import LEADS, canonical_channel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,10 @@ _NAME, _SMALL_TEXT, _TITLE = 3.4 * _POINTS, 2.6 * _POINTS, 3.8 * _POINTS  # heig
 _FULL_SCALE = 15.0
 """mm that a channel without a voltage takes from its 1st to its 99th percentile, or less."""
 _MOST_LETTERS = 60
+_ENOUGH = 8
+"""Standard leads that make a sheet of twelve."""
+_NAMED = 6
+"""Leads that a note names."""
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 
 Scale = tuple[float, str | None]
@@ -90,35 +95,56 @@ def ecg_paper_figure(
         ConfigError: there is no such layout, or the speed or gain is none of paper.
         ContractError: the layout needs standard leads and there is none, or several channels are the same lead.
     """
-    found = paper.problems()
-    if found:
-        raise ConfigError("; ".join(found), hint="25 mm/s and 10 mm/mV are usual")
-    if layout is not None:
-        check_option("layout", layout, get_args(Layout))
-    rows = twelve_leads(recording)
-    layout = layout or ("3x4" if len(rows) >= 8 else "strip")
-    if layout == "strip":
-        sheet = strip_sheet(recording, paper.speed)
-    elif not rows:
-        raise ContractError(
-            f"layout {layout} needs standard leads, but the channels are {', '.join(recording.channels)}",
-            hint="take layout strip, or name the leads when the file is read (names)",
-        )
-    else:
-        sheet = lay_out_sheet(recording, layout, rows, rhythm, paper.speed)
+    sheet = _laid_out(recording, layout, rhythm, paper)
     figure, axes = _new_sheet(sheet)
     scales = _scales(recording, sheet, paper)
     if shades is not None:
         draw_shades(axes, sheet.cells, recording.fs, shades, paper.speed)
     for cell in sheet.cells:
-        _draw_cell(axes, recording, cell, paper.speed, scales)
+        scale = (0.0, None) if cell.channel is None else scales[cell.channel]
+        _draw_cell(axes, recording, cell, sheet, paper.speed, scale)
+    is_voltage = any(words is None for _, words in scales.values()) or not scales
     for y, channel in sheet.pulses:
-        if channel is None or scales[channel][1] is None:
+        if is_voltage if channel is None else scales[channel][1] is None:
             _draw_pulse(axes, sheet, y, paper)
     if marks:
         _draw_marks(axes, recording, sheet, paper.speed)
     _write(axes, recording, sheet, paper, scales, title, note)
     return figure
+
+
+def sheet_notes(
+    recording: Recording, *, layout: Layout | None = None, rhythm: str = "II", paper: Paper = Paper()
+) -> tuple[str, ...]:
+    """Return what a sheet leaves out or does otherwise, such as "first 60 s of 86,400 s"; see `ecg_paper_figure`."""
+    sheet = _laid_out(recording, layout, rhythm, paper)
+    return (*sheet.notes, *_beyond(recording, sheet, paper, _scales(recording, sheet, paper)))
+
+
+def _laid_out(recording: Recording, layout: Layout | None, rhythm: str, paper: Paper) -> Sheet:
+    """Return the sheet of a recording.
+
+    Raises:
+        ConfigError: there is no such layout, or the speed or gain is none of paper.
+        ContractError: the layout needs standard leads and there is none, or several channels are the same lead.
+    """
+    found = paper.problems()
+    if found:
+        raise ConfigError("; ".join(found), hint="25 mm/s and 10 mm/mV are usual")
+    if layout is None:
+        names = [canonical_channel(name) for name in recording.channels]
+        leads = [name for name in names if name in LEADS]
+        layout = "3x4" if len(leads) == len(set(leads)) >= _ENOUGH else "strip"
+    check_option("layout", layout, get_args(Layout))
+    if layout == "strip":
+        return strip_sheet(recording, paper.speed)
+    rows = twelve_leads(recording)
+    if not rows:
+        raise ContractError(
+            f"layout {layout} needs standard leads, but the channels are {', '.join(recording.channels)}",
+            hint="take layout strip, or name the leads when the file is read (names)",
+        )
+    return lay_out_sheet(recording, layout, rows, rhythm, paper.speed)
 
 
 def _new_sheet(sheet: Sheet) -> tuple[Figure, Axes]:
@@ -148,19 +174,22 @@ def _new_sheet(sheet: Sheet) -> tuple[Figure, Axes]:
 
 
 def _scales(recording: Recording, sheet: Sheet, paper: Paper) -> dict[int, Scale]:
-    """Return for each drawn channel its scale."""
+    """Return for each drawn channel its scale; leads of an ECG without a voltage share one, so that they compare."""
     scales: dict[int, Scale] = {}
-    for cell in sheet.cells:
-        row = cell.channel
-        if row is None or row in scales:
-            continue
+    own: dict[str, list[int]] = {}
+    for row in dict.fromkeys(cell.channel for cell in sheet.cells if cell.channel is not None):
         unit, name = recording.units[row], recording.channels[row]
         factor = None if unit is None else conversion_factor(unit, "mV")
         if factor is not None and channel_modality(recording, row) in ("ecg", None):
             scales[row] = (paper.gain * factor, None)
-            continue
-        step = _own_step(recording.signal[row])
-        scales[row] = (10 / step, f"{name}: 10 mm = {step:g} {unit or 'of an unknown unit'}")
+        else:
+            is_lead = canonical_channel(name) in LEADS
+            own.setdefault(f"leads in {unit}" if is_lead else name, []).append(row)
+    for rows in own.values():
+        step = max(_own_step(recording.signal[row]) for row in rows)
+        names = recording.channels[rows[0]] if len(rows) == 1 else f"{len(rows)} leads"
+        words = f"{names}: 10 mm = {step:g} {recording.units[rows[0]] or 'of an unknown unit'}"
+        scales |= {row: (10 / step, words) for row in rows}
     return scales
 
 
@@ -175,12 +204,13 @@ def _own_step(signal: NDArray[np.float32]) -> float:
     return float(power * next(step for step in _STEPS if step * power >= least * (1 - 1e-9)))
 
 
-def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scales: dict[int, Scale]) -> None:
-    """Draw a lead's name and its stretch; a lead that is missing has its name alone."""
-    absent = cell.channel is None
+def _draw_cell(axes: Axes, recording: Recording, cell: Cell, sheet: Sheet, speed: float, scale: Scale) -> None:
+    """Draw a lead's name and its stretch; one that is missing, or has no samples there, has its name alone."""
+    values = _values(recording, cell)
+    known = values[np.isfinite(values)]
     name = escape_controls(cell.name)
-    colour, words = (QUIET, f"{name} (not recorded)") if absent else (INK, name)
-    if cell.named_left and speed <= 25:  # a wider calibration pulse leaves no room beside it
+    colour, words = (INK, name) if len(known) else (QUIET, f"{name} ({_absence(recording, cell)})")
+    if cell.named_left and len(known) and speed <= 25:  # a wider calibration pulse leaves no room beside it
         axes.text(
             cell.x - 10.2, cell.y, words, fontsize=_SMALL_TEXT, color=colour, ha="right", va="center", zorder=4,
             parse_math=False,
@@ -194,18 +224,48 @@ def _draw_cell(axes: Axes, recording: Recording, cell: Cell, speed: float, scale
                 [cell.x] * 2, [cell.y + side * 5, cell.y + side * 3], color=INK, linewidth=_TRACE, zorder=3,
                 label="divider",
             )  # fmt: skip
-    if cell.channel is None:
-        return
-    first, stop = cell.samples
-    values = recording.signal[cell.channel, first:stop].astype(np.float64)
-    known = values[np.isfinite(values)]
     if not len(known):
         return
-    x = cell.x + (np.arange(first, stop) / recording.fs - cell.start) * speed
-    y = cell.y + (values - np.median(known)) * scales[cell.channel][0]
-    axes.plot(
+    left, right, bottom, top = sheet.grid
+    x = cell.x + (np.arange(*cell.samples) / recording.fs - cell.start) * speed
+    y = cell.y + (values - np.median(known)) * scale[0]
+    from matplotlib.transforms import Bbox, TransformedBbox
+
+    (line,) = axes.plot(
         x, y, color=INK, linewidth=_TRACE, solid_joinstyle="round", zorder=3, label=f"lead {cell.name}",
     )  # fmt: skip
+    line.set_clip_box(TransformedBbox(Bbox(((left, bottom), (right, top))), axes.transData))
+
+
+def _values(recording: Recording, cell: Cell) -> NDArray[np.float64]:
+    """Return the samples of a cell; none where its lead is missing."""
+    if cell.channel is None:
+        return np.empty(0)
+    return recording.signal[cell.channel, slice(*cell.samples)].astype(np.float64)
+
+
+def _absence(recording: Recording, cell: Cell) -> str:
+    """Return why a cell is empty."""
+    if cell.channel is None:
+        return "not recorded"
+    return "no samples" if cell.samples[0] < recording.n_samples else "after the end"
+
+
+def _beyond(recording: Recording, sheet: Sheet, paper: Paper, scales: dict[int, Scale]) -> tuple[str, ...]:
+    """Return a note of leads that reach beyond the grid, where they are cut off."""
+    _, _, bottom, top = sheet.grid
+    found = []
+    for cell in sheet.cells:
+        values = _values(recording, cell)
+        known = values[np.isfinite(values)]
+        if cell.channel is not None and len(known):
+            y = cell.y + (np.array([known.min(), known.max()]) - np.median(known)) * scales[cell.channel][0]
+            found += [cell.name] if y[0] < bottom or y[1] > top else []
+    if not found:
+        return ()
+    names = list(dict.fromkeys(found))
+    more = " …" if len(names) > _NAMED else ""
+    return (f"cut off at the edge: {', '.join(names[:_NAMED])}{more}, for which a gain below {paper.gain:g} is needed",)
 
 
 def _draw_pulse(axes: Axes, sheet: Sheet, y: float, paper: Paper) -> None:
@@ -249,9 +309,10 @@ def _write(
         left, top + 2.5, escape_controls(heading), fontsize=_TITLE, color=INK, fontweight="bold", va="bottom",
         parse_math=False,
     )  # fmt: skip
-    own = [words for _, words in scales.values() if words]
-    gain = [] if len(own) == len(scales) else [f"{paper.gain:g} mm/mV"]
-    facts = [f"{paper.speed:g} mm/s", *gain, *own, f"{recording.fs:g} Hz", *sheet.notes]
+    own = list(dict.fromkeys(words for _, words in scales.values() if words))
+    gain = [] if all(words for _, words in scales.values()) else [f"{paper.gain:g} mm/mV"]
+    beyond = _beyond(recording, sheet, paper, scales)
+    facts = [f"{paper.speed:g} mm/s", *gain, *own, f"{recording.fs:g} Hz", *sheet.notes, *beyond]
     text = escape_controls(" · ".join(facts)) + (f"\n{note}" if note else "")
     axes.text(
         left, bottom - 2, text, fontsize=_SMALL_TEXT, color=INK, va="top", wrap=True, linespacing=1.3,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from physiolect.errors import ContractError
 from physiolect.recording import LEADS, Recording, canonical_channel, seconds_text
 
@@ -110,6 +113,7 @@ def lay_out_sheet(
     """
     n_columns = _COLUMNS[layout]
     n_rows = len(LEADS) // n_columns
+    at_once = recording.duration < (n_columns - 0.5) * ROW / speed / n_columns  # the last column would be half empty
     has_strip = layout == "3x4"
     tall, head = _HEIGHTS[layout], _HEADROOM[layout]
     height = _page_height(n_rows + has_strip, tall, head)
@@ -117,7 +121,7 @@ def lay_out_sheet(
     cells = []
     for k, lead in enumerate(LEADS):
         column, line = divmod(k, n_rows)
-        start = column * seconds / n_columns
+        start = 0.0 if at_once else column * seconds / n_columns
         samples = _samples(recording, start, start + seconds / n_columns)
         y = _line(height - head, line, tall)
         x = _LEFT + column * ROW / n_columns
@@ -125,7 +129,7 @@ def lay_out_sheet(
         cells.append(Cell(lead, channel, x, y, tall / 2, start, samples, column > 0, alone))
     marked = cells[-1:] if layout == "12x1" else []
     if has_strip:
-        lead = _rhythm_lead(rhythm, rows)
+        lead = _rhythm_lead(recording, rhythm, rows)
         whole = _samples(recording, 0.0, seconds)
         marked = [
             Cell(lead, rows[lead], _LEFT, _line(height, n_rows, tall), tall / 2, 0.0, whole, named_left=True)
@@ -133,6 +137,8 @@ def lay_out_sheet(
         cells += marked
     pulses = tuple((_line(height - head, line, tall), None) for line in range(n_rows + has_strip))
     notes = [_part(recording, seconds)] if recording.duration > seconds else []
+    if at_once and n_columns > 1:
+        notes.append(f"the recording is short ({seconds_text(recording.duration)}): all columns begin at its start")
     others = [name for row, name in enumerate(recording.channels) if row not in rows.values()]
     if others:
         notes.append(f"not drawn: {', '.join(others[:6])}{' …' if len(others) > 6 else ''}")
@@ -183,6 +189,12 @@ def _part(recording: Recording, seconds: float) -> str:
     return f"first {seconds_text(seconds)} of {seconds_text(recording.duration)}"
 
 
-def _rhythm_lead(wanted: str, rows: dict[str, int]) -> str:
-    """Return the lead of the rhythm strip: the one wanted, else II, V1, or the first there is."""
-    return next(lead for lead in (canonical_channel(wanted), "II", "V1", *rows) if lead in rows)
+def _rhythm_lead(recording: Recording, wanted: str, rows: dict[str, int]) -> str:
+    """Return the lead of the rhythm strip: the one wanted, else II, V1, or another that has a signal."""
+    present = [lead for lead in (canonical_channel(wanted), "II", "V1", *rows) if lead in rows]
+    return next((lead for lead in present if _has_signal(recording.signal[rows[lead]])), present[0])
+
+
+def _has_signal(signal: NDArray[np.float32]) -> bool:
+    known = signal[np.isfinite(signal)]
+    return bool(len(known)) and bool(np.ptp(known) > 0)
