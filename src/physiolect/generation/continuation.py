@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from physiolect.plots import Trace
+
 QUANTILES = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
 """Columns of a table of several continuations, and their levels."""
 
@@ -48,6 +50,8 @@ class Continuation(Result):
     """When the recording begins, in seconds of the one it was cut from; tables and figures count from there."""
     length: float = 0.0
     """Seconds of the recording, with what was recorded after the context."""
+    recorded: Recording | None = None
+    """The same channel at the recording's own rate, from the beginning of the context on; for figures."""
     tokens_per_second: float = 0.0
     """How fast it was made, all samples together."""
 
@@ -140,11 +144,26 @@ class Continuation(Result):
         }  # fmt: skip
 
     def plot(self) -> Figure:
-        """Draw the context and its continuations, beside what was recorded."""
+        """Draw the context and its continuations, beside what was recorded; an ECG in mV lies on ECG paper.
+
+        What was recorded is drawn at its own rate, moved so that its median in the context is that of `seen`.
+        """
         from physiolect.plots import continuation_figure
 
         parts = [Path(self.context.source).name, self.context.channels[0], f"continued at {self.start:g} s"]
         return continuation_figure(
-            self.seen, self.signal, fs=self.fs, unit=self.unit, truth=self.truth,
+            self.seen, self.signal, fs=self.fs, unit=self.unit, truth=self.truth, trace=self.trace(),
             title=" · ".join(filter(None, [*parts, "approximate" if self.approximate else ""])),
         )  # fmt: skip
+
+    def trace(self) -> Trace | None:
+        """Return what was recorded, in seconds after the last sample of the context."""
+        from physiolect.plots import Trace
+
+        if self.recorded is None:
+            return None
+        begin = (self.context.n_samples - 1) / self.fs
+        time = np.arange(self.recorded.n_samples) / self.recorded.fs - begin
+        values = self.recorded.signal[0].astype(np.float64)
+        values += np.median(self.seen) - np.nanmedian(values[time <= 0])
+        return Trace(time, values, self.context.modality == "ecg")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
-from physiolect.contract import adapt
+from physiolect.contract import adapt, select_channels
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.events import Listener, Reporter, Tell
 from physiolect.formats import as_recording
@@ -126,7 +126,11 @@ def generate(
         length=recording.duration,
         tokens_per_second=new.size / taken,
     )
-    return replace(found, truth=_find_truth(found, recording, n_seen, checkpoint, channel, reporter))
+    return replace(
+        found,
+        truth=_find_truth(found, recording, n_seen, checkpoint, channel, reporter),
+        recorded=_at_own_rate(found, recording, checkpoint, channel),
+    )
 
 
 def _draw(
@@ -238,6 +242,18 @@ def _slow_way(context_length: int) -> str:
         f"past {context_length} tokens the model computes its whole context anew for each token; "
         "mode hop is faster, and approximate"
     )
+
+
+def _at_own_rate(
+    found: Continuation, recording: Recording, checkpoint: Checkpoint, channel: str | int | None
+) -> Recording:
+    """Return the channel as it was recorded, from the context's beginning as far as the continuation goes."""
+    chosen = select_channels(recording, checkpoint.contract, channel)
+    begin = found.report.start
+    end = begin + (found.context.n_samples + found.signal.shape[1]) / found.fs
+    first = min(round(begin * chosen.fs), chosen.n_samples - 1)
+    last = min(max(round(end * chosen.fs), first + 1), chosen.n_samples)
+    return chosen.slice(first, last, by="samples")
 
 
 def _find_truth(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from physiolect.plots.column import Trace, ground_signal
 from physiolect.plots.style import BLUE, INK, ORANGE, QUIET, TEXT, dress, new_figure
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def continuation_figure(
     unit: str | None,
     title: str = "",
     truth: ArrayLike | None = None,
+    trace: Trace | None = None,
 ) -> Figure:
     """Draw a context and the first of its continuations alone; below it, all of them with 50 and 90 % bands.
 
@@ -37,6 +39,8 @@ def continuation_figure(
         unit: of both, or None where unknown.
         title: above the axes.
         truth: what was recorded after the context, up to (N,).
+        trace: what was recorded, at its own rate, in seconds after the last sample of the context; is drawn in place
+            of the context and the truth.
     """
     seen = np.asarray(context, float)
     drawn = np.atleast_2d(np.asarray(samples, float))
@@ -47,7 +51,7 @@ def continuation_figure(
     figure = new_figure(5.0 if several else 2.9)
     rows = figure.subplots(1 + several, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes in rows:
-        _draw_context(axes, seen, ahead, fs)
+        _draw_context(axes, seen, ahead, fs, trace)
     name = "first continuation" if several else "continuation"
     rows[0].plot(ahead, joined[0], color=BLUE, linewidth=1.2, label=name)
     if several:
@@ -55,13 +59,20 @@ def continuation_figure(
     for axes in rows:
         if truth is not None:
             real = np.concatenate([seen[-1:], np.asarray(truth, float)])[: len(ahead)]
+            x, y = ahead[: len(real)], real
+            if trace is not None:
+                after = (trace.time >= 0) & (trace.time <= x[-1])
+                x, y = trace.time[after], trace.values[after]
             axes.plot(
-                ahead[: len(real)], real, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth"
+                x, y, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth"
             )
         dress(axes, y=unit or "unit unknown")
         axes.set_xlim((1 - len(seen)) / fs, ahead[-1])
         axes.margins(y=0.08)
+        axes.autoscale_view(scalex=False)
         _legend_above(axes)
+    for axes in rows:
+        ground_signal(axes, unit, trace)
     rows[-1].set_xlabel("seconds after the context", fontsize=TEXT, color=INK)
     rows[0].set_title(title, fontsize=TEXT + 1.5, color=INK, loc="left", fontweight="bold", pad=22)
     if several:
@@ -69,10 +80,15 @@ def continuation_figure(
     return figure
 
 
-def _draw_context(axes: Axes, seen: NDArray[np.float64], ahead: NDArray[np.float64], fs: float) -> None:
+def _draw_context(
+    axes: Axes, seen: NDArray[np.float64], ahead: NDArray[np.float64], fs: float, trace: Trace | None
+) -> None:
     axes.axvspan(0, ahead[-1], color=BLUE, alpha=0.035, linewidth=0)
     axes.axvline(0, color=QUIET, linewidth=0.7, linestyle=(0, (2, 2)))
-    axes.plot(np.arange(1 - len(seen), 1) / fs, seen, color=INK, linewidth=1.0, label="context")
+    x, y = np.arange(1 - len(seen), 1) / fs, seen
+    if trace is not None:
+        x, y = trace.time[trace.time <= 0], trace.values[trace.time <= 0]
+    axes.plot(x, y, color=INK, linewidth=1.0, label="context")
 
 
 def _draw_bands(axes: Axes, ahead: NDArray[np.float64], joined: NDArray[np.float64]) -> None:

@@ -167,6 +167,7 @@ def _add_bands(report: Report, each: Continued) -> None:
         unit=continuation.unit,
         title=f"{each.name} · {each.rhythm}",
         truth=each.truth,
+        trace=continuation.trace(),
     )
     n_samples = len(continuation.signal)
     report.figure(
