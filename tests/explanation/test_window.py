@@ -55,10 +55,3 @@ def test_several_channels_at_once_are_refused(make: Make, heart: Recording) -> N
     two = replace(checkpoint, contract=replace(checkpoint.contract, channels=("I", "II")))
     with pytest.raises(CheckpointError, match="takes 2 channels, but explanations of levels are of one"):
         cut_window(two, heart)
-
-
-def test_a_model_of_real_numbers_is_refused(make: Make, heart: Recording) -> None:
-    model = Encoder(EncoderConfig(context_length=300, width=8, n_layers=1, n_heads=2, mlp_width=8))
-    checkpoint = Checkpoint(model, None, make().contract, Outputs("rhythm"))
-    with pytest.raises(CheckpointError, match="reads real numbers, but explanations are of levels"):
-        cut_window(checkpoint, heart)

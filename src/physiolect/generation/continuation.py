@@ -146,7 +146,7 @@ class Continuation(Result):
     def plot(self) -> Figure:
         """Draw the context and its continuations, beside what was recorded; an ECG in mV lies on ECG paper.
 
-        What was recorded is drawn at its own rate, moved so that its median in the context is that of `seen`.
+        An ECG is drawn at its own rate, moved so that its median in the context is that of `seen`.
         """
         from physiolect.plots import continuation_figure
 
@@ -157,13 +157,13 @@ class Continuation(Result):
         )  # fmt: skip
 
     def trace(self) -> Trace | None:
-        """Return what was recorded, in seconds after the last sample of the context."""
+        """Return an ECG as it was recorded, in seconds after the last sample of the context; None of other signals."""
         from physiolect.plots import Trace
 
-        if self.recorded is None:
+        if self.recorded is None or self.context.modality != "ecg":
             return None
         begin = (self.context.n_samples - 1) / self.fs
         time = np.arange(self.recorded.n_samples) / self.recorded.fs - begin
         values = self.recorded.signal[0].astype(np.float64)
         values += np.median(self.seen) - np.nanmedian(values[time <= 0])
-        return Trace(time, values, self.context.modality == "ecg")
+        return Trace(time, values, is_ecg=True)

@@ -54,11 +54,13 @@ def usual_row(window: Window) -> int:
 
 
 def own_rate(window: Window, row: int) -> tuple[NDArray[np.float64], NDArray[np.float64], str | None]:
-    """Return a channel at the recording's own rate: seconds, values, and their unit, mV where it is a voltage."""
+    """Return an ECG at its own rate, other signals at the model's: seconds, values, and the unit, mV of a voltage."""
     recording, unit = window.recording, window.recording.units[row]
+    if recording.modality not in ("ecg", None):
+        return grid(window), np.atleast_2d(window.signal)[row].astype(np.float64), unit
     time = window.start + np.arange(recording.n_samples) / recording.fs
     values = recording.signal[row].astype(np.float64)
-    factor = None if unit is None or recording.modality not in ("ecg", None) else conversion_factor(unit, "mV")
+    factor = None if unit is None else conversion_factor(unit, "mV")
     return (time, values, unit) if factor is None else (time, values * factor, "mV")
 
 
