@@ -1,4 +1,4 @@
-"""Encoders that have learnt nothing: of one lead, of several leads, of single heartbeats, and of heartbeats as tokens."""
+"""Encoders that have learnt nothing: of one lead, several leads, single heartbeats, and heartbeats as tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ def random_encoder(config: EncoderConfig, seed: int = 0) -> Encoder:
 def one_lead(**settings: Any) -> Checkpoint:
     """Finds beats in one lead, in patches of ten samples."""
     config = EncoderConfig(
-        context_length=300, patch=10, scaling="standard", class_token=False, positions="rotary", **SMALL | settings
+        context_length=300,
+        patch=10,
+        scaling="standard",
+        class_token=False,
+        positions="rotary",
+        **SMALL | settings,
     )
     return Checkpoint(random_encoder(config), None, CONTRACT, Outputs("beats"))
 
@@ -69,5 +74,6 @@ def output(checkpoint: Checkpoint, inputs: np.ndarray) -> torch.Tensor:
     """Return the model's logits for one window."""
     with torch.inference_mode():
         return checkpoint.model(
-            torch.from_numpy(np.asarray(inputs, np.float32))[None], last_only=checkpoint.outputs.scope == "window"
+            torch.from_numpy(np.asarray(inputs, np.float32))[None],
+            last_only=checkpoint.outputs.scope == "window",
         )[0].double()

@@ -48,7 +48,10 @@ def test_every_view_that_works_has_words_numbers_a_table_and_a_figure(
         assert len(found.to_frame()) == N_TOKENS[name]
         assert found.facts["faithfulness"] is not None
     assert isinstance(found.plot(), Figure)
-    if len(model.contract.channels) > 1 and view in ("attention", "change"):  # the map lies on the sheet of leads
+    if len(model.contract.channels) > 1 and view in (
+        "attention",
+        "change",
+    ):  # the map lies on the sheet of leads
         assert found.plot().get_size_inches()[0] * 25.4 == pytest.approx(297)
 
 
@@ -93,8 +96,12 @@ def test_a_deleted_patch_is_the_line_between_its_neighbours_in_its_own_lead(hear
     window = cut_window(leads(*THREE), heart)
     changed = window.without(np.array([15 + 2]))  # the third patch of the second lead
     x = window.inputs[1]
-    np.testing.assert_allclose(changed[1, 40:60], np.interp(np.arange(40, 60), [39, 60], x[[39, 60]]), rtol=1e-5)
-    np.testing.assert_array_equal(np.delete(changed, np.s_[40:60], 1), np.delete(window.inputs, np.s_[40:60], 1))
+    np.testing.assert_allclose(
+        changed[1, 40:60], np.interp(np.arange(40, 60), [39, 60], x[[39, 60]]), rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        np.delete(changed, np.s_[40:60], 1), np.delete(window.inputs, np.s_[40:60], 1)
+    )
     np.testing.assert_array_equal(changed[[0, 2]], window.inputs[[0, 2]])
     flat = window.without(np.arange(window.n_tokens))
     np.testing.assert_allclose(flat, np.repeat(np.median(window.inputs, 1, keepdims=True), 300, 1))
@@ -114,7 +121,9 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_outputs(heart: Rec
     assert counts.shape == METHODS["attention"](model, window, target).shape == (N_TOKENS[name],)
     flat = window.without(np.arange(window.n_tokens), replacement="median")
     both = target.of_inputs(model, torch.from_numpy(np.stack([window.inputs, flat])), window.n_tokens)
-    assert counts.sum() == pytest.approx(float(both[0] - both[1]), abs=0.05 * abs(float(both[0] - both[1])) + 0.01)
+    assert counts.sum() == pytest.approx(
+        float(both[0] - both[1]), abs=0.05 * abs(float(both[0] - both[1])) + 0.01
+    )
 
 
 def test_views_that_cannot_work_name_one_that_does(heart: Recording) -> None:
@@ -126,7 +135,7 @@ def test_views_that_cannot_work_name_one_that_does(heart: Recording) -> None:
     assert "attention" in str(caught.value.hint)
     with pytest.raises(ConfigError, match="the checkpoint reads the signal itself"):
         explain(one_lead(), heart, view="attention", channel="II", beats=np.array([100]))
-    with pytest.raises(CheckpointError, match="another shape.*patch 20"):
+    with pytest.raises(CheckpointError, match=r"another shape.*patch 20"):
         explain(one_lead(), heart, view="change", base=leads("II"), channel="II")
 
 

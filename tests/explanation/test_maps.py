@@ -25,8 +25,13 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(
     window = cut_window(checkpoint, heart)
     target = choose_target(checkpoint, window, span=span)
     flat = window.tensor(checkpoint).clone()
-    flat[:, : target.n_context] = int(np.median(window.ids[: target.n_context]))  # what is foretold stays as it is
-    difference = float(target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens) - target.of_inputs(checkpoint, flat, window.n_tokens))
+    flat[:, : target.n_context] = int(
+        np.median(window.ids[: target.n_context])
+    )  # what is foretold stays as it is
+    difference = float(
+        target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens)
+        - target.of_inputs(checkpoint, flat, window.n_tokens)
+    )
     counts = integrated_map(checkpoint, window, target, steps=300)
     assert counts.shape == (300 if span is None else 200,)
     assert counts.sum() == pytest.approx(difference, abs=0.05 * abs(difference) + 0.02)

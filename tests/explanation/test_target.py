@@ -81,7 +81,9 @@ def test_embeddings_in_place_of_the_table_say_the_same(make: Make, heart: Record
     target = choose_target(checkpoint, window)
     rows = checkpoint.model.tokens.weight[window.tensor(checkpoint)[:, : target.n_shown]]
     said = target.of_embeddings(checkpoint, rows).detach()
-    np.testing.assert_allclose(said, target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens), rtol=1e-5)
+    np.testing.assert_allclose(
+        said, target.of_inputs(checkpoint, window.tensor(checkpoint), window.n_tokens), rtol=1e-5
+    )
     assert not checkpoint.model.tokens._forward_hooks  # and nothing is left behind
 
 

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from physiolect import Checkpoint, Recording, adapt
-from physiolect.checkpoint import Outputs
 from physiolect.errors import CheckpointError, ConfigError, ContractError
 from physiolect.explanation import cut_window, cut_windows
-from physiolect.models.encoder import Encoder, EncoderConfig
 
 Make = Callable[..., Checkpoint]
 

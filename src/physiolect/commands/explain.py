@@ -98,8 +98,21 @@ class Config(Reading, Computing):
         """List everything that is wrong with the settings."""
         from physiolect.explanation.views.question import option_problems
 
-        beside = ("start", "stop", "fs", "channel", "lead", "names", "unit", "variable", "modality", "annotator")
-        useless = [f"--{name}" for name in beside if self.row is not None and getattr(self, name) not in (None, ())]
+        beside = (
+            "start",
+            "stop",
+            "fs",
+            "channel",
+            "lead",
+            "names",
+            "unit",
+            "variable",
+            "modality",
+            "annotator",
+        )
+        useless = [
+            f"--{name}" for name in beside if self.row is not None and getattr(self, name) not in (None, ())
+        ]
         return [
             *([f"{' and '.join(useless)} cannot be used with --row"] if useless else []),
             *([f"--row is {self.row}, but must be at least 0"] if (self.row or 0) < 0 else []),
@@ -168,6 +181,10 @@ def _read(config: Config, contract: InputContract, start: float | None) -> Recor
 
     recording, name = read_beat(Path(config.input), config.row)
     longest = min(recording.n_samples, int(contract.max_samples * recording.fs / contract.fs))
-    cut = "" if longest == recording.n_samples else f"; the first {longest} of its {recording.n_samples} samples"
+    cut = (
+        ""
+        if longest == recording.n_samples
+        else f"; the first {longest} of its {recording.n_samples} samples"
+    )
     say(f"heartbeat {config.row} of {config.input}, labelled {name}{cut}")
     return recording.slice(0, longest, by="samples")

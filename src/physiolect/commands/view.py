@@ -90,7 +90,10 @@ def run(config: Config) -> None:
 
 def _remedy(note: str) -> str:
     """Return which option draws what a note says is left out."""
-    remedies = {"first ": " (--start draws another stretch)", "not drawn": " (--layout strip draws all channels)"}
+    remedies = {
+        "first ": " (--start draws another stretch)",
+        "not drawn": " (--layout strip draws all channels)",
+    }
     return next((words for begin, words in remedies.items() if note.startswith(begin)), "")
 
 

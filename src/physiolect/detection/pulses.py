@@ -128,17 +128,20 @@ def find_pulses(recording: Recording, channel: str | int | None, *, first: float
     silent = np.flatnonzero(np.diff(times) > _LONGEST)
     breaks += times[silent + 1].tolist()
     told = (each for each in track.report.notices if _OF_MODELS not in each)
+    unjudged = np.concatenate([track.gaps / track.fs, flat])
     notices = (*told, *_notices(times, breaks, flat, len(silent)))
     return PulseResult(
         recording=chosen, fs=track.fs, report=replace(track.report, notices=notices), first=first, times=times,
-        breaks=tuple(sorted(breaks)), unjudged=tuple(sorted((float(a), float(b)) for a, b in np.concatenate([track.gaps / track.fs, flat]))),
+        breaks=tuple(sorted(breaks)), unjudged=tuple(sorted((float(a), float(b)) for a, b in unjudged)),
     )  # fmt: skip
 
 
 def flat_spans(signal: NDArray[np.floating], fs: float) -> NDArray[np.float64]:
     """Return where a signal (T,) keeps one value for a second or longer, (n, 2) in seconds."""
     same = signal[1:] == signal[:-1]
-    edges = np.flatnonzero(np.diff(same, prepend=False, append=False)).reshape(-1, 2)  # of runs of equal steps
+    edges = np.flatnonzero(np.diff(same, prepend=False, append=False)).reshape(
+        -1, 2
+    )  # of runs of equal steps
     spans = np.stack([edges[:, 0], edges[:, 1] + 1], 1)
     return spans[spans[:, 1] - spans[:, 0] >= fs] / fs
 
@@ -167,7 +170,9 @@ def _notices(
             f"{n_silent} stretch{'es' * (n_silent > 1)} of more than {_LONGEST:g} s without a pulse: no interval "
             "counts across"
         )
-    intervals = np.concatenate([np.diff(each) for each in np.split(times, np.searchsorted(times, sorted(breaks)))])
+    intervals = np.concatenate(
+        [np.diff(each) for each in np.split(times, np.searchsorted(times, sorted(breaks)))]
+    )
     if len(intervals) >= _FEWEST:
         share = float((np.abs(intervals / np.median(intervals) - 1) > _UNEVEN).mean())
         if share > _MOST_UNEVEN:

@@ -7,11 +7,12 @@ from physiolect.explanation.attention import (
     AttentionMap,
     HeadView,
     attend,
-    attention_change,
     mean_attention,
     n_layers,
     view_heads,
 )
+from physiolect.explanation.attention_change import attention_change
+from physiolect.explanation.cutting import cut_window, cut_windows
 from physiolect.explanation.explaining import explain
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
 from physiolect.explanation.landmarks import (
@@ -27,7 +28,6 @@ from physiolect.explanation.probing import HeadScore, Probing, probe_heads
 from physiolect.explanation.similarity import Similarity, compare_tokens
 from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.views import Explanation
-from physiolect.explanation.cutting import cut_window, cut_windows
 from physiolect.explanation.window import Window
 
 __all__ = [

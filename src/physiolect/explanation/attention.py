@@ -28,11 +28,6 @@ FAINTEST = 1.0
 """Attention below so many times an even gaze counts as this much."""
 NEAREST = 0.1
 """Seconds between two peaks, at least."""
-_SHAPE = (
-    "n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band", "n_channels", "patch",
-    "per_lead", "class_token",
-)  # fmt: skip
-"""Settings of a model that fine-tuning does not change."""
 _MOST_QUERIES = 4096
 """Weights of more queries than these at once would fill the memory of a small computer."""
 
@@ -127,7 +122,7 @@ def attend(
             hint="mean_attention() has no such limit",
         )
     chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
-    rows = _captured(checkpoint, window, *chosen, queries=tuple(sum(places, [])))
+    rows = _captured(checkpoint, window, *chosen, queries=tuple(place for one in places for place in one))
     each = np.split(rows, np.cumsum([len(one) for one in places])[:-1], axis=2)
     weights = np.concatenate([one.mean(2, keepdims=True) for one in each], axis=2)
     return _mapped(weights, *chosen, samples, False, window)
@@ -156,7 +151,11 @@ def pooled_attention(
         return mean_attention(checkpoint, window, layers=layers, heads=heads)
     chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
     return _mapped(
-        _captured(checkpoint, window, *chosen, queries=(0,)), *chosen, (0, window.n_positions - 1), True, window
+        _captured(checkpoint, window, *chosen, queries=(0,)),
+        *chosen,
+        (0, window.n_positions - 1),
+        True,
+        window,
     )
 
 
@@ -229,67 +228,6 @@ def even_attention(checkpoint: Checkpoint, layer: int, T: int) -> NDArray[np.flo
     total = np.append(0.0, np.cumsum(each))
     seen_until = np.minimum(np.arange(T) + band, T)  # the query after the last that sees the sample
     return ((total[seen_until] - total[:-1]) / T).astype(np.float32)
-
-
-def attention_change(
-    checkpoint: Checkpoint,
-    base: Checkpoint,
-    window: Window,
-    *,
-    layer: int | None = None,
-    heads: Iterable[int] | None = None,
-    query: float | None = None,
-    pooled: bool = False,
-) -> NDArray[np.float32]:
-    """Return what fine-tuning added to the attention of each token, (tokens,); what it took away is negative.
-
-    Args:
-        checkpoint: the fine-tuned model.
-        base: the model that it was made from.
-        window: from `cut_window` with the fine-tuned model.
-        layer: number from 1; None means the last.
-        heads: numbers from 1, summed over; None means all.
-        query: a moment in seconds of the recording; None is the window's last sample.
-        pooled: compare what speaks for the window as a whole, as `pooled_attention` does, and not one query.
-
-    Raises:
-        ConfigError: the layer, a head or the query does not exist.
-        CheckpointError: the two models differ in shape, or in how they read signals.
-
-    Source: Davies et al. 2024, arXiv:2407.20775: last query, last block, summed over heads.
-    """
-    check_base(checkpoint, base)
-    layers = [n_layers(checkpoint) if layer is None else layer]
-    wanted = list(choose_heads(checkpoint, heads))
-    after, before = (
-        pooled_attention(model, window, layers=layers, heads=wanted).band()
-        if pooled
-        else attend(model, window, layers=layers, heads=wanted, queries=[query]).band()
-        for model in (checkpoint, base)
-    )
-    return after - before
-
-
-def check_base(checkpoint: Checkpoint, base: Checkpoint) -> None:
-    """Refuse a base that the model cannot have been fine-tuned from.
-
-    Raises:
-        CheckpointError: the two differ in shape, or in how they read signals.
-    """
-    ours, theirs = checkpoint.model.config, base.model.config
-    other = [
-        f"{name} {getattr(theirs, name, 'none')} (here {getattr(ours, name, 'none')})"
-        for name in _SHAPE
-        if getattr(ours, name, None) != getattr(theirs, name, None)
-    ]
-    a, b = checkpoint.contract, base.contract
-    if (a.modality, a.fs) != (b.modality, b.fs):
-        other.append(f"it reads {b.modality} at {b.fs:g} Hz (here {a.modality} at {a.fs:g} Hz)")
-    if other:
-        raise CheckpointError(
-            f"the base is of another shape than the checkpoint: {'; '.join(other)}",
-            hint="give the model that the checkpoint was fine-tuned from, such as ECGPT_560k_iters for ECGPT_AF",
-        )
 
 
 def n_layers(checkpoint: Checkpoint) -> int:
@@ -381,9 +319,7 @@ def _combine(weights: NDArray[np.float32], axis: int, how: Combine) -> NDArray[n
     return combined
 
 
-def _peaks_of_rows(
-    mean: NDArray[np.float32], even: NDArray[np.float32], window: Window
-) -> NDArray[np.int64]:
+def _peaks_of_rows(mean: NDArray[np.float32], even: NDArray[np.float32], window: Window) -> NDArray[np.int64]:
     """Return the tokens at which attention stands out, found in each channel by itself."""
     found = [np.empty(0, np.int64)]
     for row in np.unique(window.token_rows):

@@ -54,7 +54,9 @@ def cut_beats(
         ConfigError: no beat is judged near the query.
     """
     of_window = checkpoint.outputs.scope == "window"
-    leads = [_usual(checkpoint, recording, channel)] if of_window else beat_leads(checkpoint, recording, channel)
+    leads = (
+        [_usual(checkpoint, recording, channel)] if of_window else beat_leads(checkpoint, recording, channel)
+    )
     times = _beats(recording, leads, source)
     if not len(times):
         raise ContractError(
@@ -97,12 +99,16 @@ class _Cutter:
             rhythm = None if around is None else around[begin:end]
             tokens = model.encode_beats(signal, self.times[begin:end] * fs - offset, rhythm)
             starts, counts, cores = lay_beats(end - begin, model.model.context_length)
-            for at, n, core in zip(starts[::-1].tolist(), counts[::-1].tolist(), cores[::-1].tolist(), strict=True):
+            for at, n, core in zip(
+                starts[::-1].tolist(), counts[::-1].tolist(), cores[::-1].tolist(), strict=True
+            ):
                 if limit is not None and len(found) == limit:
                     return found[::-1]
                 beats = self.times[begin + at : begin + at + n]
                 if query is None or (wanted is not None and core[0] <= wanted - begin - at < core[1]):
-                    found.append(self._window(tokens[at : at + n], beats, (core[0], core[1]), tracks[0].report))
+                    found.append(
+                        self._window(tokens[at : at + n], beats, (core[0], core[1]), tracks[0].report)
+                    )
         return found[::-1]
 
     def rhythm_windows(self, limit: int | None) -> list[BeatWindow]:
@@ -122,7 +128,11 @@ class _Cutter:
         return found
 
     def _window(
-        self, tokens: NDArray[np.float32], beats: NDArray[np.float64], core: tuple[int, int], report: AdaptationReport
+        self,
+        tokens: NDArray[np.float32],
+        beats: NDArray[np.float64],
+        core: tuple[int, int],
+        report: AdaptationReport,
     ) -> BeatWindow:
         chosen = self.recording.select(list(self.leads))
         usual = float(np.median(np.diff(beats))) / 2 if len(beats) > 1 else 0.4

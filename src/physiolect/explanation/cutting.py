@@ -25,7 +25,7 @@ def cut_window(
     channel: str | int | None = None,
     first: float = 0.0,
     query: float | None = None,
-    source: BeatSource = BeatSource(),
+    source: BeatSource | None = None,
 ) -> Window:
     """Return the last window of a recording as the model sees it.
 
@@ -35,7 +35,7 @@ def cut_window(
         channel: which one to look at; None lets the contract choose.
         first: when the recording begins, in seconds of the one it was cut from.
         query: of a model that classifies heartbeats: the window in which the beat nearest to this moment is judged.
-        source: of a model that reads heartbeats: what is known of them.
+        source: of a model that reads heartbeats: what is known of them; None finds them.
 
     Raises:
         ContractError: the recording cannot be adapted, its last window is flat or holds a long gap, or no beats are
@@ -62,7 +62,7 @@ def cut_windows(
     first: float = 0.0,
     limit: int | None = None,
     query: float | None = None,
-    source: BeatSource = BeatSource(),
+    source: BeatSource | None = None,
 ) -> list[Window]:
     """Return the windows of a recording, counted back from its end without overlap, in order of time.
 
@@ -76,7 +76,7 @@ def cut_windows(
         first: when the recording begins, in seconds of the one it was cut from.
         limit: how many of the last windows are cut; None means all.
         query: of a model that classifies heartbeats: only the window in which the beat nearest to it is judged.
-        source: of a model that reads heartbeats: what is known of them.
+        source: of a model that reads heartbeats: what is known of them; None finds them.
 
     Raises:
         ContractError: the recording cannot be adapted, or no beats are found in it.
@@ -85,7 +85,15 @@ def cut_windows(
     contract = checkpoint.contract
     if checkpoint.reads_beats:
         return list(
-            cut_beats(checkpoint, recording, channel=channel, first=first, limit=limit, query=query, source=source)
+            cut_beats(
+                checkpoint,
+                recording,
+                channel=channel,
+                first=first,
+                limit=limit,
+                query=query,
+                source=source or BeatSource(),
+            )
         )
     if len(contract.channels) > checkpoint.model.n_channels:
         raise CheckpointError(

@@ -14,8 +14,8 @@ from physiolect.detection.rhythm_result import RhythmResult
 from physiolect.events import Listener, Reporter
 from physiolect.explanation.attention import Combine
 from physiolect.explanation.beat_windows import BeatSource
-from physiolect.explanation.window import Replacement
 from physiolect.explanation.views import VIEWS, Explanation, Question, View
+from physiolect.explanation.window import Replacement
 from physiolect.formats import as_recording
 from physiolect.recording import Recording
 from physiolect.training import using_threads

@@ -47,7 +47,8 @@ def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, st
     """Return integrated gradients on the token embeddings, summed over their features.
 
     The baseline is a window whose context is at its median; the samples that the model predicts keep theirs. Of
-    heartbeats, it is the average beat of training throughout. With fine enough steps, the contributions add up to the difference between the model's outputs for the two.
+    heartbeats, it is the average beat of training throughout. With fine enough steps, the contributions add up to the
+    difference between the model's outputs for the two.
 
     Args:
         checkpoint: a model.

@@ -114,7 +114,9 @@ def probe_heads(
     totals, held = np.zeros(()), np.zeros(len(names))
     for number, (window, known) in enumerate(zip(windows, each, strict=True)):
         relative = _relative(checkpoint, window)
-        shifts = np.append(0, rng.integers(1, relative.shape[-1], n_shifts))  # one for all heads and landmarks
+        shifts = np.append(
+            0, rng.integers(1, relative.shape[-1], n_shifts)
+        )  # one for all heads and landmarks
         marks = [_at_landmarks(window, known.get(name, np.empty(0)), tolerance) for name in names]
         shifted, observed = _probe_window(relative, [at for at, _ in marks], shifts)
         found = np.isfinite(observed[:, 0, 0, 0])

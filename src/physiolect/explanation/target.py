@@ -66,10 +66,11 @@ def choose_target(
 
     For a decoder it is the log-probability of the level after the query: the one that followed, or the likeliest one
     after the window's last sample; with `span`, the mean over the levels of the last so many seconds. For a rhythm
-    model it is the log odds of its answer (atrial fibrillation, or its absence); for a beat model those of a beat at
-    the query, by default where they are highest; for a model that sorts heartbeats the log-probability of the class of
-    the beat at the query, by default of the one that is least like the commonest class. For a model of classes it is the log-probability of the likeliest, or
-    its log odds where several can hold; for a regression the distance of its number from the mean.
+    model it is the log odds of its answer (atrial fibrillation, or its absence). For a model that finds beats it is the
+    log odds of a beat at the query, by default where they are highest. For a model that sorts heartbeats it is the
+    log-probability of the class of the beat at the query, by default of the beat that is least like the commonest class.
+    For a model of classes it is the log-probability of the likeliest, or its log odds where several can hold; for a
+    regression the distance of its number from the mean.
 
     Args:
         checkpoint: a model.
@@ -186,7 +187,7 @@ def _binary_at(checkpoint: Checkpoint, window: Window, query: float | None, _: f
 
 
 def _one_of_at(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
-    """Explain the class of a beat: of the one asked for, else of the one that is least likely of the commonest class."""
+    """Explain the class of a beat: the one asked for, or the one that is least likely of the commonest class."""
     assert isinstance(window, BeatWindow)
     with torch.inference_mode():
         logs = checkpoint.model.eval()(window.tensor(checkpoint))[0].float().log_softmax(-1)  # (n, K)

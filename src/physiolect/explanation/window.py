@@ -118,7 +118,11 @@ class Window(ABC):
 
     @abstractmethod
     def without(
-        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+        self,
+        out: NDArray[np.int64],
+        *,
+        replacement: Replacement = "interpolation",
+        n_context: int | None = None,
     ) -> NDArray[np.generic]:
         """Return `inputs` with some tokens replaced.
 
@@ -165,7 +169,11 @@ class LevelWindow(Window):
         return [position]
 
     def without(
-        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+        self,
+        out: NDArray[np.int64],
+        *,
+        replacement: Replacement = "interpolation",
+        n_context: int | None = None,
     ) -> NDArray[np.int64]:
         """Return the levels with some replaced by the line between those kept, or by the median level."""
         n, ids = n_context or len(self.inputs), self.ids.copy()
@@ -221,7 +229,11 @@ class SignalWindow(Window):
         return [row * self.n_patches + position // self.patch for row in range(rows)]
 
     def without(
-        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+        self,
+        out: NDArray[np.int64],
+        *,
+        replacement: Replacement = "interpolation",
+        n_context: int | None = None,
     ) -> NDArray[np.float32]:
         """Return the signal with some patches replaced by the line between what is kept, or by the lead's median."""
         C, T = self.inputs.shape
@@ -291,7 +303,11 @@ class BeatWindow(Window):
         return [position]
 
     def without(
-        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+        self,
+        out: NDArray[np.int64],
+        *,
+        replacement: Replacement = "interpolation",
+        n_context: int | None = None,
     ) -> NDArray[np.float32]:
         """Return the numbers with some beats replaced by the average beat of training: 0 throughout."""
         inputs = self.inputs.astype(np.float32)

@@ -126,11 +126,9 @@ def generate(
         length=recording.duration,
         tokens_per_second=new.size / taken,
     )
-    return replace(
-        found,
-        truth=_find_truth(found, recording, n_seen, checkpoint, channel, reporter),
-        recorded=_at_own_rate(found, recording, checkpoint, channel),
-    )
+    recorded = _at_own_rate(found, recording, checkpoint, channel)
+    truth = _find_truth(found, recording, n_seen, checkpoint, channel, reporter)
+    return replace(found, truth=truth, recorded=recorded)
 
 
 def _draw(

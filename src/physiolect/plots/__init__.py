@@ -6,11 +6,11 @@ Every function returns a `matplotlib.figure.Figure` that belongs to its caller a
 """
 
 from physiolect.plots.attention import attention_figure, change_figure, heads_figure
+from physiolect.plots.beat import beat_figure
 from physiolect.plots.column import Trace
 from physiolect.plots.continuation import continuation_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
 from physiolect.plots.ecg_paper import Paper, ecg_paper_figure, sheet_notes
-from physiolect.plots.beat import beat_figure
 from physiolect.plots.evaluation import (
     agreement_figure,
     precision_figure,

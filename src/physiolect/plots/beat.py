@@ -44,7 +44,7 @@ def beat_figure(
     above, under = figure.subfigures(2, 1, height_ratios=[1.7, below + 0.2])
     places = above.subplots(1, len(leads), sharey=True, squeeze=False)[0]
     largest = max((np.abs(each).max(initial=0.0) for _, _, each in leads), default=0.0) or 1.0
-    for axes, (name, trace, each) in zip(places, leads, strict=True):
+    for axes, (name, trace, _) in zip(places, leads, strict=True):
         draw_signal(axes, time, trace.values, unit, trace=trace)
         axes.set_title(name, fontsize=SMALL, color=INK, loc="left", pad=2)
         axes.set_xlabel("seconds from R", fontsize=SMALL, color=INK)

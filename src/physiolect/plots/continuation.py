@@ -63,9 +63,7 @@ def continuation_figure(
             if trace is not None:
                 after = (trace.time >= 0) & (trace.time <= x[-1])
                 x, y = trace.time[after], trace.values[after]
-            axes.plot(
-                x, y, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth"
-            )
+            axes.plot(x, y, color=ORANGE, linewidth=1.0, linestyle=(0, (4, 1.5)), label="truth")
         dress(axes, y=unit or "unit unknown")
         axes.set_xlim((1 - len(seen)) / fs, ahead[-1])
         axes.margins(y=0.08)

@@ -189,7 +189,7 @@ def _scales(recording: Recording, sheet: Sheet, paper: Paper) -> dict[int, Scale
         step = max(_own_step(recording.signal[row]) for row in rows)
         names = recording.channels[rows[0]] if len(rows) == 1 else f"{len(rows)} leads"
         words = f"{names}: 10 mm = {step:g} {recording.units[rows[0]] or 'of an unknown unit'}"
-        scales |= {row: (10 / step, words) for row in rows}
+        scales |= dict.fromkeys(rows, (10 / step, words))
     return scales
 
 
@@ -204,7 +204,9 @@ def _own_step(signal: NDArray[np.float32]) -> float:
     return float(power * next(step for step in _STEPS if step * power >= least * (1 - 1e-9)))
 
 
-def _draw_cell(axes: Axes, recording: Recording, cell: Cell, sheet: Sheet, speed: float, scale: Scale) -> None:
+def _draw_cell(
+    axes: Axes, recording: Recording, cell: Cell, sheet: Sheet, speed: float, scale: Scale
+) -> None:
     """Draw a lead's name and its stretch; one that is missing, or has no samples there, has its name alone."""
     values = _values(recording, cell)
     known = values[np.isfinite(values)]
@@ -265,7 +267,9 @@ def _beyond(recording: Recording, sheet: Sheet, paper: Paper, scales: dict[int, 
         return ()
     names = list(dict.fromkeys(found))
     more = " …" if len(names) > _NAMED else ""
-    return (f"cut off at the edge: {', '.join(names[:_NAMED])}{more}, for which a gain below {paper.gain:g} is needed",)
+    return (
+        f"cut off at the edge: {', '.join(names[:_NAMED])}{more}, for which a gain below {paper.gain:g} is needed",
+    )
 
 
 def _draw_pulse(axes: Axes, sheet: Sheet, y: float, paper: Paper) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.column import Trace, column_figure, draw_signal, edges, ground_signal, head, scale, small
+from physiolect.plots.column import (
+    Trace,
+    column_figure,
+    draw_signal,
+    edges,
+    ground_signal,
+    head,
+    scale,
+    small,
+)
 from physiolect.plots.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, QUIET, SMALL
 
 if TYPE_CHECKING:

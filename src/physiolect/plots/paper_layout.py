@@ -113,7 +113,9 @@ def lay_out_sheet(
     """
     n_columns = _COLUMNS[layout]
     n_rows = len(LEADS) // n_columns
-    at_once = recording.duration < (n_columns - 0.5) * ROW / speed / n_columns  # the last column would be half empty
+    at_once = (
+        recording.duration < (n_columns - 0.5) * ROW / speed / n_columns
+    )  # the last column would be half empty
     has_strip = layout == "3x4"
     tall, head = _HEIGHTS[layout], _HEADROOM[layout]
     height = _page_height(n_rows + has_strip, tall, head)
@@ -138,7 +140,9 @@ def lay_out_sheet(
     pulses = tuple((_line(height - head, line, tall), None) for line in range(n_rows + has_strip))
     notes = [_part(recording, seconds)] if recording.duration > seconds else []
     if at_once and n_columns > 1:
-        notes.append(f"the recording is short ({seconds_text(recording.duration)}): all columns begin at its start")
+        notes.append(
+            f"the recording is short ({seconds_text(recording.duration)}): all columns begin at its start"
+        )
     others = [name for row, name in enumerate(recording.channels) if row not in rows.values()]
     if others:
         notes.append(f"not drawn: {', '.join(others[:6])}{' …' if len(others) > 6 else ''}")

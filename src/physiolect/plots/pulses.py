@@ -60,7 +60,9 @@ def pulses_figure(
     values, moments = np.asarray(signal, float), np.asarray(times, float)
     seconds = len(values) / fs
     edges = np.sort(np.asarray(breaks, float))
-    crosses = np.searchsorted(edges, moments[1:], side="right") > np.searchsorted(edges, moments[:-1], side="right")
+    crosses = np.searchsorted(edges, moments[1:], side="right") > np.searchsorted(
+        edges, moments[:-1], side="right"
+    )
     intervals = np.where(crosses, np.nan, np.diff(moments))
     has_rate = bool(np.isfinite(intervals).any())
     odd = int(np.nanargmax(np.abs(intervals - np.nanmedian(intervals)))) if has_rate else 0
@@ -70,7 +72,9 @@ def pulses_figure(
     if has_rate:
         scale, word = time_unit(seconds)
         size = 3.2 if len(moments) < _FEW else 1.6
-        axes[0].plot((start + moments[1:]) / scale, 60 / intervals, "o", color=BLUE, markersize=size, markeredgewidth=0)
+        axes[0].plot(
+            (start + moments[1:]) / scale, 60 / intervals, "o", color=BLUE, markersize=size, markeredgewidth=0
+        )
         dress(axes[0], x=word, y="pulses\na minute", grid="y")
         axes[0].set_xlim(start / scale, (start + seconds) / scale)
         axes[0].locator_params(axis="y", nbins=4)
@@ -78,8 +82,12 @@ def pulses_figure(
         room = max(5.0, 0.1 * (high - low))
         axes[0].set_ylim(max(0.0, low - room), high + room)
         shade_spans(axes[0], [(a / scale, b / scale) for a, b in unjudged], start / scale)
-    titles = ("",) * len(rows) if is_whole else (ROW_TITLES[0], "around the most unusual interval", ROW_TITLES[-1])
-    heights = np.interp(moments, np.arange(len(values)) / fs, np.nan_to_num(values)) if len(moments) else moments
+    titles = (
+        ("",) * len(rows) if is_whole else (ROW_TITLES[0], "around the most unusual interval", ROW_TITLES[-1])
+    )
+    heights = (
+        np.interp(moments, np.arange(len(values)) / fs, np.nan_to_num(values)) if len(moments) else moments
+    )
     for row, (first, last), what in zip(axes[has_rate:], rows, titles, strict=True):
         draw_row(row, values, fs, (first, last), start, unit)
         row.set_title(what, fontsize=TEXT, color=QUIET, loc="left", pad=3)

@@ -74,7 +74,12 @@ def show_attention(asked: Question) -> Explanation:
 
 
 def _draw(
-    asked: Question, found: AttentionMap, how: Combine, moment: float | None, evidence: str, names: tuple[str, ...]
+    asked: Question,
+    found: AttentionMap,
+    how: Combine,
+    moment: float | None,
+    evidence: str,
+    names: tuple[str, ...],
 ) -> Figure:
     from physiolect.plots import attention_figure
 
@@ -87,9 +92,7 @@ def _draw(
     if needs_sheet(window):
         if names:
             what += "; letters: the model's classes"
-        return sheet(
-            window, band, what=what, title=title, evidence=evidence, queries=queries, letters=names
-        )
+        return sheet(window, band, what=what, title=title, evidence=evidence, queries=queries, letters=names)
     if len(found.layers) > 1:  # a row for each layer
         rows, labels = found.over_heads(how)[:, 0], [f"layer {each}" for each in found.layers]
     else:
@@ -112,7 +115,9 @@ def show_heads(asked: Question) -> Explanation:
         from physiolect.plots import heads_figure
 
         moments = [np.unique(centres[at]) for at in found.peaks]
-        nearest = [np.searchsorted(grid(window), each).clip(0, window.signal.shape[-1] - 1) for each in moments]
+        nearest = [
+            np.searchsorted(grid(window), each).clip(0, window.signal.shape[-1] - 1) for each in moments
+        ]
         return heads_figure(
             attention=on_grid(window, found.relative), peaks=nearest, names=names, **drawn(window),
             title=titled(f"Heads of layer {found.layer}, mean over queries", source, window) + over_leads(window),

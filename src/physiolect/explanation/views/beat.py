@@ -16,7 +16,14 @@ from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.views.drawing import own_rate
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
-from physiolect.explanation.views.words import decided, score_facts, score_line, score_lines, titled, window_numbers
+from physiolect.explanation.views.words import (
+    decided,
+    score_facts,
+    score_line,
+    score_lines,
+    titled,
+    window_numbers,
+)
 from physiolect.explanation.window import BeatWindow, Replacement
 from physiolect.tokenizers import BeatTokenizer
 
@@ -42,7 +49,11 @@ class _NumbersOfBeat(BeatWindow):
         return np.full(len(self.inputs) - 1, -1, np.int64)
 
     def without(
-        self, out: NDArray[np.int64], *, replacement: Replacement = "interpolation", n_context: int | None = None
+        self,
+        out: NDArray[np.int64],
+        *,
+        replacement: Replacement = "interpolation",
+        n_context: int | None = None,
     ) -> NDArray[np.float32]:
         """Return the numbers with some of the one beat replaced by their average in training: 0."""
         inputs = self.inputs.astype(np.float32)
@@ -85,7 +96,10 @@ def show_beat(asked: Question) -> Explanation:
             evidence=score_line(score),
         )  # fmt: skip
 
-    lines = [f"  explained   {target.words}", f"  heartbeat   {moment:.2f} s{f', {names[at]}' if names else ''}"]
+    lines = [
+        f"  explained   {target.words}",
+        f"  heartbeat   {moment:.2f} s{f', {names[at]}' if names else ''}",
+    ]
     lines += [f"  {name:12}{value:+.2f} {target.unit}" for name, value in groups.items()]
     return Explanation(
         view="beat",

@@ -49,12 +49,12 @@ class Explanation(Result):
         """What was explained, and what was found, line by line."""
         begin, end = self.windows[0].time[0], self.window.time[-1]
         many = f", {len(self.windows)} windows" if len(self.windows) > 1 else ""
-        head = f"{self.view} of {self.source or 'a recording'}, {self.window.channels_in_words}, {begin:.2f} to {end:.2f} s{many}"
+        what = f"{self.view} of {self.source or 'a recording'}, {self.window.channels_in_words}"
+        head = f"{what}, {begin:.2f} to {end:.2f} s{many}"
         return "\n".join([head, *self.lines])
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return the table: heads and landmarks (probing), methods (faithfulness), or one row a token of the
-        window: a sample, a patch or a heartbeat.
+        """Return the table: heads and landmarks, methods, numbers of a beat, or a row for each sample, patch or beat.
 
         Raises:
             PhysiolectError: pandas is not installed.

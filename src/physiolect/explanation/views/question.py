@@ -14,10 +14,10 @@ from physiolect.checkpoint import Checkpoint
 from physiolect.errors import CheckpointError, ConfigError, ContractError, check_option
 from physiolect.events import Reporter
 from physiolect.explanation.attention import Combine, n_layers
-from physiolect.explanation.faithfulness import Faithfulness, measure_faithfulness
-from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.beat_windows import BeatSource
 from physiolect.explanation.cutting import cut_window, cut_windows
+from physiolect.explanation.faithfulness import Faithfulness, measure_faithfulness
+from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.window import LevelWindow, Replacement, Window
 from physiolect.recording import Recording
 
@@ -142,9 +142,12 @@ class Question:
         if problems := option_problems(self.view, vars(self)):
             raise ConfigError("; ".join(problems), hint="correct these arguments, or leave them out")
         check_view(self.checkpoint, self.view)
-        if not self.checkpoint.reads_beats and (self.source.beats is not None or self.source.rhythm is not None):
+        if not self.checkpoint.reads_beats and (
+            self.source.beats is not None or self.source.rhythm is not None
+        ):
             raise ConfigError(
-                "beats or a rhythm were given, but the checkpoint reads the signal itself", hint="leave them out"
+                "beats or a rhythm were given, but the checkpoint reads the signal itself",
+                hint="leave them out",
             )
         if self.replace is not None and self.checkpoint.reads_beats:
             raise ConfigError(
@@ -193,7 +196,11 @@ class Question:
         """Return in words whose attention is shown, given what `moment` returned."""
         if moment is not None:
             return f"query {moment:.2f} s"
-        return "query: the class token" if self.checkpoint.model.config.pooling == "class" else "mean over queries"
+        return (
+            "query: the class token"
+            if self.checkpoint.model.config.pooling == "class"
+            else "mean over queries"
+        )
 
     def last_windows(self, limit: int) -> tuple[Window, ...]:
         """Return those of the last `limit` windows that can be used.

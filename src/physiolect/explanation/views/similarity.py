@@ -14,8 +14,8 @@ from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.question import Question
 from physiolect.explanation.views.words import (
     no_p_line,
-    token_columns,
     titled,
+    token_columns,
     window_numbers,
     without_p_waves,
 )

@@ -95,8 +95,17 @@ def window_numbers(window: Window) -> dict[str, Any]:
     if isinstance(window, LevelWindow):
         return {**numbers, "ids": window.ids}
     spans = window.token_spans
-    numbers |= {"channels": np.array(window.channels), "signal_start_s": window.start, "inputs": window.inputs}
-    return {**numbers, "token_begin_s": spans[:, 0], "token_end_s": spans[:, 1], "token_channel": window.token_rows}
+    numbers |= {
+        "channels": np.array(window.channels),
+        "signal_start_s": window.start,
+        "inputs": window.inputs,
+    }
+    return {
+        **numbers,
+        "token_begin_s": spans[:, 0],
+        "token_end_s": spans[:, 1],
+        "token_channel": window.token_rows,
+    }
 
 
 def token_columns(window: Window) -> dict[str, Any]:
@@ -121,10 +130,13 @@ def most_at(window: Window, band: NDArray[np.floating]) -> str:
     moments, rows = window.token_spans.mean(1), window.token_rows
     moments = window.beats if isinstance(window, BeatWindow) else moments
     several = len(np.unique(rows)) > 1
-    return ", ".join(
-        f"{window.channels[rows[k]]} {moments[k]:.2f}" if several else f"{moments[k]:.2f}"
-        for k in sorted(best.tolist(), key=lambda k: (moments[k], rows[k]))
-    ) + " s"
+    return (
+        ", ".join(
+            f"{window.channels[rows[k]]} {moments[k]:.2f}" if several else f"{moments[k]:.2f}"
+            for k in sorted(best.tolist(), key=lambda k: (moments[k], rows[k]))
+        )
+        + " s"
+    )
 
 
 def by_channel(window: Window, band: NDArray[np.floating]) -> dict[str, float]:
