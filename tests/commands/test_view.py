@@ -10,6 +10,7 @@ import pytest
 from physiolect import synthetic
 from physiolect.cli import main
 from physiolect.formats import write_recording
+from physiolect.recording import Recording
 
 
 @pytest.fixture
@@ -73,3 +74,17 @@ def test_a_file_without_leads_says_what_to_do(tmp_path: Path, capsys: pytest.Cap
     assert main([*words, "--layout", "12x1"]) == 1
     assert "take layout strip, or name the leads" in capsys.readouterr().err
     assert main(words) == 0
+
+
+def test_what_a_sheet_leaves_out_is_said_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leads = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6", "V7")
+    path = tmp_path / "long.npz"
+    twelve = synthetic.ecg(seconds=60, fs=100.0, leads=leads[:12])
+    signal = np.concatenate([twelve.signal, twelve.signal[:1]])
+    write_recording(Recording(signal, 100.0, leads, "mV", "ecg"), path)
+    assert main(["view", str(path), "--out", str(tmp_path / "a.pdf")]) == 0
+    said = capsys.readouterr().err
+    assert "! first 10 s of 60 s (--start draws another stretch)" in said
+    assert "! not drawn: V7 (--layout strip draws all channels)" in said

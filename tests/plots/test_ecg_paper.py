@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from physiolect import synthetic
 from physiolect.errors import ConfigError, ContractError
-from physiolect.plots import Paper, ecg_paper_figure
+from physiolect.plots import Paper, ecg_paper_figure, sheet_notes
 from physiolect.recording import LEADS, Annotations, Recording
 
 FS = 500.0
@@ -219,3 +219,48 @@ def test_a_strip_of_many_channels_is_drawn_in_part_and_says_so() -> None:
     figure = ecg_paper_figure(Recording(np.zeros((512, 600), np.float32), 100))
     assert len([line for line in figure.axes[0].lines if str(line.get_label()).startswith("lead ")]) == 24
     assert any("first 24 of 512 channels" in text for text in texts(figure))
+
+
+def test_leads_without_a_unit_share_one_scale_and_no_calibration_pulse() -> None:
+    signal = np.outer(np.arange(1, 13), np.sin(np.arange(5000) / 50)).astype(np.float32)
+    figure = ecg_paper_figure(Recording(signal, FS, LEADS, None, "ecg"), layout="12x1")
+    assert not lines(figure, "calibration")
+    heights = [np.ptp(lines(figure, f"lead {lead}")[0][:, 1]) for lead in LEADS]
+    np.testing.assert_allclose(np.array(heights) / heights[0], np.arange(1, 13), rtol=1e-3)
+    assert any("12 leads: 10 mm = 20 of an unknown unit" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize(("seconds", "at_once"), [(1.0, True), (4.0, True), (9.5, False), (10.0, False)])
+def test_every_column_of_a_short_recording_holds_signal(seconds: float, at_once: bool) -> None:
+    figure = ecg_paper_figure(steps(seconds=seconds), layout="3x4")
+    for lead in LEADS:
+        assert len(lines(figure, f"lead {lead}")[0]) > 1
+    assert any("all columns begin at its start" in text for text in texts(figure)) == at_once
+
+
+def test_leads_without_samples_are_named_so_and_are_no_rhythm_strip() -> None:
+    recording = steps()
+    recording.signal[1] = np.nan
+    recording.signal[6] = 0.0
+    figure = ecg_paper_figure(recording, layout="3x4")
+    assert "II (no samples)" in texts(figure)
+    assert len(lines(figure, "lead I")) == 2  # and not II, which is missing, or V1, which is flat
+
+
+def test_what_reaches_beyond_the_sheet_is_cut_off_and_named() -> None:
+    recording = steps()
+    recording.signal[9] *= 100
+    figure = ecg_paper_figure(recording, layout="3x4")
+    assert any("cut off at the edge: V4" in text for text in texts(figure))
+    assert sheet_notes(recording, layout="3x4") == (
+        "cut off at the edge: V4, for which a gain below 10 is needed",
+    )
+    figure.draw_without_rendering()
+    (line,) = [each for each in figure.axes[0].lines if each.get_label() == "lead V4"]
+    assert line.get_clip_box().height / figure.dpi * 25.4 == pytest.approx(160)
+    assert sheet_notes(steps()) == ()
+
+
+def test_channels_that_are_the_same_lead_are_drawn_as_a_strip() -> None:
+    figure = ecg_paper_figure(steps(("II", "MLII", "V1")))
+    assert len(lines(figure, "lead II")) == len(lines(figure, "lead MLII")) == 1

@@ -37,8 +37,8 @@ class AttentionMap:
     """Attention weights, and the layers, heads and queries that they are of."""
 
     weights: NDArray[np.float32]
-    """(layers, heads, queries, tokens): each query's weights over the window's tokens, which are samples where a model
-    reads levels; with `on_class`, those of one query, layer and head add up to 1."""
+    """(layers, heads, queries, tokens): each query's weights over the window's tokens; a token of a model of levels is
+    a sample. The weights of one query, layer and head add up to 1, with `on_class` where there is a class token."""
     layers: tuple[int, ...]
     """Numbers of the layers, from 1."""
     heads: tuple[int, ...]
@@ -77,7 +77,7 @@ class HeadView:
     mean: NDArray[np.float32]
     """(heads, tokens) attention of each, mean over all queries; queries that cannot see it count as 0."""
     even: NDArray[np.float32]
-    """(tokens,) what it would be if every query looked equally at all it can see: more queries see the early samples."""
+    """(tokens,) what it would be if every query looked equally at all it can see: more queries see the early ones."""
     peaks: tuple[NDArray[np.int64], ...]
     """For each head, the tokens at which its attention stands out."""
     layer: int

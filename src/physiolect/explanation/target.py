@@ -68,7 +68,7 @@ def choose_target(
     after the window's last sample; with `span`, the mean over the levels of the last so many seconds. For a rhythm
     model it is the log odds of its answer (atrial fibrillation, or its absence). For a model that finds beats it is the
     log odds of a beat at the query, by default where they are highest. For a model that sorts heartbeats it is the
-    log-probability of the class of the beat at the query, by default of the beat that is least like the commonest class.
+    log-probability of the class of the beat at the query, by default of the one that is least like the commonest class.
     For a model of classes it is the log-probability of the likeliest, or its log odds where several can hold; for a
     regression the distance of its number from the mean.
 

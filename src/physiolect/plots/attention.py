@@ -127,8 +127,9 @@ def change_figure(
     small(below, x="seconds", y="change of\nattention")
     _limit(below, seconds, line, "+", pad=12)
     below.locator_params(axis="y", nbins=4)
-    for each in (above, below) if query is not None else ():
-        draw_query(each, query)
+    if query is not None:
+        draw_query(above, query)
+        draw_query(below, query)
     below.legend(
         loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, frameon=False, fontsize=SMALL - 0.5, labelcolor=INK,
         handlelength=1.2, columnspacing=1.0, borderaxespad=0,

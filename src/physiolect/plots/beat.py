@@ -41,7 +41,7 @@ def beat_figure(
     """
     below = 0.45 + 0.17 * len(groups)
     figure = column_figure(1.45 + below + 0.9)
-    above, under = figure.subfigures(2, 1, height_ratios=[1.7, below + 0.2])
+    above, under = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.7, below + 0.2])[:, 0]
     places = above.subplots(1, len(leads), sharey=True, squeeze=False)[0]
     largest = max((np.abs(each).max(initial=0.0) for _, _, each in leads), default=0.0) or 1.0
     for axes, (name, trace, _) in zip(places, leads, strict=True):
