@@ -145,7 +145,7 @@ def test_figures_show_an_ecg_at_its_own_rate_on_paper(heart: Recording) -> None:
     time, values = drawn.lines[0].get_data()
     assert len(time) == pytest.approx(3 * 250, abs=1)  # the model sees 300 samples
     np.testing.assert_allclose(values, heart.signal[1, -len(values) :], rtol=1e-6)
-    assert len(drawn.collections) == 4  # small and large squares, upright and across
+    assert len(drawn.collections) == 2  # large squares, upright and across
     ppg = synthetic.ppg(seconds=8, fs=250.0, seed=1)
     model = one_lead()
     from dataclasses import replace

@@ -70,7 +70,7 @@ def attention_figure(
     axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
     draw_signal(axes[0], seconds, values, unit, trace=trace)
     draw_bands(axes[0], seconds, line)
-    ground_signal(axes[0], unit, trace)
+    ground_signal(axes[0], unit, trace, on_bands=True)
     axes[1].fill_between(seconds, 0, line, color=AMBER, linewidth=0, step="mid")
     axes[1].plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
     small(axes[1], y=what)
@@ -115,7 +115,7 @@ def change_figure(
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.15, 0.95]})
     draw_signal(above, seconds, values, unit, trace=trace)
     draw_bands(above, seconds, line, signed=True)
-    ground_signal(above, unit, trace)
+    ground_signal(above, unit, trace, on_bands=True)
     gained, lost = np.maximum(line, 0), np.minimum(line, 0)
     below.fill_between(seconds, 0, gained, color=ORANGE, linewidth=0, step="mid", label="more than before")
     below.fill_between(

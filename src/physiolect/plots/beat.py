@@ -50,7 +50,7 @@ def beat_figure(
         axes.set_xlabel("seconds from R", fontsize=SMALL, color=INK)
     for axes, (_, trace, each) in zip(places, leads, strict=True):  # when all have stretched the shared axis
         draw_bands(axes, time, each, signed=True, top=largest)
-        ground_signal(axes, unit, trace)
+        ground_signal(axes, unit, trace, on_bands=True)
     for axes in places[1:]:
         axes.set_ylabel("")
     _draw_groups(under.subplots(1, 1), groups, unit_of_what)

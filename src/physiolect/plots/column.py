@@ -86,13 +86,20 @@ def draw_signal(
     axes.margins(y=0.1)
 
 
-def ground_signal(axes: Axes, unit: str | None, trace: Trace | None) -> None:
-    """Lay the squares of ECG paper behind an ECG in mV, and a plain grid behind other signals of a recording."""
+def ground_signal(axes: Axes, unit: str | None, trace: Trace | None, *, on_bands: bool = False) -> None:
+    """Lay the squares of ECG paper behind an ECG in mV, and a plain grid behind other signals of a recording.
+
+    Args:
+        axes: their limits are set.
+        unit: of the signal.
+        trace: None draws nothing.
+        on_bands: the ground is coloured, so that only large squares are drawn.
+    """
     if trace is None:
         return
     left, right = axes.get_xlim()
     if trace.is_ecg and unit == "mV" and right - left <= _ON_PAPER:
-        lay_paper(axes)
+        lay_paper(axes, large_alone=on_bands)
     else:
         axes.grid(color=FAINT, linewidth=0.5)
         axes.set_axisbelow(True)

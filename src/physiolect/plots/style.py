@@ -43,10 +43,14 @@ def new_figure(height: float, *, width: float = WIDTH, dpi: int = 160) -> Figure
     return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
-def lay_paper(axes: Axes) -> None:
+def lay_paper(axes: Axes, *, large_alone: bool = False) -> None:
     """Draw the large squares of ECG paper behind axes of seconds and millivolts: 0.2 s wide and 0.5 mV high.
 
     The limits of the axes must be set. Small squares, 0.04 s and 0.1 mV, are drawn too where there is room for them.
+
+    Args:
+        axes: of seconds and millivolts.
+        large_alone: draw no small squares, which would hide colours of the ground.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import MultipleLocator
@@ -54,7 +58,7 @@ def lay_paper(axes: Axes) -> None:
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     size = axes.get_window_extent()
     room = min(size.width / max(right - left, 1e-9) * 0.04, size.height / max(high - low, 1e-9) * 0.1)
-    has_small = room >= _LEAST_SQUARE
+    has_small = room >= _LEAST_SQUARE and not large_alone
     strong = PAPER_STRONG_LINE if has_small else PAPER_LINE  # alone, the large squares need no strength
     for large, small, limits, upright in ((0.2, 0.04, (left, right), True), (0.5, 0.1, (low, high), False)):
         for every, colour, order in ((small, PAPER_LINE, 0.1), (large, strong, 0.2)):
