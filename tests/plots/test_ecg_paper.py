@@ -257,7 +257,7 @@ def test_what_reaches_beyond_the_sheet_is_cut_off_and_named() -> None:
     )
     figure.draw_without_rendering()
     (line,) = [each for each in figure.axes[0].lines if each.get_label() == "lead V4"]
-    assert line.get_clip_box().height / figure.dpi * 25.4 == pytest.approx(160)
+    assert line.get_clip_box().height / figure.dpi * 25.4 == pytest.approx(170)
     assert sheet_notes(steps()) == ()
 
 

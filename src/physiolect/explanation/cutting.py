@@ -118,7 +118,11 @@ def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:
     config = checkpoint.model.config
     if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig):
         return LevelWindow
-    tokens: dict[str, Any] = {"patch": config.patch, "per_lead": config.per_lead, "class_token": config.class_token}
+    tokens: dict[str, Any] = {
+        "patch": config.patch,
+        "per_lead": config.per_lead,
+        "class_token": config.class_token,
+    }
 
     def make(**given: Any) -> Window:
         return SignalWindow(**given, **tokens)

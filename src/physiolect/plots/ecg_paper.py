@@ -35,6 +35,8 @@ _FULL_SCALE = 15.0
 _MOST_LETTERS = 60
 _ENOUGH = 8
 """Standard leads that make a sheet of twelve."""
+_SPILL = 5.0
+"""mm by which a lead of the first or last row may leave the grid."""
 _NAMED = 6
 """Leads that a note names."""
 _STEPS = (1.0, 2.0, 5.0, 10.0)
@@ -236,7 +238,7 @@ def _draw_cell(
     (line,) = axes.plot(
         x, y, color=INK, linewidth=_TRACE, solid_joinstyle="round", zorder=3, label=f"lead {cell.name}",
     )  # fmt: skip
-    line.set_clip_box(TransformedBbox(Bbox(((left, bottom), (right, top))), axes.transData))
+    line.set_clip_box(TransformedBbox(Bbox(((left, bottom - _SPILL), (right, top + _SPILL))), axes.transData))
 
 
 def _values(recording: Recording, cell: Cell) -> NDArray[np.float64]:
@@ -262,7 +264,7 @@ def _beyond(recording: Recording, sheet: Sheet, paper: Paper, scales: dict[int, 
         known = values[np.isfinite(values)]
         if cell.channel is not None and len(known):
             y = cell.y + (np.array([known.min(), known.max()]) - np.median(known)) * scales[cell.channel][0]
-            found += [cell.name] if y[0] < bottom or y[1] > top else []
+            found += [cell.name] if y[0] < bottom - _SPILL or y[1] > top + _SPILL else []
     if not found:
         return ()
     names = list(dict.fromkeys(found))
