@@ -113,6 +113,11 @@ def test_beats_are_those_given_or_marked_or_found(heart: Recording) -> None:
     assert any("were found by their slope" in each.text for each in told if isinstance(each, Message))
     marked = marks(heart) / heart.fs
     assert all(np.abs(marked - each).min() < 0.05 for each in found.window.time)
+    told.clear()
+    explain(beat_model(), heart.select(["V1"]), view="attention", score=False, on_event=told.append)
+    assert any(
+        "described by V1; the model takes 2 leads" in each.text for each in told if isinstance(each, Message)
+    )
     few = explain(beat_model(), heart, view="attention", score=False, beats=marks(heart)[:5])
     assert len(few.window.time) == 5
 

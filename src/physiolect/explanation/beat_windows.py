@@ -62,6 +62,11 @@ def cut_beats(
         raise ContractError(
             "no heartbeats were found in the recording", hint="choose another channel, or give the beats"
         )
+    n_leads, names = checkpoint.beats.n_leads, ", ".join(recording.channels[lead] for lead in leads)
+    if len(leads) < n_leads:
+        source.report.say(
+            f"heartbeats are described by {names}; the model takes {n_leads} leads: others count as not known"
+        )
     cut = _Cutter(checkpoint, recording, tuple(leads), times, first)
     found = cut.rhythm_windows(limit) if of_window else cut.class_windows(limit, query, source)
     if query is not None and not of_window and not found:
