@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from physiolect import Checkpoint, InputContract, Recording, generate
+from physiolect import Checkpoint, InputContract, Recording, generate, synthetic
 from physiolect.checkpoint import Outputs
 from physiolect.errors import Cancelled, CheckpointError, ConfigError, ContractError
 from physiolect.events import Event, Message, Progress
@@ -293,3 +293,26 @@ def test_a_small_model_uses_one_thread_and_the_setting_comes_back() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_an_ecg_is_drawn_at_its_own_rate_on_paper() -> None:
+    heart = synthetic.ecg(seconds=8, fs=500.0, leads=("II",), seed=1)
+    c = checkpoint()
+    found = generate(c, heart, seconds=1, n_samples=1, stop=6.0)
+    assert found.recorded is not None
+    (axes,) = found.plot().axes
+    _, context, _, truth = axes.lines  # the first is the seam
+    time, values = context.get_data()
+    assert len(time) == pytest.approx(found.context.n_samples / c.contract.fs * 500, abs=10)
+    np.testing.assert_allclose(np.diff(time), 1 / 500)
+    begin = round((found.report.start) * 500)
+    recorded = heart.signal[0, begin : begin + len(values)]
+    np.testing.assert_allclose(np.diff(values), np.diff(recorded), atol=1e-5)
+    assert np.median(values) == pytest.approx(np.median(found.seen), abs=1e-5)
+    assert len(truth.get_xdata()) == pytest.approx(500, abs=10)
+    assert axes.collections  # the squares of ECG paper
+    pulse = synthetic.ppg(seconds=8, fs=500.0, seed=1)
+    plain = generate(
+        replace(c, contract=replace(c.contract, modality="ppg")), pulse, seconds=1, n_samples=1, stop=6.0
+    )
+    assert len(plain.plot().axes[0].lines[1].get_xdata()) == plain.context.n_samples

@@ -126,9 +126,7 @@ def generate(
         length=recording.duration,
         tokens_per_second=new.size / taken,
     )
-    recorded = _at_own_rate(found, recording, checkpoint, channel)
-    truth = _find_truth(found, recording, n_seen, checkpoint, channel, reporter)
-    return replace(found, truth=truth, recorded=recorded)
+    return _with_recorded(found, recording, n_seen, checkpoint, channel, reporter)
 
 
 def _draw(
@@ -240,6 +238,19 @@ def _slow_way(context_length: int) -> str:
         f"past {context_length} tokens the model computes its whole context anew for each token; "
         "mode hop is faster, and approximate"
     )
+
+
+def _with_recorded(
+    found: Continuation,
+    recording: Recording,
+    n_seen: int,
+    checkpoint: Checkpoint,
+    channel: str | int | None,
+    reporter: Reporter,
+) -> Continuation:
+    """Return a continuation with what was recorded: after the context on the model's grid, and all at its own rate."""
+    truth = _find_truth(found, recording, n_seen, checkpoint, channel, reporter)
+    return replace(found, truth=truth, recorded=_at_own_rate(found, recording, checkpoint, channel))
 
 
 def _at_own_rate(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physiolect.plots.style import INK, QUIET, SERIES, TEXT, dress, new_figure
+from physiolect.plots.style import INK, QUIET, SERIES, TEXT, dress, lay_paper, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,6 +56,8 @@ def heartbeats_figure(
 ) -> Figure:
     """Draw the interval before each beat over time, coloured by class, and below it beats of each class.
 
+    Beats in mV lie on the squares of ECG paper.
+
     Args:
         signal: (T,) in `unit`, at `fs`.
         fs: its rate in Hz.
@@ -89,6 +91,8 @@ def heartbeats_figure(
         )
         _shapes(lower[k], values, beats[mine], fs, colour)
         dress(lower[k], title=name, x="s", y=(unit or "") if k == 0 else "")
+        if unit == "mV" and len(mine):
+            lay_paper(lower[k])
     dress(upper, title=title, x="s", y="RR interval (s)", grid="y")
     upper.set_ylim(0, 2.5)
     upper.legend(fontsize=TEXT - 1, frameon=False, ncols=len(classes), loc="upper right", labelcolor=INK)
