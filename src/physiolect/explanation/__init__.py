@@ -9,9 +9,11 @@ from physiolect.explanation.attention import (
     attend,
     mean_attention,
     n_layers,
+    pooled_attention,
     view_heads,
 )
 from physiolect.explanation.attention_change import attention_change
+from physiolect.explanation.beat_windows import BeatSource
 from physiolect.explanation.cutting import cut_window, cut_windows
 from physiolect.explanation.explaining import explain
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness, stage_names
@@ -28,18 +30,22 @@ from physiolect.explanation.probing import HeadScore, Probing, probe_heads
 from physiolect.explanation.similarity import Similarity, compare_tokens
 from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.views import Explanation
-from physiolect.explanation.window import Window
+from physiolect.explanation.window import BeatWindow, LevelWindow, SignalWindow, Window
 
 __all__ = [
     "LANDMARKS",
     "METHODS",
     "AttentionMap",
+    "BeatSource",
+    "BeatWindow",
     "Explanation",
     "Faithfulness",
     "HeadScore",
     "HeadView",
+    "LevelWindow",
     "MarkedRhythm",
     "Probing",
+    "SignalWindow",
     "Similarity",
     "Target",
     "Window",
@@ -58,6 +64,7 @@ __all__ = [
     "mean_attention",
     "measure_faithfulness",
     "n_layers",
+    "pooled_attention",
     "probe_heads",
     "stage_names",
     "view_heads",
