@@ -19,9 +19,9 @@ def flat(channels: tuple[str, ...], seconds: float) -> Recording:
 
 def boxes(figure) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Return left, right, lower and upper edge of each shade in mm, and its strength."""
-    (found,) = [each for each in figure.axes[0].collections if isinstance(each, PatchCollection)]
-    extents = [path.get_extents() for path in found.get_paths()]
-    strength = found.get_facecolor()[:, 3]
+    found = [each for each in figure.axes[0].collections if isinstance(each, PatchCollection)]
+    extents = [path.get_extents() for each in found for path in each.get_paths()]
+    strength = np.concatenate([each.get_facecolor()[:, 3] for each in found])
     return np.array([[e.x0, e.x1, e.y0, e.y1, a] for e, a in zip(extents, strength, strict=True)])
 
 
@@ -50,7 +50,7 @@ def test_rows_of_shades_do_not_overlap_and_signs_are_told() -> None:
     found = found[found[:, 2].argsort()]
     assert len(found) == 12
     assert (found[1:, 2] >= found[:-1, 3] - 1e-6).all()
-    assert any("orange: more, blue: less" in text.get_text() for text in figure.axes[0].texts)
+    assert any("orange: more, hatched blue: less" in text.get_text() for text in figure.axes[0].texts)
 
 
 @pytest.mark.parametrize(("seconds", "n_leads", "speed"), [(10, 12, "25"), (30, 12, "5"), (30, 2, "25")])

@@ -60,7 +60,8 @@ def draw_shades(axes: Axes, cells: Sequence[Cell], fs: float, shades: Shades, sp
     strength = np.clip(np.abs(shades.values) / shades.top, 0, 1) * _DARKEST
     signed = bool((shades.values < 0).any())
     lines = np.unique([cell.y for cell in cells])  # from the lowest row up
-    boxes, colours = [], []
+    boxes: dict[bool, list[Rectangle]] = {True: [], False: []}
+    colours: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
     for cell in cells:
         if cell.channel is None:
             continue
@@ -71,9 +72,10 @@ def draw_shades(axes: Axes, cells: Sequence[Cell], fs: float, shades: Shades, sp
         here &= (shades.rows == cell.channel) | (shades.rows == -1)
         for k in np.flatnonzero(here).tolist():
             a, b = np.clip(shades.spans[k], cell.start, stop) - cell.start
-            boxes.append(Rectangle((cell.x + a * speed, lower), (b - a) * speed, upper - lower))
-            colour = AMBER if not signed else ORANGE if shades.values[k] > 0 else BLUE
-            colours.append(to_rgba(colour, float(strength[k])))
+            counts_for = bool(shades.values[k] > 0)
+            boxes[counts_for].append(Rectangle((cell.x + a * speed, lower), (b - a) * speed, upper - lower))
+            colour = AMBER if not signed else ORANGE if counts_for else BLUE
+            colours[counts_for].append(to_rgba(colour, float(strength[k])))
         for moment in shades.queries:
             if cell.start <= moment <= stop:
                 x = cell.x + (moment - cell.start) * speed
@@ -81,9 +83,12 @@ def draw_shades(axes: Axes, cells: Sequence[Cell], fs: float, shades: Shades, sp
                     [x, x], [lower, upper - _LETTER], color=ORANGE, linewidth=0.9,
                     linestyle=(0, (3, 2)), zorder=2.5, label="query",
                 )  # fmt: skip
-    axes.add_collection(
-        PatchCollection(boxes, facecolors=colours, linewidths=0, zorder=0.9, label="shades"), autolim=False
-    )
+    for counts_for, hatch in ((True, None), (False, "//")):  # in grey, a hatch tells the two apart
+        found = PatchCollection(
+            boxes[counts_for], facecolors=colours[counts_for], edgecolors=to_rgba(BLUE, 0.5), linewidths=0, hatch=hatch,
+            zorder=0.9, label="shades",
+        )  # fmt: skip
+        axes.add_collection(found, autolim=False)
 
 
 def _edge(next_line: NDArray[np.float64], y: float, reach: float) -> float:

@@ -39,7 +39,7 @@ def shaded_sheet_figure(
     layout: Layout = "12x1" if whole else "strip"
     n_lines = 1 if whole else max(1, _MOST_ROWS // len(names))
     speed = next((each for each in _SPEEDS if recording.duration <= n_lines * ROW / each + 0.05), _SPEEDS[-1])
-    signed = " (orange: more, blue: less)" if (shades.values < 0).any() else ""
+    signed = " (orange: more, hatched blue: less)" if (shades.values < 0).any() else ""
     note = f"shades: {what}{signed}, darkest at {shades.top:.3g}"
     marked = "; dashed: the query" if shades.queries else ""
     return ecg_paper_figure(
