@@ -39,6 +39,7 @@ def test_a_stretch_of_one_value_is_not_judged() -> None:
     found = found_in(values)
     assert not ((found.times > 20) & (found.times < 27)).any()
     assert found.unjudged == ((20.0, 27.0),)
+    assert found.to_dict()["unjudged"] == [{"start": 20.0, "stop": 27.0}]
     assert found.intervals.mean == pytest.approx(1 / 1.2, abs=0.01)
     assert any("keeps one value for 7.0 s" in each for each in found.report.notices)
     assert flat_spans(np.array([1.0, 1.0, 2.0]), 100.0).shape == (0, 2)

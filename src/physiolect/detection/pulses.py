@@ -75,9 +75,10 @@ class PulseResult(DetectionResult):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return count, rate and variability, ready for JSON."""
+        """Return count, rate, variability and what was not judged, ready for JSON."""
         return super().to_dict() | {
             "method": "NeuroKit2 (Elgendi 2013)", "pulses": len(self.times), "intervals": self.intervals.to_dict(),
+            "unjudged": [{"start": a + self.first, "stop": b + self.first} for a, b in self.unjudged],
         }  # fmt: skip
 
     def plot(self) -> Figure:
