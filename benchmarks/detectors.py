@@ -1,6 +1,6 @@
 """How good published detectors are on real recordings, beside baselines: the tables of docs/results.md.
 
-    python benchmarks/detectors.py mitbih cpsc2021 ppg beats cpsc2019 --ecg ours=RUN --ppg ours=RUN --ecg-beats ours=RUN
+    python benchmarks/detectors.py mitbih cpsc2021 ppg beats r-peaks --ecg ours=RUN --ppg ours=RUN --ecg-beats ours=RUN
 
 Recordings and the published weights are read from the folder that PHYSIOLECT_DATA names. All models of one table see
 the same windows; intervals and differences are by patient, where patients are known.
@@ -22,6 +22,8 @@ from scipy.signal import resample_poly
 from physiolect import Checkpoint, Recording, detect_beats, load_checkpoint, synthetic
 from physiolect.datasets import Examples, Row, StoreWriter, make_examples, open_store
 from physiolect.datasets.examples.labels import beat_samples
+from physiolect.datasets.public.ludb import LUDB
+from physiolect.datasets.public.mitbih import DS2
 from physiolect.detection import predict_windows
 from physiolect.evaluation import make_folds
 from physiolect.evaluation.baselines import (
@@ -167,7 +169,14 @@ def beats_table(
     draws = Bootstrap([group for _, group in records])
     n = sum(len(beat_samples(recording.annotations)) for recording, _ in records)
     print(f"\n### {title}\n\n{n:,} reference beats of {len(records)} recordings.\n")
-    print(measures_table({name: measure_beats(each, draws) for name, each in found.items()}, BEATS), "\n")
+    measured = {name: measure_beats(each, draws) for name, each in found.items()}
+    print(measures_table(measured, BEATS), "\n")
+    less = {
+        f"{name} minus {other}": {"f1": measured[name]["f1"].minus(measured[other]["f1"])}
+        for name in models
+        for other in detectors
+    }
+    print(differences_table(less, ("f1",)), "\n")
     print(interval_words(draws, by_patient=False), flush=True)
 
 
@@ -211,13 +220,23 @@ def cpsc2019() -> list[tuple[Recording, str]]:
     return found
 
 
+def ludb() -> list[tuple[Recording, str]]:
+    """Return lead II of the records that did not train `ecg-beats`."""
+    pieces = LUDB.recordings(DATA / "ludb")
+    return [(whole.select(["II"]), entry.name) for entry, whole in pieces if int(entry.name) > 80]
+
+
+def ds2() -> list[tuple[Recording, str]]:
+    return [(read_recording(DATA / "mitdb" / name).select([0]), name) for name in DS2]
+
+
 def named(words: list[str]) -> Models:
     return {name: load_checkpoint(path) for name, path in (word.split("=", 1) for word in words)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parts = ("mitbih", "cpsc2021", "ppg", "beats", "cpsc2019")
+    parts = ("mitbih", "cpsc2021", "ppg", "beats", "r-peaks")
     parser.add_argument("parts", nargs="*", default=list(parts), help=f"of {', '.join(parts)}")
     for name in ("ecg", "ppg", "ecg-beats", "ppg-beats"):
         parser.add_argument(f"--{name}", action="append", default=[], metavar="NAME=CHECKPOINT")
@@ -254,8 +273,14 @@ def main() -> None:
             beats = {"published PPGPT_beat": published("PPGPT_beat_5k_iters"), **named(asked.ppg_beats)}
             beats_table("Made PPG, 24 of 2 min", made_ppg(), beats, ["elgendi"])
             beats_table("Two bedside PPG", bedside_ppg(), beats, ["elgendi"])
-    if "cpsc2019" in asked.parts:
-        beats_table("CPSC 2019, R peaks", cpsc2019(), named(asked.ecg_beats), ["xqrs", "neurokit"])
+    if "r-peaks" in asked.parts:
+        finders = {"ecg-beats": load_checkpoint("ecg-beats"), **named(asked.ecg_beats)}
+        for title, records in {
+            "CPSC 2019": cpsc2019(),
+            "LUDB 81 to 160, lead II": ludb(),
+            "MIT-BIH DS2, first lead": ds2(),
+        }.items():
+            beats_table(f"{title}, R peaks", records, finders, ["xqrs", "neurokit"])
     print(f"\n{time.time() - begun:.0f} s")
 
 

@@ -2,11 +2,13 @@
 
     python benchmarks/train_detectors.py stores OUT          # recordings of PHYSIOLECT_DATA as stores; two minutes
     python benchmarks/train_detectors.py train OUT           # minutes on a GPU, hours on a CPU
+    python benchmarks/train_detectors.py ship OUT            # into the package, without paths of this machine
 
 `train` needs OUT alone: it can be done on another machine. Trained on MIT-BIH, LUDB and PTB-XL; CPSC 2019 and CPSC 2021
 only test. Each checkpoint is trained twice: once on a part (`-part`), for the figures on the other part, and once on
 everything. Parts: DS1 of MIT-BIH without 201 (whose patient is 202 of DS2), LUDB 1 to 80,
-PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`ecg-rhythm-folds`).
+PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`ecg-rhythm-folds`), and trained on PTB-XL alone
+(`ecg-rhythm-ptbxl`), to describe the beats of MIT-BIH's DS1 and DS2 by a model that knows none of them.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from typing import Any
 import numpy as np
 from cohorts import DS1, data_folder, ptbxl
 
-from physiolect import adapt, cross_validate, finetune, read_recording
+import physiolect.checkpoint as checkpoint_room
+from physiolect import adapt, cross_validate, finetune, load_checkpoint, read_recording
 from physiolect.contract import InputContract
 from physiolect.datasets import Row, StoreWriter, open_store
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.public import mitbih
 from physiolect.datasets.public.ludb import LUDB
+from physiolect.learning.beat_settings import BEAT_TUNINGS
 from physiolect.models.encoder_config import EncoderConfig
 from physiolect.recording import Annotations, Recording
 from physiolect.training import Recipe
@@ -53,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("stores", "train"))
+    parser.add_argument("what", choices=("stores", "train", "ship"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", nargs="+", choices=tuple(TRAININGS), help="train these only")
     parser.add_argument("--device", default="auto")
@@ -61,6 +65,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "stores":
         write_stores(options.out)
+    elif options.what == "ship":
+        for name, run in SHIPPED.items():
+            ship(options.out / run, EMBEDDED_FOLDER / name)
     else:
         for name in options.only or TRAININGS:
             begun = time.perf_counter()
@@ -175,7 +182,7 @@ def other_rhythms(path: Path) -> tuple[str, ...]:
         for note in store.annotations(row).note
         if note[:1] == "("
     }
-    return tuple(sorted(names.difference(LEFT_OUT)))
+    return ("N", *sorted(names.difference(LEFT_OUT, ("N",))))
 
 
 def rhythm_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -204,24 +211,56 @@ def rhythm_part(options: argparse.Namespace) -> None:
     )
 
 
+def rhythm_ptbxl(options: argparse.Namespace) -> None:
+    out, store = options.out / "ecg-rhythm-ptbxl", options.out / "rhythm"
+    finetune(store, out=out, train_on=("train", "test"), **rhythm_settings(options))
+
+
 def rhythm(options: argparse.Namespace) -> None:
     finetune(options.out / "rhythm", out=options.out / "ecg-rhythm", **rhythm_settings(options))
 
 
-def heartbeat_settings(options: argparse.Namespace) -> dict[str, Any]:
+def heartbeat_settings(options: argparse.Namespace, rhythm: str) -> dict[str, Any]:
     return {
-        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / "ecg-rhythm-folds"),
-        "device": options.device, "steps": options.steps or 1500,
+        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / rhythm), "device": options.device,
+        "steps": options.steps or BEAT_TUNINGS["position"].steps,
     }  # fmt: skip
 
 
 def heartbeats_part(options: argparse.Namespace) -> None:
-    out = options.out / "ecg-heartbeats-part"
-    finetune(options.out / "rhythm", out=out, train_on=PART, classes=NSVF, **heartbeat_settings(options))
+    out, settings = options.out / "ecg-heartbeats-part", heartbeat_settings(options, "ecg-rhythm-ptbxl")
+    finetune(options.out / "rhythm", out=out, train_on=PART, classes=NSVF, **settings)
 
 
 def heartbeats(options: argparse.Namespace) -> None:
-    finetune(options.out / "rhythm", out=options.out / "ecg-heartbeats", **heartbeat_settings(options))
+    settings = heartbeat_settings(options, "ecg-rhythm-folds")
+    finetune(options.out / "rhythm", out=options.out / "ecg-heartbeats", **settings)
+
+
+# ---- into the package
+
+SHIPPED = {"ecg-beats": "ecg-beats-part", "ecg-rhythm": "ecg-rhythm", "ecg-heartbeats": "ecg-heartbeats"}
+"""Name -> run. Figures of R peaks are those of the shipped weights; rhythm and classes learn from all patients."""
+EMBEDDED_FOLDER = Path(checkpoint_room.__file__).parent / "embedded"
+
+
+def ship(run: Path, folder: Path) -> None:
+    """Save a run's checkpoint into the package; its card stays."""
+    checkpoint = load_checkpoint(run)
+    made = dict(checkpoint.run)
+    settings = dict(made.get("settings", {}))
+    for name in ("store", "out", "beats", "rhythm"):
+        if settings.get(name):
+            settings[name] = Path(settings[name]).name
+    made |= {"settings": settings, "model_card": "README.md"}
+    if checkpoint.task.name == "beats":
+        checkpoint.contract = replace(checkpoint.contract, min_samples=CONTRACT.min_samples)
+    card = folder / "README.md"
+    text = card.read_bytes() if card.exists() else b""
+    checkpoint.run = made
+    checkpoint.save(folder)
+    card.write_bytes(text)
+    print(load_checkpoint(folder).verify())
 
 
 TRAININGS = {
@@ -229,6 +268,7 @@ TRAININGS = {
     "ecg-beats": beats,
     "ecg-rhythm-folds": rhythm_folds,
     "ecg-rhythm-part": rhythm_part,
+    "ecg-rhythm-ptbxl": rhythm_ptbxl,
     "ecg-rhythm": rhythm,
     "ecg-heartbeats-part": heartbeats_part,
     "ecg-heartbeats": heartbeats,

@@ -1,4 +1,4 @@
-"""The decoder that comes with the package: there, whole, offline, and behind what is the user's own."""
+"""The checkpoints that come with the package: there, whole, offline, and behind what is the user's own."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ import numpy as np
 import pytest
 import torch
 
-from physiolect import Checkpoint, generate, load_checkpoint, synthetic
+from physiolect import Checkpoint, detect, generate, load_checkpoint, synthetic
 from physiolect.checkpoint import EMBEDDED
 from physiolect.checkpoint.hub import FILES
 from physiolect.contract import CONTRACTS
+from physiolect.datasets.examples.labels import beat_samples
+from physiolect.detection import HolterResult
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT, GPTConfig
 from physiolect.tokenizers import LevelTokenizer
 
 ROOT = Path(__file__).parents[2]
-CARD = (EMBEDDED["ecg"] / "README.md").read_text(encoding="utf-8")
+DETECTORS = ("ecg-beats", "ecg-rhythm", "ecg-heartbeats")
+
+
+def card_of(name: str) -> str:
+    return re.sub(r"\s+", " ", (EMBEDDED[name] / "README.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +102,44 @@ def test_a_cross_validated_run_names_its_folds(here: Path) -> None:
 def test_other_plain_names_stay_unknown() -> None:
     with pytest.raises(CheckpointError, match="no checkpoint 'ppg'") as caught:
         load_checkpoint("ppg")
-    assert "or one that comes with Physiolect: ecg" in (caught.value.hint or "")
+    assert "or one that comes with Physiolect: ecg, ecg-beats, ecg-heartbeats, ecg-rhythm" in (
+        caught.value.hint or ""
+    )
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_proves_itself_and_names_its_patients(name: str) -> None:
+    checkpoint = load_checkpoint(name)
+    assert checkpoint.verify().deviation < 1e-3
+    assert checkpoint.contract.modality == "ecg"
+    assert checkpoint.run["trained_on"]
+    text = (EMBEDDED[name] / "run.yaml").read_text(encoding="utf-8")
+    assert not re.search(r": (/|\.\.)", text)  # no path of the machine that trained it
+
+
+def test_the_detectors_find_what_was_made() -> None:
+    steady, fibrillating = (
+        detect(
+            synthetic.ecg(seconds=120, fs=250, leads=("II", "V1"), rhythm=rhythm, ectopic_rate=rate, seed=5)
+        )
+        for rhythm, rate in (("sinus", 0.1), ("af", 0.0))
+    )
+    marks = synthetic.ecg(seconds=120, fs=250, leads=("II", "V1"), ectopic_rate=0.1, seed=5).annotations
+    true = beat_samples(marks) / 250
+    assert isinstance(steady, HolterResult)
+    assert isinstance(fibrillating, HolterResult)
+    away = np.abs(steady.times[:, None] - true).min(0)
+    assert (away > 0.05).sum() <= 1  # one at an end
+    assert abs(len(steady.times) - len(true)) <= 1
+    counts, ectopic = steady.heartbeats.counts, marks.symbol.count("V")
+    assert 0.7 * ectopic <= counts["V"] + counts["F"] <= 1.3 * ectopic
+    assert np.nanmean(steady.rhythm.probability) < 0.2
+    assert np.nanmean(fibrillating.rhythm.probability) > 0.8
+
+
+def test_all_are_small() -> None:
+    size = sum(file.stat().st_size for name in DETECTORS for file in EMBEDDED[name].iterdir())
+    assert size < 15_000_000
 
 
 def test_it_is_small_and_holds_no_more_than_a_checkpoint_and_its_card() -> None:
@@ -105,12 +148,13 @@ def test_it_is_small_and_holds_no_more_than_a_checkpoint_and_its_card() -> None:
     assert sum(files.values()) < 3_300_000
 
 
+@pytest.mark.parametrize("name", sorted(EMBEDDED))
 @pytest.mark.parametrize(
-    "told",
-    ["## Training data", "## Limits", "## Results", "no diagnosis", "ODC-By 1.0", "CC BY 4.0", "1,596,901"],
+    "says", ["## Training data", "## Limits", "## Results", "no diagnosis", "ODC-By 1.0", "CC BY 4.0"]
 )
-def test_its_card_tells(told: str) -> None:
-    assert told in re.sub(r"\s+", " ", CARD)
+def test_a_card_says_what_users_need(name: str, says: str) -> None:
+    assert says in card_of(name)
+    assert f"{load_checkpoint(name).model.n_parameters():,}" in card_of(name)
 
 
 def test_the_wheel_holds_it(here: Path) -> None:
@@ -119,6 +163,8 @@ def test_the_wheel_holds_it(here: Path) -> None:
     wheel = next(WheelBuilder(str(ROOT)).build(directory=str(here), versions=["standard"]))
     with zipfile.ZipFile(wheel) as archive:
         held = {Path(name).name for name in archive.namelist() if "/embedded/ecg/" in name}
-        (weights,) = (name for name in archive.namelist() if name.endswith(".safetensors"))
-        assert archive.read(weights) == (EMBEDDED["ecg"] / "model.safetensors").read_bytes()
+        weights = [name for name in archive.namelist() if name.endswith(".safetensors")]
+        assert len(weights) == len(EMBEDDED)
+        for name in weights:
+            assert archive.read(name) == (EMBEDDED[Path(name).parent.name] / "model.safetensors").read_bytes()
     assert held == {*FILES, "README.md"}

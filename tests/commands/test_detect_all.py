@@ -79,14 +79,6 @@ def test_a_stretch_counts_from_the_whole_recordings_beginning(run: Run) -> None:
     assert summary["hours"][0]["start"] == 20.0
 
 
-def test_missing_detectors_are_a_sentence_and_a_hint(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(EMBEDDED, "ecg-rhythm")
-    code, _, err = run("ecg.edf")
-    assert code == 1
-    assert "comes without the detectors ecg-rhythm" in err
-    assert "--checkpoint" in err
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [

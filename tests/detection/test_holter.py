@@ -11,9 +11,8 @@ import torch
 
 import physiolect
 from physiolect import Recording, synthetic
-from physiolect.checkpoint import EMBEDDED
-from physiolect.detection import HolterResult, PulseResult, detect_all, load_detectors, windows
-from physiolect.detection.holter import NAMES, Detectors
+from physiolect.detection import HolterResult, PulseResult, detect_all, windows
+from physiolect.detection.holter import Detectors
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.events import Message
 from physiolect.models.encoder import Encoder
@@ -123,15 +122,6 @@ def test_without_a_checkpoint_the_packages_detectors_are_used(
         physiolect.detect(recording, stride=1.0)
     with pytest.raises(ConfigError, match="a recording alone, or first a checkpoint"):
         physiolect.detect(recording, recording)
-
-
-def test_missing_detectors_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
-        monkeypatch.delitem(EMBEDDED, name, raising=False)
-    with pytest.raises(
-        CheckpointError, match="comes without the detectors ecg-beats, ecg-rhythm, ecg-heartbeats"
-    ):
-        load_detectors()
 
 
 def test_detectors_of_other_tasks_are_refused() -> None:

@@ -62,7 +62,7 @@ def test_ventricular_and_fused_beats_are_made_of_those_of_others() -> None:
 
 def test_fibrillation_is_irregular_and_has_no_p_waves() -> None:
     signal, beats, kinds = made()
-    copy = with_fibrillation(signal, beats, kinds, FS, np.random.default_rng(2))
+    copy = with_fibrillation(signal, beats, kinds, [], FS, np.random.default_rng(2))
     assert (copy.kinds == kinds).all()
     assert np.diff(copy.beats).std() > 3 * np.diff(beats).std()
     assert (np.diff(copy.beats) > 0.19 * FS).all()
@@ -82,7 +82,7 @@ def test_few_beats_stay_as_they_are(n: int) -> None:
     signal, beats, kinds = made(seconds=20)
     for copy in (
         with_ectopy(signal, beats[:n], kinds[:n], [], FS, np.random.default_rng(0)),
-        with_fibrillation(signal[:, :2000], beats[:n], kinds[:n], FS, np.random.default_rng(0)),
+        with_fibrillation(signal[:, :2000], beats[:n], kinds[:n], [], FS, np.random.default_rng(0)),
     ):
         assert len(copy.beats) == len(copy.kinds) == n
         assert np.isfinite(copy.signal).all()
@@ -93,3 +93,23 @@ def test_the_same_draws_make_the_same_copy() -> None:
     one, other = (with_ectopy(*given, [], FS, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one.signal, other.signal)
     assert np.array_equal(one.kinds, other.kinds)
+
+
+def test_some_copies_have_wide_beats_that_stay_normal() -> None:
+    donors = ventricular_beats(*made(0.2), FS)
+    signal, beats, kinds = made()
+
+    def width(signal: np.ndarray, at: np.ndarray) -> float:
+        places = np.rint(at).astype(int)
+        places = places[(places > 40) & (places < signal.shape[1] - 60)]
+        mean = np.abs(np.mean([signal[0, p - 10 : p + 16] for p in places], 0))
+        return float((mean > 0.3 * mean.max()).mean())
+
+    plain = width(signal, beats)
+    widths = []
+    for seed in range(12):
+        copy = with_ectopy(signal, beats, kinds, donors, FS, np.random.default_rng(seed))
+        widths.append(width(copy.signal, copy.beats[copy.kinds == NORMAL]))
+        assert (copy.kinds == NORMAL).mean() > 0.7
+    wide = np.array(widths) > 1.3 * plain
+    assert 0 < wide.sum() < 12

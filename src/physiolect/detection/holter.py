@@ -16,7 +16,6 @@ from physiolect.detection.holter_result import HolterResult
 from physiolect.detection.pulses import PulseResult, find_pulses
 from physiolect.detection.rhythm import judge_rhythm
 from physiolect.detection.windows import Tracks, check_answers
-from physiolect.errors import CheckpointError
 from physiolect.events import Listener, Reporter
 from physiolect.formats import as_recording
 from physiolect.recording import Modality, Recording
@@ -50,17 +49,7 @@ class Detectors:
 
 
 def load_detectors() -> Detectors:
-    """Load the three detectors that come with the package.
-
-    Raises:
-        CheckpointError: they are missing.
-    """
-    missing = [name for name in NAMES if name not in EMBEDDED]
-    if missing:
-        raise CheckpointError(
-            f"Physiolect comes without the detectors {', '.join(missing)}",
-            hint="give a checkpoint: --checkpoint (checkpoint= in Python); docs/heartbeats.md says how to train one",
-        )
+    """Load the three detectors that come with the package."""
     return Detectors(*(load_checkpoint(EMBEDDED[name]) for name in NAMES))
 
 

@@ -1,7 +1,8 @@
 """Copies of a recording in which its beats are made ectopic, or its rhythm fibrillating: numpy in, numpy out.
 
 Recordings with many kinds of ectopic beats are few. A copy moves normal beats forward, changes their P waves, puts
-ventricular beats of other recordings in their place or mixes both, and keeps everything else as it was recorded.
+ventricular beats of other recordings in their place or mixes both, and keeps everything else as it was recorded. In
+some copies all normal beats are widened in one way, as in bundle branch block: width alone makes no ectopic beat.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION = range(4)
 """Kinds of beats; others are left as they are."""
 EARLY_SHARE, VENTRICULAR_SHARE, FUSION_SHARE = 0.06, 0.02, 0.02
 """Share of the normal beats that a copy makes ectopic."""
+BLOCK_SHARE = 0.4
+"""Share of the copies whose normal beats are widened; in half of them for about a minute at a time."""
 
 BEFORE, AFTER = 0.25, 0.55
 """Seconds of a beat before its R peak, with the P wave, and of a ventricular beat from it on."""
@@ -46,10 +49,26 @@ class _Plan:
     """(n, C) its height, 1 as recorded."""
     kinds: NDArray[np.int64]
     """(n,) what each is made, -1 for nothing."""
+    block: Samples
+    """(n,) share of `wide` that is mixed into it."""
+    wide: Samples | None
+    """(C, D) of the height of a usual beat."""
 
-    @staticmethod
-    def of(n: int, channels: int) -> _Plan:
-        return _Plan(np.ones(n), np.ones((n, channels)), np.full(n, -1))
+    @classmethod
+    def of(
+        cls, kinds: NDArray[np.int64], channels: int, donors: list[Samples], rng: np.random.Generator
+    ) -> _Plan:
+        """Return a plan that changes nothing but widens normal beats, in some of the copies."""
+        n = len(kinds)
+        block, wide = np.zeros(n), None
+        if donors and rng.random() < BLOCK_SHARE:
+            wide = donors[rng.integers(len(donors))][:channels] * rng.uniform(0.6, 1.2)
+            wide = wide * rng.choice([-1, 1], (channels, 1), p=[0.3, 0.7])
+            widened = kinds == NORMAL
+            if rng.random() < 0.5:
+                widened &= np.cumsum(rng.random(n) < 1 / 60) % 2 == 0
+            block[widened] = rng.uniform(0.4, 0.99)
+        return cls(np.ones(n), np.ones((n, channels)), np.full(n, -1), block, wide)
 
 
 def ventricular_beats(
@@ -100,7 +119,7 @@ def with_ectopy(
     """
     x, at = np.asarray(signal, np.float64), np.asarray(beats, np.float64)
     n, kinds = len(at), np.asarray(kinds)
-    plan = _Plan.of(n, len(x))
+    plan = _Plan.of(kinds, len(x), donors, rng)
     rr = np.diff(at, prepend=at[:1] - 0.8 * fs) / fs
     steady = np.zeros(n, np.bool_)  # normal, among normal beats, in an even rhythm
     normal = kinds == NORMAL
@@ -124,6 +143,7 @@ def with_fibrillation(
     signal: NDArray[np.floating],
     beats: NDArray[np.floating],
     kinds: NDArray[np.int64],
+    donors: list[Samples],
     fs: float,
     rng: np.random.Generator,
 ) -> MadeCopy:
@@ -133,14 +153,14 @@ def with_fibrillation(
     """
     x, at = np.asarray(signal, np.float64), np.asarray(beats, np.float64)
     kinds = np.asarray(kinds)
-    plan = _Plan.of(len(at), len(x))
+    plan = _Plan.of(kinds, len(x), donors, rng)
     normal = kinds == NORMAL
     normal[:2] = False
     spread, pace = rng.uniform(0.12, 0.3), np.exp(0.1 * rng.standard_normal())
     drawn = np.clip(pace * np.exp(spread * rng.standard_normal(len(at))), 0.5, 1.9)
     plan.factor[normal] = drawn[normal]
     plan.p_wave[normal] = rng.uniform(0, 0.15, (normal.sum(), len(x)))
-    copy = _rearranged(x, at, kinds, plan, [], fs, rng)
+    copy = _rearranged(x, at, kinds, plan, donors, fs, rng)
     m = copy.signal.shape[1]
     steps = rng.standard_normal(m + 49)
     wandering = np.convolve(steps, np.full(50, 50**-0.5), "valid")
@@ -203,6 +223,8 @@ def _rearranged(
         if (plan.p_wave[k] != 1).any():
             _scale_p_wave(piece, plan.p_wave[k], fs)
         made = plan.kinds[k]
+        if plan.wide is not None and plan.block[k] and made not in (VENTRICULAR, FUSION):
+            _mix(piece, plan.wide * height, plan.block[k], fs)
         if made in (VENTRICULAR, FUSION):
             if donor is None or made == FUSION or plan.kinds[k - 1] != VENTRICULAR:
                 donor = _donor(own, donors, 0.7 if made == FUSION else 0.4, rng)[: len(x)] * height

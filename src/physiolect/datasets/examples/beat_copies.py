@@ -94,13 +94,13 @@ def make_copies(examples: BeatExamples, copies: BeatCopies, *, seed: int = 0) ->
         likely = _rhythm(examples, mine)
         still = np.where(likely > _FIBRILLATING, _OTHER, kinds[mine])
         mostly = np.mean(likely > _FIBRILLATING) > _FIBRILLATING
+        usable = [each for each in donors if len(each) >= len(signal)]
         for k in range(copies.ectopic + (0 if mostly else copies.fibrillating)):
             rng = np.random.default_rng([seed, number, k])
             if k < copies.ectopic:
-                usable = [each for each in donors if len(each) >= len(signal)]
                 copy, likely_now = with_ectopy(signal, samples[mine], still, usable, fs, rng), likely
             else:
-                copy = with_fibrillation(signal, samples[mine], kinds[mine], fs, rng)
+                copy = with_fibrillation(signal, samples[mine], kinds[mine], usable, fs, rng)
                 likely_now = _fibrillating(likely, rng)
             changed = copy.kinds != (still if k < copies.ectopic else kinds[mine])
             made.append(_columns(examples, copy, changed, mine, likely_now))
