@@ -1,0 +1,48 @@
+"""Batch norm over the real samples of a batch."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_MOMENTUM = 0.1
+
+
+class BatchNorm(nn.Module):
+    """Normalises features by their mean and variance over a batch and its time; once trained, by kept averages.
+
+    It uses and updates the batch's statistics only while it trains itself: frozen weights keep their averages, so that
+    a frozen trunk gives the same output in every step. Padding counts for nothing.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, *, first: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((width,), first))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """Map x (B, E, n) to the same shape; at padding, False in a mask (B, 1, n), outputs are 0."""
+        learning = self.training and self.weight.requires_grad
+        if real is None or not learning:
+            out = F.batch_norm(
+                x, self.mean, self.variance, self.weight, self.bias, training=learning, momentum=_MOMENTUM
+            )
+            return out if real is None else out.masked_fill(~real, 0)
+        kept = x.to(self.weight.dtype).masked_fill(~real, 0)
+        n = real.sum().clamp_min(1)
+        mean = kept.sum((0, 2)) / n  # (E,)
+        off = (kept - mean[:, None]).masked_fill(~real, 0)
+        variance = off.square().sum((0, 2)) / n
+        with torch.no_grad():
+            self.mean.lerp_(mean, _MOMENTUM)
+            self.variance.lerp_(variance * n / (n - 1).clamp_min(1), _MOMENTUM)
+        out = off * (variance + 1e-5).rsqrt()[:, None] * self.weight[:, None] + self.bias[:, None]
+        return out.masked_fill(~real, 0).to(x.dtype)
