@@ -49,11 +49,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "resnet": {
         "two convolutions": ResNetConfig(context_length=24, width=4),
-        "bottleneck": ResNetConfig(context_length=24, depth=50, width=4, doubling=False, n_channels=2, n_outputs=3),
-        "xresnet": replace(
-            RESNET_PRESETS["xresnet18"], context_length=24, width=4, head_width=6, n_channels=3, scaling="joint-range"
+        "bottleneck": ResNetConfig(
+            context_length=24, depth=50, width=4, doubling=False, n_channels=2, n_outputs=3
         ),
-        "merl": replace(RESNET_PRESETS["merl"], depth=18, context_length=48, width=4, projection=8, n_outputs=2),
+        "xresnet": replace(
+            RESNET_PRESETS["xresnet18"],
+            context_length=24,
+            width=4,
+            head_width=6,
+            n_channels=3,
+            scaling="joint-range",
+        ),
+        "merl": replace(
+            RESNET_PRESETS["merl"], depth=18, context_length=48, width=4, projection=8, n_outputs=2
+        ),
     },
 }
 """Small models of every family: family -> name -> settings."""

@@ -76,7 +76,9 @@ def _conv(taken: int, given: int, kernel: int, stride: int) -> nn.Conv1d:
     [
         SMALL,
         replace(SMALL, depth=50, max_pool=False),
-        replace(RESNET_PRESETS["xresnet50"], n_channels=3, context_length=80, width=4, head_width=0, dropout=0.0),
+        replace(
+            RESNET_PRESETS["xresnet50"], n_channels=3, context_length=80, width=4, head_width=0, dropout=0.0
+        ),
     ],
     ids=["resnet18", "resnet50", "xresnet50"],
 )
@@ -93,7 +95,9 @@ def test_it_is_the_plain_network_forward_and_backward(config: ResNetConfig) -> N
     for _ in range(2):  # the second step sees the averages of the first
         out, expected = model(x, last_only=True)[:, 0], plain(x)
         torch.testing.assert_close(out, expected, rtol=1e-8, atol=1e-8)
-    gradients = (torch.autograd.grad(each.square().sum(), of) for each, of in ((out, ours), (expected, theirs)))
+    gradients = (
+        torch.autograd.grad(each.square().sum(), of) for each, of in ((out, ours), (expected, theirs))
+    )
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(model.eval()(x, last_only=True)[:, 0], plain.eval()(x), rtol=1e-8, atol=1e-8)
@@ -151,7 +155,9 @@ def test_a_published_xresnet_has_its_number_of_parameters() -> None:
     stem = (12 * 32 + 32 * 32 + 32 * 64) * 5 + 2 * (32 + 32 + 64)
     inner, n = 64, sum(model.config.blocks)
     block = 256 * inner + 5 * inner * inner + inner * 256 + 2 * (inner + inner + 256)
-    first = (inner - 256) * inner + inner * 256 + 2 * 256  # the first block takes 64 features, and changes them
+    first = (
+        (inner - 256) * inner + inner * 256 + 2 * 256
+    )  # the first block takes 64 features, and changes them
     assert model.n_parameters() == stem + n * block + first + (2 * 256 + 1) * 5
 
 

@@ -39,8 +39,8 @@ class EncoderConfig:
     per_lead: bool = False
     """A token is of one channel, with a learned embedding of that channel, and not of all channels together."""
     scaling: Scaling = "none"
-    """What is done to each channel of a window first: nothing, to [0, 1], or to mean 0 and standard deviation 1; joint-range
-    brings all channels together to [0, 1]."""
+    """What is done to a window first: nothing; each channel to [0, 1] or to mean 0 and standard deviation 1; or all
+    channels together to [0, 1]."""
     class_token: bool = True
     """A learned token stands before the window."""
     embedding: Literal["linear", "two-layer"] = "linear"

@@ -45,7 +45,9 @@ class ResNet(Model):
         self.pool = make_resnet_pool(c)
         width = c.n_features * (2 if c.pooling == "mean-max" else 1)
         last = nn.Linear(c.head_width or width, c.n_outputs)
-        hidden = (nn.Dropout(c.dropout / 2), nn.Linear(width, c.head_width), nn.ReLU()) if c.head_width else ()
+        hidden = (
+            (nn.Dropout(c.dropout / 2), nn.Linear(width, c.head_width), nn.ReLU()) if c.head_width else ()
+        )
         self.head = nn.Sequential(*hidden, nn.Dropout(c.dropout), last)
         for module in self.modules():
             if isinstance(module, nn.Conv1d):

@@ -18,7 +18,7 @@ RESNET_BLOCKS: dict[int, tuple[int, int, int, int]] = {
 table 1)."""
 
 ResNetPooling = Literal["mean", "mean-max", "attention"]
-"""The mean over time; mean and maximum side by side; or what attention to all times with their mean as query gives."""
+"""The mean over time; mean and maximum side by side; or what the attention of a learned token to all times gives."""
 _LITERALS: dict[str, tuple[str, ...]] = {
     "stem": ("single", "xresnet"),
     "scaling": SCALINGS,
@@ -56,7 +56,7 @@ class ResNetConfig:
     """What is done to a window first: nothing; each channel to [0, 1] or to mean 0 and standard deviation 1; or all
     channels together to [0, 1]."""
     pooling: ResNetPooling = "mean"
-    """How the window's positions become one: their mean, mean and maximum, or attention with the mean as query."""
+    """How the window's positions become one: their mean, mean and maximum, or a learned token's attention."""
     pool_heads: int = 4
     """Heads of attention pooling."""
     head_width: int = 0
@@ -122,7 +122,9 @@ class ResNetConfig:
     @property
     def widths(self) -> tuple[int, ...]:
         """Features inside the blocks of each stage."""
-        return tuple(self.width << stage if self.doubling else self.width for stage in range(len(self.blocks)))
+        return tuple(
+            self.width << stage if self.doubling else self.width for stage in range(len(self.blocks))
+        )
 
     @property
     def expansion(self) -> int:
@@ -146,12 +148,9 @@ _XRESNET = ResNetConfig(
 )
 RESNET_PRESETS: dict[str, ResNetConfig] = {
     **{f"resnet{depth}": ResNetConfig(depth=depth) for depth in RESNET_BLOCKS},
-    **{
-        f"xresnet{depth}": ResNetConfig(**{**_XRESNET.__dict__, "depth": depth})
-        for depth in RESNET_BLOCKS
-    },
+    **{f"xresnet{depth}": ResNetConfig(**{**_XRESNET.__dict__, "depth": depth}) for depth in RESNET_BLOCKS},
     "merl": ResNetConfig(depth=101, max_pool=False, projection=256, pooling="attention"),
 }
-"""Networks by name. resnet is He et al. 2016 over time; xresnet has the stem, the widths and the kernels of xresnet1d in
-the PTB-XL benchmarks (Strodthoff et al. 2021, arXiv:2004.13701), but no batch norm in its head; merl is the signal's
-encoder of MERL (Liu et al. 2024, arXiv:2403.06659)."""
+"""Networks by name. resnet is He et al. 2016 over time. xresnet has the stem, the widths and the kernels of xresnet1d
+in the PTB-XL benchmarks (Strodthoff et al. 2021, arXiv:2004.13701), but no batch norm in its head. merl is the signal's
+encoder of MERL (Liu et al. 2024, arXiv:2403.06659), for windows of 5000 samples."""

@@ -13,7 +13,14 @@ class ConvNorm(nn.Module):
     """Convolution and batch norm; the time is rounded up where it halves."""
 
     def __init__(
-        self, taken: int, given: int, *, kernel: int, stride: int = 1, rectified: bool = True, first: float = 1.0
+        self,
+        taken: int,
+        given: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        rectified: bool = True,
+        first: float = 1.0,
     ) -> None:
         super().__init__()
         self.convolution = nn.Conv1d(taken, given, kernel, stride, padding=kernel // 2, bias=False)
@@ -107,4 +114,6 @@ def _halved(x: Tensor, real: Tensor | None) -> Tensor:
     """Return the mean of each pair of positions, of an odd last one itself; padding counts for nothing."""
     real = x.new_ones(1, 1, x.shape[-1]) if real is None else real.to(x.dtype)
     total, n = (F.pad(each, (0, each.shape[-1] % 2)).unflatten(-1, (-1, 2)).sum(-1) for each in (x, real))
-    return total / n.clamp_min(1)  # not by avg_pool1d: compiled, it divides the gradient of an odd last one by 2
+    return total / n.clamp_min(
+        1
+    )  # not by avg_pool1d: compiled, it divides the gradient of an odd last one by 2

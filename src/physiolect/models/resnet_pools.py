@@ -37,14 +37,17 @@ class _MeanMax(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Attention of the positions' mean to itself and to all positions, with learned places (as CLIP's ResNet pools)."""
+    """Attention of a learned token to itself and to all positions, with learned places.
+
+    Source: MERL, Liu et al. 2024, arXiv:2403.06659; its two linear layers after the attention are one here.
+    """
 
     def __init__(self, width: int, n_heads: int, n_positions: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.positions = nn.Parameter(torch.randn(1 + n_positions, width) / width**0.5)
+        self.token = nn.Parameter(torch.randn(1, width))
+        self.positions = nn.Parameter(torch.randn(1 + n_positions, width) / width)
         self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
-        self.mean = MeanPool()
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Map x (B, N, E) to (B, 1, E), over the real positions of a mask (B, N)."""
@@ -54,7 +57,8 @@ class _Attention(nn.Module):
                 f"{n} positions, but the pooling's learned ones end at {len(self.positions) - 1}",
                 hint="pass shorter windows, or use a model that pools by mean",
             )
-        tokens = torch.cat((self.mean(x, attention_mask), x), 1) + self.positions[: n + 1]  # (B, 1 + N, E)
+        token = self.token.expand(x.shape[0], 1, -1).to(x.dtype)
+        tokens = torch.cat((token, x), 1) + self.positions[: n + 1]  # (B, 1 + N, E)
         q, k, v = (
             part(each).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for part, each in ((self.query, tokens[:, :1]), (self.key, tokens), (self.value, tokens))
