@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +18,7 @@ from physiolect.errors import ConfigError
 from physiolect.models.batch_norm import BatchNorm
 from physiolect.models.heads import choose_trained
 from physiolect.models.resnet import RESNET_PRESETS, ResNet, ResNetConfig
+from physiolect.training import Processes
 
 SMALL = ResNetConfig(n_channels=3, context_length=80, width=4, n_outputs=2)
 
@@ -117,6 +123,44 @@ def test_batch_norm_learns_from_real_samples_alone() -> None:
     assert out[1, :, 3:].abs().max() == 0
     torch.testing.assert_close(ours.mean, plain.running_mean)
     torch.testing.assert_close(ours.variance, plain.running_var)
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["replicated", "sharded"])
+def test_two_processes_have_the_statistics_of_all_windows(
+    sharded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Path(__file__).with_name("batch_norm_of_two.py")
+    monkeypatch.syspath_prepend(str(script.parent))
+    from batch_norm_of_two import train
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = str(listening.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared |= {"OMP_NUM_THREADS": "1"}
+    shared |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} if sharded else {}
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / "found.pt")],
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        for process in running:
+            printed = process.communicate(timeout=120)[1]
+            assert process.returncode == 0, printed
+    finally:
+        for process in running:
+            process.kill()
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    expected, loss = train(Processes())
+    assert float(found.pop("loss")) == pytest.approx(loss, rel=1e-9)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8)
 
 
 def test_a_frozen_trunk_keeps_its_averages() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_MOMENTUM = 0.1
+_MOMENTUM, _SMALL = 0.1, 1e-5
 
 
 class BatchNorm(nn.Module):
     """Normalises features by their mean and variance over a batch and its time; once trained, by kept averages.
 
     It uses and updates the batch's statistics only while it trains itself: frozen weights keep their averages, so that
-    a frozen trunk gives the same output in every step. Padding counts for nothing.
+    a frozen trunk gives the same output in every step. Padding counts for nothing. Processes that train one model together
+    have statistics of the batch of them all.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
@@ -31,18 +33,30 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
         """Map x (B, E, n) to the same shape; at padding, False in a mask (B, 1, n), outputs are 0."""
         learning = self.training and self.weight.requires_grad
-        if real is None or not learning:
+        shared = learning and dist.is_available() and dist.is_initialized()
+        if not shared and (real is None or not learning):
             out = F.batch_norm(
                 x, self.mean, self.variance, self.weight, self.bias, training=learning, momentum=_MOMENTUM
             )
             return out if real is None else out.masked_fill(~real, 0)
+        real = torch.ones_like(x[:, :1], dtype=torch.bool) if real is None else real
         kept = x.to(self.weight.dtype).masked_fill(~real, 0)
-        n = real.sum().clamp_min(1)
-        mean = kept.sum((0, 2)) / n  # (E,)
+        total = _over_processes(torch.cat((kept.sum((0, 2)), real.sum()[None].to(kept.dtype))), shared)
+        n = total[-1].detach().clamp_min(1)
+        mean = total[:-1] / n  # (E,)
         off = (kept - mean[:, None]).masked_fill(~real, 0)
-        variance = off.square().sum((0, 2)) / n
+        variance = _over_processes(off.square().sum((0, 2)), shared) / n
         with torch.no_grad():
             self.mean.lerp_(mean, _MOMENTUM)
             self.variance.lerp_(variance * n / (n - 1).clamp_min(1), _MOMENTUM)
-        out = off * (variance + 1e-5).rsqrt()[:, None] * self.weight[:, None] + self.bias[:, None]
+        out = off * (variance + _SMALL).rsqrt()[:, None] * self.weight[:, None] + self.bias[:, None]
         return out.masked_fill(~real, 0).to(x.dtype)
+
+
+def _over_processes(value: Tensor, shared: bool) -> Tensor:
+    """Return the sum over the processes that train together, with a gradient."""
+    if not shared:
+        return value
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(value)
