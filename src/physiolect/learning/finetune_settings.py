@@ -353,7 +353,8 @@ class FinetuneSettings(TrainingSettings):
             # the height of a peak is read, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling=None, steps=5 * preset.steps)
         if self.preset in _FREE:
-            model = {"encoder": self.model, "resnet": self.resnet}.get(self.preset)
+            new: dict[str, EncoderConfig | ResNetConfig] = {"encoder": self.model, "resnet": self.resnet}
+            model = new.get(self.preset)
             preset = replace(preset, recipe=self.recipe, model=model, augmentation=self.augmentation)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:

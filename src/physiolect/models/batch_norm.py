@@ -14,8 +14,8 @@ class BatchNorm(nn.Module):
     """Normalises features by their mean and variance over a batch and its time; once trained, by kept averages.
 
     It uses and updates the batch's statistics only while it trains itself: frozen weights keep their averages, so that
-    a frozen trunk gives the same output in every step. Padding counts for nothing. Processes that train one model together
-    have statistics of the batch of them all.
+    a frozen trunk gives the same output in every step. Padding counts for nothing. Processes that train one model
+    together have the statistics of the batch of them all.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
