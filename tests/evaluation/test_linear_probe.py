@@ -25,7 +25,7 @@ def test_classes_are_read_from_features(made: tuple) -> None:
     found = fit_linear_probe(x, t, make_folds(groups, "k-fold", k=4), groups)
     assert found.score.shape == t.shape
     assert np.isfinite(found.score).all()
-    assert min(roc_auc_score(t[:, k], found.score[:, k]) for k in (0, 1)) > 0.9
+    assert min(roc_auc_score(t[:, k], found.score[:, k]) for k in (0, 1)) > 0.85
     assert (found.score[:, 2] == 0).all()
     assert found.probability
 
