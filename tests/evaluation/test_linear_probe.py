@@ -16,7 +16,9 @@ def made() -> tuple[np.ndarray, np.ndarray, list[str]]:
     """120 windows of 60 patients: two classes that two of thirty features show, and one that no window has."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((120, 30))
-    t = np.stack([x[:, 0] + 0.3 * rng.standard_normal(120) > 0.5, x[:, 1] > 0, np.zeros(120)], 1).astype(float)
+    t = np.stack([x[:, 0] + 0.3 * rng.standard_normal(120) > 0.5, x[:, 1] > 0, np.zeros(120)], 1).astype(
+        float
+    )
     return x, t, [f"p{i // 2}" for i in range(120)]
 
 
@@ -31,7 +33,7 @@ def test_classes_are_read_from_features(made: tuple) -> None:
 
 
 def test_noise_is_regularised_away(made: tuple) -> None:
-    x, t, groups = made
+    _, t, groups = made
     rng = np.random.default_rng(1)
     noise = rng.standard_normal((120, 300))
     folds = make_folds(groups, "k-fold", k=4)
@@ -61,7 +63,7 @@ def test_test_windows_choose_nothing(made: tuple) -> None:
 
 
 def test_missing_features_and_one_patient(made: tuple) -> None:
-    x, t, groups = made
+    x, t, _ = made
     holes = x.copy()
     holes[::7, 1] = np.nan
     holes[:, 2] = np.nan

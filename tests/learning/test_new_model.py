@@ -138,6 +138,17 @@ def test_a_residual_network_of_two_channels_learns_several_classes(tmp_path: Pat
         assert torch.equal(value, now.get_buffer(name)), name
 
 
+def test_positive_windows_are_counted_in_a_cross_validation(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", 2)
+    shared = {**RESNET, "classes": ("a", "b"), "validation": 0.0}
+    result = cross_validate(store, task="classify", several=True, k=2, out=tmp_path / "run", **shared)
+    lines = result.measures_text.splitlines()
+    assert lines[2].startswith("all: 36 windows of 6 patients, macro AUROC ")
+    assert [line.split(",")[1] for line in lines[3:]] == [" 18 of 36 windows positive"] * 2
+    assert lines[3].startswith("  a: AUROC ")
+    assert result.to_frame()["b auroc positives"].tolist() == [12, 6, 18]
+
+
 def test_a_stopped_residual_network_is_resumed_with_its_averages(store: Path, tmp_path: Path) -> None:
     finetune(store, task="rhythm", out=tmp_path / "whole", **RESNET)
 
