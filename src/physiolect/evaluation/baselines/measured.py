@@ -74,19 +74,19 @@ def measured_in(signal: NDArray[np.float32], fs: float, leads: Sequence[str]) ->
 
 
 def sokolow_lyon(values: Measurements) -> float:
-    """Return the depth of S, or of QS, in V1 and the larger R of V5 and V6 together; 3.5 mV speaks of hypertrophy.
+    """Return the depth of S in V1 and the larger R of V5 and V6 together; 3.5 mV speaks of hypertrophy.
 
     Source: Sokolow and Lyon, Am Heart J 37:161, 1949.
     """
-    return _depth(values, "V1") + max(_voltage(values, "V5", "R"), _voltage(values, "V6", "R"))
+    return -_voltage(values, "V1", "S") + max(_voltage(values, "V5", "R"), _voltage(values, "V6", "R"))
 
 
 def cornell(values: Measurements) -> float:
-    """Return R in aVL and the depth of S, or of QS, in V3 together; 2.8 mV in men and 2.0 mV in women speak of hypertrophy.
+    """Return R in aVL and the depth of S in V3 together; 2.8 mV in men and 2.0 mV in women speak of hypertrophy.
 
     Source: Casale et al., J Am Coll Cardiol 6:572, 1985.
     """
-    return _voltage(values, "aVL", "R") + _depth(values, "V3")
+    return _voltage(values, "aVL", "R") - _voltage(values, "V3", "S")
 
 
 def boosting(
@@ -140,11 +140,6 @@ def _rhythm(beats: NDArray[np.floating]) -> tuple[float, ...]:
     mean = float(rr.mean())
     differences = float(np.sqrt(np.mean(np.diff(rr) ** 2)))
     return (float(rr.std()) / mean, differences / mean, float(rr.min()) / mean, float(rr.max()) / mean)
-
-
-def _depth(values: Measurements, lead: str) -> float:
-    """Return how deep a complex is; in one without R, noise decides whether its depth stands as Q or as S."""
-    return -min(_voltage(values, lead, "Q"), _voltage(values, lead, "S"))
 
 
 def _voltage(values: Measurements, lead: str, wave: str) -> float:
