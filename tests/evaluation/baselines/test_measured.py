@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from physiolect import InputContract
-from physiolect.datasets import Row, StoreWriter, make_examples, open_store
+from physiolect import Checkpoint, InputContract, evaluate
+from physiolect.checkpoint import Outputs
+from physiolect.datasets import Row, Store, StoreWriter, make_examples, open_store
 from physiolect.evaluation import make_folds
 from physiolect.evaluation.baselines.measured import (
     CORNELL,
@@ -19,6 +20,7 @@ from physiolect.evaluation.baselines.measured import (
     measured_features,
     measured_in,
 )
+from physiolect.models.resnet import ResNet, ResNetConfig
 from physiolect.recording import LEADS, Recording
 
 CONTRACT = InputContract(
@@ -61,7 +63,8 @@ def test_what_is_not_there_is_missing() -> None:
     assert np.isnan(measured_in(made(1.0)[:, :20], 250.0, LEADS)).all()
 
 
-def test_boosting_reads_measurements_out_of_fold(tmp_path: Path) -> None:
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
     rng = np.random.default_rng(0)
     with StoreWriter(tmp_path / "store", CONTRACT) as writer:
         for k in range(40):
@@ -72,7 +75,10 @@ def test_boosting_reads_measurements_out_of_fold(tmp_path: Path) -> None:
                 f"r{k}",
                 [Row.from_recording(recording, source=f"r{k}", patient=f"p{k // 4}", labels=labels)],
             )
-    store = open_store(tmp_path / "store")
+    return open_store(tmp_path / "store")
+
+
+def test_boosting_reads_measurements_out_of_fold(store: Store) -> None:
     examples = make_examples(store, "classify", length=2000, several=True, channel=LEADS)
     told: list[tuple[int, int]] = []
     features = measured_features(examples, on_window=lambda done, n: told.append((done, n)))
@@ -85,3 +91,14 @@ def test_boosting_reads_measurements_out_of_fold(tmp_path: Path) -> None:
     again = boosting(features, examples.target[:, 0], folds[:1]).score
     np.testing.assert_array_equal(again[folds[0].test], found.score[folds[0].test, 0])
     assert np.isnan(again[folds[0].train]).all()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_evaluate_has_a_row_for_boosting_on_twelve_leads(store: Store, several: bool) -> None:
+    outputs = Outputs("classify", ("NORM", "HYP"), several)
+    model = ResNet(ResNetConfig(n_channels=12, context_length=2000, width=4, n_outputs=2)).eval()
+    result = evaluate(store, Checkpoint(model, None, CONTRACT, outputs), task="classify", resamples=50)
+    found = result.measures["boosting on measurements"]
+    assert found.overall["macro auroc"].value == 1.0
+    assert found.positives == {"NORM": 20, "HYP": 20}
+    assert set(result.measures) >= {"model", "random weights + linear", "always the same"}

@@ -14,6 +14,7 @@ from physiolect.evaluation.baselines.out_of_fold import Predictions
 from physiolect.evaluation.protocol import Fold
 from physiolect.recording import LEADS, canonical_channel
 from physiolect.signals.delineation import VOLTAGES, Measurements, delineate, measure
+from physiolect.tasks import Kind
 
 _OF_ALL = ("n_beats", "rate", "pr", "qrs", "qt", "qtc_bazett", "qtc_fridericia", "axis", "p_share")
 _OF_RHYTHM = ("rr_sd", "rr_rmssd", "rr_shortest", "rr_longest")
@@ -94,6 +95,7 @@ def boosting(
     target: ArrayLike,
     folds: Sequence[Fold],
     *,
+    kind: Kind = "several",
     seed: int = 0,
     on_fit: Callable[[int, int], None] | None = None,
 ) -> Predictions:
@@ -103,6 +105,7 @@ def boosting(
         features: (n, features); NaN means that there was nothing to measure.
         target: (n, classes) or (n,), 0 or 1.
         folds: training and test windows.
+        kind: "one-of" makes the probabilities of a window's classes sum to 1.
         seed: of the trees.
         on_fit: called with the fits done so far and the number of all.
     """
@@ -120,6 +123,8 @@ def boosting(
             done += 1
             if on_fit is not None:
                 on_fit(done, len(folds) * columns.shape[1])
+    if kind == "one-of":
+        score /= np.maximum(score.sum(1, keepdims=True), 1e-12)
     return Predictions(score.reshape(t.shape), note="gradient boosting on measurements, trained out of fold")
 
 
