@@ -1,4 +1,4 @@
-"""Baselines: intervals between beats, measurements of an ECG, features of untrained weights, library detectors, and a constant."""
+"""Baselines: intervals between beats, measurements of an ECG, untrained weights, library detectors, and a constant."""
 
 from physiolect.evaluation.baselines.detectors import (
     DETECTORS,
