@@ -85,10 +85,12 @@ class Asked:
     labels: str
     device: str
     steps: int
+    k: int
+    """Folds of the raw set."""
 
     @property
     def by_fold(self) -> bool:
-        """Whether folds 1 to 8 train and fold 9 tests; otherwise ten folds by patient."""
+        """Whether folds 1 to 8 train and fold 9 tests; otherwise k folds by patient."""
         return self.part == "filtered"
 
     def store(self, kind: str) -> Path:
@@ -110,7 +112,7 @@ class Asked:
     def folds(self, examples: Examples) -> list[Fold]:
         """Return who trains and who tests."""
         if not self.by_fold:
-            return make_folds(examples.groups, "k-fold", k=10)
+            return make_folds(examples.groups, "k-fold", k=self.k)
         parts = np.array([examples.store.splits[row] for row in examples.rows.tolist()], dtype=object)
         tests = parts == "fold 9"
         return [Fold("9", np.flatnonzero(~tests), np.flatnonzero(tests))]
@@ -127,12 +129,13 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=(*ROWS, *GROUPS), default=list(GROUPS))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", type=int, default=2000, help="updates of a trained row")
+    parser.add_argument("--k", type=int, default=10, help="folds of the raw set")
     options = parser.parse_args()
     if options.what == "stores":
         write_stores(options.out)
         return
     asked = [
-        Asked(options.out, part, labels, options.device, options.steps)
+        Asked(options.out, part, labels, options.device, options.steps, options.k)
         for part in options.part
         for labels in PARTS[part]
         if options.labels is None or labels in options.labels
@@ -253,7 +256,7 @@ def save(path: Path, examples: Examples, score: NDArray[np.floating], *, seconds
 def trained(
     asked: Asked, kind: str, name: str, checkpoint: str | None, **settings: object
 ) -> tuple[Examples, NDArray[np.floating]]:
-    """Train on folds 1 to 8, or a model for each of ten folds; return scores of the tested windows."""
+    """Train on folds 1 to 8, or a model for each fold by patient; return scores of the tested windows."""
     examples, out = asked.examples(kind), asked.out / "runs" / f"{asked.part}-{asked.labels}-{name}"
     shared = {
         "checkpoint": checkpoint, "task": "classify", "out": out, "classes": CLASSES[asked.labels], "several": True,
@@ -266,7 +269,7 @@ def trained(
         (fold,) = asked.folds(examples)
         score[fold.test] = predict_windows(result.checkpoint, examples.take(fold.test))
         return examples, score
-    held = cross_validate(asked.store(kind), protocol="k-fold", k=10, **shared).predictions()
+    held = cross_validate(asked.store(kind), protocol="k-fold", k=asked.k, **shared).predictions()
     number = {place: i for i, place in enumerate(zip(held["source"], held["start"], strict=True))}
     score[:] = [
         held["score"][number[source, start]]
@@ -291,11 +294,14 @@ def decoder(asked: Asked) -> tuple[Examples, NDArray[np.floating]]:
 def probe(name: str) -> Callable[[Asked], tuple[Examples, NDArray[np.floating]]]:
     """Return what fits a linear probe on a network of random weights."""
 
-    def fitted(asked: Asked) -> tuple[Examples, NDArray[np.floating]]:
-        examples = asked.examples("twelve")
+    def make(examples: Examples) -> NDArray[np.floating]:
         untrained = new_checkpoint(NETWORKS[name][0], examples.store, seed=0, reporter=Reporter())
         untrained.outputs = Outputs("classify", examples.classes, several=True)
-        features = window_features(untrained, examples)
+        return window_features(untrained, examples)
+
+    def fitted(asked: Asked) -> tuple[Examples, NDArray[np.floating]]:
+        examples = asked.examples("twelve")
+        features = kept_features(asked, "twelve", f"random-{name}", examples, make)
         found = fit_linear_probe(features, examples.target, asked.folds(examples), examples.groups)
         return examples, found.score
 
@@ -322,14 +328,26 @@ def voltage(criterion: str) -> Callable[[Asked], tuple[Examples, NDArray[np.floa
 
 
 def measured(asked: Asked, examples: Examples) -> NDArray[np.float64]:
-    """Return the measurements of windows, which a file keeps."""
-    path = asked.out / "predictions" / f"measured-{asked.store('measured').name}.npz"
+    """Return the measurements of windows."""
+    return kept_features(asked, "measured", "measurements", examples, measured_features)
+
+
+def kept_features(
+    asked: Asked,
+    kind: str,
+    name: str,
+    examples: Examples,
+    make: Callable[[Examples], NDArray[np.floating]],
+) -> NDArray[np.float64]:
+    """Return features of windows, made once for all labelled records of a store and kept in a file."""
+    path = asked.out / "predictions" / f"{name}-of-{asked.store(kind).name}.npz"
     if not path.exists():
-        every = replace(asked, labels="superclass").examples("measured")
-        np.savez_compressed(path, record=np.array(every.sources), features=measured_features(every))
+        every = replace(asked, labels="superclass").examples(kind)
+        np.savez_compressed(path, record=np.array(every.sources), features=make(every))
     with np.load(path) as held:
-        known = dict(zip(held["record"].tolist(), held["features"], strict=True))
-    missing = np.full(len(MEASURED), np.nan)
+        features = held["features"].astype(np.float64)
+        known = dict(zip(held["record"].tolist(), features, strict=True))
+    missing = np.full(features.shape[1], np.nan)  # a record without a super-class
     return np.stack([known.get(source, missing) for source in examples.sources])
 
 
