@@ -65,31 +65,38 @@ def lines_of(held: Mapping[str, Mapping[str, NDArray]], classes: Sequence[str]) 
     found = {name: areas(score, target, draws) for name, score in rows.items()}
     positives = target.sum(0).astype(int).tolist()
     head = [f"{name} ({n})" for name, n in zip(classes, positives, strict=True)]
+    compared = ["boosting"] if "boosting" in found else []
+    titles = ["AUROC", "macro", *head, *("macro less that of boosting" for _ in compared)]
+    body = [
+        [TITLES[name], *map(in_cell, each), *(less(each[0], found[other][0]) for other in compared)]
+        for name, each in found.items()
+    ]
     lines = [
         f"{len(kept)} records of {draws.n_groups} patients; positive records in parentheses.",
         "",
-        markdown(
-            [
-                ["AUROC", *(["macro"] if len(classes) > 1 else []), *head],
-                ["---"] * (len(head) + (2 if len(classes) > 1 else 1)),
-                *([TITLES[name], *map(in_cell, each)] for name, each in found.items()),
-            ]
-        ),
+        markdown([titles, ["---"] * len(titles), *body]),
     ]
     criteria = [name for name in CRITERIA if name in found]
     return [*lines, "", differences(found, criteria, head)] if criteria else lines
 
 
 def areas(score: NDArray[np.float64], target: NDArray[np.float64], draws: Bootstrap) -> list[Estimate]:
-    """Return the macro AUROC, where there are several classes, and that of each class."""
+    """Return the macro AUROC, and that of each class."""
     each = [
         measure_binary(score[:, k], target[:, k], draws, probability=False)["auroc"]
         for k in range(target.shape[1])
     ]
-    if len(each) == 1:
-        return each
     values = np.mean([np.append(one.value, one.resampled) for one in each], axis=0)
     return [draws.estimate(values), *each]
+
+
+def less(mine: Estimate, theirs: Estimate) -> str:
+    """Return a paired difference, and whether its interval excludes zero."""
+    if mine is theirs:
+        return ""
+    found = mine.minus(theirs)
+    sign = "+" if found.value > 0 else ""
+    return f"{sign}{in_cell(found)}: {'shown' if found.excludes_zero else 'not shown'}"
 
 
 def differences(found: Mapping[str, list[Estimate]], criteria: Sequence[str], head: Sequence[str]) -> str:
@@ -99,10 +106,7 @@ def differences(found: Mapping[str, list[Estimate]], criteria: Sequence[str], he
         for criterion in criteria:
             if name in criteria:
                 continue
-            cells = []
-            for mine, theirs in zip(each[-len(head) :], found[criterion][-len(head) :], strict=True):
-                less = mine.minus(theirs)
-                sign = "+" if less.value > 0 else ""
-                cells.append(f"{sign}{in_cell(less)}: {'shown' if less.excludes_zero else 'not shown'}")
+            pairs = zip(each[-len(head) :], found[criterion][-len(head) :], strict=True)
+            cells = [less(mine, theirs) for mine, theirs in pairs]
             body.append([f"{TITLES[name]} − {TITLES[criterion]}", *cells])
     return markdown(body)
