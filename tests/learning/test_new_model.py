@@ -248,6 +248,7 @@ def test_windows_are_no_longer_than_the_model_says(store: Path) -> None:
         ({"preset": "encoder", "pooling": "mean"}, "leave pooling out"),
         ({"preset": "ecgformer", "model": MODEL}, "it goes with preset encoder"),
         ({"preset": "encoder", "resnet": ResNetConfig(depth=50)}, "it goes with preset resnet"),
+        ({"preset": "resnet", "task": "beats"}, "16 or 32 samples one output, but beats has one a sample"),
         ({"preset": "resnet", "pooling": "mean"}, "which has resnet.pooling: leave pooling out"),
         ({"preset": "ecgformer", "recipe": {"learning_rate": 1.0}}, "preset ecgformer fixes the recipe"),
         ({"preset": "ecgformer", "augmentation": {"noise": 0.5}}, "preset ecgformer fixes the augmentation"),
@@ -257,7 +258,7 @@ def test_contradictions_are_refused(
     store: Path, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        finetune(store, task="rhythm", out=tmp_path / "run", **settings)
+        finetune(store, out=tmp_path / "run", **{"task": "rhythm", **settings})
     assert not (tmp_path / "run").exists()
 
 

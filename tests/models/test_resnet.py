@@ -177,6 +177,12 @@ def test_a_frozen_trunk_keeps_its_averages() -> None:
     assert not torch.equal(model.stem.convolutions[0].norm.mean, before["stem.convolutions.0.norm.mean"])
 
 
+def test_a_single_position_can_be_learned_from() -> None:
+    model = ResNet(SMALL).train()
+    model(torch.randn(1, 3, 20), last_only=True).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
 def test_another_head_keeps_the_averages() -> None:
     model = ResNet(SMALL).train()
     model(torch.randn(3, 3, 80))

@@ -313,6 +313,10 @@ class FinetuneSettings(TrainingSettings):
         ]
         if asked.scope == "position" and self.pooling not in (None, "last"):
             found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
+        if asked.scope == "position" and self.preset == "resnet":
+            found.append(
+                f"preset resnet gives 16 or 32 samples one output, but {self.task} has one a sample: give --preset encoder"
+            )
         return found
 
     def _training_problems(self) -> list[str]:

@@ -34,7 +34,8 @@ class BatchNorm(nn.Module):
         """Map x (B, E, n) to the same shape; at padding, False in a mask (B, 1, n), outputs are 0."""
         learning = self.training and self.weight.requires_grad
         shared = learning and dist.is_available() and dist.is_initialized()
-        if not shared and (real is None or not learning):
+        single = x.shape[0] * x.shape[2] == 1  # which PyTorch refuses to learn from
+        if not shared and not (learning and (single or real is not None)):
             out = F.batch_norm(
                 x, self.mean, self.variance, self.weight, self.bias, training=learning, momentum=_MOMENTUM
             )
