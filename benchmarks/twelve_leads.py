@@ -43,10 +43,12 @@ from physiolect.recording import LEADS, Recording
 from physiolect.training import Recipe
 
 FILTERED = InputContract(
-    fs=100.0, min_samples=1000, max_samples=1000, modality="ecg", channels=LEADS, normalisation="none"
-)
-RAW_100 = replace(FILTERED, unit="mV", passband=(0.5, 40.0))
-RAW_500 = replace(FILTERED, fs=500.0, min_samples=5000, max_samples=5000, unit="mV")
+    fs=100.0, min_samples=1000, max_samples=1000, modality="ecg", channels=LEADS, normalisation="zscore",
+    passband=(0.5, 40.0),
+)  # fmt: skip
+"""What was done to the records already, so that a checkpoint does it to others."""
+RAW_100 = replace(FILTERED, normalisation="none", unit="mV")
+RAW_500 = replace(RAW_100, fs=500.0, min_samples=5000, max_samples=5000, passband=None)
 LEAD_II = replace(CONTRACTS["heartgpt-ecg"], channels=("II",), modality="ecg")
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 FORMS = ("NDT", "ABQRS", "NST", "NT", "STD", "QWAVE", "LPR")

@@ -315,7 +315,8 @@ class FinetuneSettings(TrainingSettings):
             found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
         if asked.scope == "position" and self.preset == "resnet":
             found.append(
-                f"preset resnet gives 16 or 32 samples one output, but {self.task} has one a sample: give --preset encoder"
+                f"preset resnet gives 16 or 32 samples one output, but {self.task} has one a sample: give --preset "
+                "encoder"
             )
         return found
 

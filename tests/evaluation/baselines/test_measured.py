@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from physiolect import Checkpoint, InputContract, evaluate
 from physiolect.checkpoint import Outputs
 from physiolect.datasets import Row, Store, StoreWriter, make_examples, open_store
+from physiolect.errors import ConfigError
 from physiolect.evaluation import make_folds
 from physiolect.evaluation.baselines.measured import (
     CORNELL,
@@ -102,3 +103,19 @@ def test_evaluate_has_a_row_for_boosting_on_twelve_leads(store: Store, several: 
     assert found.overall["macro auroc"].value == 1.0
     assert found.positives == {"NORM": 20, "HYP": 20}
     assert set(result.measures) >= {"model", "random weights + linear", "always the same"}
+
+
+def test_a_test_set_may_lack_a_class(store: Store) -> None:
+    outputs = Outputs("classify", ("NORM", "MI", "HYP"), True)
+    model = ResNet(ResNetConfig(n_channels=12, context_length=2000, width=4, n_outputs=3)).eval()
+    checkpoint = Checkpoint(model, None, CONTRACT, outputs)
+    result = evaluate(store, checkpoint, task="classify", resamples=50, baselines="light")
+    assert result.measures["model"].positives == {"NORM": 20, "MI": 0, "HYP": 20}
+    assert np.isnan(result.measures["model"].per_class["MI"]["auroc"].value)
+    assert np.isfinite(result.measures["model"].per_class["HYP"]["auroc"].value)
+    assert "No window is of class MI: its AUROC and the macro AUROC do not exist." in result.notes
+    assert "| MI | 0 | – |" in result.summary
+    with pytest.raises(ConfigError, match=r"no row of .* is labelled MI"):
+        make_examples(store, "classify", length=2000, several=True, channel=LEADS, classes=outputs.classes)
+    with pytest.raises(ConfigError, match="is labelled CD, MI"):
+        make_examples(store, "classify", length=2000, channel=LEADS, classes=("CD", "MI"), absent=True)

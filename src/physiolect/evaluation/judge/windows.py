@@ -101,6 +101,7 @@ class WindowJudge:
         if lead.reads_beats:
             where = f"{settings.beats} finds them" if settings.beats else "the store's marks say"
             remarks.append(f"Heartbeats are where {where}.")
+        remarks += _absent_classes(examples, target)
         folds, protocol = trial.make_folds(examples)
         detector = None
         if folds and self.by_intervals:
@@ -163,6 +164,7 @@ def label(trial: Trial, lead: Checkpoint) -> Examples:
         task,
         length=min(lead.contract.max_samples, lead.model.context_length),
         several=lead.outputs.several,
+        absent=True,
         max_per_episode=settings.max_per_episode,
         channel=trial.channel,
         seed=settings.seed,
@@ -248,6 +250,16 @@ def _baselines(
         found[f"RR rule ({detector})"] = rr_rule(beats, target, folds)
     found[CONSTANT] = majority(target)
     return found
+
+
+def _absent_classes(examples: Examples, target: NDArray[np.float64]) -> list[str]:
+    """Return a sentence on classes that no evaluated window has."""
+    if examples.kind not in ("one-of", "several"):
+        return []
+    absent = [name for name, n in zip(examples.classes, target.sum(0), strict=True) if not n]
+    if not absent:
+        return []
+    return [f"No window is of class {', '.join(absent)}: its AUROC and the macro AUROC do not exist."]
 
 
 def _has_twelve_leads(lead: Checkpoint) -> bool:
