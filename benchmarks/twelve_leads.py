@@ -6,8 +6,9 @@
     python benchmarks/twelve_leads.py tables OUT                    # the tables of docs/twelve-leads.md
 
 `run` and `tables` need OUT alone, and `run --rows trained` needs of it only labels.parquet and the stores filtered,
-raw-100, filtered-ii and raw-ii: it can be done on another machine. Each row's predictions are kept in OUT/predictions;
-a row that is there is not made again. Patients are on one side of every division.
+raw-100, filtered-ii and raw-ii: it can be done on another machine. Each row's predictions are kept in OUT/predictions.
+A row that is there is not made again, and a training that was stopped is resumed. A patient is on one side of every
+division.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from physiolect.evaluation.baselines.measured import CORNELL, MEASURED, SOKOLOW
 from physiolect.evaluation.linear_probe import fit_linear_probe
 from physiolect.events import Reporter
 from physiolect.learning.new_model import new_checkpoint
+from physiolect.learning.run_folder import holds_run
 from physiolect.models.encoder_config import EncoderConfig
 from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig
 from physiolect.recording import LEADS, Recording
@@ -263,7 +265,8 @@ def trained(
     shared = {
         "checkpoint": checkpoint, "task": "classify", "out": out, "classes": CLASSES[asked.labels], "several": True,
         "labels": str(asked.out / "labels.parquet"), "column": asked.labels, "steps": asked.steps, "patience": 10,
-        "augmentation": VARIED, "device": asked.device, **settings,
+        "augmentation": VARIED, "device": asked.device, "resume": any(map(holds_run, (out, *out.glob("fold-*")))),
+        **settings,
     }  # fmt: skip
     score = np.full((len(examples), len(examples.classes)), np.nan)
     if asked.by_fold:

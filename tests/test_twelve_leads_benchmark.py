@@ -134,3 +134,7 @@ def test_rows_of_a_gpu(
     assert "| encoder |" in printed
     assert "| ResNet-18 |" in printed
     assert (stores / "runs" / "hypertrophy-hypertrophy-resnet18" / "folds.json").exists()
+    (stores / "predictions" / "hypertrophy-hypertrophy-resnet18.npz").unlink()
+    run(benchmark, monkeypatch, stores, "--rows", "resnet18", "--labels", "hypertrophy")
+    (again,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ResNet-18 |")]
+    assert again in printed
