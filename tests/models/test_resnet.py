@@ -18,6 +18,8 @@ from physiolect.errors import ConfigError
 from physiolect.models.batch_norm import BatchNorm
 from physiolect.models.heads import choose_trained
 from physiolect.models.resnet import RESNET_PRESETS, ResNet, ResNetConfig
+from physiolect.models.resnet_pools import make_resnet_pool
+from physiolect.models.scaling import SCALINGS, Scaling, scaled
 from physiolect.training import Processes
 
 SMALL = ResNetConfig(n_channels=3, context_length=80, width=4, n_outputs=2)
@@ -107,6 +109,47 @@ def test_it_is_the_plain_network_forward_and_backward(config: ResNetConfig) -> N
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(model.eval()(x, last_only=True)[:, 0], plain.eval()(x), rtol=1e-8, atol=1e-8)
+
+
+def test_attention_pooling_is_that_of_a_token() -> None:
+    """MERL's pooling by PyTorch's own attention, forward and backward; padding is not attended to."""
+    torch.manual_seed(0)
+    config = replace(RESNET_PRESETS["merl"], context_length=80, projection=8, pool_heads=2)
+    pool = make_resnet_pool(config).double()
+    plain = nn.MultiheadAttention(8, 2, batch_first=True).double()
+    with torch.no_grad():
+        parts = (pool.query, pool.key, pool.value)
+        plain.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+        plain.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        plain.out_proj.load_state_dict(pool.output.state_dict())
+    x = torch.randn(3, 5, 8, dtype=torch.float64, requires_grad=True)
+    mask = torch.arange(5) < torch.tensor([5, 2, 1])[:, None]
+    tokens = torch.cat((pool.token.expand(3, 1, 8), x), 1) + pool.positions
+    hidden = torch.cat((torch.zeros(3, 1, dtype=torch.bool), ~mask), 1)
+    expected, _ = plain(tokens[:, :1], tokens, tokens, key_padding_mask=hidden)
+    out = pool(x, mask)
+    torch.testing.assert_close(out, expected)
+    ours, theirs = (torch.autograd.grad(each.square().sum(), (x, pool.token)) for each in (out, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+    assert ours[0][1, 2:].abs().max() == 0
+
+
+@pytest.mark.parametrize("how", SCALINGS)
+def test_scaling_is_over_real_samples(how: Scaling) -> None:
+    x = torch.randn(2, 3, 9, generator=torch.Generator().manual_seed(0)) * 5 + 2
+    real = (torch.arange(9) < torch.tensor([9, 4])[:, None]).unsqueeze(1)
+    found = scaled(x.masked_fill(~real, 99.0), real, how)
+    for row, length in enumerate((9, 4)):
+        each = x[row, :, :length]
+        expected = {
+            "none": each,
+            "range": (each - each.amin(1, True)) / (each.amax(1, True) - each.amin(1, True)),
+            "standard": (each - each.mean(1, True)) / each.std(1, correction=0, keepdim=True),
+            "joint-range": (each - each.min()) / (each.max() - each.min()),
+        }[how]
+        torch.testing.assert_close(found[row, :, :length], expected)
+    assert found[1, :, 4:].abs().max() == 0
 
 
 def test_batch_norm_learns_from_real_samples_alone() -> None:
