@@ -69,9 +69,13 @@ def ptbxl(folder: Path, *, rates: Sequence[int] = (100, 500)) -> Path:
     classes = {"NORM": ("NORM", "NORM"), "IMI": ("MI", "IMI"), "ASMI": ("MI", "AMI"), "AMI": ("MI", "AMI")}
     classes |= {"LAFB": ("CD", "LAFB/LPFB"), "SR": ("", "")}
     statements_table = [
-        {"": code, "diagnostic": "1.0" if a else "", "diagnostic_class": a, "diagnostic_subclass": b}
+        {
+            "": code, "diagnostic": "1.0" if a else "", "form": "", "rhythm": "" if a else "1.0", "diagnostic_class": a,
+            "diagnostic_subclass": b,
+        }
         for code, (a, b) in classes.items()
-    ]
+    ]  # fmt: skip
+    statements_table[2]["form"] = "1.0"  # as some statements of PTB-XL are diagnostic and of form
     write_table(folder / "scp_statements.csv", statements_table)
     return folder
 

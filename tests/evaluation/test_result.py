@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from physiolect.errors import ConfigError, PhysiolectError
-from physiolect.evaluation import Bootstrap, EvaluationResult, Measured, measure_binary, measure_classes
+from physiolect.evaluation import (
+    Bootstrap,
+    EvaluationResult,
+    Measured,
+    measure_binary,
+    measure_classes,
+    measure_predictions,
+)
+from physiolect.evaluation.baselines import Predictions
 from physiolect.plots import roc_figure
 
 DRAWS = Bootstrap(["a", "b", "c", "d"], n_resamples=50)
@@ -40,11 +49,33 @@ def test_the_frame_has_a_row_a_measure() -> None:
     found = measure_classes([[0.9, 0.1], [0.2, 0.8]] * 2, [[1, 0], [0, 1]] * 2, ("even", "odd"), DRAWS)
     result = make_result(measures={"model": Measured(found.overall, found.per_class)})
     frame = result.to_frame()
-    assert list(frame.columns) == ["name", "class", "measure", "value", "low", "high", "undefined"]
+    assert list(frame.columns) == [
+        "name",
+        "class",
+        "positives",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "undefined",
+    ]
     assert set(frame["class"]) == {"", "even", "odd"}
     row = frame[(frame["class"] == "odd") & (frame["measure"] == "auroc")].iloc[0]
     assert (row["value"], row["low"], row["high"]) == (1.0, 1.0, 1.0)
     assert math.isclose(len(frame), len(found.overall) + sum(map(len, found.per_class.values())))
+
+
+def test_the_number_of_positive_windows_stands_beside_each_class() -> None:
+    target = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    found = measure_predictions(
+        "several", Predictions(np.array([SCORE, SCORE]).T), target, DRAWS, classes=("MI", "HYP")
+    )
+    result = make_result(measures={"model": found}, columns=("auroc",))
+    assert "| | positive | AUROC |" in result.summary.replace("|  |", "| |")
+    assert "| MI | 2 |" in result.summary
+    assert result.to_dict()["measures"]["model"]["positives"] == {"MI": 2, "HYP": 2}
+    frame = result.to_frame()
+    assert frame[frame["class"] == "MI"]["positives"].tolist() == [2] * len(found.per_class["MI"])
 
 
 def test_a_figure_is_drawn_once_and_found_by_name() -> None:

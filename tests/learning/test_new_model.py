@@ -28,6 +28,7 @@ from physiolect.events import Event, Message, Reporter
 from physiolect.learning import TUNINGS, FinetuneSettings
 from physiolect.learning.new_model import new_checkpoint
 from physiolect.models.encoder import ENCODER_PRESETS, Encoder
+from physiolect.models.resnet import ResNet, ResNetConfig
 from physiolect.recording import Annotations, Recording
 from physiolect.training import RECIPES, make_optimizer
 
@@ -38,6 +39,9 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 SHAPE: dict[str, Any] = {"width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
 MODEL = replace(ENCODER_PRESETS["modern"], **SHAPE, patch=4)
+
+
+RESNET: dict[str, Any] = {**SMALL, "preset": "resnet", "resnet": ResNetConfig(width=4)}
 
 
 def made_recording(seed: int, n_channels: int = 1) -> Recording:
@@ -113,6 +117,45 @@ def test_a_stopped_run_is_resumed_as_if_it_had_not_stopped(store: Path, tmp_path
 
     stopped = finetune(store, out=tmp_path / "run", on_event=stop, **given)
     assert not stopped.finished
+    assert finetune(store, task="rhythm", out=tmp_path / "run", resume=True).finished
+    one, other = (load_checkpoint(tmp_path / name / "last").model.state_dict() for name in ("whole", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_residual_network_of_two_channels_learns_several_classes(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", 2)
+    finetune(store, task="classify", several=True, out=tmp_path / "run", **RESNET)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert isinstance(checkpoint.model, ResNet)
+    assert (checkpoint.model.config.n_channels, checkpoint.model.context_length) == (2, 64)
+    assert checkpoint.outputs.several
+    assert checkpoint.model.stem.convolutions[0].norm.mean.abs().max() > 0
+    checkpoint.verify()
+    again = {**SMALL, "preset": "modern", "trained": "head"}
+    finetune(store, tmp_path / "run", task="classify", out=tmp_path / "head", **again)
+    held, now = (load_checkpoint(tmp_path / name).model for name in ("run", "head"))
+    for name, value in held.named_buffers():  # a frozen trunk keeps its averages
+        assert torch.equal(value, now.get_buffer(name)), name
+
+
+def test_positive_windows_are_counted_in_a_cross_validation(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", 2)
+    shared = {**RESNET, "classes": ("a", "b"), "validation": 0.0}
+    result = cross_validate(store, task="classify", several=True, k=2, out=tmp_path / "run", **shared)
+    lines = result.measures_text.splitlines()
+    assert lines[2].startswith("all: 36 windows of 6 patients, macro AUROC ")
+    assert [line.split(",")[1] for line in lines[3:]] == [" 18 of 36 windows positive"] * 2
+    assert lines[3].startswith("  a: AUROC ")
+    assert result.to_frame()["b auroc positives"].tolist() == [12, 6, 18]
+
+
+def test_a_stopped_residual_network_is_resumed_with_its_averages(store: Path, tmp_path: Path) -> None:
+    finetune(store, task="rhythm", out=tmp_path / "whole", **RESNET)
+
+    def stop(event: Event) -> bool:
+        return getattr(event, "step", 0) == 2
+
+    assert not finetune(store, task="rhythm", out=tmp_path / "run", on_event=stop, **RESNET).finished
     assert finetune(store, task="rhythm", out=tmp_path / "run", resume=True).finished
     one, other = (load_checkpoint(tmp_path / name / "last").model.state_dict() for name in ("whole", "run"))
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -204,6 +247,9 @@ def test_windows_are_no_longer_than_the_model_says(store: Path) -> None:
         ({"preset": "encoder", "trained": "head"}, "leave trained out"),
         ({"preset": "encoder", "pooling": "mean"}, "leave pooling out"),
         ({"preset": "ecgformer", "model": MODEL}, "it goes with preset encoder"),
+        ({"preset": "encoder", "resnet": ResNetConfig(depth=50)}, "it goes with preset resnet"),
+        ({"preset": "resnet", "task": "beats"}, "16 or 32 samples one output, but beats has one a sample"),
+        ({"preset": "resnet", "pooling": "mean"}, "which has resnet.pooling: leave pooling out"),
         ({"preset": "ecgformer", "recipe": {"learning_rate": 1.0}}, "preset ecgformer fixes the recipe"),
         ({"preset": "ecgformer", "augmentation": {"noise": 0.5}}, "preset ecgformer fixes the augmentation"),
     ],
@@ -212,7 +258,7 @@ def test_contradictions_are_refused(
     store: Path, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        finetune(store, task="rhythm", out=tmp_path / "run", **settings)
+        finetune(store, out=tmp_path / "run", **{"task": "rhythm", **settings})
     assert not (tmp_path / "run").exists()
 
 

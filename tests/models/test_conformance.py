@@ -19,6 +19,7 @@ from physiolect.models.encoder import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.gpt import GPT_PRESETS, GPTConfig
 from physiolect.models.heads import choose_trained
 from physiolect.models.model import Model
+from physiolect.models.resnet import RESNET_PRESETS, ResNetConfig
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training.step import _can_compile
 
@@ -45,6 +46,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
             _ENCODER, n_channels=2, patch=6, each_sample=True, pooling="attention", class_token=False
         ),
         "scaled": replace(_ENCODER, n_channels=2, scaling="range", positions_at="every-layer"),
+    },
+    "resnet": {
+        "two convolutions": ResNetConfig(context_length=24, width=4),
+        "bottleneck": ResNetConfig(
+            context_length=24, depth=50, width=4, doubling=False, n_channels=2, n_outputs=3
+        ),
+        "xresnet": replace(
+            RESNET_PRESETS["xresnet18"],
+            context_length=24,
+            width=4,
+            head_width=6,
+            n_channels=3,
+            scaling="joint-range",
+        ),
+        "merl": replace(
+            RESNET_PRESETS["merl"], depth=18, context_length=48, width=4, projection=8, n_outputs=2
+        ),
     },
 }
 """Small models of every family: family -> name -> settings."""

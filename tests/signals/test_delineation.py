@@ -79,6 +79,16 @@ def test_voltages_are_those_that_were_made() -> None:
     assert turned["R"] < 0.05
 
 
+def test_noise_does_not_decide_whether_the_depth_of_a_complex_is_q_or_s() -> None:
+    for seed in range(3):
+        noisy = -beat_train(axis=0, s=0) + 0.005 * np.random.default_rng(seed).standard_normal(
+            beat_train().shape
+        )
+        q, s = measure(noisy, FS, LEADS).voltages[0, [VOLTAGES.index("Q"), VOLTAGES.index("S")]]
+        assert s == pytest.approx(-1.0, abs=0.05)
+        assert q == 0
+
+
 def test_a_signal_in_microvolts_has_the_same_marks() -> None:
     signal = beat_train(noise=0.01)
     one, thousand = delineate(signal, FS), delineate(1000 * signal, FS)

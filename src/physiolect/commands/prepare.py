@@ -58,7 +58,7 @@ class Config:
     dataset: str | None = None
     """Public dataset that the folders hold as it is published, which brings its patients, labels and split."""
     label_set: str | None = None
-    """Which labels of the dataset, where it has several, such as superclass, subclass or scp of ptbxl."""
+    """Which labels of the dataset, where it has several, such as superclass, form or rhythm of ptbxl."""
     split: str = ""  # not None, which is how the command line reads the word "none"
     """Which published split of the dataset, where there are several, such as de-chazal of mitbih; or none."""
     segment: int | None = None

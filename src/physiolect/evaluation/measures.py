@@ -27,6 +27,8 @@ class Measured:
     """Measures of each class against the others, where there are several classes."""
     note: str = ""
     """A remark on how it was made."""
+    positives: Mapping[str, int] = field(default_factory=dict)
+    """Windows of each class, where whole windows are of classes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
@@ -37,6 +39,7 @@ class Measured:
         return {
             "overall": {name: each.to_dict() for name, each in self.overall.items()},
             **({"per_class": classes} if classes else {}),
+            **({"positives": dict(self.positives)} if self.positives else {}),
             "note": self.note,
         }
 
@@ -88,7 +91,8 @@ def _classes(
     several: bool,
 ) -> Measured:
     found = measure_classes(given.score, target, classes, draws, several=several)
-    return Measured(found.overall, found.per_class, given.note)
+    positives = dict(zip(classes, target.sum(0).astype(np.int64).tolist(), strict=True))
+    return Measured(found.overall, found.per_class, given.note, positives)
 
 
 def _numbers(

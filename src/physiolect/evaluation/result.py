@@ -91,7 +91,7 @@ class EvaluationResult(Result):
         parts = [f"{self.data}\n", self.table, "", *self.notes]
         for name, each in self.measures.items():
             if each.per_class:
-                table = measures_table(each.per_class, self.columns)
+                table = measures_table(each.per_class, self.columns, positives=each.positives)
                 parts += ["", f"{self._title(name)}, class by class:", "", table]
         for part, found in self.parts.items():
             lines = {
@@ -111,13 +111,15 @@ class EvaluationResult(Result):
         return "\n".join(parts)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return all measures, one a row: name, class ("" for all), measure, value, low, high, undefined.
+        """Return all measures, one a row: name, class ("" for all), positives, measure, value, low, high, undefined.
+
+        Positives are the windows of the class; None where a measure is of all windows, or of positions.
 
         Raises:
             PhysiolectError: pandas is not installed.
         """
         rows = [
-            (name, of, measure, found)
+            (name, of, each.positives.get(of), measure, found)
             for name, each in self.measures.items()
             for of, measures in (("", each.overall), *each.per_class.items())
             for measure, found in measures.items()
@@ -126,6 +128,7 @@ class EvaluationResult(Result):
             {
                 "name": [name for name, *_ in rows],
                 "class": [of for _, of, *_ in rows],
+                "positives": [n for _, _, n, *_ in rows],
                 "measure": [measure for *_, measure, _ in rows],
                 **{
                     column: [getattr(found, column) for *_, found in rows]

@@ -40,7 +40,11 @@ def in_cell(estimate: Estimate | None, *, digits: int = 3) -> str:
 
 
 def measures_table(
-    rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str], *, first: str = ""
+    rows: Mapping[str, Mapping[str, Estimate]],
+    columns: Sequence[str],
+    *,
+    first: str = "",
+    positives: Mapping[str, int] | None = None,
 ) -> str:
     """Return a Markdown table, a row a model and a column a measure.
 
@@ -48,11 +52,16 @@ def measures_table(
         rows: name -> what was measured.
         columns: measures; those that no row has are left out.
         first: heading of the names.
+        positives: positive windows of each name; None or nothing has no column.
     """
     shown = [name for name in columns if any(name in found for found in rows.values())]
-    head = [first, *(heading(name) for name in shown)]
+    head = [first, *(["positive"] if positives else []), *(heading(name) for name in shown)]
     body = (
-        [name, *(in_cell(found.get(each), digits=1 if each.endswith("_ms") else 3) for each in shown)]
+        [
+            name,
+            *([f"{positives[name]:,}"] if positives else []),
+            *(in_cell(found.get(each), digits=1 if each.endswith("_ms") else 3) for each in shown),
+        ]
         for name, found in rows.items()
     )
     return markdown([head, ["---"] * len(head), *body])

@@ -25,7 +25,7 @@ from physiolect.learning.finetune import save_settings, starting
 from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Job
 from physiolect.learning.labelled_windows import keep_share, patients_text, without_left_out
-from physiolect.learning.measures import Measures, in_words, measure
+from physiolect.learning.measures import Measures, class_lines, in_words, measure
 from physiolect.learning.run_folder import refuse_other_store
 from physiolect.learning.settings import takes_settings
 from physiolect.result import Result, make_frame
@@ -69,16 +69,15 @@ class CrossValidation(Result):
 
     @property
     def measures_text(self) -> str:
-        """A line of measures for each fold, and one for all; "" where the run was stopped."""
+        """A line of measures for each fold, one for all and one for each class; "" where the run was stopped."""
         if self.measures is None:
             return ""
         lines = [
             f"fold {fold['name']}: {fold['windows']} windows, {in_words(fold['measures'])}"
             for fold in self.folds
         ]
-        return "\n".join(
-            [*lines, f"all: {self.n_windows} windows of {self.patients}, {in_words(self.measures)}"]
-        )
+        lines.append(f"all: {self.n_windows} windows of {self.patients}, {in_words(self.measures)}")
+        return "\n".join([*lines, *class_lines(self.measures)])
 
     @property
     def summary(self) -> str:
@@ -107,6 +106,8 @@ class CrossValidation(Result):
             for part in ("value", "low", "high"):
                 key = name if part == "value" else f"{name} {part}"
                 columns[key] = [row[2].get(name, {}).get(part) for row in rows]
+            if any("positives" in row[2].get(name, {}) for row in rows):
+                columns[f"{name} positives"] = [row[2].get(name, {}).get("positives") for row in rows]
         return make_frame(columns)
 
 

@@ -15,6 +15,7 @@ from physiolect.learning.run_folder import holds_run
 from physiolect.learning.settings import TrainingSettings
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
+from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig
 from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
 from physiolect.tokenizers.beats import BeatNormalisation, FeatureGroup
 from physiolect.training import RECIPES, Recipe, n_launched
@@ -42,7 +43,7 @@ class Tuning:
     draws: Draws
     augmentation: Augmentation
     recipe: Recipe
-    model: EncoderConfig | None = None
+    model: EncoderConfig | ResNetConfig | None = None
     """The model that is trained from random weights; None starts from a checkpoint."""
     smoothing: float = 0.0
     """Share of a label that is spread evenly over the classes."""
@@ -94,6 +95,7 @@ _NEW = replace(
     model=ENCODER_PRESETS["modern"],
 )
 TUNINGS["encoder"] = _NEW
+TUNINGS["resnet"] = replace(_NEW, model=RESNET_PRESETS["resnet18"])
 TUNINGS["ecgformer"] = replace(
     _NEW,
     batch_size=64,
@@ -116,6 +118,8 @@ TUNINGS["beat-tokens"] = replace(
 """Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434,
 whose text names no number of updates. Presets with a model train it from random weights."""
 
+_FREE = ("modern", "encoder", "resnet")
+"""Presets whose recipe and augmentation are settings of their own."""
 _ONLY_FOR: dict[str, LabelSource] = {
     "positive": "rhythms",
     "negative": "rhythms",
@@ -143,11 +147,13 @@ class FinetuneSettings(TrainingSettings):
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     checkpoint: str | None = None
     """The base model: a folder, a published HeartGPT file, ecg, or owner/name; for presets modern and published."""
-    preset: Literal["modern", "published", "encoder", "ecgformer", "beat-tokens"] = "modern"
-    """Defaults of the options below; published is HeartGPT's way; encoder, ecgformer and beat-tokens train a new
-    model; the model of beat-tokens reads heartbeats as tokens."""
+    preset: Literal["modern", "published", "encoder", "resnet", "ecgformer", "beat-tokens"] = "modern"
+    """Defaults of the options below; published is HeartGPT's way; encoder, resnet, ecgformer and beat-tokens train a
+    new model; the model of beat-tokens reads heartbeats as tokens."""
     model: EncoderConfig = field(default_factory=lambda: ENCODER_PRESETS["modern"])
     """The new model, for preset encoder; the store decides its channels."""
+    resnet: ResNetConfig = field(default_factory=lambda: RESNET_PRESETS["resnet18"])
+    """The new model, for preset resnet; the store decides its channels."""
     features: tuple[FeatureGroup, ...] = ()
     """For beat-tokens, groups of numbers that describe a heartbeat (default: by task)."""
     normalisation: BeatNormalisation = "recording"
@@ -219,9 +225,9 @@ class FinetuneSettings(TrainingSettings):
     save_every: int = 100
     """Updates between saves of `last`."""
     recipe: Recipe = field(default_factory=lambda: RECIPES["fine-tuning"])
-    """The recipe, for presets modern and encoder."""
+    """The recipe, for presets modern, encoder and resnet."""
     augmentation: Augmentation = field(default_factory=lambda: TUNINGS["modern"].augmentation)
-    """How training windows are varied, for presets modern and encoder."""
+    """How training windows are varied, for presets modern, encoder and resnet."""
 
     def holds_run(self) -> bool:
         """Say whether the folder holds a run, or a fold's, that can be resumed."""
@@ -256,20 +262,18 @@ class FinetuneSettings(TrainingSettings):
         if new and self.trained not in (None, "all"):
             found.append(f"preset {self.preset} trains all of a new model: leave --trained out")
         if new and self.pooling is not None:
-            found.append(
-                f"preset {self.preset} trains a new model, which has --model.pooling: leave --pooling out"
-            )
+            own = "--resnet.pooling" if self.preset == "resnet" else "--model.pooling"
+            found.append(f"preset {self.preset} trains a new model, which has {own}: leave --pooling out")
         if self.model != ENCODER_PRESETS["modern"] and self.preset != "encoder":
             found.append("--model describes a new model: it goes with preset encoder")
+        if self.resnet != RESNET_PRESETS["resnet18"] and self.preset != "resnet":
+            found.append("--resnet describes a new model: it goes with preset resnet")
         found += self._beat_problems()
-        if self.preset not in ("modern", "encoder") and self.recipe != RECIPES["fine-tuning"]:
-            found.append(
-                f"preset {self.preset} fixes the recipe: --recipe goes with presets modern and encoder"
-            )
-        if self.preset not in ("modern", "encoder") and self.augmentation != TUNINGS["modern"].augmentation:
-            found.append(
-                f"preset {self.preset} fixes the augmentation: it goes with presets modern and encoder"
-            )
+        others = f"presets {', '.join(_FREE[:-1])} and {_FREE[-1]}"
+        if self.preset not in _FREE and self.recipe != RECIPES["fine-tuning"]:
+            found.append(f"preset {self.preset} fixes the recipe: --recipe goes with {others}")
+        if self.preset not in _FREE and self.augmentation != TUNINGS["modern"].augmentation:
+            found.append(f"preset {self.preset} fixes the augmentation: it goes with {others}")
         return found
 
     def _beat_problems(self) -> list[str]:
@@ -309,6 +313,11 @@ class FinetuneSettings(TrainingSettings):
         ]
         if asked.scope == "position" and self.pooling not in (None, "last"):
             found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
+        if asked.scope == "position" and self.preset == "resnet":
+            found.append(
+                f"preset resnet gives 16 or 32 samples one output, but {self.task} has one a sample: give --preset "
+                "encoder"
+            )
         return found
 
     def _training_problems(self) -> list[str]:
@@ -348,10 +357,10 @@ class FinetuneSettings(TrainingSettings):
         elif scope == "position":
             # the height of a peak is read, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling=None, steps=5 * preset.steps)
-        if self.preset == "modern":
-            preset = replace(preset, recipe=self.recipe, augmentation=self.augmentation)
-        if self.preset == "encoder":
-            preset = replace(preset, recipe=self.recipe, model=self.model, augmentation=self.augmentation)
+        if self.preset in _FREE:
+            new: dict[str, EncoderConfig | ResNetConfig] = {"encoder": self.model, "resnet": self.resnet}
+            model = new.get(self.preset)
+            preset = replace(preset, recipe=self.recipe, model=model, augmentation=self.augmentation)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)

@@ -49,7 +49,11 @@ def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
         Bootstrap(examples.groups),
         classes=examples.classes,
     )
-    return {name: each.to_dict() for name, each in found.overall.items() if name in _SHOWN}
+    shown = {name: each.to_dict() for name, each in found.overall.items() if name in _SHOWN}
+    for name, each in found.per_class.items():
+        about = {"class": name, "positives": found.positives[name], "windows": len(examples)}
+        shown[f"{name} auroc"] = {**each["auroc"].to_dict(), **about}
+    return shown
 
 
 def _of_heartbeats(examples: BeatExamples, predictions: NDArray[np.float32]) -> Measures:
@@ -66,8 +70,19 @@ def _of_heartbeats(examples: BeatExamples, predictions: NDArray[np.float32]) -> 
 
 
 def in_words(measures: Measures) -> str:
-    """Return measures as a list in a sentence."""
-    return ", ".join(f"{_NAMES.get(name, name)} {_one(each)}" for name, each in measures.items())
+    """Return measures of all classes together as a list in a sentence."""
+    return ", ".join(
+        f"{_NAMES.get(name, name)} {_one(each)}" for name, each in measures.items() if "class" not in each
+    )
+
+
+def class_lines(measures: Measures) -> list[str]:
+    """Return a line for each class of windows: how many are of it, and its AUROC; nothing without classes."""
+    return [
+        f"  {each['class']}: AUROC {_one(each)}, {each['positives']} of {each['windows']} windows positive"
+        for each in measures.values()
+        if "class" in each
+    ]
 
 
 def _one(each: Mapping[str, Any]) -> str:

@@ -13,12 +13,17 @@ from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.models.encoder import Encoder, EncoderConfig
+from physiolect.models.families import MODELS
+from physiolect.models.model import Model
+from physiolect.models.resnet_config import ResNetConfig
 from physiolect.tasks import TASKS
 from physiolect.tokenizers import BEAT_TOKENIZERS
 
 
-def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: Reporter) -> Checkpoint:
-    """Return an encoder that takes the windows of a store, for `for_task` to give a head to.
+def new_checkpoint(
+    config: EncoderConfig | ResNetConfig, store: Store, *, seed: int, reporter: Reporter
+) -> Checkpoint:
+    """Return a model that takes the windows of a store, for `for_task` to give a head to.
 
     Its channels are those of the store's contract. Its windows are as long as the contract and the model allow.
 
@@ -33,10 +38,11 @@ def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: 
     """
     contract, scaling = store.contract, config.scaling
     length = min(contract.max_samples, config.context_length)
-    length -= length % config.patch
+    patch = config.patch if isinstance(config, EncoderConfig) else 1
+    length -= length % patch
     if not length:
         raise ConfigError(
-            f"the store's windows are {contract.max_samples} samples, but a patch of the model is {config.patch}",
+            f"the store's windows are {contract.max_samples} samples, but a patch of the model is {patch}",
             hint="choose a smaller model.patch",
         )
     if length < contract.max_samples:
@@ -48,9 +54,10 @@ def new_checkpoint(config: EncoderConfig, store: Store, *, seed: int, reporter: 
             reporter.say("the store leaves amplitudes as they were recorded: each window is scaled to [0, 1]")
     n_channels = 1 if contract.channels == (ANY_CHANNEL,) else len(contract.channels)
     fitting = replace(config, n_channels=n_channels, context_length=length, n_outputs=1, scaling=scaling)
+    family: type[Model] = next(each for each in MODELS.values() if each.Config is type(config))
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        model = Encoder(fitting).eval()
+        model = family(fitting).eval()
     accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
     return Checkpoint(model, None, accepts, Outputs("rhythm"))
 
@@ -67,7 +74,6 @@ def new_beat_checkpoint(settings: FinetuneSettings, store: Store) -> Checkpoint:
     """
     tuning, contract = settings.tuning, store.contract
     assert tuning.beat is not None
-    assert tuning.model is not None
     preset = BEAT_TOKENIZERS[TASKS[settings.task].scope]
     kept = tuple(group for group in preset.features if group != "rhythm" or settings.rhythm)
     tokenizer = replace(
@@ -78,7 +84,7 @@ def new_beat_checkpoint(settings: FinetuneSettings, store: Store) -> Checkpoint:
         contract, channels=(ANY_CHANNEL,), normalisation="none", unit=None, min_samples=max(1, length // 10),
         max_samples=length,
     )  # fmt: skip
-    fitting = replace(tuning.model, n_channels=tokenizer.n_features + 1, n_outputs=1)
+    fitting = replace(tuning.beat.model, n_channels=tokenizer.n_features + 1, n_outputs=1)
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
         model = Encoder(fitting).eval()

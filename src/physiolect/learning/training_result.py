@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physiolect.checkpoint import Checkpoint, load_checkpoint
-from physiolect.learning.measures import in_words
+from physiolect.learning.measures import class_lines, in_words
 from physiolect.result import Result, make_frame
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ class TrainingResult(Result):
 
     @property
     def measures_text(self) -> str:
-        """The measures in a sentence; "" where there are none."""
+        """The measures in a sentence, and a line for each class; "" where there are none."""
         if not self.measures:
             return ""
-        return f"{self.n_validated} validation windows, which chose the checkpoint: {in_words(self.measures)}"
+        of = f"{self.n_validated} validation windows, which chose the checkpoint: {in_words(self.measures)}"
+        return "\n".join([of, *class_lines(self.measures)])
 
     @property
     def summary(self) -> str:

@@ -16,12 +16,10 @@ from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, make_pool
 from physiolect.models.layers import MLP, Block, Transformer
 from physiolect.models.model import Model
+from physiolect.models.scaling import scaled
 from physiolect.tasks import Scope
 
 __all__ = ["ENCODER_PRESETS", "Encoder", "EncoderConfig"]
-
-_FLAT = 1e-6
-"""A channel that varies by no more than this share of its level is flat: it is moved to 0, and not scaled up."""
 
 
 class Encoder(Model):
@@ -103,7 +101,7 @@ class Encoder(Model):
                 hint="one value a row and sample: True where it is real, False where it is padding",
             )
         real = None if attention_mask is None else attention_mask.bool().unsqueeze(1)  # (B, 1, T)
-        x = _scaled(x, real, c.scaling).to(self.dtype)
+        x = scaled(x, real, c.scaling).to(self.dtype)
         x = F.pad(x, (0, -T % c.patch)).unflatten(-1, (-1, c.patch))  # (B, C, n, P)
         if c.per_lead:
             return self.embedding(x).flatten(1, 2)
@@ -300,20 +298,3 @@ def _make_block(c: EncoderConfig, rotary: Rotary | None) -> Block:
         norm_bias=c.bias,
         dropout=c.residual_dropout,
     )  # fmt: skip
-
-
-def _scaled(x: Tensor, real: Tensor | None, how: str) -> Tensor:
-    """Scale each channel of windows (B, C, T) over its real samples, a mask (B, 1, T); padding becomes 0."""
-    if how == "none":
-        return x if real is None else x.masked_fill(~real, 0)
-    inside = torch.ones_like(x, dtype=torch.bool) if real is None else real.expand_as(x)
-    if how == "range":
-        low = x.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
-        size = x.masked_fill(~inside, -torch.inf).amax(-1, keepdim=True) - low
-    else:
-        n = inside.sum(-1, keepdim=True).clamp_min(1)
-        low = x.masked_fill(~inside, 0).sum(-1, keepdim=True) / n
-        size = ((x - low).masked_fill(~inside, 0).square().sum(-1, keepdim=True) / n).sqrt()
-    flat = size <= (_FLAT * low.abs()).clamp_min(torch.finfo(x.dtype).tiny)
-    size = size.masked_fill(flat, 1)
-    return ((x - low) / size).masked_fill(~inside, 0)

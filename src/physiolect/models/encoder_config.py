@@ -9,6 +9,7 @@ from typing import Literal
 from physiolect.errors import ConfigError
 from physiolect.models.heads import Pooling
 from physiolect.models.layers import Activation, Norm
+from physiolect.models.scaling import SCALINGS, Scaling
 
 ENCODER_POOLINGS: tuple[Pooling, ...] = ("mean", "class", "attention")
 """The mean over all positions, class token included; the class token alone; or a learned mean."""
@@ -17,7 +18,7 @@ _LITERALS: dict[str, tuple[str, ...]] = {
     "positions": ("learned", "rotary"),
     "positions_at": ("input", "every-layer"),
     "attention": ("scaled", "post-scaled"),
-    "scaling": ("none", "range", "standard"),
+    "scaling": SCALINGS,
     "pooling": ENCODER_POOLINGS,
     "classifier": ("linear", "two-layer"),
 }
@@ -37,8 +38,9 @@ class EncoderConfig:
     """Samples that one token is made from."""
     per_lead: bool = False
     """A token is of one channel, with a learned embedding of that channel, and not of all channels together."""
-    scaling: Literal["none", "range", "standard"] = "none"
-    """What is done to each channel of a window first: nothing, to [0, 1], or to mean 0 and standard deviation 1."""
+    scaling: Scaling = "none"
+    """What is done to a window first: nothing; each channel to [0, 1] or to mean 0 and standard deviation 1; or all
+    channels together to [0, 1]."""
     class_token: bool = True
     """A learned token stands before the window."""
     embedding: Literal["linear", "two-layer"] = "linear"

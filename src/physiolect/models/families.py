@@ -5,6 +5,7 @@ from __future__ import annotations
 from physiolect.models.encoder import Encoder
 from physiolect.models.gpt import GPT
 from physiolect.models.model import Model
+from physiolect.models.resnet import ResNet
 
-MODELS: dict[str, type[Model]] = {"gpt": GPT, "encoder": Encoder}
+MODELS: dict[str, type[Model]] = {"gpt": GPT, "encoder": Encoder, "resnet": ResNet}
 """Family by name; a checkpoint without `kind:` is a gpt."""

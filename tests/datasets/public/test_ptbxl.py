@@ -24,6 +24,8 @@ def folder(published: ModuleType, tmp_path: Path) -> Path:
     [
         ("superclass", [("NORM",), ("CD", "MI"), (), ("MI",)]),
         ("subclass", [("NORM",), ("IMI", "LAFB/LPFB"), (), ("AMI",)]),
+        ("form", [(), (), (), ("ASMI",)]),
+        ("rhythm", [("SR",), (), ("SR",), ()]),
         ("scp", [("NORM", "SR"), ("IMI", "LAFB"), ("SR",), ("ASMI", "AMI")]),
     ],
 )
@@ -57,6 +59,9 @@ def test_the_table_of_statements_has_as_many_subclasses_as_we_say(data: Path) ->
     assert len({row["diagnostic_subclass"] for row in rows} - {""}) == 23
     assert len(rows) == 71
     assert "23 classes" in PTBXL.labels["subclass"]
+    for kind, n in (("form", 19), ("rhythm", 12)):
+        assert sum(bool(row[kind]) for row in rows) == n
+        assert PTBXL.labels[kind].startswith(f"{n} statements")
     # a class says that a statement is diagnostic
     assert all(bool(row["diagnostic"]) == bool(row["diagnostic_class"]) for row in rows)
 

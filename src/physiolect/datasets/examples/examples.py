@@ -167,6 +167,7 @@ def make_examples(
     column: str | None = None,
     classes: Collection[str] | None = None,
     several: bool = False,
+    absent: bool = False,
     max_per_episode: int | None = None,
     beat_width: float = BEAT_WIDTH,
     channel: str | int | Sequence[str] | None = None,
@@ -191,6 +192,7 @@ def make_examples(
             means a recording of no class, which `several` learns from; null or an empty text means no label.
         classes: for classify, their names in order; default: all that occur.
         several: a window may be of several classes at once, or of none of those named.
+        absent: classes that no row has are kept, as a test set may lack one; otherwise they are refused.
         max_per_episode: most windows of an episode of the negative rhythm, or of a row for other tasks, drawn evenly
             over its length.
         beat_width: seconds to each side of a beat that count as the beat.
@@ -207,7 +209,7 @@ def make_examples(
     _check(task, length, stride, max_per_episode, labels, column)
     spans = label_spans(
         store, task, positive=positive, negative=negative, labels=labels, column=column, classes=classes,
-        several=several,
+        several=several, absent=absent,
     )  # fmt: skip
     rng = np.random.default_rng(seed)
     starts = [_lay(span, length, stride or length, max_per_episode, rng) for span in spans.spans]

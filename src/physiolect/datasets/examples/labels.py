@@ -59,6 +59,8 @@ class Asked(NamedTuple):
     column: str | None
     cells: dict[str, Any] | None
     """Recording -> its cell of the table's column; None where there is no table."""
+    absent: bool = False
+    """Whether classes that no row has are kept."""
 
 
 def label_spans(
@@ -71,6 +73,7 @@ def label_spans(
     column: str | None,
     classes: Collection[str] | None,
     several: bool,
+    absent: bool = False,
 ) -> Spans:
     """Return the labelled stretches of a store; see `make_examples`.
 
@@ -78,7 +81,7 @@ def label_spans(
         ConfigError: nothing is labelled, or not with the names given.
     """
     cells = read_column(labels, column, set(store.sources)) if labels and column else None
-    return LABELS[task.labels](store, Asked(positive, negative, classes, several, column, cells))
+    return LABELS[task.labels](store, Asked(positive, negative, classes, several, column, cells, absent))
 
 
 def _row_labels(store: Store, cells: dict[str, Any] | None) -> list[tuple[str, ...] | None]:
@@ -174,7 +177,7 @@ def _classes(store: Store, asked: Asked) -> Spans:
         raise _nothing_labelled(store)
     names = tuple(classes) if classes is not None else tuple(sorted(counts))
     unknown = [name for name in names if not counts[name]]
-    if unknown:
+    if unknown and (not asked.absent or len(unknown) == len(names)):
         raise ConfigError(f"no row of {store.path} is labelled {', '.join(unknown)}", hint=_there(counts))
     if len(names) < (1 if several else 2):
         raise ConfigError(

@@ -62,8 +62,10 @@ def _labels(folder: Path, kind: str) -> Callable[[list[str]], tuple[str, ...]]:
     """Return what turns statements into labels of a kind."""
     if kind == "scp":
         return tuple
-    column = {"superclass": "diagnostic_class", "subclass": "diagnostic_subclass"}[kind]
+    column = {"superclass": "diagnostic_class", "subclass": "diagnostic_subclass"}.get(kind, kind)
     classes = {row[""]: row[column] for row in read_table(folder / _STATEMENTS, ("", column))}
+    if column == kind:  # form and rhythm are marked by a number, and a statement is its own class
+        classes = {code: code for code, mark in classes.items() if mark}
     return lambda codes: tuple(sorted({classes[code] for code in codes if classes.get(code)}))
 
 
@@ -83,6 +85,8 @@ PTBXL = PublicDataset(
     labels={
         "superclass": "NORM, MI, STTC, CD, HYP: the classes of all diagnostic statements, however likely",
         "subclass": "23 classes of diagnostic statements, as AMI or CRBBB",
+        "form": "19 statements on the form of waves, as ABQRS or NDT; records without one have no label",
+        "rhythm": "12 statements on the rhythm, as AFIB, SBRAD or STACH; records without one have no label",
         "scp": "all 71 statements: diagnostic, form and rhythm",
     },
     splits={"folds": "fold 1 … fold 10, by patient: 1-8 train, 9 validates, 10 tests"},

@@ -1,4 +1,4 @@
-"""Baselines: intervals between beats, features of untrained weights, library detectors, and a constant."""
+"""Baselines: intervals between beats, measurements of an ECG, untrained weights, library detectors, and a constant."""
 
 from physiolect.evaluation.baselines.detectors import (
     DETECTORS,
@@ -7,6 +7,7 @@ from physiolect.evaluation.baselines.detectors import (
     choose_detector,
     find_pulses,
 )
+from physiolect.evaluation.baselines.measured import boosting, measured_features
 from physiolect.evaluation.baselines.out_of_fold import (
     CONSTANT,
     Predictions,
@@ -23,12 +24,14 @@ __all__ = [
     "FEATURES",
     "Detector",
     "Predictions",
+    "boosting",
     "check_detector",
     "choose_detector",
     "cosen",
     "find_pulses",
     "linear_probe",
     "majority",
+    "measured_features",
     "random_weights",
     "rr_features",
     "rr_regression",

@@ -39,4 +39,5 @@ judge_classes = WindowJudge(
         "specificity", "ppv", "f1", "accuracy", "ece", "brier",
     ),
     draw=_figures,
+    by_measurements=True,
 )  # fmt: skip

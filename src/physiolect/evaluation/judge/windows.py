@@ -17,9 +17,11 @@ from physiolect.errors import ConfigError
 from physiolect.evaluation.baselines import (
     CONSTANT,
     Predictions,
+    boosting,
     choose_detector,
     linear_probe,
     majority,
+    measured_features,
     random_weights,
     rr_regression,
     rr_rule,
@@ -34,6 +36,7 @@ from physiolect.evaluation.measures import Measured, measure_predictions
 from physiolect.evaluation.models import MODEL, EvaluatedModel, place
 from physiolect.evaluation.protocol import Fold
 from physiolect.evaluation.result import EvaluationResult
+from physiolect.recording import LEADS, canonical_channel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +73,8 @@ class WindowJudge:
     """What to add to the number of windows: " (48 AFIB)"."""
     by_intervals: bool = False
     """Whether intervals between beats make baselines."""
+    by_measurements: bool = False
+    """Whether measurements of the twelve standard leads make a baseline."""
     by_threshold: bool = False
     """Whether the setting `threshold` decides."""
 
@@ -96,6 +101,7 @@ class WindowJudge:
         if lead.reads_beats:
             where = f"{settings.beats} finds them" if settings.beats else "the store's marks say"
             remarks.append(f"Heartbeats are where {where}.")
+        remarks += _absent_classes(examples, target)
         folds, protocol = trial.make_folds(examples)
         detector = None
         if folds and self.by_intervals:
@@ -109,7 +115,9 @@ class WindowJudge:
                 for name, each in predictions.items()
             }
         if folds:
-            baselines = _baselines(trial, lead, examples, target, folds, detector)
+            baselines = _baselines(
+                trial, lead, examples, target, folds, detector, measured=self.by_measurements
+            )
             predictions |= baselines
             learned = any(name != CONSTANT for name in baselines)
             remarks += ["Baselines' folds are pooled."] if learned else []
@@ -156,6 +164,7 @@ def label(trial: Trial, lead: Checkpoint) -> Examples:
         task,
         length=min(lead.contract.max_samples, lead.model.context_length),
         several=lead.outputs.several,
+        absent=True,
         max_per_episode=settings.max_per_episode,
         channel=trial.channel,
         seed=settings.seed,
@@ -214,6 +223,8 @@ def _baselines(
     target: NDArray[np.float64],
     folds: list[Fold],
     detector: str | None,
+    *,
+    measured: bool,
 ) -> dict[str, Predictions]:
     settings, reporter = trial.settings, trial.reporter
     found: dict[str, Predictions] = {}
@@ -227,6 +238,10 @@ def _baselines(
             tell = reporter.progress(f"windows of {name}")
             features = window_features(model, examples, batch_size=settings.batch_size, on_window=tell)
             found[name] = linear_probe(features, target, folds, kind=examples.kind)
+    if measured and settings.baselines == "all" and _has_twelve_leads(lead):
+        tell = reporter.progress("windows that are measured")
+        values = measured_features(examples, on_window=tell)
+        found["boosting on measurements"] = boosting(values, target, folds, kind=examples.kind)
     if detector:
         beats = window_beats(
             examples, detector, on_row=reporter.progress(f"rows searched for beats by {detector}")
@@ -235,6 +250,20 @@ def _baselines(
         found[f"RR rule ({detector})"] = rr_rule(beats, target, folds)
     found[CONSTANT] = majority(target)
     return found
+
+
+def _absent_classes(examples: Examples, target: NDArray[np.float64]) -> list[str]:
+    """Return a sentence on classes that no evaluated window has."""
+    if examples.kind not in ("one-of", "several"):
+        return []
+    absent = [name for name, n in zip(examples.classes, target.sum(0), strict=True) if not n]
+    if not absent:
+        return []
+    return [f"No window is of class {', '.join(absent)}: its AUROC and the macro AUROC do not exist."]
+
+
+def _has_twelve_leads(lead: Checkpoint) -> bool:
+    return set(LEADS) <= set(map(canonical_channel, lead.contract.channels))
 
 
 def _describe_training(protocol: str, *, learned: bool) -> str:

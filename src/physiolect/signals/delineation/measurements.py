@@ -24,6 +24,9 @@ VOLTAGES = ("P", "Q", "R", "S", "T", "ST")
 _BASELINE = (0.020, 0.004)  # seconds before the onset of QRS whose mean is voltage 0
 _ST = 0.06  # seconds after the end of QRS
 _LONGEST_RR = 3.0  # seconds; a longer interval may hide beats that were missed, and is left out of the rate
+_LEAST_R = (
+    0.05  # share of a complex's depth that R reaches; below it noise would decide whether a QS is a Q or an S
+)
 _LEAST_COMPLEX = 1e-3  # share of the limb leads' range below which there is no axis
 
 
@@ -52,7 +55,7 @@ class Measurements(Result):
     leads: tuple[str, ...]
     voltages: Floats
     """(leads, 6) P, Q, R, S, T and ST in the signal's unit, against the level before QRS (`VOLTAGES`). Q and S are 0 or
-    below. A complex without R has its depth as S. ST is 60 ms after the end of QRS."""
+    below. A complex without R, of 5 % of its depth at least, has its depth as S. ST is 60 ms after the end of QRS."""
     unit: str | None = None
     """Unit of the voltages."""
 
@@ -191,8 +194,8 @@ def _complex_voltages(signal: Signal, waves: Delineation, level: Floats) -> tupl
     top = upward.argmax(axis=-1)[..., np.newaxis]
     j = np.arange(window.shape[-1])
     r = np.maximum(upward.max(axis=-1), 0.0)
-    has_r = (r > 0)[..., np.newaxis]
     downward = np.where(inside, window, np.inf)
+    has_r = (r > _LEAST_R * -downward.min(axis=-1))[..., np.newaxis]
     q = np.minimum(np.where((j < top) & has_r, downward, 0.0).min(axis=-1), 0.0)
     s = np.minimum(np.where((j > top) | ~has_r, downward, np.inf).min(axis=-1), 0.0)
     return tuple(np.where(known, part, np.nan) for part in (q, r, s))  # type: ignore[return-value]
