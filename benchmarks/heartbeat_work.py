@@ -51,6 +51,8 @@ class Work:
     resamples: int = 2000
     rhythm: str | None = None
     """Checkpoint that gives the rhythm around a beat, trained on nobody of MIT-BIH; None trains one."""
+    rows: tuple[int, ...] | None = None
+    """Rows of the log of choices to make, so that several processes share them; None makes all."""
 
     @property
     def training(self) -> dict[str, Any]:

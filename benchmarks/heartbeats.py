@@ -215,6 +215,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, help="of ECGformer (default: the described 768)")
     parser.add_argument("--layers", type=int, help="of ECGformer (default: 6)")
     parser.add_argument("--rhythm", help="rhythm checkpoint that was trained on no patient of MIT-BIH")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", help="of the log of choices, to share it between processes"
+    )
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
@@ -222,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
     own = {"steps": given.steps, "width": given.width, "layers": given.layers}
     work = Work(
         data=given.data, folder=given.work, device=given.device, seed=given.seed, threads=given.threads,
-        rhythm=given.rhythm,
+        rhythm=given.rhythm, rows=None if given.rows is None else tuple(given.rows),
         **{**own, **small},
     )  # fmt: skip
     for part in given.part:
