@@ -29,12 +29,12 @@ class Rotary(nn.Module):
     def angles(self, places: Positions, like: Tensor) -> Angles:
         """Return what all layers of a pass over these positions share, (T, D / 2) each, typed like a tensor.
 
-        Computed in float64, since hours of signal outgrow float32.
+        Positions (B, T) of each row give (B, T, D / 2). Computed in float64, since hours of signal outgrow float32.
         """
         features = torch.arange(0, self.head_size, 2, dtype=torch.float64, device=like.device)
         if isinstance(places, slice):
             places = torch.arange(places.start, places.stop, device=like.device)
-        angle = places.double().outer(self.base ** (-features / self.head_size))
+        angle = places.double().unsqueeze(-1) * self.base ** (-features / self.head_size)
         return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
     def forward(
@@ -44,9 +44,9 @@ class Rotary(nn.Module):
 
         With `last` (B,), q is (B, H, 1, D) and each row turns by the angles of its own position.
         """
-        cos, sin = (each.to(k.dtype) for each in angles)
+        cos, sin = ((each if each.ndim == 2 else each.unsqueeze(1)).to(k.dtype) for each in angles)
         T = q.shape[-2]
-        own = [each[-T:] if last is None else each[last][:, None, None] for each in (cos, sin)]
+        own = [each[..., -T:, :] if last is None else each[last][:, None, None] for each in (cos, sin)]
         return self._turn(q, *own), self._turn(k, cos, sin)
 
     def _turn(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class Attention(nn.Module):
             source: in cross-attention keys' and values' input (B, S, source_width), or what `read_source` made of it.
             cache: in self-attention keys and values of earlier positions, extended by this call.
             attention_mask: (B, S), True or 1 at real keys, False or 0 at padding; None means all real. The mask of a
-                `SourceCache` is inside it.
+                `SourceCache` is inside it. Where nothing is causal also (B, T, S): which keys each query may see.
             angles: of the keys' rotary positions; None computes them.
             last_only: compute the last query alone; in self-attention with a mask, each row's last real one.
             capture: also return what it asks for of the weights, (B, H, Q, S), before `post_scale`.
@@ -309,7 +309,11 @@ class Attention(nn.Module):
         self, q: Tensor, k: Tensor, attention_mask: Tensor, last: Tensor | None, rows: Tensor | None = None
     ) -> Tensor:
         """Return the keys that each query, or some of them, may look at, (B, 1, Q or 1, S)."""
-        S, real = k.shape[-2], attention_mask[:, None, None]  # (B, 1, 1, S)
+        S = k.shape[-2]
+        if attention_mask.ndim == 3:
+            assert not self.causal
+            return (attention_mask if rows is None else attention_mask[:, rows]).unsqueeze(1)  # (B, 1, Q, S)
+        real = attention_mask[:, None, None]  # (B, 1, 1, S)
         if not self.causal:
             return real
         if last is not None:
@@ -379,7 +383,8 @@ def _checked(attention_mask: Tensor, keys: Tensor, cache: LayerCache | None = No
             "attention_mask was given with a cache, which keeps no padding",
             hint="pass each row alone, or rows of one length",
         )
-    if attention_mask.shape != keys.shape[:2]:
+    B, S = keys.shape[:2]
+    if attention_mask.shape not in ((B, S), (B, S, S)):
         raise ConfigError(
             f"attention_mask is {tuple(attention_mask.shape)}, but the keys are {tuple(keys.shape[:2])}",
             hint="one value a row and position: True where it is real, False where it is padding",

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
-from physiolect.models.attention import Attention, Rotary
+from physiolect.models.attention import Rotary
 from physiolect.models.capture import Capture
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
+from physiolect.models.encoder_parts import make_block, make_embedding, seen_across
 from physiolect.models.heads import Pooling, make_pool
-from physiolect.models.layers import MLP, Block, Transformer
+from physiolect.models.layers import Transformer
 from physiolect.models.model import Model
 from physiolect.models.scaling import scaled
 from physiolect.tasks import Scope
@@ -26,8 +27,9 @@ class Encoder(Model):
     """Reads windows (B, C, T); gives outputs of each sample, or of the window as a whole.
 
     Tokens N of a window are, in this order: the class token, then one for each patch of all channels together; or with
-    `per_lead` one for each patch of the first channel, of the second, and so on. Tokens that are given, such as beats
-    described by some numbers each, are windows whose channels are those numbers, with a patch of 1.
+    `per_lead` one for each patch of the first channel, of the second, and so on; then the separators of each channel.
+    Tokens that are given, such as beats described by some numbers each, are windows whose channels are those numbers,
+    with a patch of 1.
     """
 
     Config = EncoderConfig
@@ -38,13 +40,14 @@ class Encoder(Model):
         super().__init__()
         self.config = config
         c = config
-        self.embedding = _make_embedding(c)
+        self.embedding = make_embedding(c)
         self.class_token = nn.Embedding(1, c.width) if c.class_token else None
         learned = c.positions == "learned"
         self.positions = nn.Embedding(int(c.class_token) + c.n_patches, c.width) if learned else None
         self.lead_positions = nn.Embedding(c.n_channels, c.width) if c.per_lead and c.n_channels > 1 else None
+        self.separators = nn.Embedding(2, c.width) if c.separators else None
         rotary = None if learned else Rotary(head_size=c.width // c.n_heads, base=c.rotary_base)
-        blocks = [_make_block(c, rotary) for _ in range(c.n_layers)]
+        blocks = [make_block(c, rotary) for _ in range(c.n_layers)]
         self.trunk = Transformer(blocks, norm=c.norm if c.final_norm else None, norm_bias=c.bias)
         self.pool = make_pool(c.pooling, c.width)
         n = c.n_outputs * (c.patch if c.each_sample else 1)
@@ -89,6 +92,14 @@ class Encoder(Model):
     def embed(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the patches' embedding (B, N, E), without class token and positions."""
         c = self.config
+        patches = self.patches(x, attention_mask=attention_mask).to(self.dtype)  # (B, C, n, P)
+        if c.per_lead:
+            return self.embedding(patches).flatten(1, 2)
+        return self.embedding(patches.transpose(1, 2).flatten(2))
+
+    def patches(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
+        """Return the scaled numbers of the patches of windows (B, C, T), as (B, C, n, P)."""
+        c = self.config
         B, C, T = x.shape
         if c.n_channels != C:
             raise ConfigError(
@@ -101,11 +112,7 @@ class Encoder(Model):
                 hint="one value a row and sample: True where it is real, False where it is padding",
             )
         real = None if attention_mask is None else attention_mask.bool().unsqueeze(1)  # (B, 1, T)
-        x = scaled(x, real, c.scaling).to(self.dtype)
-        x = F.pad(x, (0, -T % c.patch)).unflatten(-1, (-1, c.patch))  # (B, C, n, P)
-        if c.per_lead:
-            return self.embedding(x).flatten(1, 2)
-        return self.embedding(x.transpose(1, 2).flatten(2))
+        return F.pad(scaled(x, real, c.scaling), (0, -T % c.patch)).unflatten(-1, (-1, c.patch))
 
     def from_embedded(
         self,
@@ -116,19 +123,65 @@ class Encoder(Model):
         capture: Capture | None = None,
     ) -> Tensor:
         """Return what `forward` does, given what `embed` returned; without a mask outputs fill the last patch."""
-        n = self._n_patches(x)
-        if self.lead_positions is not None:
-            x = x + self.lead_positions.weight.repeat_interleave(n, 0)
-        if self.class_token is not None:
-            x = torch.cat((self.class_token.weight.expand(x.shape[0], 1, -1).to(x.dtype), x), 1)
-        beside = self._beside(n, x, attention_mask)
+        n = x.shape[1] // self._n_rows
+        return self._read(
+            self.read_patches(x, attention_mask=attention_mask, capture=capture), n, last_only, attention_mask
+        )
+
+    def read_patches(
+        self,
+        x: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        keep: Tensor | None = None,
+        real: Tensor | None = None,
+        capture: Capture | None = None,
+    ) -> Tensor:
+        """Return what the trunk makes of all tokens, (B, N, E), given what `embed` returned for their patches.
+
+        Args:
+            x: embedded patches, (B, n, E).
+            attention_mask: of samples, as for `forward`.
+            keep: numbers of the patches that the trunk sees, (B, K); it sees no other then. None keeps all.
+            real: (B, K), which of these are seen by others; the rest fills rows that keep fewer. None means all.
+            capture: attention weights and hidden states to keep.
+        """
+        n = x.shape[1] // self._n_rows
+        x = self._with_extra_tokens(x, n)
+        chosen = None if keep is None else self._chosen(keep, real, x.shape[1])
+        if chosen is not None:
+            x = x.take_along_dim(chosen[0].unsqueeze(-1), 1)
+        beside = self._beside(n, x, attention_mask, chosen)
         if self.config.positions_at == "input" and beside["positions"] is not None:
             x = x + beside.pop("positions")
-        return self._read(self.trunk(x, capture=capture, **beside), n, last_only, attention_mask)
+        return self.trunk(x, capture=capture, **beside)
+
+    def _with_extra_tokens(self, x: Tensor, n: int) -> Tensor:
+        """Add the embeddings of channels to n patches of each, and put class token and separators beside them."""
+        B, leads = x.shape[0], self.lead_positions
+        if leads is not None:
+            x = x + leads.weight.repeat_interleave(n, 0)
+        if self.class_token is not None:
+            x = torch.cat((self.class_token.weight.expand(B, 1, -1).to(x.dtype), x), 1)
+        if self.separators is not None:
+            ends = self.separators.weight.repeat(self._n_rows, 1)  # (2 C, E)
+            ends = ends if leads is None else ends + leads.weight.repeat_interleave(2, 0)
+            x = torch.cat((x, ends.expand(B, -1, -1).to(x.dtype)), 1)
+        return x
+
+    def _chosen(self, keep: Tensor, real: Tensor | None, n_tokens: int) -> tuple[Tensor, Tensor]:
+        """Return the numbers of the tokens that the trunk sees, (B, K), and which of them count."""
+        first, B = int(self.config.class_token), keep.shape[0]
+        extra = torch.arange(n_tokens, device=keep.device).expand(B, -1)
+        last = extra[:, n_tokens - self._n_separators :]
+        numbers = torch.cat((extra[:, :first], keep + first, last), 1)
+        real = torch.ones_like(keep, dtype=torch.bool) if real is None else real
+        return numbers, F.pad(real, (first, last.shape[1]), value=True)
 
     def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
-        """Return what the trunk makes of windows (B, C, T), (B, N, E); without a gradient."""
-        return self.trunk.norm(self.begin(x, self.config.n_layers, attention_mask=attention_mask))
+        """Return what the trunk makes of windows (B, C, T), (B, N, E); without separators, and without a gradient."""
+        found = self.trunk.norm(self.begin(x, self.config.n_layers, attention_mask=attention_mask))
+        return found[:, : found.shape[1] - self._n_separators]
 
     @torch.no_grad()
     def begin(self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
@@ -141,7 +194,7 @@ class Encoder(Model):
         self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None, last_only: bool = False
     ) -> Tensor:
         """Return what `forward` does, given the output of the first blocks; see `from_embedded`."""
-        n = self._n_patches(x[:, int(self.config.class_token) :])
+        n = (x.shape[1] - int(self.config.class_token) - self._n_separators) // self._n_rows
         beside = self._beside(n, x, attention_mask)
         if self.config.positions_at == "input":
             beside.pop("positions")
@@ -159,8 +212,8 @@ class Encoder(Model):
 
     @property
     def input_parts(self) -> list[nn.Module]:
-        """Embedding, class token, and positions in time and among channels."""
-        parts = (self.embedding, self.class_token, self.positions, self.lead_positions)
+        """Embedding, class token, separators, and positions in time and among channels."""
+        parts = (self.embedding, self.class_token, self.positions, self.lead_positions, self.separators)
         return [part for part in parts if part is not None]
 
     @property
@@ -215,9 +268,14 @@ class Encoder(Model):
         fresh.load_state_dict({**fresh.state_dict(), **kept})
         return fresh
 
-    def _n_patches(self, tokens: Tensor) -> int:
-        """Return the patches of a channel, given all tokens but the class token."""
-        return tokens.shape[1] // (self.config.n_channels if self.config.per_lead else 1)
+    @property
+    def _n_rows(self) -> int:
+        """Channels that have patches of their own."""
+        return self.config.n_channels if self.config.per_lead else 1
+
+    @property
+    def _n_separators(self) -> int:
+        return 2 * self._n_rows if self.config.separators else 0
 
     def _token_mask(self, n: int, attention_mask: Tensor | None) -> Tensor | None:
         """Return which tokens hold a real sample, (B, N), of a mask of samples (B, T) and n patches a channel."""
@@ -228,8 +286,17 @@ class Encoder(Model):
         real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, c.n_channels if c.per_lead else 1)
         return F.pad(real, (int(c.class_token), 0), value=True)
 
-    def _beside(self, n: int, x: Tensor, attention_mask: Tensor | None) -> dict[str, Any]:
-        """Return what the trunk needs beside tokens x of n patches a channel: their mask, angles and positions."""
+    def _beside(
+        self,
+        n: int,
+        x: Tensor,
+        attention_mask: Tensor | None,
+        chosen: tuple[Tensor, Tensor] | None = None,
+    ) -> dict[str, Any]:
+        """Return what the trunk needs beside tokens x of n patches a channel: their mask, angles and positions.
+
+        With `chosen`, x holds these tokens alone; see `_chosen`.
+        """
         c, first = self.config, int(self.config.class_token)
         if self.positions is not None and n > c.n_patches:
             raise ConfigError(
@@ -241,9 +308,25 @@ class Encoder(Model):
         if c.per_lead and c.n_channels > 1:
             places = torch.cat((places[:first], places[first:].repeat(c.n_channels)))  # (N,)
             table = None if table is None else table[places]
+        if c.separators:
+            ends = places.new_tensor([first - 1, first + n]).repeat(self._n_rows)
+            places = torch.cat((places, ends))
+            table = (
+                None if table is None else F.pad(table, (0, 0, 0, len(ends)))
+            )  # their embedding is their own
+        mask = self._token_mask(n, attention_mask)
+        if mask is not None:
+            mask = F.pad(mask, (0, self._n_separators), value=True)
+        seen = seen_across(c, n, x.device) if c.pattern == "cross" else None  # (N, N)
+        if chosen is not None:
+            numbers, mask = chosen[0], chosen[1] if mask is None else mask.gather(1, chosen[0]) & chosen[1]
+            places, table = places[numbers], None if table is None else table[numbers]
+            seen = None if seen is None else seen[numbers.unsqueeze(2), numbers.unsqueeze(1)]
+        if seen is not None:
+            mask = seen.expand(x.shape[0], -1, -1) if mask is None else seen & mask.unsqueeze(1)
         rotary = self.trunk.rotary
         return {
-            "attention_mask": self._token_mask(n, attention_mask),
+            "attention_mask": mask,
             "angles": None if rotary is None else rotary.angles(places, x),
             "positions": table,
         }
@@ -251,6 +334,7 @@ class Encoder(Model):
     def _read(self, x: Tensor, n: int, last_only: bool, attention_mask: Tensor | None) -> Tensor:
         """Map the trunk's features (B, N, E) to outputs."""
         c = self.config
+        x = x[:, : int(c.class_token) + self._n_rows * n]
         if last_only:
             assert self.pool is not None
             out = self.head(self.pool(x, self._token_mask(n, attention_mask)))
@@ -273,28 +357,3 @@ class Encoder(Model):
                 nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def _make_embedding(c: EncoderConfig) -> nn.Module:
-    """Return what maps the numbers of a patch (…, n) to a token (…, E)."""
-    n = c.patch if c.per_lead else c.n_channels * c.patch
-    if c.embedding == "linear":
-        return nn.Linear(n, c.width)
-    return nn.Sequential(
-        nn.Linear(n, 2 * c.width), nn.GELU(), nn.Dropout(c.residual_dropout), nn.Linear(2 * c.width, c.width)
-    )
-
-
-def _make_block(c: EncoderConfig, rotary: Rotary | None) -> Block:
-    post = c.attention == "post-scaled"
-    return Block(
-        attention=Attention(
-            width=c.width, n_heads=c.n_heads, causal=False, bias=c.attention_bias, output_bias=c.bias,
-            scale=1.0 if post else None, post_scale=c.width**-0.5 if post else 1.0,
-            dropout=c.attention_dropout, rotary=rotary, qk_norm=c.qk_norm,
-        ),
-        mlp=MLP(width=c.width, hidden=c.mlp_width, activation=c.activation, bias=c.bias),
-        norm=c.norm,
-        norm_bias=c.bias,
-        dropout=c.residual_dropout,
-    )  # fmt: skip

@@ -17,6 +17,7 @@ _LITERALS: dict[str, tuple[str, ...]] = {
     "embedding": ("linear", "two-layer"),
     "positions": ("learned", "rotary"),
     "positions_at": ("input", "every-layer"),
+    "pattern": ("all", "cross"),
     "attention": ("scaled", "post-scaled"),
     "scaling": SCALINGS,
     "pooling": ENCODER_POOLINGS,
@@ -63,6 +64,10 @@ class EncoderConfig:
     """Slowest rotary wavelength is about 2 pi times this many tokens of a channel."""
     attention: Literal["scaled", "post-scaled"] = "scaled"
     """softmax(q k^T / sqrt(head size)), or softmax(q k^T) / sqrt(width) (ECGformer)."""
+    pattern: Literal["all", "cross"] = "all"
+    """With `per_lead`, a token sees all tokens, or those of its channel and those of its time (ECG-JEPA)."""
+    separators: bool = False
+    """With `per_lead`, a learned token stands at both ends of each channel (ST-MEM)."""
     attention_bias: bool = False
     """Biases of the q, k, v projections."""
     qk_norm: bool = False
@@ -127,6 +132,9 @@ class EncoderConfig:
             found.append("pooling is class, but there is no class token")
         if self.positions == "rotary" and self.positions_at == "every-layer":
             found.append("positions_at is for learned positions: rotary ones are in every layer")
+        for name in ("separators", "pattern"):
+            if getattr(self, name) not in (False, "all") and not self.per_lead:
+                found.append(f"{name} is for tokens of one channel each: set per_lead")
         if self.attention == "post-scaled" and self.qk_norm:
             found.append("qk_norm is for scaled attention")
         return found
@@ -163,6 +171,49 @@ ENCODER_PRESETS: dict[str, EncoderConfig] = {
         bias=False,
         qk_norm=True,
     ),
+    "st-mem": EncoderConfig(
+        n_channels=12,
+        context_length=2250,
+        patch=75,
+        per_lead=True,
+        separators=True,
+        scaling="standard",
+        class_token=False,
+        width=768,
+        n_layers=12,
+        n_heads=12,
+        mlp_width=3072,
+        attention_bias=True,
+    ),
+    "ecg-jepa": EncoderConfig(
+        n_channels=8,
+        context_length=2500,
+        patch=50,
+        per_lead=True,
+        pattern="cross",
+        class_token=False,
+        width=768,
+        n_layers=12,
+        n_heads=16,
+        mlp_width=3072,
+    ),
+    "twelve-lead": EncoderConfig(
+        n_channels=12,
+        context_length=2500,
+        patch=50,
+        per_lead=True,
+        scaling="standard",
+        class_token=False,
+        width=256,
+        n_heads=8,
+        mlp_width=680,
+        positions="rotary",
+        activation="swiglu",
+        norm="rms",
+        bias=False,
+        qk_norm=True,
+    ),
 }
 """Encoders by name. "ecgformer" is the published description (arXiv:2401.05434), which names no number of layers: six
-are ours. "modern" is ours."""
+are ours. "st-mem" (arXiv:2402.09450) and "ecg-jepa" (arXiv:2410.08559) are encoders that learn without labels; of the
+first, the sizes are those of a ViT-Base. "modern" and "twelve-lead" are ours."""

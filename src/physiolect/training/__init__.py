@@ -17,9 +17,18 @@ from physiolect.training.processes import (
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
 from physiolect.training.threads import using_threads
+from physiolect.training.unlabelled import (
+    UNLABELLED,
+    Unlabelled,
+    contrastive_loss,
+    joint_embedding_loss,
+    masked_loss,
+    views_loss,
+)
 
 __all__ = [
     "RECIPES",
+    "UNLABELLED",
     "Callbacks",
     "Form",
     "Journal",
@@ -35,21 +44,26 @@ __all__ = [
     "Stop",
     "TrainingError",
     "TrainingProgress",
+    "Unlabelled",
     "balanced_weights",
     "capture_graph",
     "capturing",
     "choose_device",
     "choose_form",
     "choose_precision",
+    "contrastive_loss",
     "fast_products",
     "fit",
     "is_first_process",
     "join_processes",
+    "joint_embedding_loss",
     "learning_rate_at",
     "make_optimizer",
+    "masked_loss",
     "n_launched",
     "next_token_loss",
     "noticing_loss",
     "stop_signals",
     "using_threads",
+    "views_loss",
 ]

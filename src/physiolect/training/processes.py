@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -65,6 +66,10 @@ class Processes:
     def gather(self, value: Tensor) -> list[Tensor]:
         """Return what every process gave, by rank; all of one shape, in memory of the host."""
         return [value]
+
+    def gather_rows(self, value: Tensor) -> Tensor:
+        """Return the rows (n, …) of all processes, by rank; with a gradient, which sums those of all processes."""
+        return value
 
     def sum(self, value: float) -> float:
         """Return the sum over the processes, the same to the bit in all."""
@@ -161,6 +166,10 @@ class _Launched(Processes):
         dist.all_gather(gathered, value, group=self._host)
         return gathered
 
+    def gather_rows(self, value: Tensor) -> Tensor:
+        found: Tensor = _GatheredRows.apply(value, self.rank, self.count)
+        return found
+
     def whole(self, value: Tensor) -> Tensor:
         from torch.distributed.tensor import DTensor
 
@@ -179,6 +188,23 @@ class _Launched(Processes):
         self._host = None
         gc.collect()  # a group's threads end with the last who keeps it
         dist.destroy_process_group()
+
+
+class _GatheredRows(torch.autograd.Function):
+    """The rows of all processes; the gradient of a process's own rows is the sum of what all processes found."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, rank: int, count: int) -> Tensor:
+        ctx.own = slice(rank * len(value), (rank + 1) * len(value))
+        gathered = [torch.empty_like(value) for _ in range(count)]
+        dist.all_gather(gathered, value.contiguous())
+        return torch.cat(gathered)
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
+        total = gradient[0].clone()
+        dist.all_reduce(total)
+        return total[ctx.own], None, None
 
 
 def n_launched() -> int:

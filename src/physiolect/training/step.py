@@ -82,6 +82,7 @@ class Step(Generic[Batch]):
             whole model by default.
         processes: who else trains the model, each with batches of its own and as large; losses and gradients are the
             means over all, and what one must refuse, all refuse.
+        after: called at the end of each update with its number () and whether it was made (), both on the device.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Step(Generic[Batch]):
         form: Literal["eager", "compiled", "captured"] = "eager",
         regions: Iterable[nn.Module] | None = None,
         processes: Processes | None = None,
+        after: Callable[[Tensor, Tensor], None] | None = None,
     ) -> None:
         self.model, self.loss_of, self.batches, self.recipe, self.steps = (
             model,
@@ -105,7 +107,7 @@ class Step(Generic[Batch]):
             recipe,
             steps,
         )
-        self.parts, self.stage, self.form = accumulate, stage, form
+        self.parts, self.stage, self.form, self.after = accumulate, stage, form, after
         self.done = 0
         """Updates asked for."""
         self.rate = 0.0
@@ -226,6 +228,8 @@ class Step(Generic[Batch]):
         self._failed_with.copy_(torch.where(first, torch.stack((loss, norm.double())), self._failed_with))
         self._refuse.copy_(self._failed_at >= 0)
         self.optimizer.step()
+        if self.after is not None:
+            self.after(self._at, self._failed_at < 0)
         self._total += loss
         self._norm.copy_(norm)
 
