@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from physiolect.errors import ConfigError, did_you_mean
 
-Kind: TypeAlias = Literal["token", "binary", "one-of", "several", "number", "sequence"]
-"""What an answer is: the next token's id, yes or no, one class of several, any of several classes, a number, or
-a sequence of tokens."""
+Kind: TypeAlias = Literal["token", "binary", "one-of", "several", "number", "vector", "sequence"]
+"""What an answer is: the next token's id, yes or no, one class of several, any of several classes, a number, a vector,
+or a sequence of tokens."""
 
 Scope: TypeAlias = Literal["window", "position"]
 """What an answer is about: a window as a whole, or each of its positions."""
@@ -47,6 +47,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("forecast", "token", "position", "signal", "continues signals"),
+        Task("embed", "vector", "window", "signal", "turns windows into vectors"),
         Task("rhythm", "binary", "window", "rhythms", "detects a rhythm"),
         Task("beats", "binary", "position", "beats", "finds beats"),
         Task("heartbeats", "one-of", "position", "heartbeats", "sorts heartbeats into classes"),

@@ -89,7 +89,7 @@ class Outputs:
 
         Returns:
             float32; of a window without T. binary: probabilities (B, T); one-of, several: probabilities of the classes
-            (B, T, K); number: in its unit, (B, T); token: probabilities of the ids (B, T, K).
+            (B, T, K); number: in its unit, (B, T); token: probabilities of the ids (B, T, K); vector: (B, T, K).
         """
         found = _READ[self.kind](logits.float(), self)
         return found[:, -1] if self.scope == "window" else found
@@ -97,6 +97,7 @@ class Outputs:
 
 _READ: dict[Kind, Callable[[Tensor, Outputs], Tensor]] = {
     "token": lambda logits, _: torch.softmax(logits, -1),
+    "vector": lambda logits, _: logits,
     "binary": lambda logits, _: torch.sigmoid(logits[..., 0]),
     "one-of": lambda logits, _: torch.softmax(logits, -1),
     "several": lambda logits, _: torch.sigmoid(logits),

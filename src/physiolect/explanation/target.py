@@ -70,7 +70,8 @@ def choose_target(
     log odds of a beat at the query, by default where they are highest. For a model that sorts heartbeats it is the
     log-probability of the class of the beat at the query, by default of the one that is least like the commonest class.
     For a model of classes it is the log-probability of the likeliest, or its log odds where several can hold; for a
-    regression the distance of its number from the mean.
+    regression the distance of its number from the mean; for a model of vectors the vector's length along its own
+    direction.
 
     Args:
         checkpoint: a model.
@@ -174,6 +175,17 @@ def _number(checkpoint: Checkpoint, window: Window, query: float | None, _: floa
     )
 
 
+def _vector(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
+    found, T = _window_logits(checkpoint, window, query), window.n_positions
+    direction = found / found.norm().clamp_min(torch.finfo(found.dtype).tiny)  # (K,)
+    words = "length of the window's vector along its direction"
+
+    def along(out: Tensor) -> Tensor:
+        return out[:, -1].float() @ direction.to(out.device)
+
+    return Target(words, T, window.n_tokens, T - 1, along, True, "length")
+
+
 def _binary_at(checkpoint: Checkpoint, window: Window, query: float | None, _: float | None) -> Target:
     T, N = window.n_positions, window.n_tokens
     with torch.inference_mode():
@@ -211,6 +223,7 @@ _TARGETS: dict[tuple[Kind, Scope], Callable[[Checkpoint, Window, float | None, f
     ("one-of", "window"): _one_of,
     ("several", "window"): _several,
     ("number", "window"): _number,
+    ("vector", "window"): _vector,
     ("binary", "position"): _binary_at,
     ("one-of", "position"): _one_of_at,
 }
