@@ -10,7 +10,6 @@ from physiolect.checkpoint.checkpoint import (
     Checkpoint,
     check_target,
     load_folder,
-    load_state,
 )
 from physiolect.checkpoint.fingerprint import Fingerprint, Verification
 from physiolect.checkpoint.hub import download, is_hub_name
@@ -18,6 +17,8 @@ from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.published import PUBLISHED, export_published, load_published
 from physiolect.checkpoint.run import Run, named_patients
 from physiolect.checkpoint.tasks import for_task
+from physiolect.checkpoint.tensor_file import load_state
+from physiolect.checkpoint.text_side import TextSide
 from physiolect.errors import CheckpointError
 from physiolect.files import whole_folder
 from physiolect.models.published.weights_file import SUFFIXES
@@ -29,6 +30,7 @@ __all__ = [
     "Fingerprint",
     "Outputs",
     "Run",
+    "TextSide",
     "Verification",
     "as_checkpoint",
     "check_target",

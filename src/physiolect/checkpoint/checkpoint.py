@@ -24,7 +24,9 @@ from physiolect.checkpoint.fingerprint import (
 from physiolect.checkpoint.outputs import Outputs
 from physiolect.checkpoint.reading import beat_windows, fitting_tokenizer
 from physiolect.checkpoint.run import read_run
-from physiolect.checkpoint.tensor_file import check_whole, let_others_read
+from physiolect.checkpoint.tensor_file import check_whole, let_others_read, save_state
+from physiolect.checkpoint.text_side import FOLDER as TEXT_FOLDER
+from physiolect.checkpoint.text_side import TextSide
 from physiolect.contract import InputContract
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.files import replacing_folder, whole_folder
@@ -36,7 +38,7 @@ from physiolect.tokenizers import FILE_NAME as TOKENIZER_FILE
 from physiolect.tokenizers import BeatTokenizer, LevelTokenizer, load_tokenizer, save_tokenizer
 
 WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE = "model.safetensors", "config.yaml", "contract.yaml"
-FINGERPRINT_FILE, RUN_FILE, STATE_FOLDER = "fingerprint.json", "run.yaml", "state"
+FINGERPRINT_FILE, RUN_FILE = "fingerprint.json", "run.yaml"
 
 _LONG_CONTEXT = 65_536
 """Positions that any checkpoint may state; more must have something to do with what its contract accepts."""
@@ -69,6 +71,8 @@ class Checkpoint:
     """What made it: command, settings, data, and for converted weights every key's way."""
     fingerprint: Fingerprint | None = None
     """Taken when it was saved; None for a model that has not been."""
+    text: TextSide | None = None
+    """How texts come into the space of the model's vectors; None where it did not learn from texts."""
 
     def __post_init__(self) -> None:
         if isinstance(self.outputs, str):
@@ -178,7 +182,7 @@ class Checkpoint:
             CheckpointError: what is there already is no checkpoint; it is left alone.
             ConfigError: the classes do not fit the model.
         """
-        from safetensors.torch import save_file, save_model
+        from safetensors.torch import save_model
 
         check_target(path)
         model = merged(self.model)
@@ -194,9 +198,10 @@ class Checkpoint:
             probe = json.dumps(asdict(self.fingerprint)) + "\n"
             (fresh / FINGERPRINT_FILE).write_text(probe, encoding="utf-8")
             settings.dump(self.run, fresh / RUN_FILE)
+            if self.text is not None:
+                self.text.save(fresh / TEXT_FOLDER)
             if state is not None:
-                (fresh / STATE_FOLDER).mkdir()
-                save_file(dict(state), str(fresh / STATE_FOLDER / "training.safetensors"))
+                save_state(fresh, state)
             for file in fresh.rglob("*.safetensors"):
                 let_others_read(file, like=fresh / CONFIG_FILE)
         return path
@@ -278,6 +283,7 @@ def load_folder(path: Path) -> Checkpoint:
         outputs=outputs,
         run=read_run(path / RUN_FILE),
         fingerprint=read_fingerprint(path / FINGERPRINT_FILE),
+        text=TextSide.load(path / TEXT_FOLDER) if (path / TEXT_FOLDER).is_dir() else None,
     )
 
 
@@ -343,30 +349,6 @@ def check_target(path: str | Path) -> None:
         trouble = "is a file" if path.exists() else ""
     if trouble:
         raise CheckpointError(f"{path} {trouble}, and would be lost", hint="name a new folder")
-
-
-def load_state(path: str | Path) -> dict[str, Tensor]:
-    """Read what `save` was given to resume from.
-
-    Raises:
-        CheckpointError: the checkpoint holds no training state, or a damaged one.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    file = whole_folder(Path(path)) / STATE_FOLDER / "training.safetensors"
-    if not file.is_file():
-        raise CheckpointError(
-            f"{path} holds no training state to resume from", hint="resume from a run's folder"
-        )
-    check_whole(file)
-    try:
-        return dict(load_file(str(file)))
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{file} is damaged ({error})",
-            hint="the weights beside it can still be used, but not resumed from",
-        ) from error
 
 
 def _check_shapes(family: type[Model], config: Any, file: Path) -> None:

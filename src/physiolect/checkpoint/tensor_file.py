@@ -1,11 +1,19 @@
-"""Files of tensors (safetensors): whether one is whole, and who may read it."""
+"""Files of tensors (safetensors): whether one is whole, who may read it, and the state of a training."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from physiolect.errors import CheckpointError
+from physiolect.files import whole_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STATE_FOLDER, _STATE_FILE = "state", "training.safetensors"
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors itself reads no longer one."""
@@ -29,6 +37,38 @@ def check_whole(file: Path) -> None:
 def let_others_read(file: Path, like: Path) -> None:
     """Give a file the mode of one written the usual way, by the umask; safetensors lets its owner alone read."""
     file.chmod(like.stat().st_mode & 0o777)
+
+
+def save_state(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Write the tensors to resume training from beside a checkpoint that is being written."""
+    from safetensors.torch import save_file
+
+    (folder / STATE_FOLDER).mkdir()
+    save_file(dict(state), str(folder / STATE_FOLDER / _STATE_FILE))
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """Read what `save` was given to resume from.
+
+    Raises:
+        CheckpointError: the checkpoint holds no training state, or a damaged one.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = whole_folder(Path(path)) / STATE_FOLDER / _STATE_FILE
+    if not file.is_file():
+        raise CheckpointError(
+            f"{path} holds no training state to resume from", hint="resume from a run's folder"
+        )
+    check_whole(file)
+    try:
+        return dict(load_file(str(file)))
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{file} is damaged ({error})",
+            hint="the weights beside it can still be used, but not resumed from",
+        ) from error
 
 
 def _stated_bytes(file: Path) -> int:
