@@ -97,7 +97,7 @@ def test_twenty_updates_are_ten_and_a_kill_and_the_rest(
     words = ["pretrain", str(store), "--out", str(out), "--config", str(small)]
     # slowed, so that it cannot finish before the signal
     slowed = (
-        "import sys, time, importlib; pretrain = importlib.import_module('physiolect.learning.pretrain')\n"
+        "import sys, time, importlib; pretrain = importlib.import_module('physiolect.learning.next_level')\n"
     )
     slowed += "f = pretrain.next_token_loss\n"
     slowed += "def slow(*a): time.sleep(0.02); return f(*a)\n"

@@ -1,4 +1,4 @@
-"""Pre-train a decoder: predict the next level of a signal."""
+"""Pre-train a model without labels: a decoder on the next level, or an encoder by another objective."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from typing import Any, Literal
 import torch
 
 from physiolect import config
-from physiolect.checkpoint import Checkpoint, load_checkpoint, named_patients
-from physiolect.datasets import Store, choose_rows, open_store
-from physiolect.datasets.examples.batches import LevelBatches, StreamedBatches, fits_on
-from physiolect.datasets.examples.splits import row_groups
-from physiolect.errors import ConfigError
+from physiolect.datasets import Store, open_store
 from physiolect.events import Listener, Reporter
 from physiolect.learning.job import Base
-from physiolect.learning.pretrain_settings import N_LEVELS, PretrainSettings
+from physiolect.learning.next_level import decoder_base, prepare_next_level
+from physiolect.learning.pretrain_settings import PretrainSettings
 from physiolect.learning.run_folder import (
     SETTINGS_FILE,
     last_saved_step,
@@ -29,13 +26,12 @@ from physiolect.learning.run_folder import (
 )
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
-from physiolect.models.gpt import GPT, GPT_PRESETS
-from physiolect.tokenizers import LevelTokenizer
+from physiolect.learning.unlabelled.work import model_base, prepare_unlabelled, training_rows
+from physiolect.learning.work import Work
 from physiolect.training import (
     Callbacks,
     Journal,
     LostProcessError,
-    NextToken,
     Outcome,
     Processes,
     Schedule,
@@ -46,7 +42,6 @@ from physiolect.training import (
     fast_products,
     fit,
     join_processes,
-    next_token_loss,
     noticing_loss,
     stop_signals,
     using_threads,
@@ -57,26 +52,26 @@ from physiolect.training import (
 def pretrain(
     store: Store | str | Path, *, out: str | Path, on_event: Listener | None = None, **settings: Any
 ) -> TrainingResult:
-    """Pre-train a decoder on a store, or resume a run.
+    """Pre-train a model on a store without labels, or resume a run.
 
     Ctrl-C and SIGTERM stop the run after the update under way; the run is saved, and the result is not finished.
     Of several launched processes, the first one writes and reports.
 
     Args:
-        store: made by `prepare`, of one channel a row; opened or a folder.
+        store: made by `prepare`; opened or a folder. A decoder needs one channel a row.
         out: folder of the run.
         on_event: called with messages and metrics; returning True stops the run after the update under way.
         **settings: fields of `PretrainSettings`.
 
     Raises:
-        ConfigError: settings are wrong, or the store has several channels.
+        ConfigError: settings or captions are wrong, or the store has several channels and the model is a decoder.
         WriteError: another run is writing to the folder, or the disk is full.
         TrainingError: the loss or its gradient is not finite; the weights before that update are saved.
         LostProcessError: another of the launched processes has ended.
     """
     chosen = read_settings(PretrainSettings, "pretrain", {"store": store, "out": out, **settings})
     base = _base(chosen)
-    if base is not None:
+    if base is not None and chosen.is_next_level:
         chosen = replace(chosen, model=base.checkpoint.model.config)
     reporter = Reporter(on_event)
     torch.manual_seed(chosen.seed)
@@ -85,9 +80,9 @@ def pretrain(
         with join_processes(chosen.device) as processes, lock if processes.main else nullcontext():
             quiet = reporter if processes.main else Reporter()
             run = _Run.prepare(chosen, processes, quiet, base)
-            batch = chosen.batch_size // processes.count
-            threads = using_threads(chosen.threads, run.checkpoint.model, batch=batch)
-            with threads, fast_products(processes.device, run.checkpoint.model.config.width):
+            batch = (run.settings.batch_size or 1) // processes.count
+            threads = using_threads(chosen.threads, run.work.checkpoint.model, batch=batch)
+            with threads, fast_products(processes.device, run.work.width):
                 return run.train()
     except LostProcessError as error:
         step = last_saved_step(out)
@@ -103,10 +98,9 @@ class _Run:
     processes: Processes
     reporter: Reporter
     store: Store
-    checkpoint: Checkpoint
+    work: Work
     state: dict[str, torch.Tensor] | None
     """What is resumed."""
-    windows: _Windows
 
     @classmethod
     def prepare(
@@ -114,25 +108,26 @@ class _Run:
     ) -> _Run:
         """Open the store, choose windows, and make or load the model."""
         store = open_store(settings.store, verify=True)
-        if len(store.contract.channels) > 1:
-            raise ConfigError(
-                f"{settings.store} holds {len(store.contract.channels)} channels a row, but this decoder reads one",
-                hint="prepare a store of one channel, as with the contract heartgpt-ecg",
+        saved, state = saved_run(settings.out_folder, store) if settings.resume else (None, None)
+        settings = settings.sized(_n_training_rows(store, settings))
+        if settings.is_next_level:
+            work = prepare_next_level(settings, store, processes, reporter, base=base, saved=saved)
+        else:
+            work = prepare_unlabelled(
+                settings, store, processes, reporter, base=base, saved=saved, state=state
             )
-        windows = _windows(store, settings, processes.device)
-        resumed = settings.resume
-        checkpoint, state = (
-            saved_run(settings.out_folder, store)
-            if resumed
-            else (_fresh(settings, store, base, reporter), None)
-        )
+        assert settings.steps is not None
         if processes.main and not settings.resume:
             config.dump(settings, settings.out_folder / SETTINGS_FILE)
         elif processes.main and (longer := lengthened(settings.out_folder, settings.steps)):
             reporter.say(longer)
-        checkpoint.model.to(processes.device)
         processes.draw_apart()
-        return cls(settings, processes, reporter, store, checkpoint, state, windows)
+        return cls(settings, processes, reporter, store, work, state)
+
+    @property
+    def _steps(self) -> int:
+        assert self.settings.steps is not None
+        return self.settings.steps
 
     def train(self) -> TrainingResult:
         """Train to the end, or until something asks to stop."""
@@ -150,7 +145,7 @@ class _Run:
             callbacks = Callbacks(
                 save=self._saver(),
                 report=journal.report if journal else lambda _: None,
-                evaluate=self._validation_loss,
+                evaluate=self.work.validation_loss,
                 should_stop=lambda: stop.asked() or reporter.stopping,
             )
             schedule = Schedule(settings.log_every, settings.evaluate_every, settings.save_every)
@@ -164,180 +159,73 @@ class _Run:
         return self._result(outcome, processes.largest(stop.signal or 0) or None)
 
     def _result(self, outcome: Outcome, signal: int | None) -> TrainingResult:
-        out, steps = self.settings.out_folder, self.settings.steps
-        return TrainingResult(out, outcome.step, steps, outcome.finished, outcome.best_loss, signal=signal)
+        return TrainingResult(
+            self.settings.out_folder, outcome.step, self._steps, outcome.finished, outcome.best_loss,
+            unit=self.work.unit, signal=signal,
+        )  # fmt: skip
 
-    def _step(self) -> Step[torch.Tensor]:
-        settings, model, processes = self.settings, self.checkpoint.model, self.processes
-        _, recipe = settings.chosen
-        objective = NextToken(choose_precision(settings.precision, processes.device))
-        batches, stage = _own_share(self.windows.train, settings, processes)
+    def _step(self) -> Step[Any]:
+        settings, work, processes = self.settings, self.work, self.processes
         return Step(
-            model, objective, batches, recipe, settings.steps,
-            accumulate=settings.accumulate, stage=stage,
+            work.network, work.objective, work.batch, work.recipe, self._steps,
+            accumulate=settings.accumulate, stage=work.stage,
             form=choose_form(settings.form, processes.device, n_processes=processes.count),
-            regions=[*model.blocks, objective.score], processes=processes,
+            regions=work.regions, processes=processes, after=work.after,
         )  # fmt: skip
 
     def _journal(self) -> Journal:
-        settings = self.settings
-        tokens = settings.batch_size * settings.accumulate * self.checkpoint.model.context_length
         resumed_at = int(self.state["step"]) if self.state else 0
         return Journal(
-            settings.out_folder, settings.steps, tokens, resumed_at=resumed_at, on_event=self.reporter.send
-        )
+            self.settings.out_folder, self._steps, self.work.tokens_per_update, resumed_at=resumed_at,
+            unit=self.work.journal_unit, on_event=self.reporter.send,
+        )  # fmt: skip
 
     def _described(self, form: str) -> str:
         """Return what trains, where and on what, in a sentence."""
-        precision = str(choose_precision(self.settings.precision, self.processes.device)).removeprefix(
-            "torch."
-        )
+        precision = choose_precision(self.settings.precision, self.processes.device)
         return (
-            f"{self.checkpoint.model.n_parameters():,} parameters on {_company(self.processes)} in {precision}, "
-            f"{form} steps; {self.windows.text}"
+            f"{self.work.checkpoint.model.n_parameters():,} parameters on {_company(self.processes)} in "
+            f"{str(precision).removeprefix('torch.')}, {form} steps; {self.work.text}"
         )
-
-    @torch.no_grad()  # a sharded model cannot be gathered in inference mode
-    def _validation_loss(self) -> float:
-        """Return the mean loss of the validation windows, of which the processes score pieces in turn."""
-        ids, processes = self.windows.validation, self.processes
-        pieces = ids.split(max(1, self.settings.batch_size // processes.count))
-        total = 0.0
-        for first in range(0, len(pieces), processes.count):
-            mine = first + processes.rank
-            piece = pieces[min(mine, len(pieces) - 1)]  # a sharded model needs all processes for every pass
-            loss = next_token_loss(self.checkpoint.model, piece).item() * len(piece)
-            total += loss if mine < len(pieces) else 0.0
-        return processes.sum(total) / len(ids)
 
     def _saver(self) -> Callable[[Literal["last", "best"], Callable[[], dict[str, torch.Tensor]]], None]:
-        checkpoint, settings, processes = self.checkpoint, self.settings, self.processes
-        base = {"base": checkpoint.run["base"]} if "base" in checkpoint.run else {}
-        with torch.random.fork_rng([]):
-            whole = GPT(checkpoint.model.config) if processes.sharded else checkpoint.model
+        work, settings, processes = self.work, self.settings, self.processes
+        run = work.checkpoint.run
+        base = {"base": run["base"]} if "base" in run else {}
 
         def save(kind: Literal["last", "best"], state: Callable[[], dict[str, torch.Tensor]]) -> None:
             tensors = state()
-            sharded = checkpoint.model.state_dict() if processes.sharded else {}
-            weights = {name: processes.whole(value).cpu() for name, value in sharded.items()}
+            weights = {name: processes.whole(value) for name, value in work.network.state_dict().items()}
+            if processes.sharded:
+                weights = {name: value.cpu() for name, value in weights.items()}
             if processes.main:
-                if weights:
-                    whole.load_state_dict(weights)
+                checkpoint, beside = work.save(weights)
                 save_run(
-                    replace(checkpoint, model=whole), settings.out_folder, tensors, kind,
+                    checkpoint, settings.out_folder, {**tensors, **beside}, kind,
                     made_by="pretrain", settings=settings, store_sha256=self.store.digest,
-                    **base, **self.windows.patients,
+                    **base, **work.patients,
                 )  # fmt: skip
             processes.wait()
 
         return save
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """What a run trains on and is validated on."""
-
-    train: LevelBatches
-    validation: torch.Tensor
-    """Ids (N, T)."""
-    text: str
-    """Both in words."""
-    patients: dict[str, list[str]]
-    """Keys of run.yaml that name the patients."""
-
-
-def _windows(store: Store, settings: PretrainSettings, device: torch.device) -> _Windows:
-    model_config, _ = settings.chosen
-    tokenizer = LevelTokenizer(N_LEVELS, model_config.vocabulary_size)
-    rows, validation_rows = choose_rows(
-        store, settings.validation, settings.seed, validate_on=settings.validate_on, leave_out=settings.leave_out
-    )  # fmt: skip
-    shared: dict[str, Any] = {
-        "length": model_config.context_length + 1, "seed": settings.seed, "device": device
-    }  # fmt: skip
-    resident = device.type == "cuda" and fits_on(store, rows, device)
-    train = LevelBatches(
-        store, rows, tokenizer, scale_samples=settings.range_samples, augmentation=settings.augmentation,
-        resident=resident, **shared,
-    )  # fmt: skip
-    validation = LevelBatches(store, validation_rows, tokenizer, **shared).fixed(settings.validation_windows)
-    text = (
-        f"{len(rows)} rows to train on{', kept on the device' if resident else ''}, "
-        f"{len(validation_rows)} to validate ({len(validation)} windows)"
-    )
-    groups = row_groups(store)
-    patients = named_patients(*([groups[row] for row in side.tolist()] for side in (rows, validation_rows)))
-    return _Windows(train, validation, text, patients)
+def _n_training_rows(store: Store, settings: PretrainSettings) -> int:
+    """Return how many rows train, of which epochs are counted; 0 where none are counted."""
+    if settings.is_next_level or settings.steps is not None:
+        return 0
+    return len(training_rows(store, settings)[0])
 
 
 def _base(settings: PretrainSettings) -> Base | None:
-    """Return the decoder whose weights a new run begins with; None where there is none, or the run is resumed.
+    """Return the model whose weights a new run begins with; None where there is none, or the run is resumed.
 
     Raises:
-        ConfigError: it is no decoder of levels, or a model was described too.
+        ConfigError: it does not fit the objective, or a model was described too.
     """
     if settings.checkpoint is None or settings.resume:
         return None
-    found = load_checkpoint(settings.checkpoint)
-    if (
-        not isinstance(found.model, GPT)
-        or found.model.config.n_outputs is not None
-        or found.tokenizer is None
-    ):
-        raise ConfigError(
-            f"{settings.checkpoint} does not predict the next level: pre-training cannot go on from it",
-            hint="name a checkpoint of pretrain, or a published decoder",
-        )
-    if settings.model not in (GPT_PRESETS["modern"], found.model.config):
-        raise ConfigError(
-            f"the model of {settings.checkpoint} is fixed, but --model was given",
-            hint="leave --model out, or --checkpoint",
-        )
-    return Base(settings.checkpoint, found)
-
-
-def _begun_from(base: Base, store: Store, reporter: Reporter) -> Checkpoint:
-    """Return a copy of the base's model for what the store holds, and tell where the two differ."""
-    reporter.say(f"beginning with the weights of {base.name}")
-    learnt, held = base.checkpoint.contract, store.contract
-    for what, before, now in (
-        ("", learnt.modality, held.modality),
-        (" Hz", f"{learnt.fs:g}", f"{held.fs:g}"),
-    ):
-        if before != now:
-            reporter.say(f"{base.name} has learnt from {before}{what}, and the store holds {now}{what}")
-    longest = base.checkpoint.model.context_length
-    contract = replace(held, min_samples=min(held.min_samples, longest), max_samples=longest)
-    tokenizer = LevelTokenizer(N_LEVELS, base.checkpoint.model.config.vocabulary_size)
-    if base.checkpoint.tokenizer != tokenizer:
-        raise ConfigError(
-            f"{base.name} cuts a signal into other levels than the {N_LEVELS} of pre-training",
-            hint="name a checkpoint of pretrain, or a published decoder",
-        )
-    return Checkpoint(base.checkpoint.model, tokenizer, contract, run={"base": base.record})
-
-
-def _fresh(settings: PretrainSettings, store: Store, base: Base | None, reporter: Reporter) -> Checkpoint:
-    if base is not None:
-        return _begun_from(base, store, reporter)
-    model_config, _ = settings.chosen
-    longest = model_config.context_length
-    contract = replace(
-        store.contract, min_samples=min(store.contract.min_samples, longest), max_samples=longest
-    )
-    return Checkpoint(GPT(model_config), LevelTokenizer(N_LEVELS, model_config.vocabulary_size), contract)
-
-
-def _own_share(
-    train: LevelBatches, settings: PretrainSettings, processes: Processes
-) -> tuple[Callable[[int | torch.Tensor, int], torch.Tensor], Callable[[int], None] | None]:
-    """Return what gives this process its equal share of an update's windows, and what stages them."""
-    size, parts = settings.batch_size // processes.count, settings.accumulate
-    first = processes.rank * size * parts
-    if train.device.type == "cuda" and not train.resident:
-        streamed = StreamedBatches(train, size, parts, first=first)
-        return streamed.batch, streamed.stage
-    return lambda step, part: train.batch(step, size, first=first + part * size), None
+    return decoder_base(settings) if settings.is_next_level else model_base(settings)
 
 
 def _company(processes: Processes) -> str:

@@ -1,0 +1,1 @@
+"""Learning without labels: settings, presets, the network that learns, and what a run needs of it."""
