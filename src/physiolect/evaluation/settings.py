@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from physiolect.evaluation.protocol import Protocol
 from physiolect.tasks import TASKS, Kind, Scope, Task, TaskName
 
 Baselines = Literal["all", "light", "none"]
+OfVectors = Literal["linear-probe", "zero-shot"]
+"""What evaluates a model on classes that it was not trained for: a linear model on its frozen features, or the
+distance of its vectors from those of the classes' names."""
+EvaluationProtocol = Literal["k-fold", "leave-one-out", "given", "linear-probe", "zero-shot"]
+"""Folds of `physiolect.evaluation.protocol`, or one of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +24,23 @@ class EvaluationSettings:
     """The task that is evaluated."""
     baselines: Baselines = "all"
     """Baselines to compare with: all; light leaves out those that take long; or none."""
-    protocol: Protocol = "k-fold"
+    protocol: EvaluationProtocol = "k-fold"
     """Folds in which baselines are trained: by patient, or by recording without patients; given uses the
-    store's splits."""
+    store's splits. linear-probe and zero-shot evaluate a model on classes that it was not trained for."""
     k: int = 5
     """Number of folds, for k-fold."""
     labels: str | None = None
     """Table of labels (.csv, .parquet) with a column recording (default: the store's marks or labels)."""
     column: str | None = None
     """Column of the table that holds the labels."""
+    classes: tuple[str, ...] = ()
+    """For linear-probe and zero-shot, the classes in order (default: all that occur)."""
+    several: bool = False
+    """For linear-probe and zero-shot, a window may belong to several classes at once."""
+    prompts: str | None = None
+    """For zero-shot, a YAML file of class: text, or list of texts (default: our wordings)."""
+    text_tower: str | None = None
+    """For zero-shot, folder of the text tower that the model learned with, where it has moved."""
     positive: tuple[str, ...] = ()
     """Names of the rhythm to detect (default: atrial fibrillation: AFIB, AF)."""
     negative: tuple[str, ...] = ()
@@ -91,6 +103,13 @@ class EvaluationSettings:
             task = TASKS[self.task]
             if getattr(self, name) and (task.kind, task.scope) != (kind, scope):
                 found.append(f"{called(name)} is for {called('task')} {_names(kind, scope)}")
+        for name in ("classes", "several", "prompts", "text_tower"):
+            zero_shot = name in ("prompts", "text_tower")
+            if getattr(self, name) and self.protocol not in (
+                ("zero-shot",) if zero_shot else get_args(OfVectors)
+            ):
+                wanted = "zero-shot" if zero_shot else "linear-probe or zero-shot"
+                found.append(f"{called(name)} is for {called('protocol')} {wanted}")
         if (self.labels is None) != (self.column is None):
             found.append(f"{called('labels')} and {called('column')} go together")
         return found

@@ -11,10 +11,10 @@ from physiolect.config import as_names
 from physiolect.datasets import Store, open_store
 from physiolect.errors import ConfigError, check_option
 from physiolect.evaluation.judge import JUDGES, Trial
+from physiolect.evaluation.judge.vectors import judge_vectors
 from physiolect.evaluation.models import left_in_place, load_models
-from physiolect.evaluation.protocol import Protocol
 from physiolect.evaluation.result import EvaluationResult
-from physiolect.evaluation.settings import Baselines, EvaluationSettings
+from physiolect.evaluation.settings import Baselines, EvaluationProtocol, EvaluationSettings, OfVectors
 from physiolect.events import Listener, Reporter
 from physiolect.tasks import TASKS, TaskName, find_task
 
@@ -26,10 +26,14 @@ def evaluate(
     task: TaskName,
     compare: str | Path | Checkpoint | None = None,
     baselines: Baselines = "all",
-    protocol: Protocol = "k-fold",
+    protocol: EvaluationProtocol = "k-fold",
     k: int = 5,
     labels: str | None = None,
     column: str | None = None,
+    classes: str | Sequence[str] = (),
+    several: bool = False,
+    prompts: str | None = None,
+    text_tower: str | None = None,
     positive: str | Sequence[str] = (),
     negative: str | Sequence[str] = (),
     test_on: str | Sequence[str] = (),
@@ -63,9 +67,15 @@ def evaluate(
         compare: another model or run, on the same windows; differences are paired.
         baselines: "all"; "light" leaves out those that pass all windows through a model; or "none".
         protocol: folds in which baselines are trained: "k-fold", "leave-one-out", or "given" (the store's splits).
+            "linear-probe" and "zero-shot" evaluate a model on classes that it was not trained for: by a linear model on
+            its frozen features, trained on the other folds or on what `test_on` does not name; or by prompts alone.
         k: number of folds, for "k-fold".
         labels: table of labels (.csv, .parquet) with a column "recording"; None takes the store's marks or labels.
         column: column of the table that holds the labels.
+        classes: for "linear-probe" and "zero-shot", the classes in order; none for all that occur.
+        several: for these, a window may belong to several classes at once.
+        prompts: for "zero-shot", a YAML file of class: text, or list of texts; None takes our wordings.
+        text_tower: for "zero-shot", folder of the text tower that the model learned with, where it has moved.
         positive: names of the rhythm to detect; none for atrial fibrillation.
         negative: names of the opposite rhythm; none for sinus rhythm.
         test_on: splits, recordings or patients that are evaluated; none for all.
@@ -97,9 +107,10 @@ def evaluate(
         Cancelled: the listener asked to stop.
     """
     check_option("baselines", baselines, get_args(Baselines))
-    check_option("protocol", protocol, get_args(Protocol))
+    check_option("protocol", protocol, get_args(EvaluationProtocol))
     settings = EvaluationSettings(
         task=find_task(task).name, baselines=baselines, protocol=protocol, k=k, labels=labels, column=column,
+        classes=as_names(classes), several=several, prompts=prompts, text_tower=text_tower,
         positive=as_names(positive), negative=as_names(negative), test_on=as_names(test_on),
         leave_out=as_names(leave_out),
         without=as_names(without), beats=beats, rhythm=rhythm,
@@ -137,4 +148,5 @@ def _evaluate(
         reporter=reporter,
     )
     with left_in_place(models), using_threads(settings.threads, models[0].checkpoint.model):
-        return JUDGES[task.kind, task.scope](trial)
+        judge = judge_vectors if settings.protocol in get_args(OfVectors) else JUDGES[task.kind, task.scope]
+        return judge(trial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from physiolect.errors import ConfigError
 from physiolect.evaluation.bootstrap import Bootstrap
 from physiolect.evaluation.leakage import find_leaks, unrecorded_training
 from physiolect.evaluation.models import EvaluatedModel, place
-from physiolect.evaluation.protocol import Fold, make_folds
+from physiolect.evaluation.protocol import Fold, Protocol, make_folds
 from physiolect.evaluation.result import EvaluationResult
 from physiolect.evaluation.settings import EvaluationSettings
 
@@ -106,7 +106,8 @@ class Trial:
             return [], "none: all windows are of one patient or recording"
         parts = examples.store.splits
         folds = make_folds(
-            examples.groups, settings.protocol, k=min(settings.k, n), seed=settings.seed, stratify_by=examples.strata,
+            examples.groups, cast(Protocol, settings.protocol), k=min(settings.k, n), seed=settings.seed,
+            stratify_by=examples.strata,
             given=[parts[row] for row in examples.rows.tolist()] if settings.protocol == "given" else None,
         )  # fmt: skip
         tested = sum(len(fold.test) for fold in folds)
