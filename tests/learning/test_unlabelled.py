@@ -106,7 +106,9 @@ def test_the_loss_falls(objective: str, store: Path, settings_of: Any, tmp_path:
     result = pretrain(
         store,
         out=tmp_path / "run",
-        **settings_of(objective, steps=200, batch_size=16, evaluate_every=200, recipe={"learning_rate": 0.01}),
+        **settings_of(
+            objective, steps=300, batch_size=16, evaluate_every=200, recipe={"learning_rate": 0.01}
+        ),
     )
     told = [line["loss"] for line in losses(tmp_path / "run") if "loss" in line]
     assert sum(told[-10:]) < 0.9 * sum(told[:10])
@@ -306,8 +308,7 @@ def launch(how: tuple[str, ...], *words: str) -> None:
 HOW = {"DDP": ("--multi_gpu",), "FSDP": ("--use_fsdp", "--fsdp_version", "2")}
 
 
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("objective", ["contrastive", "merl"])
+@pytest.mark.parametrize(("objective", "how"), [("contrastive", "DDP"), ("merl", "FSDP")])
 def test_two_processes_train_as_one_on_the_gathered_batch(
     objective: str, how: str, store: Path, settings_of: Any, tmp_path: Path
 ) -> None:
@@ -335,13 +336,14 @@ def test_two_processes_train_as_one_on_the_gathered_batch(
         torch.testing.assert_close(other[name], mine[name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("how", HOW)
 def test_a_run_of_two_processes_with_a_teacher_resumes_in_one(
-    how: str, store: Path, settings_of: Any, tmp_path: Path
+    store: Path, settings_of: Any, tmp_path: Path
 ) -> None:
     config.dump(settings_of("jepa+merl"), tmp_path / "settings.yaml")
     out = tmp_path / "two"
-    launch(HOW[how], "pretrain", str(store), "--out", str(out), "--config", str(tmp_path / "settings.yaml"))
+    launch(
+        HOW["FSDP"], "pretrain", str(store), "--out", str(out), "--config", str(tmp_path / "settings.yaml")
+    )
     before = load_state(out / "last")
     assert load_checkpoint(out / "last").verify()
     assert before["weights/parts.jepa.teacher.embedding.weight"].shape == (16, 8)

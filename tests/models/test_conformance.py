@@ -46,6 +46,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
             _ENCODER, n_channels=2, patch=6, each_sample=True, pooling="attention", class_token=False
         ),
         "scaled": replace(_ENCODER, n_channels=2, scaling="range", positions_at="every-layer"),
+        "separators": replace(_ENCODER, n_channels=3, patch=4, per_lead=True, separators=True),
+        "cross pattern": replace(
+            _ENCODER,
+            n_channels=3,
+            patch=4,
+            per_lead=True,
+            pattern="cross",
+            separators=True,
+            positions="rotary",
+        ),
     },
     "resnet": {
         "two convolutions": ResNetConfig(context_length=24, width=4),

@@ -166,10 +166,11 @@ class _Run:
 
     def _step(self) -> Step[Any]:
         settings, work, processes = self.settings, self.work, self.processes
+        asked = "eager" if settings.form == "auto" and not work.capturable else settings.form
         return Step(
             work.network, work.objective, work.batch, work.recipe, self._steps,
             accumulate=settings.accumulate, stage=work.stage,
-            form=choose_form(settings.form, processes.device, n_processes=processes.count),
+            form=choose_form(asked, processes.device, n_processes=processes.count),
             regions=work.regions, processes=processes, after=work.after,
         )  # fmt: skip
 

@@ -45,6 +45,8 @@ class Work:
     """Of the loss in metrics."""
     patients: Mapping[str, list[str]] = field(default_factory=dict)
     """Keys of run.yaml that name the patients."""
+    capturable: bool = True
+    """Whether an update may be one CUDA graph; code of a text tower that trains waits for the device."""
     after: Callable[[Tensor, Tensor], None] | None = None
     """Called after each update; see `Step`."""
 

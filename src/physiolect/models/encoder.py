@@ -309,7 +309,7 @@ class Encoder(Model):
             places = torch.cat((places[:first], places[first:].repeat(c.n_channels)))  # (N,)
             table = None if table is None else table[places]
         if c.separators:
-            ends = places.new_tensor([first - 1, first + n]).repeat(self._n_rows)
+            ends = (first - 1 + (c.n_patches + 1) * torch.arange(2, device=x.device)).repeat(self._n_rows)
             places = torch.cat((places, ends))
             table = (
                 None if table is None else F.pad(table, (0, 0, 0, len(ends)))

@@ -102,7 +102,10 @@ class SignalBatches:
         scale = np.stack([np.stack([store.scale(row), store.offset(row)], -1) for row in self.rows.tolist()])
         self._scale = torch.from_numpy(scale)  # (rows, C, 2)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
-        self._samples, self._first = self._held() if resident else (None, None)
+        self._samples: Tensor | None = None
+        self._first = np.empty(0, np.int64)
+        if resident:
+            self._samples, self._first = self._held()
         self._reader = None if resident else ThreadPoolExecutor(1, "physiolect-read-ahead")
         self._ahead: tuple[int, Future[_Slot]] | None = None
         self._slots: list[_Slot] = []
@@ -114,7 +117,6 @@ class SignalBatches:
         """Choose the windows of this step; where the store is not on the device, begin to read those of the next."""
         if self._samples is not None:
             places, starts = self._chosen(step)
-            assert self._first is not None
             begin = self._first[places] + starts
             for here, there in zip(
                 (self._here.scale, self._here.rows, self._begin), self._looked_up(places, begin), strict=True

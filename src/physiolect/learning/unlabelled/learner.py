@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physiolect.language import TextTower
-from physiolect.learning.unlabelled.settings import MASKED, FirstStage
+from physiolect.learning.unlabelled.settings import FirstStage
 from physiolect.models.encoder import Encoder
 from physiolect.models.model import Model
 from physiolect.models.paired import PairedText, PairedViews
@@ -45,11 +45,11 @@ class Learner(nn.Module):
         masking, pairing = stage.masking, stage.pairing
         parts: dict[str, nn.Module] = {}
         for name in stage.weights:
-            if name in MASKED:
-                assert isinstance(model, Encoder)
             if name == "masked":
+                assert isinstance(model, Encoder)
                 parts[name] = MaskedPatches(model, sizes=masking.decoder, share=masking.share)
             elif name == "jepa":
+                assert isinstance(model, Encoder)
                 shares = (masking.least, masking.most)
                 parts[name] = JointEmbedding(
                     model,

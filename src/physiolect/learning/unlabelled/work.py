@@ -29,6 +29,7 @@ from physiolect.learning.unlabelled.settings import MASKED, WITH_TEXT
 from physiolect.learning.work import Work, fixed_draws, own_piece
 from physiolect.models.encoder import Encoder
 from physiolect.models.model import Model
+from physiolect.models.paired import ProjectionKind
 from physiolect.training import Processes, Unlabelled, choose_precision
 
 _UNITS = {"masked": "squared", "jepa": "smooth L1", "contrastive": "nats", "merl": "nats"}
@@ -100,6 +101,7 @@ def prepare_unlabelled(
         save=lambda weights: _saved(checkpoint, network, text, weights), text=words,
         tokens_per_update=settings.batch_size * settings.accumulate * batches.length,
         width=getattr(model.config, "width", 0), unit="", patients=patients, after=network.follow,
+        capturable=text is None or not text.tower.trains,
         journal_unit=_UNITS[settings.objectives[0]] if len(settings.objectives) == 1 else "in sum",
     )  # fmt: skip
 
@@ -270,6 +272,6 @@ def _text_side(network: Learner, text: _Text | None, weights: Mapping[str, Tenso
     trained = {f"tower.{each}" for each in text.tower.trained_weights()}
     held = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     kept = {key: value for key, value in held.items() if key.startswith("projection.") or key in trained}
-    kind = "two-layer" if "projection.0.weight" in kept else "linear"
+    kind: ProjectionKind = "two-layer" if "projection.0.weight" in kept else "linear"
     scale = float(held["log_scale"].exp().clamp(max=100))
     return side_of(text.tower, kept, tower_sha256=text.digest, projection=kind, scale=scale)
