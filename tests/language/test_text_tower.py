@@ -67,6 +67,12 @@ def test_long_texts_are_cut_and_counted(folder: Path) -> None:
     assert tower.n_cut([long, "normal"]) == 1
 
 
+def test_loading_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_text_tower(folder).features(TEXTS)
+    assert capfd.readouterr() == ("", "")
+    assert transformers.utils.logging.is_progress_bar_enabled()
+
+
 def test_the_digest_is_of_the_weights(folder: Path, tiny_text: ModuleType, tmp_path: Path) -> None:
     digest = weights_digest(load_text_tower(folder))
     assert digest == weights_digest(load_text_tower(folder, trained_layers=2))

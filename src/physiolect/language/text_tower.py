@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -166,12 +167,9 @@ def load_text_tower(
             f"the text tower {where} has no config.json",
             hint="name a folder with config.json, model.safetensors and tokenizer.json",
         )
-    shared = {"local_files_only": local, "trust_remote_code": False}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **shared)
-        model = transformers.AutoModel.from_pretrained(
-            where, use_safetensors=True, dtype=torch.float32, **shared
-        )
+        with _quiet(transformers):
+            tokenizer, model = _loaded(transformers, where, local)
     except Exception as error:  # of many kinds, and all mean the same to a user
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
@@ -187,6 +185,30 @@ def load_text_tower(
     tower = TextTower(model, tokenizer, name=where, pooling=pooling, most_tokens=most_tokens)
     tower.train_last(trained_layers)
     return tower
+
+
+def _loaded(transformers: Any, where: str, local: bool) -> tuple[Any, Any]:
+    """Return tokenizer and model of a folder or Hub name."""
+    shared = {"local_files_only": local, "trust_remote_code": False}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(where, **shared)
+    return tokenizer, transformers.AutoModel.from_pretrained(
+        where, use_safetensors=True, dtype=torch.float32, **shared
+    )
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep transformers from writing bars and remarks to the terminal."""
+    logging = transformers.utils.logging
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def weights_digest(tower: TextTower) -> str:

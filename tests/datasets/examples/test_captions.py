@@ -79,6 +79,8 @@ def test_files_of_other_things_are_refused(tmp_path: Path) -> None:
 
 
 def test_reports_of_a_public_dataset(data: Path) -> None:
-    found = read_captions(data / "ptbxl_raw", ["records500/00000/00001_hr", "records500/00000/00002_hr"])
+    found = read_captions(
+        data / "ptbxl_raw", ["ptbxl/records500/00000/00001_hr", "ptbxl/records500/00000/00002_hr"]
+    )
     assert len(found) == 2
     assert all("sinus" in text.lower() for text in found.values())

@@ -200,7 +200,11 @@ def _of_dataset(folder: Path) -> dict[str, str]:
         entries = [entry for fs in (None, 1.0) for entry in dataset.entries(folder, split="none", fs=fs)]
     except FormatError as error:
         raise ConfigError(f"{folder}: {error}", hint=error.hint) from error
-    found = {entry.name: entry.report.strip() for entry in entries if any(map(str.isalpha, entry.report))}
+    found = {
+        f"{dataset.name}/{entry.name}": entry.report.strip()
+        for entry in entries
+        if any(map(str.isalpha, entry.report))
+    }
     if not found:
         raise ConfigError(
             f"{dataset.title} comes without reports", hint="give a .csv or .jsonl file of captions"
