@@ -46,6 +46,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
             _ENCODER, n_channels=2, patch=6, each_sample=True, pooling="attention", class_token=False
         ),
         "scaled": replace(_ENCODER, n_channels=2, scaling="range", positions_at="every-layer"),
+        "image": replace(
+            _ENCODER,
+            n_channels=2,
+            patch=8,
+            per_lead=True,
+            image_patch=4,
+            positions="each",
+            first_norm=True,
+            scaling="joint-range",
+            pooling="class",
+            activation="quick-gelu",
+        ),
         "separators": replace(_ENCODER, n_channels=3, patch=4, per_lead=True, separators=True),
         "cross pattern": replace(
             _ENCODER,

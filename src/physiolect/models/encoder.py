@@ -13,9 +13,9 @@ from physiolect.errors import ConfigError
 from physiolect.models.attention import Rotary
 from physiolect.models.capture import Capture
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
-from physiolect.models.encoder_parts import make_block, make_embedding, seen_across
+from physiolect.models.encoder_parts import image_patches, make_block, make_embedding, seen_across
 from physiolect.models.heads import Pooling, make_pool
-from physiolect.models.layers import Transformer
+from physiolect.models.layers import Transformer, make_norm
 from physiolect.models.model import Model
 from physiolect.models.scaling import scaled
 from physiolect.tasks import Scope
@@ -42,11 +42,13 @@ class Encoder(Model):
         c = config
         self.embedding = make_embedding(c)
         self.class_token = nn.Embedding(1, c.width) if c.class_token else None
-        learned = c.positions == "learned"
-        self.positions = nn.Embedding(int(c.class_token) + c.n_patches, c.width) if learned else None
-        self.lead_positions = nn.Embedding(c.n_channels, c.width) if c.per_lead and c.n_channels > 1 else None
+        rotary_positions, each = c.positions == "rotary", c.positions == "each"
+        n = int(c.class_token) + c.n_patches * (c.n_rows if each else 1)
+        self.positions = None if rotary_positions else nn.Embedding(n, c.width)
+        self.lead_positions = nn.Embedding(c.n_rows, c.width) if c.n_rows > 1 and not each else None
         self.separators = nn.Embedding(2, c.width) if c.separators else None
-        rotary = None if learned else Rotary(head_size=c.width // c.n_heads, base=c.rotary_base)
+        self.first_norm = make_norm(c.norm, c.width, bias=c.bias) if c.first_norm else None
+        rotary = None if not rotary_positions else Rotary(head_size=c.width // c.n_heads, base=c.rotary_base)
         blocks = [make_block(c, rotary) for _ in range(c.n_layers)]
         self.trunk = Transformer(blocks, norm=c.norm if c.final_norm else None, norm_bias=c.bias)
         self.pool = make_pool(c.pooling, c.width)
@@ -57,6 +59,9 @@ class Encoder(Model):
             if c.classifier == "linear"
             else nn.Sequential(nn.Linear(c.width, c.width), nn.LayerNorm(c.width), last)
         )
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = c.norm_epsilon
         if c.initialisation == "scaled":
             self._initialise()
 
@@ -83,6 +88,8 @@ class Encoder(Model):
         """
         if self.config.padding_channel and attention_mask is None:
             attention_mask = x[:, -1] > 0
+        if self.config.image_patch and attention_mask is None and x.shape[-1] < self.context_length:
+            attention_mask = torch.ones_like(x[:, 0], dtype=torch.bool)  # the rest of the image is padding
         embedded = self.embed(x, attention_mask=attention_mask)
         out = self.from_embedded(
             embedded, attention_mask=attention_mask, last_only=last_only, capture=capture
@@ -112,7 +119,10 @@ class Encoder(Model):
                 hint="one value a row and sample: True where it is real, False where it is padding",
             )
         real = None if attention_mask is None else attention_mask.bool().unsqueeze(1)  # (B, 1, T)
-        return F.pad(scaled(x, real, c.scaling), (0, -T % c.patch)).unflatten(-1, (-1, c.patch))
+        x = scaled(x, real, c.scaling)
+        if c.image_patch:
+            return image_patches(x, c)
+        return F.pad(x, (0, -T % c.patch)).unflatten(-1, (-1, c.patch))
 
     def from_embedded(
         self,
@@ -154,6 +164,7 @@ class Encoder(Model):
         beside = self._beside(n, x, attention_mask, chosen)
         if self.config.positions_at == "input" and beside["positions"] is not None:
             x = x + beside.pop("positions")
+        x = x if self.first_norm is None else self.first_norm(x)
         return self.trunk(x, capture=capture, **beside)
 
     def _with_extra_tokens(self, x: Tensor, n: int) -> Tensor:
@@ -213,7 +224,9 @@ class Encoder(Model):
     @property
     def input_parts(self) -> list[nn.Module]:
         """Embedding, class token, separators, and positions in time and among channels."""
-        parts = (self.embedding, self.class_token, self.positions, self.lead_positions, self.separators)
+        parts = (
+            self.embedding, self.class_token, self.positions, self.lead_positions, self.separators, self.first_norm
+        )  # fmt: skip
         return [part for part in parts if part is not None]
 
     @property
@@ -271,7 +284,7 @@ class Encoder(Model):
     @property
     def _n_rows(self) -> int:
         """Channels that have patches of their own."""
-        return self.config.n_channels if self.config.per_lead else 1
+        return self.config.n_rows
 
     @property
     def _n_separators(self) -> int:
@@ -283,7 +296,7 @@ class Encoder(Model):
         if attention_mask is None:
             return None
         real = F.pad(attention_mask.bool(), (0, n * c.patch - attention_mask.shape[1]))
-        real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, c.n_channels if c.per_lead else 1)
+        real = real.unflatten(1, (n, c.patch)).any(-1).repeat(1, c.n_rows)
         return F.pad(real, (int(c.class_token), 0), value=True)
 
     def _beside(
@@ -303,11 +316,14 @@ class Encoder(Model):
                 f"{n} patches, but the model's learned positions end at {c.n_patches}",
                 hint="pass shorter windows, or use a model with rotary positions",
             )
-        table = None if self.positions is None else self.positions.weight[: first + n]
+        table = None if self.positions is None else self.positions.weight
         places = torch.arange(first + n, device=x.device)
-        if c.per_lead and c.n_channels > 1:
-            places = torch.cat((places[:first], places[first:].repeat(c.n_channels)))  # (N,)
-            table = None if table is None else table[places]
+        if c.positions == "each":
+            rows = c.n_patches * torch.arange(c.n_rows, device=x.device).unsqueeze(1)
+            places = torch.cat((places[:first], (rows + places[first:]).flatten()))
+        elif c.n_rows > 1:
+            places = torch.cat((places[:first], places[first:].repeat(c.n_rows)))  # (N,)
+        table = None if table is None else table[places]
         if c.separators:
             ends = (first - 1 + (c.n_patches + 1) * torch.arange(2, device=x.device)).repeat(self._n_rows)
             places = torch.cat((places, ends))
@@ -341,7 +357,7 @@ class Encoder(Model):
             return out.unflatten(-1, (c.patch, c.n_outputs)).mean(2) if c.each_sample else out
         x = x[:, int(c.class_token) :]
         if c.per_lead:
-            x = x.unflatten(1, (c.n_channels, n)).mean(1)
+            x = x.unflatten(1, (c.n_rows, n)).mean(1)
         out = self.head(x)  # (B, n, K), or (B, n, P K)
         if c.each_sample:
             out = out.unflatten(-1, (c.patch, c.n_outputs)).flatten(1, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -15,7 +15,7 @@ ENCODER_POOLINGS: tuple[Pooling, ...] = ("mean", "class", "attention")
 """The mean over all positions, class token included; the class token alone; or a learned mean."""
 _LITERALS: dict[str, tuple[str, ...]] = {
     "embedding": ("linear", "two-layer"),
-    "positions": ("learned", "rotary"),
+    "positions": ("learned", "rotary", "each"),
     "positions_at": ("input", "every-layer"),
     "pattern": ("all", "cross"),
     "attention": ("scaled", "post-scaled"),
@@ -56,8 +56,8 @@ class EncoderConfig:
     """Attention heads; divides `width`."""
     mlp_width: int = 512
     """Hidden features of each block's MLP."""
-    positions: Literal["learned", "rotary"] = "learned"
-    """A learned table that is added, or rotary angles in every layer."""
+    positions: Literal["learned", "rotary", "each"] = "learned"
+    """A learned table of times that is added, rotary angles in every layer, or a learned table of all tokens (ViT)."""
     positions_at: Literal["input", "every-layer"] = "input"
     """Where a learned table is added: once, or to the input of every layer (ECGformer)."""
     rotary_base: float = 10_000.0
@@ -68,6 +68,17 @@ class EncoderConfig:
     """With `per_lead`, a token sees all tokens, or those of its channel and those of its time (ECG-JEPA)."""
     separators: bool = False
     """With `per_lead`, a learned token stands at both ends of each channel (ST-MEM)."""
+    image_patch: int = 0
+    """Pixels of a patch's side, where channels and time are resized to a square image of three equal colours, whose
+    patches are the tokens (ViT, CLIP); 0 reads samples."""
+    image_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    """Subtracted from the colours of an image."""
+    image_sd: tuple[float, ...] = (0.5, 0.5, 0.5)
+    """What the colours are divided by after that."""
+    first_norm: bool = False
+    """A norm before the first block (CLIP)."""
+    norm_epsilon: float = 1e-5
+    """Of LayerNorm."""
     attention_bias: bool = False
     """Biases of the q, k, v projections."""
     qk_norm: bool = False
@@ -132,8 +143,23 @@ class EncoderConfig:
             found.append("pooling is class, but there is no class token")
         if self.positions == "rotary" and self.positions_at == "every-layer":
             found.append("positions_at is for learned positions: rotary ones are in every layer")
-        for name in ("separators", "pattern"):
-            if getattr(self, name) not in (False, "all") and not self.per_lead:
+        if (
+            self.image_patch < 0
+            or len(self.image_mean) != 3
+            or len(self.image_sd) != 3
+            or min(self.image_sd) <= 0
+        ):
+            found.append(
+                "image_patch cannot be negative, and image_mean and image_sd have three numbers, sd above 0"
+            )
+        if self.image_patch and self.separators:
+            found.append("an image has no separators")
+        if not 0 < self.norm_epsilon < 1:
+            found.append(f"norm_epsilon is {self.norm_epsilon}, but must be between 0 and 1")
+        if self.positions == "each" and self.positions_at == "every-layer":
+            found.append("positions_at every-layer is for positions learned")
+        for name in ("separators", "pattern", "image_patch"):
+            if getattr(self, name) not in (False, "all", 0) and not self.per_lead:
                 found.append(f"{name} is for tokens of one channel each: set per_lead")
         if self.attention == "post-scaled" and self.qk_norm:
             found.append("qk_norm is for scaled attention")
@@ -144,7 +170,37 @@ class EncoderConfig:
         """Tokens of a channel, or of all channels together, in the longest window."""
         return self.context_length // self.patch
 
+    @property
+    def n_rows(self) -> int:
+        """Channels that have patches of their own, or rows of an image's patches."""
+        if not self.per_lead:
+            return 1
+        return self.n_patches if self.image_patch else self.n_channels
 
+    @property
+    def patch_size(self) -> int:
+        """Numbers of a patch."""
+        if self.image_patch:
+            return 3 * self.image_patch**2
+        return self.patch * (1 if self.per_lead else self.n_channels)
+
+
+_VIT = EncoderConfig(
+    n_channels=12,
+    context_length=14 * 178,
+    patch=178,
+    per_lead=True,
+    image_patch=16,
+    scaling="joint-range",
+    width=768,
+    n_layers=12,
+    n_heads=12,
+    mlp_width=3072,
+    positions="each",
+    attention_bias=True,
+    norm_epsilon=1e-12,
+    pooling="class",
+)
 ENCODER_PRESETS: dict[str, EncoderConfig] = {
     "ecgformer": EncoderConfig(
         context_length=186,
@@ -197,6 +253,18 @@ ENCODER_PRESETS: dict[str, EncoderConfig] = {
         n_heads=16,
         mlp_width=3072,
     ),
+    "vit": _VIT,
+    "clip": replace(
+        _VIT,
+        context_length=7 * 357,
+        patch=357,
+        image_patch=32,
+        image_mean=(0.48145466, 0.4578275, 0.40821073),
+        image_sd=(0.26862954, 0.26130258, 0.27577711),
+        first_norm=True,
+        norm_epsilon=1e-5,
+        activation="quick-gelu",
+    ),
     "twelve-lead": EncoderConfig(
         n_channels=12,
         context_length=2500,
@@ -216,4 +284,6 @@ ENCODER_PRESETS: dict[str, EncoderConfig] = {
 }
 """Encoders by name. "ecgformer" is the published description (arXiv:2401.05434), which names no number of layers: six
 are ours. "st-mem" (arXiv:2402.09450) and "ecg-jepa" (arXiv:2410.08559) are encoders that learn without labels; of the
-first, the sizes are those of a ViT-Base. "modern" and "twelve-lead" are ours."""
+first, the sizes are those of a ViT-Base. "vit" and "clip" have the shapes of vit-base-patch16-224 (arXiv:2010.11929)
+and of the vision side of clip-vit-base-patch32 (arXiv:2103.00020); a column of patches stands for 178 or 357 samples.
+"modern" and "twelve-lead" are ours."""

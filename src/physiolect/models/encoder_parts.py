@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from physiolect.errors import ConfigError
 from physiolect.models.attention import Attention, Rotary
 from physiolect.models.encoder_config import EncoderConfig
 from physiolect.models.layers import MLP, Block
@@ -13,7 +14,7 @@ from physiolect.models.layers import MLP, Block
 
 def make_embedding(c: EncoderConfig) -> nn.Module:
     """Return what maps the numbers of a patch (…, n) to a token (…, E)."""
-    n = c.patch if c.per_lead else c.n_channels * c.patch
+    n = c.patch_size
     if c.embedding == "linear":
         return nn.Linear(n, c.width)
     return nn.Sequential(
@@ -36,6 +37,30 @@ def make_block(c: EncoderConfig, rotary: Rotary | None) -> Block:
     )  # fmt: skip
 
 
+def image_patches(x: Tensor, c: EncoderConfig) -> Tensor:
+    """Return the pixels of the patches of windows (B, C, T) that are resized to square images, (B, n, n, 3 p p).
+
+    Windows fill up with zeros on the right. A patch holds its colours one after another, as in Hugging Face.
+
+    Raises:
+        ConfigError: a window is longer than the image stands for.
+    """
+    if x.shape[-1] > c.context_length:
+        raise ConfigError(
+            f"a window has {x.shape[-1]} samples, but the model's image stands for {c.context_length}",
+            hint="pass shorter windows",
+        )
+    p, side = c.image_patch, c.n_patches * c.image_patch
+    x = F.pad(x, (0, c.context_length - x.shape[-1])).unsqueeze(1)  # (B, 1, C, T)
+    x = F.interpolate(x, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    mean, sd = (
+        torch.stack([x.new_full((), each) for each in values]).view(3, 1, 1)
+        for values in (c.image_mean, c.image_sd)
+    )
+    x = ((x - mean) / sd).unflatten(3, (-1, p)).unflatten(2, (-1, p))  # (B, 3, n, p, n, p)
+    return x.permute(0, 2, 4, 1, 3, 5).flatten(3)
+
+
 def seen_across(c: EncoderConfig, n: int, device: torch.device) -> Tensor:
     """Return which tokens see each other, (N, N): those of one channel, those of one time, and the class token.
 
@@ -45,10 +70,10 @@ def seen_across(c: EncoderConfig, n: int, device: torch.device) -> Tensor:
         device: where it is made.
     """
     first = int(c.class_token)
-    token = torch.arange(c.n_channels * n, device=device)
+    token = torch.arange(c.n_rows * n, device=device)
     channel, time = F.pad(token // n, (first, 0), value=-1), F.pad(token % n, (first, 0), value=-1)
     if c.separators:
-        ends = torch.arange(2 * c.n_channels, device=device)
+        ends = torch.arange(2 * c.n_rows, device=device)
         channel, time = torch.cat((channel, ends // 2)), torch.cat((time, n + ends % 2))
     seen = (channel.unsqueeze(1) == channel) | (time.unsqueeze(1) == time)
     return seen | (channel == -1) | (channel.unsqueeze(1) == -1)

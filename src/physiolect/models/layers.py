@@ -15,7 +15,7 @@ from physiolect.models.cache import LayerCache, SourceCache
 from physiolect.models.capture import Capture
 from physiolect.models.dropout import drop
 
-Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu"]
+Activation = Literal["relu", "gelu", "silu", "relu2", "swiglu", "quick-gelu"]
 Norm = Literal["layer", "rms"]
 
 CPU_TOKENS = 1024
@@ -27,6 +27,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "relu2": lambda x: F.relu(x).square(),
     "swiglu": F.silu,
+    "quick-gelu": lambda x: x * torch.sigmoid(1.702 * x),  # CLIP's
 }
 
 

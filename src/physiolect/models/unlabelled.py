@@ -112,7 +112,7 @@ class MaskedPatches(nn.Module):
         c = encoder.config
         self.n_masked = min(max(1, round(share * c.n_patches)), c.n_patches - 1)
         self.decoder = LeadDecoder(
-            source_width=c.width, n_patches=c.n_patches, n_outputs=_patch_size(encoder), sizes=sizes
+            source_width=c.width, n_patches=c.n_patches, n_outputs=c.patch_size, sizes=sizes
         )
 
     def forward(
@@ -185,7 +185,7 @@ class JointEmbedding(nn.Module):
             masked: times that are masked, (B, n); None draws them.
         """
         c = encoder.config
-        C, n = c.n_channels if c.per_lead else 1, c.n_patches
+        C, n = c.n_rows, c.n_patches
         if masked is None:
             masked = draw_masked_times(len(x), n, self.mask, self.shares, x.device)
         n_kept = C * (n - floor(self.shares[0] * n + _ROUNDING))  # no window keeps more
@@ -264,9 +264,4 @@ def _patch_features(encoder: Encoder, found: Tensor) -> Tensor:
     """Return the features of patches alone, (B, C n, E)."""
     c = encoder.config
     first = int(c.class_token)
-    return found[:, first : first + c.n_patches * (c.n_channels if c.per_lead else 1)]
-
-
-def _patch_size(encoder: Encoder) -> int:
-    c = encoder.config
-    return c.patch if c.per_lead else c.patch * c.n_channels
+    return found[:, first : first + c.n_patches * c.n_rows]
