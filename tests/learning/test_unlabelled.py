@@ -279,8 +279,17 @@ def test_a_preset_trains_saves_resumes_and_verifies_at_tiny_sizes(
     preset: str, store: Path, settings_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = FIRST_STAGES[preset]
-    if isinstance(stage.network, EncoderConfig):
+    if isinstance(stage.network, EncoderConfig) and stage.network.image_patch:
         small: Any = {
+            "context_length": 64,
+            "patch": 16,
+            "image_patch": 4,
+            "width": 16,
+            "n_layers": 2,
+            "n_heads": 2,
+        }
+    elif isinstance(stage.network, EncoderConfig):
+        small = {
             "context_length": 2400,
             "patch": 8,
             "width": 16,
@@ -321,6 +330,41 @@ def test_presets_are_as_published(preset: str) -> None:
         assert (stage.network.patch, stage.network.context_length, stage.masking.share) == (75, 2250, 0.75)
     if preset == "ecg-jepa":
         assert (stage.network.patch, stage.network.n_patches, stage.network.n_channels) == (50, 50, 8)
+
+
+@pytest.mark.parametrize("kind", ["vit", "clip"])
+def test_published_image_encoders_are_where_training_begins(
+    kind: str, store: Path, settings_of: Any, tmp_path: Path
+) -> None:
+    import transformers
+
+    sizes = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+        "image_size": 32, "patch_size": 8,
+    }  # fmt: skip
+    if kind == "vit":
+        model = transformers.ViTModel(transformers.ViTConfig(**sizes))
+    else:
+        text = {**sizes, "vocab_size": 30, "bos_token_id": 0, "eos_token_id": 1}
+        clip = transformers.CLIPConfig(text_config=text, vision_config=sizes, projection_dim=12)
+        model = transformers.CLIPModel(clip)
+    model.save_pretrained(tmp_path / kind)
+    objective = {"vit": "masked", "clip": "contrastive"}[kind]
+    settings = settings_of(objective, preset=kind, image_encoder=str(tmp_path / kind), steps=1)
+    settings = {**settings, "objective": None, "batch_size": 2}
+    del settings["encoder"]
+    found = pretrain(store, out=tmp_path / "run", **settings).checkpoint.model
+    assert found.config.n_patches == 4
+    theirs = model.state_dict()
+    if kind == "clip":
+        torch.testing.assert_close(
+            found.head.weight, theirs["visual_projection.weight"], rtol=0, atol=1e-3
+        )  # one update away
+    name = {
+        "vit": "embeddings.patch_embeddings.projection.weight",
+        "clip": "vision_model.embeddings.patch_embedding.weight",
+    }
+    torch.testing.assert_close(found.embedding.weight, theirs[name[kind]].flatten(1), rtol=0, atol=1e-3)
 
 
 def launch(how: tuple[str, ...], *words: str) -> None:

@@ -16,12 +16,19 @@ from physiolect.models.unlabelled import (
     DecoderConfig,
     JointEmbedding,
     LeadDecoder,
+    MaskedImage,
     MaskedPatches,
     draw_masked,
     draw_masked_times,
     kept_patches,
 )
-from physiolect.training import contrastive_loss, joint_embedding_loss, masked_loss, views_loss
+from physiolect.training import (
+    contrastive_loss,
+    joint_embedding_loss,
+    masked_image_loss,
+    masked_loss,
+    views_loss,
+)
 
 CONFIG = EncoderConfig(
     n_channels=3, context_length=24, patch=4, per_lead=True, width=16, n_layers=2, n_heads=2, mlp_width=32,
@@ -187,6 +194,41 @@ def test_joint_embeddings_are_as_written_out(encoder: Encoder, kind: Any, shares
         rows.append(torch.where(off < 1, off**2 / 2, off - 0.5).mean())
     assert_same(loss, torch.stack(rows).mean(), encoder, network)
     assert all(p.grad is None for p in network.teacher.parameters())
+
+
+def test_masked_images_are_as_written_out() -> None:
+    config = replace(
+        CONFIG, patch=8, image_patch=4, positions="each", first_norm=True, class_token=True, scaling="joint-range",
+        activation="quick-gelu",
+    )  # fmt: skip
+    encoder = stirred(Encoder(config))
+    network, x = stirred(MaskedImage(encoder, share=0.5)), windows()
+    torch.manual_seed(3)
+    predicted, patches, masked = network(encoder, x)
+    assert masked.shape == (4, 3, 3)
+    assert masked.sum((1, 2)).tolist() == [4] * 4  # half of nine, rounded to the even number
+    errors = []
+    for window, mask in zip(x, masked, strict=True):
+        low, high = window.min(), window.max()
+        image = F.interpolate(
+            ((window - low) / (high - low))[None, None], (12, 12), mode="bilinear", antialias=True
+        )[0, 0]
+        image = (image - 0.5) / 0.5
+        tokens = [encoder.class_token.weight[0]]
+        for row in range(3):
+            for column in range(3):
+                pixels = image[row * 4 : row * 4 + 4, column * 4 : column * 4 + 4].flatten().repeat(3)
+                tokens.append(network.mask_token[0] if mask[row, column] else encoder.embedding(pixels))
+                if mask[row, column]:
+                    errors.append((row, column, pixels))
+        h = encoder.first_norm(torch.stack(tokens) + encoder.positions.weight)[None]
+        for block in encoder.trunk.blocks:
+            h, _ = block(h)
+        out = network.out(encoder.trunk.norm(h))[0, 1:].view(3, 3, 48)
+        for number in range(len(errors) - 4, len(errors)):
+            row, column, pixels = errors[number]
+            errors[number] = (out[row, column] - pixels).abs().mean()
+    assert_same(masked_image_loss(predicted, patches, masked), torch.stack(errors).mean(), encoder, network)
 
 
 def test_all_patches_kept_are_what_forward_sees(encoder: Encoder) -> None:

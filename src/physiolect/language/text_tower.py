@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from physiolect.errors import CheckpointError, ConfigError, check_option, require
 
-TextPooling = Literal["mean", "first"]
-"""Features of a text: the mean over its tokens, or those of its first token (BERT's [CLS])."""
+TextPooling = Literal["mean", "first", "last"]
+"""Features of a text: the mean over its tokens, those of its first token (BERT's [CLS]), or of its last (CLIP's)."""
 
 MOST_TOKENS = 256
 """Tokens of a text; what is longer is cut off at its end."""
@@ -45,6 +45,8 @@ class TextTower(nn.Module):
         self.model, self.tokenizer, self.name, self.pooling = model, tokenizer, name, pooling
         stated = getattr(model.config, "max_position_embeddings", None) or most_tokens
         self.most_tokens = min(most_tokens, stated)
+        self.projection: Tensor | None = None
+        """Of a model that comes with one, as CLIP does; it is not applied here."""
         self.requires_grad_(False).eval()
 
     @property
@@ -109,6 +111,8 @@ class TextTower(nn.Module):
         hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, L, W)
         if self.pooling == "first":
             return hidden[:, 0]
+        if self.pooling == "last":  # padding stands on the right
+            return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
         real = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * real).sum(1) / real.sum(1).clamp_min(1)
 
@@ -176,6 +180,7 @@ def load_text_tower(
             f"the text tower {where} cannot be loaded: {reason}",
             hint="it must be an ordinary folder of Hugging Face with safetensors and without code of its own",
         ) from error
+    projection = getattr(getattr(model, "text_projection", None), "weight", None)
     model = getattr(model, "text_model", model)  # of CLIP, the half that reads texts
     if not hasattr(model.config, "hidden_size") or getattr(model.config, "is_encoder_decoder", False):
         raise CheckpointError(
@@ -183,6 +188,7 @@ def load_text_tower(
             hint="name a model such as BERT",
         )
     tower = TextTower(model, tokenizer, name=where, pooling=pooling, most_tokens=most_tokens)
+    tower.projection = None if projection is None else projection.detach()
     tower.train_last(trained_layers)
     return tower
 

@@ -44,13 +44,13 @@ class PretrainSettings(TrainingSettings):
     out: str
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     objective: str | None = None
-    """What is learned: next-level (a decoder), or masked, jepa, contrastive, merl (an encoder); several with + between
-    (default: next-level, or the preset's)."""
+    """What is learned: next-level (a decoder), or masked, masked-image, jepa, contrastive, merl (an encoder); several
+    with + between (default: next-level, or the preset's)."""
     weights: tuple[float, ...] = ()
     """Weights of several objectives in their sum (default: 1 each)."""
     preset: str = "modern"
     """Model and recipe: modern; for next-level heartgpt-ecg or heartgpt-ppg; first stages as published: st-mem,
-    ecg-jepa, resnet, merl."""
+    ecg-jepa, resnet, merl, vit, clip, clip-vit."""
     checkpoint: str | None = None
     """Begin from the weights of this model (a folder, a published file, or "ecg") and take its shape."""
     steps: int | None = None
@@ -61,6 +61,9 @@ class PretrainSettings(TrainingSettings):
     """Windows a batch, of all processes together (default: 32, or the preset's)."""
     captions: str | None = None
     """Texts for contrastive and merl: a .csv or .jsonl file with recording and text, or a public dataset's folder."""
+    image_encoder: str | None = None
+    """For presets vit, clip and clip-vit, a ViT or CLIP to begin with: a folder of Hugging Face, or owner/name on the
+    Hub (default: random weights)."""
     text_tower: str | None = None
     """Text encoder for contrastive and merl: a folder of Hugging Face, or owner/name on the Hub."""
     accumulate: int = 1
@@ -197,6 +200,12 @@ class PretrainSettings(TrainingSettings):
             found.append(
                 f"{'+'.join(names)} hides patches, which a residual network has none of: --network encoder"
             )
+        if "masked-image" in names and not (
+            isinstance(stage.network, EncoderConfig) and stage.network.image_patch
+        ):
+            found.append("masked-image hides patches of an image: --preset vit, or --encoder.image-patch")
+        if self.image_encoder is not None and self.preset not in ("vit", "clip", "clip-vit"):
+            found.append("--image-encoder goes with presets vit, clip and clip-vit")
         needs_text = bool(set(names) & set(WITH_TEXT))
         for option, value in (("--captions", self.captions), ("--text-tower", self.text_tower)):
             if needs_text and not value:
@@ -229,7 +238,7 @@ class PretrainSettings(TrainingSettings):
             recipe = DEFAULT_RECIPE if self.recipe == RECIPES["modern"] else self.recipe
             network: EncoderConfig | ResNetConfig = self.encoder if self.network == "encoder" else self.resnet
             found = FirstStage(self._summands, network, recipe, batch_size=_BATCH_SIZE)
-        return replace(found, masking=self.masking, pairing=self.pairing.of(found.weights))
+        return replace(found, masking=self.masking, pairing=self.pairing.of(found.weights, found.pairing))
 
     @property
     def _summands(self) -> Mapping[str, float]:

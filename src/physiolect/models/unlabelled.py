@@ -137,6 +137,45 @@ class MaskedPatches(nn.Module):
         return self.decoder(known, keep, masked), patches, masked
 
 
+class MaskedImage(nn.Module):
+    """A learned token stands for some patches of an image, and a linear layer gives their pixels.
+
+    Args:
+        encoder: of images.
+        share: of the patches that is masked.
+
+    Source: Xie et al. 2022, SimMIM (arXiv:2111.09886), as transformers trains a ViT.
+    """
+
+    def __init__(self, encoder: Encoder, *, share: float = 0.75) -> None:
+        super().__init__()
+        c = encoder.config
+        n = c.n_patches * c.n_rows
+        self.n_masked = min(max(1, round(share * n)), n - 1)
+        self.mask_token = nn.Parameter(torch.zeros(1, c.width))
+        self.out = nn.Linear(c.width, c.patch_size)
+
+    def forward(
+        self, encoder: Encoder, x: Tensor, text: Any = None, *, masked: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return predicted patches (B, R, n, P), the patches themselves, and which were masked, (B, R, n).
+
+        Args:
+            encoder: learns.
+            x: windows (B, C, T).
+            text: not used.
+            masked: as many patches of every row; None draws them.
+        """
+        patches = encoder.patches(x)
+        B, R, n, _ = patches.shape
+        if masked is None:
+            masked = draw_masked((B, R * n), self.n_masked, x.device).unflatten(1, (R, n))
+        shown = encoder.embedding(patches.to(encoder.dtype)).flatten(1, 2)
+        shown = torch.where(masked.flatten(1).unsqueeze(-1), self.mask_token.to(shown.dtype), shown)
+        found = _patch_features(encoder, encoder.read_patches(shown))
+        return self.out(found).unflatten(1, (R, n)), patches, masked
+
+
 class JointEmbedding(nn.Module):
     """The features of masked times are predicted: those that a slowly following copy of the encoder makes of all.
 

@@ -22,6 +22,7 @@ from physiolect.training.unlabelled import (
     Unlabelled,
     contrastive_loss,
     joint_embedding_loss,
+    masked_image_loss,
     masked_loss,
     views_loss,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "joint_embedding_loss",
     "learning_rate_at",
     "make_optimizer",
+    "masked_image_loss",
     "masked_loss",
     "n_launched",
     "next_token_loss",

@@ -31,6 +31,14 @@ def masked_loss(predicted: Tensor, patches: Tensor, masked: Tensor) -> Tensor:
     return _mean_over((predicted.float() - target).square().mean(-1), masked)
 
 
+def masked_image_loss(predicted: Tensor, patches: Tensor, masked: Tensor) -> Tensor:
+    """Return the mean distance of masked patches (B, R, n, P) from what they should be, where (B, R, n) is masked.
+
+    Source: Xie et al. 2022, SimMIM (arXiv:2111.09886).
+    """
+    return _mean_over((predicted.float() - patches.float()).abs().mean(-1), masked)
+
+
 def joint_embedding_loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
     """Return the smooth L1 distance of predicted features (B, C, n, E) from a teacher's, where (B, C, n) is masked."""
     return _mean_over(F.smooth_l1_loss(predicted.float(), target.float(), reduction="none").mean(-1), masked)
@@ -75,6 +83,7 @@ def views_loss(
 
 _LOSSES: dict[str, Callable[..., Tensor]] = {
     "masked": masked_loss,
+    "masked-image": masked_image_loss,
     "jepa": joint_embedding_loss,
     "contrastive": contrastive_loss,
     "merl": views_loss,

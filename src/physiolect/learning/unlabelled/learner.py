@@ -13,7 +13,7 @@ from physiolect.learning.unlabelled.settings import FirstStage
 from physiolect.models.encoder import Encoder
 from physiolect.models.model import Model
 from physiolect.models.paired import PairedText, PairedViews
-from physiolect.models.unlabelled import JointEmbedding, MaskedPatches
+from physiolect.models.unlabelled import JointEmbedding, MaskedImage, MaskedPatches
 
 _FROZEN = "tower."
 _WEIGHTS = "weights/"
@@ -48,6 +48,9 @@ class Learner(nn.Module):
             if name == "masked":
                 assert isinstance(model, Encoder)
                 parts[name] = MaskedPatches(model, sizes=masking.decoder, share=masking.share)
+            elif name == "masked-image":
+                assert isinstance(model, Encoder)
+                parts[name] = MaskedImage(model, share=masking.share)
             elif name == "jepa":
                 assert isinstance(model, Encoder)
                 shares = (masking.least, masking.most)
@@ -60,6 +63,7 @@ class Learner(nn.Module):
                 )
             else:
                 assert text_width is not None
+                assert pairing.width is not None
                 shared: dict[str, Any] = {
                     "text_width": text_width, "width": pairing.width, "projection": pairing.projection,
                     "temperature": pairing.temperature, "learned": pairing.learned, "tower": tower,

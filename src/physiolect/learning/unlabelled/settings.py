@@ -14,7 +14,7 @@ from physiolect.training import RECIPES, Recipe
 
 WITH_TEXT = ("contrastive", "merl")
 """Objectives that need a text beside each signal."""
-MASKED = ("masked", "jepa")
+MASKED = ("masked", "masked-image", "jepa")
 """Objectives that mask patches, which an encoder has."""
 
 
@@ -23,7 +23,7 @@ class Masking:
     """What the objectives masked and jepa hide, and what fills it in."""
 
     share: float = 0.75
-    """For masked: share of each channel's patches that is hidden."""
+    """For masked: share of each channel's patches that is hidden; for masked-image, of the image's patches."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     """For masked: the transformer that gives the samples of hidden patches."""
     times: MaskKind = "random"
@@ -57,8 +57,8 @@ class Masking:
 class Pairing:
     """How the objectives contrastive and merl compare signals with texts."""
 
-    width: int = 256
-    """Features of the common space."""
+    width: int | None = None
+    """Features of the common space (default: 256; 512 for presets clip and clip-vit)."""
     projection: ProjectionKind | None = None
     """What maps a text's features there: one linear layer, or two with GELU between (default: linear for contrastive,
     as in CLIP, and two-layer for merl)."""
@@ -68,19 +68,23 @@ class Pairing:
     """Learn the temperature (default: for contrastive, as in CLIP, and not for merl)."""
     dropout: float = 0.1
     """For merl: of the two views of a signal."""
-    pooling: TextPooling = "mean"
-    """Tokens that represent a text: the mean of all, or the first."""
+    pooling: TextPooling | None = None
+    """Tokens that represent a text: the mean of all, the first, or the last (default: the mean; the last for presets
+    clip and clip-vit)."""
     trained_layers: int = 0
     """Last layers of the text tower that train; 0 keeps it frozen, and its features are computed once."""
     most_tokens: int = 256
     """Tokens of a text that are read."""
 
-    def of(self, objectives: Iterable[str]) -> Pairing:
-        """Return these settings with what was left to the objective."""
+    def of(self, objectives: Iterable[str], published: Pairing | None = None) -> Pairing:
+        """Return these settings with what was left to the preset and to the objective."""
+        preset = published or Pairing()
         merl = "merl" in objectives
         projection: ProjectionKind = "two-layer" if merl else "linear"
         return replace(
             self,
+            width=self.width or preset.width or 256,
+            pooling=self.pooling or preset.pooling or "mean",
             projection=self.projection or projection,
             learned=not merl if self.learned is None else self.learned,
         )
@@ -90,7 +94,7 @@ class Pairing:
         found = [
             f"pairing.{name} is {getattr(self, name)}, but must be at least {least}"
             for name, least in (("width", 1), ("trained_layers", 0), ("most_tokens", 2))
-            if getattr(self, name) < least
+            if getattr(self, name) is not None and getattr(self, name) < least
         ]
         if not 0.01 <= self.temperature <= 100:
             found.append(f"pairing.temperature is {self.temperature:g}, but must be from 0.01 to 100")
@@ -115,6 +119,8 @@ class FirstStage:
 
 _RESNET = replace(RESNET_PRESETS["merl"], n_channels=12, scaling="joint-range")
 _MERL_RECIPE = Recipe(2e-4, weight_decay=1e-5, beta2=0.999)
+_IMAGE_RECIPE = Recipe(1e-4, weight_decay=0.01, beta2=0.99)
+_CLIP = Pairing(width=512, pooling="last")
 FIRST_STAGES: dict[str, FirstStage] = {
     "st-mem": FirstStage(
         {"masked": 1.0},
@@ -132,10 +138,16 @@ FIRST_STAGES: dict[str, FirstStage] = {
     ),
     "resnet": FirstStage({"contrastive": 1.0}, _RESNET, _MERL_RECIPE),
     "merl": FirstStage({"merl": 1.0}, _RESNET, _MERL_RECIPE),
+    "vit": FirstStage({"masked-image": 1.0}, ENCODER_PRESETS["vit"], _IMAGE_RECIPE),
+    "clip": FirstStage({"contrastive": 1.0}, ENCODER_PRESETS["clip"], _IMAGE_RECIPE, pairing=_CLIP),
+    "clip-vit": FirstStage(
+        {"contrastive": 1.0, "masked-image": 1.0}, ENCODER_PRESETS["clip"], _IMAGE_RECIPE, pairing=_CLIP
+    ),
 }
 """Published first stages by name. st-mem (arXiv:2402.09450) has the optimiser of masked autoencoders
 (arXiv:2111.06377); ecg-jepa (arXiv:2410.08559); resnet and merl are the network of MERL (arXiv:2403.06659) with one
-objective and with both, at the batch size and epochs of ECG-Byte's two-stage baselines (arXiv:2412.14373)."""
+objective and with both; vit, clip and clip-vit read images. Batch size and epochs of these five are those of ECG-Byte's
+two-stage baselines (arXiv:2412.14373)."""
 
 DEFAULT_RECIPE = replace(RECIPES["modern"], learning_rate=1e-3, weight_decay=0.05)
 """For encoders and networks of one's own."""

@@ -22,8 +22,8 @@ from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.language import TextTower, load_text_tower, weights_digest
 from physiolect.learning.job import Base
-from physiolect.learning.new_model import new_checkpoint
 from physiolect.learning.pretrain_settings import PretrainSettings
+from physiolect.learning.unlabelled.first_model import first_model, use_visual_projection
 from physiolect.learning.unlabelled.learner import Learner
 from physiolect.learning.unlabelled.settings import MASKED, WITH_TEXT
 from physiolect.learning.work import Work, fixed_draws, own_piece
@@ -32,7 +32,13 @@ from physiolect.models.model import Model
 from physiolect.models.paired import ProjectionKind
 from physiolect.training import Processes, Unlabelled, choose_precision
 
-_UNITS = {"masked": "squared", "jepa": "smooth L1", "contrastive": "nats", "merl": "nats"}
+_UNITS = {
+    "masked": "squared",
+    "masked-image": "absolute",
+    "jepa": "smooth L1",
+    "contrastive": "nats",
+    "merl": "nats",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,8 @@ def prepare_unlabelled(
             model, stage, steps=settings.steps, text_width=text.tower.width if text else None,
             tower=text.tower if text and text.tower.trains else None,
         )  # fmt: skip
+    if text and network.paired:
+        _use_published_projection(network.paired.projection, text.tower)
     if state is not None:
         network.restore(state)
     network.to(processes.device)
@@ -137,7 +145,8 @@ def _needs_text(settings: PretrainSettings) -> bool:
 def _texts(settings: PretrainSettings, store: Store, device: torch.device, reporter: Reporter) -> _Text:
     assert settings.captions
     assert settings.text_tower
-    pairing = settings.pairing
+    pairing = settings.stage.pairing
+    assert pairing.pooling is not None
     captions = read_captions(settings.captions, set(store.sources))
     tower = load_text_tower(
         settings.text_tower, pooling=pairing.pooling, trained_layers=pairing.trained_layers,
@@ -169,7 +178,7 @@ def _first_checkpoint(
         reporter.say(f"beginning with the weights of {base.name}")
         found, run = base.checkpoint, {"base": base.record}
     else:
-        found, run = new_checkpoint(settings.stage.network, store, seed=settings.seed, reporter=reporter), {}
+        found, run = first_model(settings, store, reporter), {}
     model = found.model
     masks = bool(set(settings.objectives) & set(MASKED))
     if masks and isinstance(model, Encoder) and model.config.n_patches < 2:
@@ -179,8 +188,12 @@ def _first_checkpoint(
         )
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
-        width = settings.pairing.width
-        model = model.with_head(n_outputs=width) if _needs_text(settings) else _with_plain_head(model)
+        if _needs_text(settings):
+            assert settings.stage.pairing.width is not None
+            model = model.with_head(n_outputs=settings.stage.pairing.width)
+            use_visual_projection(settings.image_encoder, model)
+        else:
+            model = _with_plain_head(model)
     return Checkpoint(model.eval(), None, found.contract, Outputs("embed"), run=run)
 
 
@@ -196,6 +209,17 @@ def _with_plain_head(model: Model) -> Model:
             torch.nn.init.eye_(part.weight)
             torch.nn.init.zeros_(part.bias)
     return plain
+
+
+def _use_published_projection(projection: torch.nn.Module, tower: TextTower) -> None:
+    """Begin with the tower's own projection, where it has one of this shape (CLIP)."""
+    published = tower.projection
+    if (
+        published is not None
+        and isinstance(projection, torch.nn.Linear)
+        and published.shape == projection.weight.shape
+    ):
+        projection.weight.data.copy_(published)
 
 
 def _windows(

@@ -31,7 +31,7 @@ _PARTS = {
         "post_layernorm",
     ),
 }  # fmt: skip
-"""Kind -> names of class token, positions, patches, block, queries to values, their output, norms, MLP and last norm."""
+"""Kind -> names of class token, positions, patches, block, queries to values, their output, norms, MLP, last norm."""
 
 
 def vision_config(settings: Mapping[str, Any], context_length: int) -> EncoderConfig:
