@@ -245,6 +245,15 @@ def test_all_patches_kept_are_what_forward_sees(encoder: Encoder) -> None:
     )
 
 
+def test_many_windows_without_a_gradient_are_read_as_few(encoder: Encoder) -> None:
+    network, x = stirred(MaskedPatches(encoder, sizes=SMALL)), windows(300)  # a CPU reads them in parts
+    torch.manual_seed(6)
+    masked = draw_masked((300, 3 if encoder.config.per_lead else 1, 6), network.n_masked, x.device)
+    with torch.no_grad():
+        found = masked_loss(*network(encoder, x, masked=masked))
+    torch.testing.assert_close(found, masked_loss(*network(encoder, x, masked=masked)), **CLOSE)
+
+
 def test_what_is_masked_is_not_seen(encoder: Encoder) -> None:
     network, x = stirred(MaskedPatches(encoder, sizes=SMALL, share=0.5)), windows(1).requires_grad_()
     plain = replace(encoder.config, scaling="none")  # statistics of a window know all of its samples

@@ -155,7 +155,7 @@ class Transformer(nn.Module):
             source: what cross-attention reads: (B, S, E_source), or what `read_source` returned.
             source_mask: (B, S), the same of the source; it is inside what `read_source` returned.
             angles: of rotary positions; None means that tokens stand one after another.
-            positions: (T, E), added to the input of every block.
+            positions: (T, E), or (B, T, E) where rows differ, added to the input of every block.
             capture: attention weights and hidden states to keep.
             last_only: compute the last position alone in the last block.
 
@@ -206,20 +206,25 @@ class Transformer(nn.Module):
                 hint="leave source out, or build its blocks with cross=",
             )
 
-    def _in_parts(self, x: Tensor, *beside: Any, **alike: Any) -> Tensor:
+    def _in_parts(
+        self, x: Tensor, *beside: Any, angles: Angles | None, positions: Tensor | None, last_only: bool
+    ) -> Tensor:
         """Return what `forward` does, a few rows at a time."""
         rows = max(1, CPU_TOKENS // x.shape[1])
         parts = []
         for first in range(0, len(x), rows):
             part = slice(first, first + rows)
             mask, source, source_mask = (None if each is None else each[part] for each in beside)
+            own_angles = None if angles is None else (_rows(angles[0], part), _rows(angles[1], part))
             parts.append(
                 self.forward(
                     x[part],
                     attention_mask=mask,
                     source=source,
                     source_mask=source_mask,
-                    **alike,
+                    angles=own_angles,
+                    positions=None if positions is None else _rows(positions, part),
+                    last_only=last_only,
                 )
             )
         return torch.cat(parts)
@@ -257,3 +262,8 @@ class Transformer(nn.Module):
         elif last_only:
             x = last_of(x, attention_mask)
         return self.norm(x)
+
+
+def _rows(beside: Tensor, part: slice) -> Tensor:
+    """Return what stands beside some rows: all of a table (T, …) that they share, or theirs of one (B, T, …)."""
+    return beside[part] if beside.ndim == 3 else beside

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from physiolect.errors import CheckpointError
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
+from physiolect.models.layers import Activation
 
-_ACTIVATIONS = {"gelu": "gelu", "quick_gelu": "quick-gelu"}
+_ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu", "quick_gelu": "quick-gelu"}
 _PARTS = {
     "vit": (
         "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection",
