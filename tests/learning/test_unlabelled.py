@@ -117,6 +117,22 @@ def test_the_loss_falls(objective: str, store: Path, settings_of: Any, tmp_path:
     assert "nats" not in result.summary
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_captured_updates_on_a_gpu(objective: str, store: Path, settings_of: Any, tmp_path: Path) -> None:
+    changed = {"device": "cuda", "precision": "float32", "steps": 30, "evaluate_every": 30, "save_every": 30}
+    told = {}
+    for form in ("eager", "captured"):
+        settings = settings_of(objective, **changed, form=form)
+        if "pairing" in settings:
+            settings["pairing"] = {"width": 12, "dropout": 0.0}  # a frozen tower
+        result = pretrain(store, out=tmp_path / form, **settings)
+        assert result.checkpoint.verify()
+        told[form] = [line["loss"] for line in losses(tmp_path / form) if "loss" in line]
+    assert sum(told["captured"]) == pytest.approx(sum(told["eager"]), rel=0.05)
+
+
 def test_a_sum_weighs_its_objectives(store: Path, settings_of: Any, tmp_path: Path) -> None:
     first = []
     for number, weights in enumerate([(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)]):
