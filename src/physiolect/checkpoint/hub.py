@@ -13,9 +13,10 @@ from physiolect.checkpoint.checkpoint import (
     TOKENIZER_FILE,
     WEIGHTS_FILE,
 )
+from physiolect.checkpoint.text_side import FILES as TEXT_FILES
 from physiolect.errors import CheckpointError
 
-FILES = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE, FINGERPRINT_FILE, RUN_FILE)
+FILES = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE, FINGERPRINT_FILE, RUN_FILE, *TEXT_FILES)
 """All that is ever fetched: no code, no pickles, no state of training."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

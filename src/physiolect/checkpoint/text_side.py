@@ -19,6 +19,8 @@ from physiolect.models.paired import ProjectionKind, make_projection
 
 FOLDER = "text"
 _SETTINGS_FILE, _TENSORS_FILE = "text.yaml", "text.safetensors"
+FILES = (f"{FOLDER}/{_SETTINGS_FILE}", f"{FOLDER}/{_TENSORS_FILE}")
+"""Both, as they lie in a checkpoint."""
 _PROJECTION, _TOWER = "projection.", "tower."
 
 

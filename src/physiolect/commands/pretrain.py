@@ -1,4 +1,4 @@
-"""`physiolect pretrain STORE --out RUN`: teach a decoder to predict the next level."""
+"""`physiolect pretrain STORE --out RUN`: train a model without labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLE = "physiolect pretrain store --out runs/ecg --steps 2000"
 
 @dataclass(frozen=True)
 class Config(PretrainSettings):
-    """Pre-train a decoder on a store made by `prepare`."""
+    """Pre-train a model on a store made by `prepare`, without labels."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("store",)
 
