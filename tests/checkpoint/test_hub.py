@@ -10,6 +10,7 @@ import pytest
 
 from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint.hub import FILES
+from physiolect.checkpoint.text_side import FILES as TEXT_FILES
 from physiolect.contract import CONTRACTS
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT, GPTConfig
@@ -55,8 +56,8 @@ def test_a_hub_name_is_fetched_once_without_code_or_pickles(
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     assert load_checkpoint(name).verify()
-    assert asked == [(name, list(FILES))]
-    assert {file.name for file in made.iterdir()} == {name for name in FILES if "/" not in name}
+    assert asked == [(name, [*FILES, *TEXT_FILES])]
+    assert {file.name for file in made.iterdir()} == set(FILES)
 
 
 def test_a_folder_here_comes_before_the_hub(here: Path) -> None:

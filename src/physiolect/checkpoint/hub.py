@@ -16,8 +16,8 @@ from physiolect.checkpoint.checkpoint import (
 from physiolect.checkpoint.text_side import FILES as TEXT_FILES
 from physiolect.errors import CheckpointError
 
-FILES = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE, FINGERPRINT_FILE, RUN_FILE, *TEXT_FILES)
-"""All that is ever fetched: no code, no pickles, no state of training."""
+FILES = (WEIGHTS_FILE, CONFIG_FILE, CONTRACT_FILE, TOKENIZER_FILE, FINGERPRINT_FILE, RUN_FILE)
+"""All that is ever fetched, with the text's side: no code, no pickles, no state of training."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _OF_FILES = (".zip", ".pth", ".pt", ".safetensors", ".yaml", ".json")
@@ -38,7 +38,7 @@ def download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+        return Path(snapshot_download(name, allow_patterns=[*FILES, *TEXT_FILES]))
     except Exception as error:  # the library raises its own, its HTTP client's and the system's errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
