@@ -36,7 +36,8 @@ def test_defaults_are_those_of_the_verb() -> None:
 
 
 def test_every_task_has_a_judge() -> None:
-    assert {(task.kind, task.scope) for task in TASKS.values()} == set(JUDGES)
+    judged = {(task.kind, task.scope) for task in TASKS.values() if task.kind != "vector"}
+    assert judged == set(JUDGES)  # vectors are judged by the classes that they tell apart: test_vectors.py
 
 
 def test_opened_stores_and_checkpoints_are_left_as_they_were(tiny: Any, tiny_module: Any) -> None:

@@ -126,6 +126,7 @@ def test_a_model_without_texts_is_probed_but_not_asked(run: Path, store: Path, p
     [
         ({"protocol": "zero-shot"}, "there are no prompts for fast, slow"),
         ({"protocol": "zero-shot", "task": "regress"}, "not for the task regress"),
+        ({"protocol": "linear-probe", "task": "embed"}, "by the classes that they tell apart"),
         ({"protocol": "k-fold", "prompts": "x.yaml"}, "prompts is for protocol zero-shot"),
         ({"protocol": "k-fold", "several": True}, "several is for protocol linear-probe or zero-shot"),
         ({"protocol": "linear-probe", "text_tower": "x"}, "text_tower is for protocol zero-shot"),

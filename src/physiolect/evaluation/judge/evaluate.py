@@ -134,6 +134,11 @@ def _evaluate(
     from physiolect.training import choose_device, using_threads
 
     task = settings.asked
+    if task.kind == "vector":
+        raise ConfigError(
+            "vectors are evaluated by the classes that they tell apart, not by themselves",
+            hint="take the task classify, with the protocol linear-probe or zero-shot",
+        )
     if (task.kind, task.scope) not in JUDGES:
         known = [name for name, each in TASKS.items() if (each.kind, each.scope) in JUDGES]
         raise ConfigError(f"the task {task} cannot be evaluated yet", hint=f"take one of {', '.join(known)}")
