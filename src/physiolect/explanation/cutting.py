@@ -118,6 +118,12 @@ def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:
     config = checkpoint.model.config
     if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig):
         return LevelWindow
+    if config.separators or config.image_patch:
+        what = "patches of an image" if config.image_patch else "separators between leads"
+        raise CheckpointError(
+            f"the model has {what} among its tokens, which explanations cannot draw on the signal yet",
+            hint="use an encoder whose patches are samples, without separators",
+        )
     tokens: dict[str, Any] = {
         "patch": config.patch,
         "per_lead": config.per_lead,
