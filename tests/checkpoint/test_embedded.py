@@ -149,7 +149,9 @@ def test_it_is_small_and_holds_no_more_than_a_checkpoint_and_its_card() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EMBEDDED))
-@pytest.mark.parametrize("says", ["## Training data", "## Limits", "## Results", "no diagnosis", "ODC-By 1.0"])
+@pytest.mark.parametrize(
+    "says", ["## Training data", "## Limits", "## Results", "no diagnosis", "ODC-By 1.0"]
+)
 def test_a_card_says_what_users_need(name: str, says: str) -> None:
     assert says in card_of(name)
     assert f"{load_checkpoint(name).model.n_parameters():,}" in card_of(name)
