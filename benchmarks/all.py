@@ -24,6 +24,7 @@ NAMES = (
     "detect",
     "train_step",
     "encoder",
+    "continuous",
     "attention",
     "preprocess",
     "prepare",

@@ -12,6 +12,7 @@ from physiolect import synthetic
 from physiolect.errors import ConfigError
 from physiolect.formats import read_recording
 from physiolect.recording import LEADS, Recording
+from physiolect.synthetic import heart
 
 bounded = settings(max_examples=20, deadline=None)
 
@@ -81,7 +82,7 @@ def test_fibrillation_is_irregular_and_waves_where_p_would_be() -> None:
 
 
 def test_fibrillatory_waves_lie_between_4_and_9_hz() -> None:
-    course = synthetic._fibrillation(np.random.default_rng(0), 500 * 120, 500.0)
+    course = heart._fibrillation(np.random.default_rng(0), 500 * 120, 500.0)
     power = np.abs(np.fft.rfft(course)) ** 2
     frequency = np.fft.rfftfreq(len(course), 1 / 500)
     assert power[(frequency >= 4) & (frequency <= 9)].sum() > 0.9 * power.sum()

@@ -14,9 +14,10 @@ or a sequence of tokens."""
 Scope: TypeAlias = Literal["window", "position"]
 """What an answer is about: a window as a whole, or each of its positions."""
 
-LabelSource: TypeAlias = Literal["signal", "rhythms", "beats", "heartbeats", "classes", "numbers"]
+LabelSource: TypeAlias = Literal["signal", "rhythms", "beats", "heartbeats", "classes", "numbers", "targets"]
 """Where labels come from: the signal itself, marks of rhythm, marks of beats, the classes of these marks, labels of
-recordings, or a table's column of numbers. Rhythms and classes are also read from a table."""
+recordings, a table's column of numbers, or channels that lie beside the signal. Rhythms and classes are also read from
+a table."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ TASKS: dict[str, Task] = {
         Task("rhythm", "binary", "window", "rhythms", "detects a rhythm"),
         Task("beats", "binary", "position", "beats", "finds beats"),
         Task("heartbeats", "one-of", "position", "heartbeats", "sorts heartbeats into classes"),
+        Task("decode", "number", "position", "targets", "decodes force or movement at every step"),
         Task("classify", "one-of", "window", "classes", "sorts windows into classes"),
         Task("regress", "number", "window", "numbers", "estimates a number for a window"),
     )

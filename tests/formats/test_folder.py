@@ -62,12 +62,12 @@ def test_files_that_belong_to_a_recording_are_not_skipped(tmp_path: Path, record
     write_recording(recording, tmp_path / "a.hea")
     for name in ("a.qrs", "c.vhdr", "c.vmrk", "c.eeg", "BVP.csv", "IBI.csv", "tags.csv", "info.txt"):
         (tmp_path / name).write_text("1\n")
-    assert list_folder(tmp_path).skipped == {".vhdr": 1}
+    assert list_folder(tmp_path).skipped == {}
     (tmp_path / "c.dat").write_bytes(bytes(9))
     with pytest.raises(FormatError, match=r"c.dat is part of a BrainVision recording"):
         list_folder(tmp_path / "c.dat")
     (tmp_path / "lost.dat").write_bytes(bytes(9))
-    assert list_folder(tmp_path).skipped == {".vhdr": 1, ".dat": 1}
+    assert list_folder(tmp_path).skipped == {".dat": 1}
 
 
 def test_dicom_files_without_extension_are_found(tmp_path: Path, recording: Recording) -> None:

@@ -457,7 +457,7 @@ def test_a_resumed_run_keeps_its_settings(tune: Tune, capsys: pytest.CaptureFixt
         (["--patience", "-1"], "--patience is -1"),
         (
             ["--preset", "published", "--recipe.learning-rate", "1"],
-            "--recipe goes with presets modern, encoder and resnet",
+            "--recipe goes with presets modern, encoder, resnet and decoder",
         ),
         (["--protocol", "k-fold", "--validate-on", "fold 1"], "leave --train-on and --validate-on out"),
         (["--protocol", "k-fold", "--k", "30"], "k is 30"),

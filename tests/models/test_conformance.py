@@ -15,10 +15,12 @@ from physiolect import Checkpoint, load_checkpoint
 from physiolect.checkpoint import Outputs
 from physiolect.contract import ANY_CHANNEL, CONTRACTS
 from physiolect.models import MODELS
+from physiolect.models.continuous_config import CONTINUOUS_PRESETS, ContinuousConfig, tutorial
 from physiolect.models.encoder import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.gpt import GPT_PRESETS, GPTConfig
 from physiolect.models.heads import choose_trained
 from physiolect.models.model import Model
+from physiolect.models.recurrent import RECURRENT_PRESETS, RecurrentConfig
 from physiolect.models.resnet import RESNET_PRESETS, ResNetConfig
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training.step import _can_compile
@@ -26,6 +28,8 @@ from physiolect.training.step import _can_compile
 _GPT = GPTConfig(vocabulary_size=101, context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
 _ENCODER = EncoderConfig(context_length=24, width=16, n_layers=2, n_heads=2, mlp_width=32)
 _TOY: dict[str, Any] = {"context_length": 24, "width": 16, "n_layers": 2, "n_heads": 2, "mlp_width": 32}
+_CONTINUOUS = ContinuousConfig(**_TOY, n_channels=5)
+_SMALL: dict[str, Any] = {"context_length": 24, "width": 16, "n_channels": 5}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "gpt": {
@@ -85,6 +89,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "merl": replace(
             RESNET_PRESETS["merl"], depth=18, context_length=48, width=4, projection=8, n_outputs=2
         ),
+    },
+    "continuous": {
+        "modern": replace(CONTINUOUS_PRESETS["modern"], **_TOY, n_channels=5, band=7, n_outputs=2),
+        "tutorial": tutorial(input_size=8, num_layers=2, num_heads=2, n_embd=8, out_dim=24, trial_len=24),
+        "tutorial of windows": tutorial(
+            input_size=8, num_layers=2, num_heads=2, n_embd=8, out_dim=3, trial_len=24
+        ),
+        "learned": replace(_CONTINUOUS, positions="learned", pooling="attention"),
+        "adapting": replace(_CONTINUOUS, positions="sinusoidal", statistics="adapting", pooling="last"),
+        "patches": replace(_CONTINUOUS, causal=False, patch=4, n_outputs=2),
+        "grid": replace(_CONTINUOUS, causal=False, patch=3, grid=(2, 3), n_channels=6, each_step=False),
+    },
+    "recurrent": {
+        "gru": replace(RECURRENT_PRESETS["gru"], **_SMALL, n_outputs=2),
+        "deep": RecurrentConfig(**_SMALL, n_layers=2, pooling="mean", statistics="adapting"),
+        "state space": replace(RECURRENT_PRESETS["state-space"], **_SMALL, n_layers=2, pooling="attention"),
     },
 }
 """Small models of every family: family -> name -> settings."""

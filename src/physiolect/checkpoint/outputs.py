@@ -34,6 +34,12 @@ class Outputs:
     """The number is output * sd + mean."""
     sd: float = 1.0
     """See `mean`."""
+    targets: tuple[str, ...] = ()
+    """Of a model that decodes, the name of each output."""
+    means: tuple[float, ...] = ()
+    """Of each target: its number is output * sd + mean."""
+    sds: tuple[float, ...] = ()
+    """See `means`."""
     negative: str = ""
     """For a rhythm, the name of its opposite: "N"; "" where it is not recorded."""
 
@@ -73,12 +79,26 @@ class Outputs:
             found.append(f"{len(self.classes)} classes, but at least {least} are needed")
         if self.several and TASKS[self.task].kind != "one-of":
             found.append(f"several classes at once are not for the task {self.task}")
+        if self.targets or (self.kind, self.scope) == ("number", "position"):
+            return found + self._target_problems(n_outputs)
         if self.kind in ("binary", "number") and n_outputs not in (None, 1):
             found.append(f"{n_outputs} outputs, but {self.task} has one")
         if self.kind == "token" and n_outputs is not None:
             found.append(f"task {self.task} needs one output a token id, and n_outputs is {n_outputs}")
         if not (self.sd > 0 and isfinite(self.mean + self.sd)):
             found.append(f"sd is {self.sd}, but must be above 0")
+        return found
+
+    def _target_problems(self, n_outputs: int | None) -> list[str]:
+        found = []
+        if (self.kind, self.scope) != ("number", "position"):
+            found.append(f"targets are for a model that decodes, and not for the task {self.task}")
+        if not len(self.targets) == len(self.means) == len(self.sds) == n_outputs:
+            found.append(
+                f"{n_outputs} outputs, but {len(self.targets)} targets, {len(self.means)} means and {len(self.sds)} sds"
+            )
+        if not all(sd > 0 and isfinite(mean + sd) for mean, sd in zip(self.means, self.sds, strict=False)):
+            found.append("an sd of the targets is not above 0")
         return found
 
     def read(self, logits: Tensor) -> Tensor:
@@ -89,8 +109,13 @@ class Outputs:
 
         Returns:
             float32; of a window without T. binary: probabilities (B, T); one-of, several: probabilities of the classes
-            (B, T, K); number: in its unit, (B, T); token: probabilities of the ids (B, T, K); vector: (B, T, K).
+            (B, T, K); number: in its unit, (B, T), or (B, T, K) of several targets; token: probabilities of the ids
+            (B, T, K); vector: (B, T, K).
         """
+        if self.targets:
+            return (
+                logits.float() * logits.new_tensor(self.sds).float() + logits.new_tensor(self.means).float()
+            )
         found = _READ[self.kind](logits.float(), self)
         return found[:, -1] if self.scope == "window" else found
 

@@ -40,7 +40,9 @@ def for_task(
         ConfigError: a setting is out of range.
     """
     model = base.model.with_head(
-        n_outputs=len(outputs.classes) if outputs.kind in ("one-of", "several") else 1,
+        n_outputs=len(outputs.classes)
+        if outputs.kind in ("one-of", "several")
+        else len(outputs.targets) or 1,
         scope=outputs.scope,
         pooling=pooling,
         unmask_last=unmask_last,
@@ -61,5 +63,5 @@ def for_task(
 
 
 def _takes_short(model: Model, outputs: Outputs) -> bool:
-    """Whether a model says of a short window what it says of a long one: it looks both ways, at each position."""
-    return outputs.scope == "position" and not model.causal
+    """Whether a model says of a short window what it says of a long one, at each position."""
+    return outputs.scope == "position" and (not model.causal or model.streams)

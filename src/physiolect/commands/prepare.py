@@ -77,6 +77,25 @@ class Config:
     """Which share of the work this run does, such as 1/4; other machines do the other shares into the same store."""
     strict: bool = False
     """Stop at the first recording that does not fit, instead of leaving it out."""
+    targets: tuple[str, ...] = ()
+    """Channels kept beside the signals, which a model will decode, such as Force_x; without --contract the signals are
+    all other channels of the first recording."""
+    lag: float = 0.0
+    """Seconds by which targets lie after the signal that they go with."""
+    blocks: tuple[float, ...] = ()
+    """Shares of each recording's time that train, validate and test, such as 0.7 0.15 0.15."""
+    gap: float = 6.0
+    """Seconds that are left out between blocks; at least as long as what a model sees."""
+    trials: bool = False
+    """Make each trial a row, labelled with its target."""
+    bands: tuple[str, ...] = ()
+    """Bands in Hz, such as 70-150: electrodes become their power in dB, in bins."""
+    common_average: bool = False
+    """Before band power, subtract the mean of all electrodes from each."""
+    notch: float | None = None
+    """Before band power, line noise in Hz that is filtered out, with its harmonics: 50 or 60."""
+    bin_rate: float = 20.0
+    """Bins a second of band power."""
     verbose: bool = False
     """List every file that is left out, not only the first ones."""
 

@@ -16,7 +16,7 @@ from physiolect.contract.report import AdaptationReport, Findings
 from physiolect.contract.units import unit_factors
 from physiolect.contract.window import Plan, WindowChoice, gap_samples, plan_window
 from physiolect.errors import check_option
-from physiolect.recording import Annotations, Recording, later, seconds_text
+from physiolect.recording import NEURAL, Annotations, Recording, later, names_text, seconds_text
 from physiolect.signals import bridge_gaps, filter_band, find_gaps, preprocess, resample
 from physiolect.signals.preprocessing import Preset
 
@@ -55,7 +55,10 @@ def adapt(
     """
     rows, factors, plan, block, gaps, findings = _examine(recording, contract, channel, window, first)
     signal = _bridge(_scale(block.signal, factors), gaps, block, plan, contract.max_gap, findings)
-    signal = _at_rate(signal, recording.fs, contract, plan, findings)
+    if contract.modality == "spikes":
+        signal = _in_bins(signal, recording.fs, contract.fs, plan, findings)
+    else:
+        signal = _at_rate(signal, recording.fs, contract, plan, findings)
     signal = _take_window(signal, recording, contract, plan, findings)
     offset, scale = np.zeros(len(rows)), np.ones(len(rows))  # (channels,) each
     if contract.normalisation == "zscore":
@@ -110,6 +113,13 @@ def _examine(
     rows = choose_channels(recording, contract, channel, findings)
     factors = unit_factors(recording, rows, contract.unit, findings)
     plan = plan_window(recording, contract, window, findings)
+    if plan is not None and contract.modality == "spikes" and plan.ratio.numerator != 1:
+        findings.refuse(
+            f"the counts are of bins of {1000 / recording.fs:g} ms, but the model reads bins of "
+            f"{1000 / contract.fs:g} ms, which is no multiple of them",
+            f"count the spikes in bins of {1000 / contract.fs:g} ms",
+        )
+        plan = None
     if not rows or plan is None:
         raise findings.error()
     block = recording.slice(plan.first, None, by="samples").select(rows)
@@ -172,10 +182,32 @@ def _check_samples(
             f"channel {block.channels[row]} has no samples {window or 'in the window'}",
             "choose another channel or stretch",
         )
-    for row in np.flatnonzero(lowest == highest):
+    flat = np.flatnonzero(lowest == highest)
+    if contract.modality in NEURAL and len(flat) == len(block.channels) > 1:
+        findings.refuse(
+            f"none of the {len(flat)} channels ever changes {window}".rstrip(),
+            "choose another recording or stretch",
+        )
+        return
+    if contract.modality in NEURAL and len(flat) < len(block.channels):
+        _notice_silent(block, flat, contract, findings)
+        return
+    for row in flat:
         findings.refuse(
             f"channel {block.channels[row]} is flat (always {lowest[row]:g}) {window}".rstrip(),
             "choose another channel or stretch",
+        )
+
+
+def _notice_silent(
+    block: Recording, flat: NDArray[np.int64], contract: InputContract, findings: Findings
+) -> None:
+    """Tell which of many electrodes or units give nothing: a day later some are always lost."""
+    if len(flat):
+        names = names_text([block.channels[row] for row in flat])
+        what = "has no spikes" if contract.modality == "spikes" else "is flat"
+        findings.notices.append(
+            f"{names} {what if len(flat) == 1 else what.replace('has', 'have').replace('is', 'are')}"
         )
 
 
@@ -231,6 +263,16 @@ def _bridge(
     if (inside[:, 2] == block.n_samples).any():
         findings.notices.append("the recording ends with missing samples, which repeat the last value before")
     return bridge_gaps(signal, gaps)
+
+
+def _in_bins(signal: Signal, fs: float, target_fs: float, plan: Plan, findings: Findings) -> Signal:
+    """Add up the counts of narrower bins; wider ones were refused before."""
+    n = plan.ratio.denominator
+    if n == 1:
+        return signal
+    findings.steps.append(f"added up {n} bins each, {fs:g} -> {target_fs:g} Hz")
+    padded = np.pad(signal, ((0, 0), (0, -signal.shape[1] % n)))
+    return padded.reshape(len(signal), -1, n).sum(-1)
 
 
 def _at_rate(signal: Signal, fs: float, contract: InputContract, plan: Plan, findings: Findings) -> Signal:

@@ -106,6 +106,8 @@ def other_kind(recording: Recording, row: int) -> str | None:
 
 def _check_kind(recording: Recording, rows: list[int], contract: InputContract, findings: Findings) -> None:
     """Refuse channels that are no waveform, and rates at which nothing is one."""
+    if contract.modality == "spikes":  # counts are no waveform, and slow
+        return
     for row in rows:
         kind = other_kind(recording, row)
         if kind is not None:
@@ -248,7 +250,7 @@ def _named(recording: Recording, contract: InputContract, findings: Findings) ->
     missing = [name for name, rows in found.items() if not rows]
     if missing:
         findings.refuse(
-            f"the model needs {', '.join(contract.channels)}, but the recording has no {', '.join(missing)}",
+            f"the model needs {names_text(contract.channels)}, but the recording has no {names_text(missing)}",
             f"{has_channels(recording)}; {_how_to_name(contract, missing)}",
         )
     for name, rows in found.items():

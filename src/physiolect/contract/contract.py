@@ -8,6 +8,7 @@ from typing import Literal
 
 from physiolect.errors import ConfigError
 from physiolect.recording import LEADS, MODALITIES, Modality, canonical_channel
+from physiolect.signals.neural import NeuralFeatures
 from physiolect.signals.preprocessing import PREPROCESSINGS, Preset
 
 Normalisation = Literal["tokenizer", "zscore", "none"]
@@ -41,6 +42,8 @@ class InputContract:
     """ECG-Byte's cleaning (`signals.preprocess`) in place of a passband: "modern", "published", or None for none."""
     max_gap: float = 0.1
     """Longest run of missing samples, in seconds, that is bridged by a straight line."""
+    features: NeuralFeatures | None = None
+    """Band power of electrodes that the channels are; None where the channels are the recording's own."""
 
     def __post_init__(self) -> None:
         problems = self.problems()
@@ -80,6 +83,12 @@ class InputContract:
             found.append(
                 f"contract asks for {self.preprocessing} preprocessing, which has a passband of its own"
             )
+        if self.features is not None:
+            found += [f"contract features: {each}" for each in self.features.problems()]
+            if self.features.rate != self.fs:
+                found.append(
+                    f"contract features are in {self.features.rate:g} bins a second, but fs is {self.fs:g} Hz"
+                )
         if not self.max_gap >= 0:
             found.append(f"contract max_gap is {self.max_gap} s, but it cannot be negative")
         low, high = self.passband or (None, None)

@@ -38,9 +38,13 @@ def unit_factors(
         elif factor != 1.0:
             changed.setdefault(f"from {unit} to {wanted} (x {factor:g})", []).append(name)
         factors.append(1.0 if factor is None else factor)
-    if unknown:
+    if unknown and wanted == "count":  # which have no other unit, and few files state it
+        findings.notices.append(
+            f"nothing states the unit of {names_text(unknown)}; they are taken to be counts"
+        )
+    elif unknown:
         findings.refuse(
-            f"the unit of channel {', '.join(unknown)} is unknown, but the model needs {wanted}",
+            f"the unit of channel {names_text(unknown)} is unknown, but the model needs {wanted}",
             "state the unit in the recording, or when it is read (--unit)",
         )
     if changed:

@@ -54,6 +54,10 @@ class EvaluationResult(Result):
     """Part of the data, such as "without mitbih/232" -> model -> measures of that part."""
     remarks: tuple[str, ...] = ()
     """Sentences about models and baselines, which `notes` holds too."""
+    of: str = ""
+    """What intervals are by, where it is neither patients nor recordings."""
+    per_class_words: str = "class by class"
+    """Heading of the tables of each class, or target."""
     each: Mapping[str, Any] = field(default_factory=dict)
     """Numbers of each patient or record."""
     draw: Callable[[], Mapping[str, Figure]] = field(default=dict, repr=False)
@@ -62,7 +66,7 @@ class EvaluationResult(Result):
     @property
     def unit(self) -> str:
         """What intervals are by: "patients" or "recordings"."""
-        return "patients" if self.by_patient else "recordings"
+        return self.of or ("patients" if self.by_patient else "recordings")
 
     @cached_property
     def differences(self) -> dict[str, dict[str, Estimate]]:
@@ -79,7 +83,7 @@ class EvaluationResult(Result):
     def notes(self) -> list[str]:
         """Sentences about intervals, models and baselines."""
         return [
-            interval_words(self.draws, by_patient=self.by_patient),
+            interval_words(self.draws, by_patient=self.by_patient, of=self.of),
             *undefined_words(self._titled),
             *(f"{self._title(name)}: {each.note}." for name, each in self.measures.items() if each.note),
             *self.remarks,
@@ -92,7 +96,7 @@ class EvaluationResult(Result):
         for name, each in self.measures.items():
             if each.per_class:
                 table = measures_table(each.per_class, self.columns, positives=each.positives)
-                parts += ["", f"{self._title(name)}, class by class:", "", table]
+                parts += ["", f"{self._title(name)}, {self.per_class_words}:", "", table]
         for part, found in self.parts.items():
             lines = {
                 f"{self._title(name)}{f', {of}' if of else ''}": measures

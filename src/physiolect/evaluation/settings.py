@@ -64,7 +64,13 @@ class EvaluationSettings:
     detector: str | None = None
     """Library detector of beats: xqrs, neurokit (ECG), elgendi (PPG) (default: xqrs or elgendi)."""
     skip: float = 0.0
-    """Seconds at the start of each record that are not evaluated, for beats; EC57 leaves out 300."""
+    """Seconds at the start of each record that are not evaluated, for beats and decode; EC57 leaves out 300."""
+    adapt: Literal["none", "running", "recording"] = "none"
+    """For decode, statistics of channels: those of training; running, causal and without labels; or those of each whole
+    row."""
+    targets: tuple[str, ...] = ()
+    """For decode, the store's targets in the order of the model's outputs, where names are exchanged (default: by
+    name)."""
     continuations: int = 0
     """Windows of which the last fifth is continued and compared with the signal, for forecast."""
     threshold: float = 0.5
@@ -110,6 +116,12 @@ class EvaluationSettings:
             ):
                 wanted = "zero-shot" if zero_shot else "linear-probe or zero-shot"
                 found.append(f"{called(name)} is for {called('protocol')} {wanted}")
+        if self.skip and TASKS[self.task].labels not in ("beats", "targets"):
+            found.append(f"{called('skip')} is for {called('task')} beats and decode")
+        if self.adapt != "none" and TASKS[self.task].labels != "targets":
+            found.append(f"{called('adapt')} is for {called('task')} decode")
+        if self.targets and TASKS[self.task].labels != "targets":
+            found.append(f"{called('targets')} is for {called('task')} decode")
         if (self.labels is None) != (self.column is None):
             found.append(f"{called('labels')} and {called('column')} go together")
         return found
@@ -127,7 +139,6 @@ class EvaluationSettings:
 
 _OF_ONE_KIND: Sequence[tuple[str, Kind, Scope]] = (
     ("continuations", "token", "position"),
-    ("skip", "binary", "position"),
     ("without", "one-of", "position"),
     ("rhythm", "one-of", "position"),
     ("beats", "binary", "window"),

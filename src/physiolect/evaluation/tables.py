@@ -88,10 +88,14 @@ def differences_table(rows: Mapping[str, Mapping[str, Estimate]], columns: Seque
     return markdown([head, ["---"] * len(head), *body])
 
 
-def interval_words(draws: Bootstrap, *, by_patient: bool) -> str:
+def interval_words(draws: Bootstrap, *, by_patient: bool, of: str = "") -> str:
     """Return what intervals are made of, in a sentence."""
-    of = "patients" if by_patient else "recordings (not every patient is known, and one may have several)"
+    of = of or (
+        "patients" if by_patient else "recordings (not every patient is known, and one may have several)"
+    )
     n = draws.n_groups
+    if n < 2 and of.startswith("blocks"):
+        return f"No intervals: there are fewer than two {of}."
     if n < 2:
         return f"No intervals: all windows are of one {'patient' if by_patient else 'recording'}."
     return (

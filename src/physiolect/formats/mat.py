@@ -9,6 +9,7 @@ from physiolect.errors import FormatError
 from physiolect.formats import hdf5_signals, mat4, mat5
 from physiolect.formats.boundary import parsing
 from physiolect.formats.request import Request
+from physiolect.formats.research import neural
 from physiolect.formats.variables import read_variables
 from physiolect.recording import LEADS, Recording
 
@@ -42,5 +43,7 @@ def read(path: Path, want: Request) -> Iterator[Recording]:
     known = _CPSC2018 in arrays and "ECG" not in arrays and arrays[_CPSC2018][0].shape[0] == len(LEADS)
     if known and want.variable in (None, _CPSC2018) and len(arrays) <= 2:
         yield from read_variables(arrays, want, path, channels=LEADS, modality="ecg")
+    elif (pair := neural.find_pair(arrays, want, path)) is not None:
+        yield from neural.read_pair(arrays, {}, pair, want, path)
     else:
         yield from read_variables(arrays, want, path)

@@ -18,11 +18,14 @@ from physiolect.files import replacing
 from physiolect.formats.boundary import parsing
 from physiolect.formats.matrix import is_rate, recordings_in
 from physiolect.formats.request import Request
+from physiolect.formats.research import neural
 from physiolect.formats.text_statements import rate_of_text
 from physiolect.formats.variables import Held, check_unpacked, read_variables
 from physiolect.recording import MODALITIES, Annotations, Recording
 from physiolect.recording.start_time import parse_start
 
+_MOST_TEXT = 1 << 20
+"""Bytes of names that are read."""
 _OURS = (
     "channels",
     "unit",
@@ -31,6 +34,7 @@ _OURS = (
     "annotation_symbol",
     "annotation_note",
     "start_time",
+    "beside",
 )
 
 
@@ -46,7 +50,8 @@ def read_npy(path: Path, want: Request) -> Iterator[Recording]:
     _check_array(path, path.name, shape, dtype, held)
     with parsing(path, "NPY"):
         array = np.load(path, mmap_mode="r", allow_pickle=False) if math.prod(shape) else np.empty(shape)
-    yield from recordings_in(array, want, path)
+        beside = neural.read_beside(path, array, want)
+    yield from recordings_in(array, want, path) if beside is None else beside
 
 
 def read_npz(path: Path, want: Request) -> Iterator[Recording]:
@@ -64,6 +69,7 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
         arrays: dict[str, list[Held]] = {}
         ours: list[str] = []
         texts: list[str] = []  # names of rates that are written as text
+        words: dict[str, partial[NDArray[Any]]] = {}  # names of channels, targets and columns
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
@@ -73,6 +79,8 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
                 header_size = file.tell()
             if name in _OURS and dtype.kind in "Ui":
                 ours.append(name)
+            elif dtype.kind == "U" and shape and math.prod(shape) * dtype.itemsize <= _MOST_TEXT:
+                words[name] = partial(_member, archive, name, path)
             elif dtype.kind in "US" and is_rate(name) and math.prod(shape) == 1 and dtype.itemsize <= 256:
                 texts.append(name)
             elif dtype.kind in "biufO":
@@ -87,6 +95,9 @@ def read_npz(path: Path, want: Request) -> Iterator[Recording]:
             rate = float(stated.reshape(()))
             yield from _ours(path, want, _member(archive, "signal", path), rate, extra)
         else:
+            if (pair := neural.find_pair(arrays, want, path)) is not None:
+                yield from neural.read_pair(arrays, words, pair, want, path)
+                return
             chosen = want.variable or ("signal" if "signal" in arrays else None)
             yield from read_variables(arrays, replace(want, variable=chosen), path, rates=rates)
 
@@ -127,7 +138,8 @@ def _ours(
             f"{path} states the modality {modality[0][:40]!r}",
             hint=f"it must be one of {', '.join(MODALITIES)}",
         )
-    yield from recordings_in(
+    beside = words.get("beside", ())
+    for recording in recordings_in(
         array,
         want,
         path,
@@ -138,7 +150,8 @@ def _ours(
         annotations=marks,
         as_is=True,
         start_time=parse_start("".join(words.get("start_time", ()))),
-    )
+    ):
+        yield replace(recording, beside=tuple(name for name in recording.channels if name in beside))
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -149,6 +162,8 @@ def write(recording: Recording, path: Path) -> None:
     """
     marks, start = recording.annotations, recording.start_time
     stated: dict[str, Any] = {} if start is None else {"start_time": np.array(start.isoformat(), np.str_)}
+    if recording.beside:
+        stated["beside"] = np.array(recording.beside, np.str_)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,

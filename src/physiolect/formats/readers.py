@@ -11,7 +11,7 @@ from physiolect.formats import csv, edf, excel, mat, npy, parquet, signatures, w
 from physiolect.formats.boundary import parsing
 from physiolect.formats.hospital import contec, dicom, documents, ishne, mfer, recorders, scp
 from physiolect.formats.request import Request
-from physiolect.formats.research import acq, xdf
+from physiolect.formats.research import acq, brainvision, nwb, xdf
 from physiolect.formats.text_source import COMPRESSED
 from physiolect.recording import Recording
 
@@ -41,6 +41,8 @@ READERS: dict[str, Reader] = {
     ".mwf": mfer.read,
     ".acq": acq.read,
     ".xdf": xdf.read,
+    ".vhdr": brainvision.read,
+    ".nwb": nwb.read,
 }
 """What reads each extension."""
 
@@ -56,6 +58,7 @@ _MAGIC: tuple[tuple[bytes, Reader], ...] = (
     (b"\xffBIOSEMI", edf.read),
     (ishne.MAGIC, ishne.read),
     (xdf.MAGIC, xdf.read),
+    *((mark, brainvision.read) for mark in brainvision.MAGIC),
     *((mark, documents.read) for mark in documents.MAGICS),
 )
 """How files begin, for names that tell nothing."""
@@ -78,6 +81,7 @@ _HOLD_SEVERAL: tuple[Reader, ...] = (
     mfer.read,
     acq.read,
     xdf.read,
+    nwb.read,
 )
 """Readers of files in which `variable` chooses."""
 

@@ -33,8 +33,18 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
         "a pointer of git-annex, not the file itself",
         "fetch the file (git annex get, datalad get)",
     ),
-    (0, b"Brain Vision Data Exchange", "a BrainVision header", _TO_EDF),
-    (0, b"BrainVision Data Exchange", "a BrainVision header", _TO_EDF),
+    (
+        0,
+        b"Brain Vision Data Exchange Marker",
+        "the markers of a BrainVision recording",
+        "name the .vhdr file beside it",
+    ),
+    (
+        0,
+        b"BrainVision Data Exchange Marker",
+        "the markers of a BrainVision recording",
+        "name the .vhdr file beside it",
+    ),
     (0, b"GDF ", "a GDF file", _TO_EDF),
     (0, b"CFWB", "a LabChart binary file (CFWB)", "export it from LabChart as text or MATLAB"),
     (0, b"EEG-1100", "a Nihon Kohden EEG file", _TO_EDF),
@@ -107,6 +117,6 @@ def refuse_known(head: bytes, path: Path) -> None:
     """
     found = known_format(head)
     if path.suffix.lower() in BRAINVISION_PARTS and path.with_suffix(".vhdr").is_file():
-        found = ("part of a BrainVision recording", _TO_EDF)
+        found = ("part of a BrainVision recording", f"name {path.with_suffix('.vhdr').name}")
     if found:
         raise FormatError(f"{path} is {found[0]}, which is not read", hint=found[1])

@@ -54,6 +54,14 @@ SUPPORT: tuple[Support, ...] = (
         "AcqKnowledge", (".acq",), "plain and compressed", "event markers",
         tested_against="bioread", extra="research",
     ),
+    Support(
+        "BrainVision, iEEG-BIDS", (".vhdr",), "binary samples in time; channels.tsv and events.tsv beside them",
+        "markers, events", tested_against="numpy",
+    ),
+    Support(
+        "NWB", (".nwb",), "one electrical series, or spikes of units counted in bins; behaviour beside them",
+        "trials", tested_against="pynwb",
+    ),
     Support("XDF", (".xdf",), "streams of numbers; gaps as NaN", "streams of text", tested_against="pyxdf"),
 )  # fmt: skip
 """Every format, in the order of docs/formats.md."""

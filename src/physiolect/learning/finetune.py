@@ -19,10 +19,12 @@ from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Base, Job, Runtime
 from physiolect.learning.labelled_windows import divide, label_windows
 from physiolect.learning.measures import measure
-from physiolect.learning.new_model import new_beat_checkpoint, new_checkpoint
+from physiolect.learning.new_model import new_beat_checkpoint, new_checkpoint, new_decoder_checkpoint
 from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
+from physiolect.models.encoder_config import EncoderConfig
+from physiolect.models.resnet_config import ResNetConfig
 from physiolect.training import stop_signals, using_threads
 
 
@@ -64,6 +66,11 @@ def finetune(
                 hint="call cross_validate instead",
             )
         train, validation = divide(examples, job.settings)
+        if job.settings.split != "rows":
+            job.reporter.say(
+                "windows that overlap were divided at random: nearly every validation window shares steps with a "
+                "training window, so the validation says nothing about new data"
+            )
         save_settings(job.settings, job.reporter)
         outcome = job.run(job.settings.out_folder, train, validation)
         result = TrainingResult(
@@ -72,7 +79,7 @@ def finetune(
         )  # fmt: skip
         if not outcome.finished or validation is None or job.stop.signal or math.isinf(outcome.best_loss):
             return result
-        measures = measure(validation, predict_windows(result.checkpoint, validation))
+        measures = measure(validation, predict_windows(result.checkpoint, validation), skip=job.tuning.skip)
         return replace(result, n_validated=len(validation), measures=measures)
 
 
@@ -105,7 +112,7 @@ def starting(call: str, given: dict[str, Any], on_event: Listener | None) -> Ite
         skipped = skipped_recordings(examples, settings.labels)
         if skipped:
             reporter.say(skipped)
-        if not examples.by_patient:
+        if not examples.by_patient and not store.is_cut_in_blocks:
             reporter.say("some patient IDs are missing: recordings without one are split by recording")
         yield (
             Job(settings, Base(settings.checkpoint, base), settings.tuning, runtime, stop, reporter),
@@ -132,9 +139,9 @@ def _base(settings: FinetuneSettings, store: Store, reporter: Reporter) -> Check
     """Return the checkpoint that settings name, or a new model."""
     if settings.checkpoint is not None:
         return load_checkpoint(settings.checkpoint)
-    assert settings.tuning.model is not None
-    return (
-        new_beat_checkpoint(settings, store)
-        if settings.tuning.beat
-        else new_checkpoint(settings.tuning.model, store, seed=settings.seed, reporter=reporter)
-    )
+    model = settings.tuning.model
+    assert model is not None
+    if settings.tuning.beat:
+        return new_beat_checkpoint(settings, store)
+    make = new_checkpoint if isinstance(model, EncoderConfig | ResNetConfig) else new_decoder_checkpoint
+    return make(model, store, seed=settings.seed, reporter=reporter)  # type: ignore[arg-type]

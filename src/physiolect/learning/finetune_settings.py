@@ -1,18 +1,21 @@
-"""The settings of `finetune` and `cross_validate`, and the presets they start from."""
+"""The settings of `finetune` and `cross_validate`."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, cast
+from typing import Literal, cast
 
 from physiolect.datasets.examples.augmentation import Augmentation
 from physiolect.datasets.examples.example_batches import Draws
 from physiolect.evaluation.cross_validated import PREDICTIONS_FILE
 from physiolect.evaluation.protocol import Protocol
-from physiolect.learning.beat_settings import BEAT_RECIPE, BEAT_TUNINGS, BeatTuning
+from physiolect.learning.beat_settings import BEAT_TUNINGS
+from physiolect.learning.decoder_settings import DECODER_TUNINGS
 from physiolect.learning.run_folder import holds_run
 from physiolect.learning.settings import TrainingSettings
+from physiolect.learning.tunings import TUNINGS, ClassWeights, Tuning
+from physiolect.models.continuous_config import CONTINUOUS_PRESETS, ContinuousConfig
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
 from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig
@@ -20,106 +23,9 @@ from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
 from physiolect.tokenizers.beats import BeatNormalisation, FeatureGroup
 from physiolect.training import RECIPES, Recipe, n_launched
 
-ClassWeights: TypeAlias = Literal["balanced", "fourth-root", "none"] | tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """All that decides how a checkpoint is fine-tuned, or a new model is trained."""
-
-    trained: Trained
-    pooling: Pooling | None
-    """Pooling; None keeps the model's own."""
-    unmask_last: bool
-    dropout: float | None
-    class_weights: ClassWeights
-    rank: int
-    alpha: float
-    steps: int
-    batch_size: int
-    accumulate: int
-    validation: float
-    patience: int | None
-    draws: Draws
-    augmentation: Augmentation
-    recipe: Recipe
-    model: EncoderConfig | ResNetConfig | None = None
-    """The model that is trained from random weights; None starts from a checkpoint."""
-    smoothing: float = 0.0
-    """Share of a label that is spread evenly over the classes."""
-    beat: BeatTuning | None = None
-    """How windows of heartbeats are drawn and varied; None where the model reads windows of signal."""
-
-
-TUNINGS: dict[str, Tuning] = {
-    "modern": Tuning(
-        trained="all",
-        pooling="mean",
-        unmask_last=True,
-        dropout=0.0,
-        class_weights="none",
-        rank=8,
-        alpha=16.0,
-        steps=500,
-        batch_size=128,
-        accumulate=1,
-        validation=0.15,
-        patience=5,
-        draws="balanced",
-        augmentation=Augmentation(noise=0.05, wander=0.3),
-        recipe=RECIPES["fine-tuning"],
-    ),
-    "published": Tuning(
-        trained="last-block",
-        pooling="last",
-        unmask_last=False,
-        dropout=None,
-        class_weights="none",
-        rank=8,
-        alpha=16.0,
-        steps=1000,
-        batch_size=128,
-        accumulate=1,
-        validation=0.0,
-        patience=None,
-        draws="epochs",
-        augmentation=Augmentation(),
-        recipe=RECIPES["published"],
-    ),
-}
-_NEW = replace(
-    TUNINGS["modern"],
-    pooling=None,
-    dropout=None,
-    steps=5000,
-    model=ENCODER_PRESETS["modern"],
-)
-TUNINGS["encoder"] = _NEW
-TUNINGS["resnet"] = replace(_NEW, model=RESNET_PRESETS["resnet18"])
-TUNINGS["ecgformer"] = replace(
-    _NEW,
-    batch_size=64,
-    validation=0.0,
-    patience=None,
-    draws="epochs",
-    recipe=RECIPES["ecgformer"],
-    augmentation=Augmentation(),
-    model=ENCODER_PRESETS["ecgformer"],
-)
-TUNINGS["beat-tokens"] = replace(
-    _NEW,
-    validation=0.0,
-    patience=None,
-    recipe=BEAT_RECIPE,
-    augmentation=Augmentation(),
-    model=BEAT_TUNINGS["window"].model,
-    beat=BEAT_TUNINGS["window"],
-)
-"""Presets by name. Sources of "published": Davies et al. 2024, arXiv:2407.20775; of "ecgformer": arXiv:2401.05434,
-whose text names no number of updates. Presets with a model train it from random weights."""
-
 _FREE = ("modern", "encoder", "resnet")
 """Presets whose recipe and augmentation are settings of their own."""
+
 _ONLY_FOR: dict[str, LabelSource] = {
     "positive": "rhythms",
     "negative": "rhythms",
@@ -130,7 +36,7 @@ _ONLY_FOR: dict[str, LabelSource] = {
 """Setting -> the labels that it is for."""
 _OWN = (
     "trained", "rank", "alpha", "pooling", "dropout", "steps", "batch_size", "accumulate", "validation", "unmask_last",
-    "draws",
+    "draws", "huber",
 )  # fmt: skip
 """Settings that replace the preset's where they are given."""
 
@@ -142,18 +48,35 @@ class FinetuneSettings(TrainingSettings):
     store: str
     """Folder made by `prepare` with the checkpoint's contract."""
     task: LabelledTaskName
-    """What the model learns: a rhythm or not, beats at every sample, classes, or a number."""
+    """What the model learns: a rhythm or not, beats at every sample, classes, a number, or the store's targets at every
+    step."""
     out: str
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     checkpoint: str | None = None
     """The base model: a folder, a published HeartGPT file, ecg, or owner/name; for presets modern and published."""
-    preset: Literal["modern", "published", "encoder", "resnet", "ecgformer", "beat-tokens"] = "modern"
-    """Defaults of the options below; published is HeartGPT's way; encoder, resnet, ecgformer and beat-tokens train a
-    new model; the model of beat-tokens reads heartbeats as tokens."""
+    preset: Literal[
+        "modern",
+        "published",
+        "encoder",
+        "resnet",
+        "ecgformer",
+        "beat-tokens",
+        "decoder",
+        "gru",
+        "state-space",
+        "tutorial",
+    ] = "modern"
+    """Defaults of the options below; published is HeartGPT's way. The others train a new model: of ECG windows
+    (encoder, resnet, ecgformer), of heartbeats (beat-tokens), or of continuous signals (decoder, gru, state-space,
+    tutorial)."""
     model: EncoderConfig = field(default_factory=lambda: ENCODER_PRESETS["modern"])
     """The new model, for preset encoder; the store decides its channels."""
     resnet: ResNetConfig = field(default_factory=lambda: RESNET_PRESETS["resnet18"])
     """The new model, for preset resnet; the store decides its channels."""
+    decoder: ContinuousConfig = field(default_factory=lambda: CONTINUOUS_PRESETS["modern"])
+    """The new model, for preset decoder; the store decides its channels."""
+    huber: float | None = None
+    """For decode, the error in standard deviations beyond which it counts by its size (default: squared throughout)."""
     features: tuple[FeatureGroup, ...] = ()
     """For beat-tokens, groups of numbers that describe a heartbeat (default: by task)."""
     normalisation: BeatNormalisation = "recording"
@@ -216,6 +139,9 @@ class FinetuneSettings(TrainingSettings):
     """Parts of a published split to validate on in place of that share; with --train-on, recordings or patients too."""
     leave_out: tuple[str, ...] = ()
     """Splits or recordings to exclude from training and validation."""
+    split: Literal["rows", "overlapping-random"] = "rows"
+    """Windows of one row stay on one side; or, as in a tutorial, 70 % of all windows train and 15 % validate, drawn at
+    random though they overlap: the validation is then worth nothing."""
     protocol: Protocol | None = None
     """Cross-validate: train one model a fold, by patient, into --out/fold-NAME; given uses the store's splits."""
     k: int = 5
@@ -245,6 +171,10 @@ class FinetuneSettings(TrainingSettings):
             found.append(
                 "--protocol chooses the patients of each fold: leave --train-on and --validate-on out"
             )
+        if self.split != "rows" and (self.train_on or self.validate_on or self.leave_out or self.protocol):
+            found.append(
+                "--split overlapping-random draws from all windows: leave --train-on and the like out"
+            )
         if n_launched() > 1:
             found.append("fine-tuning runs in one process: start it without a launcher")
         return found
@@ -268,11 +198,15 @@ class FinetuneSettings(TrainingSettings):
             found.append("--model describes a new model: it goes with preset encoder")
         if self.resnet != RESNET_PRESETS["resnet18"] and self.preset != "resnet":
             found.append("--resnet describes a new model: it goes with preset resnet")
+        if self.decoder != CONTINUOUS_PRESETS["modern"] and self.preset != "decoder":
+            found.append("--decoder describes a new model: it goes with preset decoder")
         found += self._beat_problems()
-        others = f"presets {', '.join(_FREE[:-1])} and {_FREE[-1]}"
-        if self.preset not in _FREE and self.recipe != RECIPES["fine-tuning"]:
-            found.append(f"preset {self.preset} fixes the recipe: --recipe goes with {others}")
+        if self.preset not in (*_FREE, "decoder") and self.recipe != RECIPES["fine-tuning"]:
+            found.append(
+                f"preset {self.preset} fixes the recipe: --recipe goes with presets {', '.join(_FREE)} and decoder"
+            )
         if self.preset not in _FREE and self.augmentation != TUNINGS["modern"].augmentation:
+            others = f"presets {', '.join(_FREE[:-1])} and {_FREE[-1]}"
             found.append(f"preset {self.preset} fixes the augmentation: it goes with {others}")
         return found
 
@@ -311,6 +245,16 @@ class FinetuneSettings(TrainingSettings):
             and asked.labels != source
             and not (name == "classes" and asked.labels == "heartbeats")
         ]
+        if asked.labels == "targets" and self.preset in ("encoder", "ecgformer"):
+            found.append(
+                f"{self.task} is for models of continuous signals: give --preset decoder, gru or state-space"
+            )
+        if asked.labels == "targets" and self.protocol:
+            found.append(
+                f"--protocol divides patients, but {self.task} is tested on blocks of time: leave it out"
+            )
+        if self.huber is not None and (asked.labels != "targets" or not self.huber > 0):
+            found.append("--huber is an error above 0, for the task decode")
         if asked.scope == "position" and self.pooling not in (None, "last"):
             found.append(f"--pooling is for one label a window, but {self.task} has one a sample")
         if asked.scope == "position" and self.preset == "resnet":
@@ -354,13 +298,16 @@ class FinetuneSettings(TrainingSettings):
                 preset, beat=beat, model=beat.model, steps=beat.steps, batch_size=beat.batch_size,
                 class_weights=beat.class_weights, smoothing=beat.smoothing,
             )  # fmt: skip
-        elif scope == "position":
+        elif scope == "position" and self.preset not in DECODER_TUNINGS:
             # the height of a peak is read, which weights would shift; and every position speaks for itself
             preset = replace(preset, class_weights="none", pooling=None, steps=5 * preset.steps)
         if self.preset in _FREE:
             new: dict[str, EncoderConfig | ResNetConfig] = {"encoder": self.model, "resnet": self.resnet}
             model = new.get(self.preset)
             preset = replace(preset, recipe=self.recipe, model=model, augmentation=self.augmentation)
+        if self.preset == "decoder":
+            changed = self.recipe != RECIPES["fine-tuning"]
+            preset = replace(preset, model=self.decoder, recipe=self.recipe if changed else preset.recipe)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)

@@ -23,9 +23,11 @@ from physiolect.datasets.examples.labels import NEGATIVE
 from physiolect.detection import check_examples
 from physiolect.errors import ConfigError
 from physiolect.events import Reporter
-from physiolect.learning.finetune_settings import ClassWeights, FinetuneSettings, Tuning
+from physiolect.learning.class_weights import class_weights
+from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.labelled_windows import patients_text
 from physiolect.learning.run_folder import holds_run, save_run, saved_run
+from physiolect.learning.tunings import Tuning
 from physiolect.models.heads import choose_trained, n_still
 from physiolect.training import (
     Callbacks,
@@ -37,7 +39,6 @@ from physiolect.training import (
     Schedule,
     Step,
     Stop,
-    balanced_weights,
     choose_device,
     choose_form,
     choose_precision,
@@ -51,6 +52,8 @@ FrozenFeatures: TypeAlias = dict[tuple[int, tuple[int, ...], int], Tensor]
 
 _MOST_BYTES = 2**31
 """Largest features of windows that are kept in memory."""
+_MOST_FITTED = 1024
+"""Windows that the statistics of channels are taken from."""
 _WEIGHTS = "weights/"
 """Prefix of names in the state that belong to a model with low-rank additions: `last` holds their sum alone."""
 
@@ -119,7 +122,7 @@ class Job:
                 fit the classes, or `out` was started with other examples.
         """
         torch.manual_seed(self.settings.seed)
-        weights = _class_weights(self.tuning.class_weights, train)
+        weights = class_weights(self.tuning.class_weights, train)
         digest = _digest(train)
         resumed = _resumed(out, train, digest) if holds_run(out) else None
         checkpoint, state = resumed or (self._fresh(train), None)
@@ -159,6 +162,9 @@ class Job:
             modality=stored.modality,
         )
         check_examples(checkpoint, train)
+        if checkpoint.tokenizer is None:
+            every = np.linspace(0, len(train) - 1, min(len(train), _MOST_FITTED)).astype(np.int64)
+            checkpoint.model.fit_statistics(checkpoint.encode(train.windows(np.unique(every)))[0])
         if isinstance(train, BeatExamples):
             checkpoint.tokenizer = checkpoint.beats.fitted(train.table.features[train.known_beats])
         checkpoint.run = {}
@@ -208,7 +214,10 @@ class Job:
         varied = tuning.augmentation != Augmentation()
         still = 0 if varied else n_still(model, quiet=tuning.dropout is not None)
         model.to(device)
-        scale = {"mean": checkpoint.outputs.mean, "sd": checkpoint.outputs.sd}
+        scale: dict[str, Any] = {"mean": checkpoint.outputs.mean, "sd": checkpoint.outputs.sd}
+        if checkpoint.outputs.targets:
+            means, sds = checkpoint.outputs.means, checkpoint.outputs.sds
+            scale = {"mean": np.array(means, np.float32), "sd": np.array(sds, np.float32)}
         levels = None if checkpoint.reads_beats else checkpoint.tokenizer
         shared: dict[str, Any] = {"levels": levels, "device": device, **scale}
         drawn: dict[str, Any] = {"size": size, "parts": tuning.accumulate, "seed": self.settings.seed}
@@ -235,6 +244,8 @@ class Job:
             n_frozen=self._freeze(checkpoint, still, sides),
             precision=choose_precision(runtime.precision, device),
             smoothing=tuning.smoothing,
+            skip=tuning.skip if train.task.scope == "position" else 0,
+            huber=tuning.huber,
         ).to(device)
         step = Step(
             model, objective, batches.batch, tuning.recipe, tuning.steps,
@@ -312,6 +323,8 @@ def _digest(examples: Examples) -> str:
 
 def _outputs_of(train: Examples, settings: FinetuneSettings) -> Outputs:
     """Return what the head's numbers will mean."""
+    if train.task.labels == "targets":
+        return _targets_of(train)
     if train.kind != "number":
         negative = (settings.negative or NEGATIVE)[0] if train.task.labels == "rhythms" else ""
         return Outputs(train.task.name, train.classes, train.several, negative=negative)
@@ -325,64 +338,20 @@ def _outputs_of(train: Examples, settings: FinetuneSettings) -> Outputs:
     return Outputs(train.task.name, target=train.column, unit=train.unit, mean=mean, sd=sd)
 
 
-def _class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
-    """Return the weights of the classes in the loss.
+def _targets_of(train: Examples) -> Outputs:
+    """Return the names of the targets, with means and standard deviations over the training windows.
 
     Raises:
-        ConfigError: a class does not occur, or there are more or fewer weights than classes.
+        ConfigError: a target never moves.
     """
-    if isinstance(train, BeatExamples) and train.values is None:
-        return _weights_of_beats(asked, train)
-    binary, at_positions = train.kind == "binary", train.task.scope == "position"
-    if train.kind == "number" or (at_positions and asked == "none"):
-        return None  # at positions no class can be missing, and to check it costs a target for every sample
-    weights = balanced_weights(train.kind, torch.from_numpy(train.target))
-    names = train.classes
-    if binary:
-        names = ("no", "yes") if at_positions else (f"not {train.classes[0]}", train.classes[0])
-    missing = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
-    if missing:
+    every = train.target.reshape(-1, len(train.store.targets)).astype(np.float64)
+    means, sds = every.mean(0), every.std(0)
+    still = [name for name, sd in zip(train.store.targets, sds, strict=True) if not sd > 0]
+    if still:
         raise ConfigError(
-            f"no training window is of class {', '.join(missing)}",
-            hint="keep fewer patients for validation, or choose other parts",
+            f"target {', '.join(still)} has one value in all training windows",
+            hint="prepare the store without it, or train on other parts",
         )
-    if asked == "fourth-root":
-        return [weight**0.25 for weight in weights]
-    if asked == "balanced":
-        return weights
-    if asked == "none":
-        return None
-    if len(asked) != len(names):
-        there = ", ".join(f"'{name}'" for name in names)
-        raise ConfigError(
-            f"{len(asked)} class weights are given, but the classes are "
-            + (f"'no', 'yes' ({there})" if binary and not at_positions else there),
-            hint="give one number a class, or balanced, or none",
-        )
-    return list(asked)
-
-
-def _weights_of_beats(asked: ClassWeights, train: BeatExamples) -> list[float] | None:
-    """Return the weights of the classes of heartbeats in the loss.
-
-    Raises:
-        ConfigError: a class does not occur, or there are more or fewer weights than classes.
-    """
-    counts = np.bincount(train.table.value[train.known_beats], minlength=len(train.classes))
-    missing = [name for name, count in zip(train.classes, counts, strict=True) if not count]
-    if missing:
-        raise ConfigError(
-            f"no training beat is of class {', '.join(missing)}",
-            hint="name the classes that occur (classes, --classes), or keep fewer patients for validation",
-        )
-    if asked == "none":
-        return None
-    if isinstance(asked, tuple):
-        if len(asked) != len(counts):
-            raise ConfigError(
-                f"{len(asked)} class weights are given, but the classes are {', '.join(train.classes)}",
-                hint="give one number a class, or balanced, fourth-root, or none",
-            )
-        return list(asked)
-    rarity = counts.sum() / counts
-    return (rarity ** (0.25 if asked == "fourth-root" else 1.0)).tolist()
+    return Outputs(
+        train.task.name, targets=train.store.targets, means=tuple(means.tolist()), sds=tuple(sds.tolist())
+    )

@@ -15,6 +15,7 @@ from physiolect.evaluation import Fold, make_folds
 from physiolect.evaluation.beat_context import beat_finder, rhythm_finder
 from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import FinetuneSettings
+from physiolect.tasks import TASKS
 
 
 def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint, reporter: Reporter) -> Examples:
@@ -31,11 +32,14 @@ def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint, re
         channel = int(settings.channel)
     elif len(base.contract.channels) > 1:
         channel = base.contract.channels
+    length, stride = min(base.contract.max_samples, base.model.context_length), settings.stride
+    if TASKS[settings.task].labels == "targets" and stride is None:
+        stride = max(1, round(length * settings.tuning.stride))
     return make_examples(
         store,
         settings.task,
-        length=min(base.contract.max_samples, base.model.context_length),
-        stride=settings.stride,
+        length=length,
+        stride=stride,
         positive=settings.positive or None,
         negative=settings.negative or None,
         labels=settings.labels,
@@ -84,6 +88,33 @@ def divide(examples: Examples, settings: FinetuneSettings) -> tuple[Examples, Ex
     Raises:
         ConfigError: no window is left for one of them.
     """
+    store = examples.store
+    if settings.split == "overlapping-random":
+        drawn = np.random.default_rng(settings.seed).permutation(len(examples))
+        n = len(drawn)
+        return examples.take(drawn[: int(0.7 * n)]), examples.take(drawn[int(0.7 * n) : int(0.85 * n)])
+    if store.is_cut_in_blocks and not (settings.train_on or settings.validate_on):
+        there = set(store.splits)
+        held_out = ("validation",) if "validation" in there else ()
+        settings = replace(settings, train_on=("train",), validate_on=held_out)
+    train, validation = _sides(examples, settings)
+    if validation is not None and examples.task.labels == "targets":
+        return train, _counted_once(validation, settings.tuning.skip)
+    return train, validation
+
+
+def _counted_once(examples: Examples, skip: int) -> Examples:
+    """Return windows of the same rows of which each step that counts is counted once."""
+    step = examples.length - skip
+    rows, first = np.unique(examples.rows, return_index=True)
+    starts = [
+        np.arange(0, int(examples.store.lengths[row]) - examples.length + 1, step) for row in rows.tolist()
+    ]
+    chosen = examples.take(np.repeat(first, [len(each) for each in starts]))
+    return replace(chosen, starts=np.concatenate(starts).astype(np.int64))
+
+
+def _sides(examples: Examples, settings: FinetuneSettings) -> tuple[Examples, Examples | None]:
     store = examples.store
     if settings.train_on:
         rows, held = named_split(store, settings.train_on, settings.validate_on, leave_out=settings.leave_out)

@@ -14,23 +14,28 @@ from physiolect.datasets.examples.beat_table import NOTHING
 from physiolect.evaluation import Bootstrap, measure_predictions
 from physiolect.evaluation.baselines import Predictions
 from physiolect.evaluation.heartbeats import measure_heartbeats
+from physiolect.evaluation.targets import BLOCK_S, measure_targets
 
 Measures: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Name -> value, and low and high of its interval, None where there is none."""
 
 _SHOWN = ("auroc", "macro auroc", "accuracy", "mae", "r")
 _NAMES = {
+    "r2": "R²",
     "auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error", "macro f1": "macro F1",
 }  # fmt: skip
 
 
-def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
+def measure(examples: Examples, predictions: NDArray[np.float32], *, skip: int = 0) -> Measures:
     """Return a few measures of predictions, with intervals by patient where there are several.
 
     Args:
         examples: windows and their labels.
         predictions: as `detection.predict_windows` returns them.
+        skip: steps at the start of a window that do not count, for decoders.
     """
+    if examples.task.labels == "targets":
+        return _of_targets(examples, predictions, skip)
     if isinstance(examples, BeatExamples) and examples.values is None:
         return _of_heartbeats(examples, predictions)
     if examples.task.scope == "position":
@@ -54,6 +59,20 @@ def measure(examples: Examples, predictions: NDArray[np.float32]) -> Measures:
         about = {"class": name, "positives": found.positives[name], "windows": len(examples)}
         shown[f"{name} auroc"] = {**each["auroc"].to_dict(), **about}
     return shown
+
+
+def _of_targets(examples: Examples, predictions: NDArray[np.float32], skip: int) -> Measures:
+    """Return R² and correlation over all targets, with intervals by blocks of time."""
+    size = max(1, round(BLOCK_S * examples.store.contract.fs))
+    steps = examples.starts[:, None] + np.arange(skip, examples.length)  # (n, T)
+    blocks = np.stack([np.broadcast_to(examples.rows[:, None], steps.shape), steps // size], -1).reshape(
+        -1, 2
+    )
+    names = examples.store.targets
+    truth = examples.target.astype(np.float64)[:, skip:].reshape(-1, len(names))
+    decoded = predictions[:, skip:].reshape(-1, len(names))
+    found = measure_targets(decoded, truth, Bootstrap(list(map(tuple, blocks.tolist()))), names)
+    return {name: each.to_dict() for name, each in found.overall.items()}
 
 
 def _of_heartbeats(examples: BeatExamples, predictions: NDArray[np.float32]) -> Measures:

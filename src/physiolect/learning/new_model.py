@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -12,9 +13,11 @@ from physiolect.datasets import Store
 from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.learning.finetune_settings import FinetuneSettings
+from physiolect.models.continuous import ContinuousConfig
 from physiolect.models.encoder import Encoder, EncoderConfig
 from physiolect.models.families import MODELS
 from physiolect.models.model import Model
+from physiolect.models.recurrent import RecurrentConfig
 from physiolect.models.resnet_config import ResNetConfig
 from physiolect.tasks import TASKS
 from physiolect.tokenizers import BEAT_TOKENIZERS
@@ -58,6 +61,42 @@ def new_checkpoint(
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         model = family(fitting).eval()
+    accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
+    return Checkpoint(model, None, accepts, Outputs("rhythm"))
+
+
+def new_decoder_checkpoint(
+    config: ContinuousConfig | RecurrentConfig, store: Store, *, seed: int, reporter: Reporter
+) -> Checkpoint:
+    """Return a model of continuous signals that takes the channels of a store, for `for_task` to give a head to.
+
+    Args:
+        config: the model; its channels are replaced, and its width where it reads channels as they are.
+        store: made by `prepare`, with channels that its contract names.
+        seed: of the weights.
+        reporter: gets a message where the channels are no counts, so that no roots are taken.
+
+    Raises:
+        ConfigError: the contract names no channels, or the number of heads does not divide them.
+    """
+    contract = store.contract
+    if contract.channels == (ANY_CHANNEL,):
+        raise ConfigError(
+            f"{store.path} was prepared for one channel of any name, but a decoder reads channels by name",
+            hint="prepare it with targets or trials, which take all channels, or a contract that names them",
+        )
+    n = len(contract.channels)
+    changed: dict[str, Any] = {"n_channels": n, "n_outputs": 1}
+    if isinstance(config, ContinuousConfig) and config.projection == "none":
+        changed |= {"width": n, "mlp_width": 4 * n}
+    if config.counts == "square-root" and contract.modality != "spikes":
+        changed["counts"] = "as-they-are"
+        reporter.say("the channels are no spike counts: no square roots are taken")
+    family = next(family for family in MODELS.values() if family.Config is type(config))
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        model = family(replace(config, **changed)).eval()
+    length = config.context_length
     accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
     return Checkpoint(model, None, accepts, Outputs("rhythm"))
 

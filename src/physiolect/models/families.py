@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from physiolect.models.continuous import Continuous
 from physiolect.models.encoder import Encoder
 from physiolect.models.gpt import GPT
 from physiolect.models.model import Model
+from physiolect.models.recurrent import Recurrent
 from physiolect.models.resnet import ResNet
 
-MODELS: dict[str, type[Model]] = {"gpt": GPT, "encoder": Encoder, "resnet": ResNet}
+MODELS: dict[str, type[Model]] = {
+    "gpt": GPT,
+    "encoder": Encoder,
+    "resnet": ResNet,
+    "continuous": Continuous,
+    "recurrent": Recurrent,
+}
 """Family by name; a checkpoint without `kind:` is a gpt."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from physiolect.errors import ConfigError
 from physiolect.models.capture import Capture
 
 Takes = Literal["levels", "signal"]
@@ -58,6 +59,31 @@ class Model(nn.Module):
     def causal(self) -> bool:
         """Whether no output depends on later positions."""
         return True
+
+    @property
+    def streams(self) -> bool:
+        """Whether `start` and `step` read a signal one step at a time, however long it is."""
+        return False
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Steps that an output depends on, itself included; None where there is no end."""
+        return self.context_length
+
+    def adapt_statistics(self, adapting: bool = True) -> None:
+        """Let the statistics of channels follow the signal, or keep those of training.
+
+        Raises:
+            ConfigError: the model has none.
+        """
+        if adapting:
+            raise ConfigError(
+                f"a {type(self).__name__} has no statistics of channels that could adapt",
+                hint="take a model of continuous signals: finetune --preset decoder",
+            )
+
+    def fit_statistics(self, x: Tensor) -> None:
+        """Take the statistics of training windows (n, C, T), where the model standardises its channels."""
 
     @property
     def device(self) -> torch.device:

@@ -4,6 +4,7 @@ from physiolect.recording.annotations import Annotations
 from physiolect.recording.channels import (
     LEADS,
     MODALITIES,
+    NEURAL,
     Modality,
     Unit,
     canonical_channel,
@@ -19,6 +20,7 @@ from physiolect.recording.wording import names_text, seconds_text
 __all__ = [
     "LEADS",
     "MODALITIES",
+    "NEURAL",
     "Annotations",
     "Modality",
     "Recording",

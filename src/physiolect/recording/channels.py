@@ -14,9 +14,11 @@ from physiolect.recording.channel_words import (
 )
 from physiolect.recording.time_words import words_of
 
-Modality = Literal["ecg", "ppg", "ecog"]
+Modality = Literal["ecg", "ppg", "ecog", "spikes"]
 Unit = str | None
-MODALITIES: tuple[Modality, ...] = ("ecg", "ppg", "ecog")
+MODALITIES: tuple[Modality, ...] = ("ecg", "ppg", "ecog", "spikes")
+NEURAL: tuple[Modality, ...] = ("ecog", "spikes")
+"""Modalities of many channels that belong together: electrodes, or spike counts of units in bins."""
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The twelve standard ECG leads in the house's order."""

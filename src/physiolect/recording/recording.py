@@ -51,7 +51,8 @@ class Recording:
     unit: str | tuple[str | None, ...] | None = None
     """One unit for every channel ("mV"), or one each where they differ, or None where unknown."""
     modality: Modality | None = None
-    """ "ecg", "ppg" or "ecog"; by default what the names of all channels mean, None where they differ or mean none."""
+    """ "ecg", "ppg", "ecog" or "spikes"; by default what the names of all channels mean, None where they differ or mean
+    none."""
     annotations: Annotations = field(default_factory=Annotations)
     source: str = ""
     """Where it came from: a path, or what made it."""
@@ -63,6 +64,8 @@ class Recording:
 
     A date can tell whose recording it is. It stays in memory; a prepared store leaves it out, and `export` writes the
     time of day alone."""
+    beside: tuple[str, ...] = ()
+    """Channels that lie beside the signals and are no input of a model: force, movement, muscle activity."""
 
     def __post_init__(self) -> None:
         if is_frame(self.signal):

@@ -21,6 +21,8 @@ def names_text(names: Sequence[str], most: int = _LISTED) -> str:
 
 def unit_text(unit: str | tuple[str | None, ...] | None) -> str:
     """Return the unit of all channels, or one each, as text."""
+    if isinstance(unit, tuple) and len(unit) > _LISTED:
+        return "units " + ", ".join(f"{each or '?'} x {unit.count(each)}" for each in dict.fromkeys(unit))
     if isinstance(unit, tuple):
         return "units " + ", ".join(u or "?" for u in unit)
     return unit or "unit unknown"

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from physiolect.errors import ConfigError
 from physiolect.tasks import Kind, Scope
 
 
@@ -47,7 +48,7 @@ class Labelled(nn.Module):
     Args:
         kind: "binary" for targets (B,) or (B, T) of 0 and 1; "one-of" and "several" for (B, K), or (B, T, K), of
             which a position of zeros has no class and does not count; "number" for (B,), of which the squared error is
-            taken.
+            taken; or (B, T, K), of K targets at each position.
         scope: whether a target is of a window as a whole, or of each position.
         weights: of the classes in the loss: (2,) for no and yes, (K,) for one of K, (K,) of each one's presence for
             several; None weighs all alike.
@@ -55,6 +56,9 @@ class Labelled(nn.Module):
             `finish` continues.
         precision: of products and attention; the loss is computed in float32.
         smoothing: share of a target that is spread evenly over the classes, for "binary" and "one-of".
+        skip: positions at the start of a window that do not count, since little came before them.
+        huber: for "number", the error, in standard deviations, beyond which it counts by its size and no more by its
+            square; None squares every error.
     """
 
     def __init__(
@@ -66,10 +70,12 @@ class Labelled(nn.Module):
         n_frozen: int = 0,
         precision: torch.dtype = torch.float32,
         smoothing: float = 0.0,
+        skip: int = 0,
+        huber: float | None = None,
     ) -> None:
         super().__init__()
-        self.scope, self.n_frozen, self.precision = scope, n_frozen, precision
-        self.score = _Score(kind, weights, smoothing)
+        self.scope, self.n_frozen, self.precision, self.skip = scope, n_frozen, precision, skip
+        self.score = _Score(kind, weights, smoothing, huber)
         """A module of its own, which `Step` may compile."""
 
     def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -77,12 +83,17 @@ class Labelled(nn.Module):
         x, target = batch
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             outputs = self._outputs(model, x)
-        return self.score(outputs, target)
+        return self.score(*self._counted(outputs, target))
 
     @torch.no_grad()
     def of_all(self, model: nn.Module, pieces: Sequence[Tensor], target: Tensor) -> float:
         """Return the loss of many windows at once, in float32: piece by piece, and the targets of all."""
-        return float(self.score(torch.cat([self._outputs(model, piece) for piece in pieces]), target))
+        outputs = torch.cat([self._outputs(model, piece) for piece in pieces])
+        return float(self.score(*self._counted(outputs, target)))
+
+    def _counted(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and targets of the positions that count."""
+        return (outputs[:, self.skip :], target[:, self.skip :]) if self.skip else (outputs, target)
 
     def _outputs(self, model: nn.Module, x: Tensor) -> Tensor:
         """Return what a model says of windows, (B, T or 1, K)."""
@@ -96,9 +107,11 @@ class Labelled(nn.Module):
 class _Score(nn.Module):
     weights: Tensor | None
 
-    def __init__(self, kind: Kind, weights: Sequence[float] | None, smoothing: float = 0.0) -> None:
+    def __init__(
+        self, kind: Kind, weights: Sequence[float] | None, smoothing: float = 0.0, huber: float | None = None
+    ) -> None:
         super().__init__()
-        self.loss, self.kind, self.smoothing = _LOSSES[kind], kind, smoothing
+        self.loss, self.kind, self.smoothing, self.huber = _LOSSES[kind], kind, smoothing, huber
         self.register_buffer(
             "weights", None if weights is None else torch.tensor(weights, dtype=torch.float32)
         )
@@ -110,6 +123,8 @@ class _Score(nn.Module):
         elif self.smoothing and self.kind == "one-of":
             even = target.sum(-1, keepdim=True) / target.shape[-1]  # 0 where there is no class
             target = target + self.smoothing * (even - target)
+        if self.huber is not None:
+            return F.huber_loss(*_aligned(outputs.float(), target), delta=self.huber)
         return self.loss(outputs.float(), target, self.weights)
 
 
@@ -130,8 +145,24 @@ def _class_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tens
 
 
 def _number_loss(outputs: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-    outputs = outputs[..., 0]  # (B, T or 1)
-    return F.mse_loss(outputs, target.view_as(outputs))
+    return F.mse_loss(*_aligned(outputs, target))
+
+
+def _aligned(outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return numbers and their targets in one shape; nothing is broadcast.
+
+    Raises:
+        ConfigError: the shapes do not fit.
+    """
+    if target.ndim < 3 and outputs.shape[-1] == 1:
+        outputs = outputs[..., 0]  # (B, T or 1)
+        target = target.view(*target.shape, *(1,) * (outputs.ndim - target.ndim))
+    if outputs.shape != target.shape:
+        raise ConfigError(
+            f"the targets are {tuple(target.shape)}, but the model's outputs {tuple(outputs.shape)}",
+            hint="give one target for each output and position",
+        )
+    return outputs, target
 
 
 _LOSSES: dict[Kind, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {

@@ -184,7 +184,7 @@ def test_the_files_beside_a_brainvision_header_are_named(tmp_path: Path, name: s
     (tmp_path / name).write_bytes(bytes(range(256)) * 4)
     with pytest.raises(FormatError, match="is part of a BrainVision recording, which is not read") as caught:
         read_recording(tmp_path / name)
-    assert "EDF" in (caught.value.hint or "")
+    assert "x.vhdr" in (caught.value.hint or "")
 
 
 def test_a_folder_of_several_makers(tmp_path: Path, make: ModuleType) -> None:

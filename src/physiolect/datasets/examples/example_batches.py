@@ -38,7 +38,7 @@ class ExampleBatches:
         parts: batches a step.
         seed: another seed gives another order.
         device: where inputs are kept.
-        mean: subtracted from the target of a regression.
+        mean: subtracted from the target of a regression; one for each of several targets.
         sd: what it is divided by after that.
         draws: which windows a step takes.
         augmentation: how windows are varied, each channel in its own way; levels are then cut into levels again.
@@ -55,8 +55,8 @@ class ExampleBatches:
         parts: int = 1,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        mean: float = 0.0,
-        sd: float = 1.0,
+        mean: float | NDArray[np.float32] = 0.0,
+        sd: float | NDArray[np.float32] = 1.0,
         draws: Draws = "epochs",
         augmentation: Augmentation | None = None,
     ) -> None:

@@ -46,7 +46,7 @@ class Examples:
     by_patient: bool
     """Whether the patient of every window is known."""
     values: NDArray[np.float32] | None
-    """Labels of whole windows, (n,) or (n, classes); None for beats, which are marks of the store."""
+    """Labels of whole windows, (n,) or (n, classes); None for beats and targets, which the store's rows hold."""
     beat_width: int = 0
     """Samples to each side of a beat that count as the beat."""
     column: str | None = None
@@ -71,7 +71,7 @@ class Examples:
         """What each window shows.
 
         Rhythm (n,) 0 or 1 at its last sample; classify (n, classes) 0 or 1; regress (n,); beats (n, T) uint8, 1 within
-        `beat_width` of a beat, made anew at every call.
+        `beat_width` of a beat, and decode (n, T, targets), both made anew at every call.
         """
         return self.targets(np.arange(len(self)))
 
@@ -87,6 +87,8 @@ class Examples:
         index = np.asarray(index, np.int64)
         if self.values is not None:
             return self.values[index]
+        if self.task.labels == "targets":
+            return self._beside(index)
         found = np.zeros((len(index), self.length), np.uint8)
         width = self.beat_width
         offsets = np.arange(-width, width + 1)
@@ -96,6 +98,21 @@ class Examples:
             near = (beats[first:end, None] - start + offsets).ravel()
             at[near[(near >= 0) & (near < self.length)]] = 1
         return found
+
+    def _beside(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the targets beside the signal of some windows, (b, T, K)."""
+        n = len(self.store.targets)
+        first = self.store.n_channels[self.rows[index]] - n  # (b,)
+        channels = first[:, None] + np.arange(n)
+        rows = self.rows[index]
+        steps = self.store.windows(
+            rows[:, None], channels, self.starts[index][:, None], self.length
+        )  # (b, K, T)
+        scale, offset = (
+            np.stack([of(row)[-n:] for row in rows.tolist()])[..., None]
+            for of in (self.store.scale, self.store.offset)
+        )
+        return (steps * scale.astype(np.float64) + offset).astype(np.float32).swapaxes(1, 2)
 
     def windows(self, index: ArrayLike) -> NDArray[np.float32]:
         """Return the signal of some windows in its physical unit, (b, T); of several channels (b, C, T)."""
@@ -211,6 +228,12 @@ def make_examples(
         store, task, positive=positive, negative=negative, labels=labels, column=column, classes=classes,
         several=several, absent=absent,
     )  # fmt: skip
+    if store.is_cut_in_trials and (short := int((store.lengths < length).sum())):
+        raise ConfigError(
+            f"{short} of the {len(store)} trials of {store.path} are shorter than a window of {length} steps; the "
+            f"shortest has {int(store.lengths.min())}",
+            hint="choose a model with shorter windows (context_length), or prepare longer trials",
+        )
     rng = np.random.default_rng(seed)
     starts = [_lay(span, length, stride or length, max_per_episode, rng) for span in spans.spans]
     examples = _examples(store, task, spans, starts, length, several=several, channel=channel)
@@ -250,7 +273,7 @@ def _examples(
         groups=tuple(groups[row] for row in chosen),
         sources=tuple(sources[row] for row in chosen),
         by_patient=all(patients[row] is not None for row in set(chosen)),
-        values=None if task.labels == "beats" else np.repeat(values, counts, axis=0),
+        values=None if task.labels in ("beats", "targets") else np.repeat(values, counts, axis=0),
     )
 
 

@@ -170,6 +170,17 @@ def _numbers(store: Store, asked: Asked) -> Spans:
     return Spans(spans, ())
 
 
+def _targets(store: Store, asked: Asked) -> Spans:
+    if not store.targets:
+        raise ConfigError(
+            f"{store.path} keeps no targets beside its signals",
+            hint="prepare the recordings with targets: --targets NAME …",
+        )
+    return Spans(
+        [Span(row, 0, int(store.lengths[row]), 0.0, False) for row in range(len(store))], store.targets
+    )
+
+
 def _classes(store: Store, asked: Asked) -> Spans:
     rows, classes, several = _row_labels(store, asked.cells), asked.classes, asked.several
     counts = Counter(name for names in rows for name in names or ())
@@ -285,5 +296,6 @@ LABELS: dict[LabelSource, Callable[[Store, Asked], Spans]] = {
     "heartbeats": _heartbeats,
     "classes": _classes,
     "numbers": _numbers,
+    "targets": _targets,
 }
 """What finds the labelled stretches, by where labels come from."""

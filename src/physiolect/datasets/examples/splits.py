@@ -211,8 +211,12 @@ def _rows_kept(
 def row_groups(store: Store) -> list[str]:
     """Return one name a row such that rows which share a patient or a source share the name.
 
-    A source whose rows name several patients, or some none, joins them all into one group.
+    A source whose rows name several patients, or some none, joins them all into one group. Where recordings were cut
+    into blocks of time, a row is a group of its own: it is the block, or a trial within it, that is on one side.
     """
+    if store.is_cut_in_blocks:
+        about = zip(store.sources, store.splits, store.starts.tolist(), strict=True)
+        return [f"{source}, {split} from {start:g} s" for source, split, start in about]
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:

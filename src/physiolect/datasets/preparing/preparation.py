@@ -21,9 +21,11 @@ from physiolect.contract import (
     quality_remarks,
     select_channels,
     split_at_gaps,
+    with_features,
 )
 from physiolect.contract.channels import rows_of
-from physiolect.contract.samples import is_dead
+from physiolect.datasets.preparing.dead_leads import without_dead
+from physiolect.datasets.preparing.targets import Beside, rows_of_pieces, silent_units, with_targets
 from physiolect.datasets.public.dataset import Entry, Read
 from physiolect.datasets.store.manifest import Rejection
 from physiolect.datasets.store.marks import marks_within
@@ -66,6 +68,8 @@ class Preparation:
     """Leave out recordings of which one of these is remarked."""
     annotator: tuple[str, ...] = ()
     """Extensions of the WFDB annotation files to read; default: the first that exists of atr, qrs and ecg."""
+    beside: Beside = field(default_factory=Beside)
+    """Targets beside the signals, and how a recording's time is cut."""
 
     def provenance(self) -> dict[str, object]:
         """Return what a store keeps of it beside its contract, as plain values."""
@@ -83,12 +87,17 @@ class Preparation:
             "refuse": sorted(self.refuse),
             **({"annotator": list(self.annotator)} if self.annotator else {}),
             **({"lead": self.lead} if self.lead else {}),
+            **self.beside.provenance(),
         }
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
         """Names of the channels that the contract asks for; None where it takes any one."""
-        return None if ANY_CHANNEL in self.contract.channels else self.contract.channels
+        if (
+            ANY_CHANNEL in self.contract.channels or self.contract.features is not None
+        ):  # made of the file's channels
+            return None
+        return (*self.contract.channels, *self.beside.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +215,9 @@ class _Work:
         contract, source, before = self.recipe.contract, recording.source, len(self.rows)
         remarks: list[Remark] = []
         try:
+            recording = whole = with_features(recording, contract)
             if self.recipe.zero_missing:
-                recording = _without_dead(recording, contract, remarks)
+                recording = without_dead(recording, contract, remarks)
             if self.recipe.derive_limb or self.recipe.zero_missing:
                 recording, contract = self._arrange(recording, remarks)
             # A gap in a channel that nobody asked for must not cut the others.
@@ -216,7 +226,7 @@ class _Work:
             self.rejected.append(Rejection(source, str(error)))
             return ()
         remarks += [Remark(source, "reading", notice) for notice in recording.notices]
-        remarks += quality_remarks(recording)
+        remarks += silent_units(recording) if recording.modality == "spikes" else quality_remarks(recording)
         self.remarks += remarks
         refused = [remark.note for remark in remarks if remark.kind in self.recipe.refuse]
         if refused:
@@ -233,7 +243,10 @@ class _Work:
                 )
                 if contract != self.recipe.contract:
                     adapted = arrange_leads(adapted, self.recipe.contract.channels, zero_missing=True)
-                self.rows += self._cut(adapted, start + report.start)
+                begin = start + report.start
+                if self.recipe.beside.targets:
+                    adapted = with_targets(adapted, whole, self.recipe.beside, begin)
+                self.rows += self._cut(adapted, begin)
             except PhysiolectError as error:
                 end = start + stretch.duration
                 where = source if len(stretches) == 1 else f"{source}, {start:.1f} to {end:.1f} s"
@@ -270,14 +283,17 @@ class _Work:
 
     def _cut(self, adapted: Recording, start: float) -> list[Row]:
         """Return what fits as one row, or as one a segment; each has the file's patient and labels."""
-        length = self.recipe.segment
+        length, beside = self.recipe.segment, self.recipe.beside
+        file = self.file
         as_row = partial(
             Row.from_recording,
             source=adapted.source,
-            patient=self.file.patient,
-            labels=self.file.labels,
-            split=self.file.split,
+            patient=file.patient,
+            labels=file.labels,
+            split=file.split,
         )
+        if beside.blocks or beside.trials:
+            return rows_of_pieces(adapted, beside, start, as_row)
         if length is None:
             return [as_row(adapted, start=start)]
         pieces = segments(adapted.signal, length)
@@ -295,26 +311,6 @@ class _Work:
         ]
         self.dropped += adapted.n_samples % length
         return rows
-
-
-def _without_dead(recording: Recording, contract: InputContract, remarks: list[Remark]) -> Recording:
-    """Return a recording without channels that are empty or flat throughout, which are missing by another name.
-
-    `remarks` receives which of the contract's leads they are.
-    """
-    dead = [row for row, signal in enumerate(recording.signal) if is_dead(signal)]
-    if not dead:
-        return recording
-    if len(dead) == len(recording.channels):
-        raise ContractError(
-            "every lead of the recording is empty or flat throughout",
-            hint="is the file whole, and its gain above 0?",
-        )
-    rows = [rows_of(recording, lead) for lead in contract.channels]
-    if named := [recording.channels[found[0]] for found in rows if found and found[0] in dead]:
-        note = f"empty or flat throughout, as if missing: {', '.join(named)}"
-        remarks.append(Remark(recording.source, "flat", note))
-    return recording.select([row for row in range(len(recording.channels)) if row not in dead])
 
 
 def _prepare_members(file: File, recipe: Preparation) -> Prepared:

@@ -36,6 +36,9 @@ def prepare(
     segment: int | None = None, derive_limb: bool = False, zero_missing: bool = False,
     refuse: RemarkKind | Sequence[RemarkKind] = (), workers: int = 0, scheduler: str | None = None,
     annotator: str | Sequence[str] = (), shard: str | None = None, strict: bool = False,
+    targets: str | Sequence[str] = (), lag: float = 0.0, blocks: Sequence[float] = (), gap: float = 6.0,
+    trials: bool = False, bands: str | Sequence[str] = (), common_average: bool = False, notch: float | None = None,
+    bin_rate: float = 20.0,
     verbose: bool = False, on_event: Listener | None = None,
 ) -> PreparedStore:  # fmt: skip
     """Turn recordings into a store to train on; an unfinished store of the same settings is continued.
@@ -70,6 +73,16 @@ def prepare(
         scheduler: Address of a Dask scheduler whose workers do the work instead.
         shard: Which share of the work to do: "1/4" is the first of four.
         strict: Raise at the first recording that does not fit.
+        targets: Channels that are kept beside the signals, and that a model will decode, such as "Force_x". Without a
+            contract the signals are all other channels of the first recording.
+        lag: Seconds by which targets lie after the signal that they go with.
+        blocks: Shares of each recording's time that train, validate and test, such as 0.7, 0.15, 0.15.
+        gap: Seconds that are left out between blocks; at least as long as what a model sees.
+        trials: Make each trial a row, labelled with its target.
+        bands: Bands in Hz, such as "70-150": electrodes become their power in dB, in bins. Everything is causal.
+        common_average: Subtract the mean of all electrodes from each before that.
+        notch: Line noise in Hz that is filtered out, with its harmonics, before that.
+        bin_rate: Bins a second of band power.
         verbose: Report every file that is left out, not only the first ones.
         on_event: Receives messages and progress, and can stop the work; finished shards are kept.
 
@@ -84,7 +97,8 @@ def prepare(
         annotator=as_names(annotator), patients=patients, labels=labels, dataset=dataset,
         label_set=label_set, split=split, segment=segment, derive_limb=derive_limb, zero_missing=zero_missing,
         refuse=cast(tuple[RemarkKind, ...], as_names(refuse)), workers=workers, scheduler=scheduler, shard=shard,
-        strict=strict,
+        strict=strict, targets=as_names(targets), lag=lag, blocks=tuple(blocks), gap=gap, trials=trials,
+        bands=as_names(bands), common_average=common_average, notch=notch, bin_rate=bin_rate,
     )  # fmt: skip
     return _prepare(settings, Path(out), verbose, Reporter(on_event))
 

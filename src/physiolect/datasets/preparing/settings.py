@@ -20,10 +20,12 @@ from physiolect.datasets.preparing.listing import (
 )
 from physiolect.datasets.preparing.preparation import File, Preparation
 from physiolect.datasets.preparing.public_files import public_files
+from physiolect.datasets.preparing.targets import Beside, neural_contract
 from physiolect.datasets.public.catalogue import DATASETS, recognise
 from physiolect.datasets.store.manifest import Part
 from physiolect.errors import ConfigError, PhysiolectError, check_option, did_you_mean
 from physiolect.recording import MODALITIES, Modality, canonical_channel
+from physiolect.signals.neural import NeuralFeatures
 from physiolect.signals.quality import RemarkKind
 
 DEFAULT_CONTRACT = "heartgpt-ecg"
@@ -57,6 +59,15 @@ class PrepareSettings:
     scheduler: str | None
     shard: str | None
     strict: bool
+    targets: tuple[str, ...] = ()
+    lag: float = 0.0
+    blocks: tuple[float, ...] = ()
+    gap: float = 6.0
+    trials: bool = False
+    bands: tuple[str, ...] = ()
+    common_average: bool = False
+    notch: float | None = None
+    bin_rate: float = 20.0
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -81,6 +92,13 @@ class PrepareSettings:
             found.append(
                 f"--segment is {self.segment}, but the contract takes {least} samples or more at a time"
             )
+        found += self.beside.problems()
+        if not self.bands and (self.common_average or self.notch is not None):
+            found.append("--common-average and --notch come before band power: name --bands, such as 70-150")
+        if self.bands and self.contract is not None:
+            found.append("--contract says which features are computed: leave --bands out")
+        if (self.blocks or self.trials) and self.segment is not None:
+            found.append("--segment cuts recordings, and so do --blocks and --trials: leave --segment out")
         return found + self._lead_problems() + self._dataset_problems() + self._worker_problems()
 
     def _worker_problems(self) -> list[str]:
@@ -140,11 +158,23 @@ class PrepareSettings:
         Raises:
             ConfigError: as for `resolve_contract`.
         """
+        if self.contract is None and self.dataset is None and (self.targets or self.trials or self.bands):
+            return neural_contract(
+                self.inputs, self.beside, modality=self.modality, fs=self.fs, variable=self.variable
+            )
         dataset = DATASETS.get(self.dataset or "")
         contract = self.contract or (dataset and dataset.contract) or DEFAULT_CONTRACT
         if self.lead is None:
             return resolve_contract(contract, self.channel)
         return resolve_contract(contract, self.lead, "--lead")
+
+    @property
+    def beside(self) -> Beside:
+        """Targets, blocks and trials."""
+        features = None
+        if self.bands:
+            features = NeuralFeatures(self.bands, self.common_average, self.notch, self.bin_rate)
+        return Beside(self.targets, self.lag, self.blocks, self.gap, self.trials, features)
 
     def recipe(self) -> Preparation:
         """Return how each file is read and made to fit."""
@@ -163,6 +193,7 @@ class PrepareSettings:
             zero_missing=self.zero_missing,
             segment=self.segment,
             refuse=self.refuse,
+            beside=self.beside,
         )
 
     def about(self) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +18,15 @@ _LARGEST_SAMPLE = 32768.0
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def broken_rule(table: pa.Table, contract: InputContract) -> str | None:
+def broken_rule(table: pa.Table, contract: InputContract, targets: Sequence[str] = ()) -> str | None:
     """Return which rule of the contract the first bad row of a shard breaks; None where all rows keep to it.
 
     Args:
         table: The rows; their columns fit each other in length.
         contract: What every row keeps to.
+        targets: Channels that follow those of the contract.
     """
-    n_channels, named = table["n_channels"].to_numpy(), contract.channels
+    n_channels, named = table["n_channels"].to_numpy(), (*contract.channels, *targets)
     # Where the contract takes any one channel, a row may hold several to take it from.
     if ANY_CHANNEL not in named and (row := _first(n_channels != len(named))) is not None:
         return f"row {row} has {n_channels[row]} channels, and the contract {len(named)}"
@@ -35,8 +37,8 @@ def broken_rule(table: pa.Table, contract: InputContract) -> str | None:
         return f"row {row} begins at {starts[row]:g} s"
     return (
         _bad_scale(table, n_channels)
-        or _bad_names(table, contract)
-        or _bad_measure(table, contract)
+        or _bad_names(table, named)
+        or _bad_measure(table, contract, targets)
         or _bad_marks(table)
     )
 
@@ -55,25 +57,28 @@ def _bad_scale(table: pa.Table, n_channels: NDArray[np.int32]) -> str | None:
     return None
 
 
-def _bad_names(table: pa.Table, contract: InputContract) -> str | None:
+def _bad_names(table: pa.Table, named: Sequence[str]) -> str | None:
     """Return what is wrong with the names of several channels; of one, another may have been asked for."""
-    if len(contract.channels) == 1:
+    if len(named) == 1:
         return None
     coded = table["channels"].chunk(0).flatten().dictionary_encode()
     known = [canonical_channel(name or "").lower() for name in coded.dictionary.to_pylist()]
     codes = coded.indices.to_numpy(zero_copy_only=False).reshape(len(table), -1)  # (rows, channels)
-    for column, name in zip(codes.T, contract.channels, strict=True):
+    for column, name in zip(codes.T, named, strict=True):
         fits = np.array([each == canonical_channel(name).lower() for each in known])
         if (row := _first(~fits[column])) is not None:
             return f"row {row} has channel {coded.dictionary[int(column[row])].as_py()} where the contract has {name}"
     return None
 
 
-def _bad_measure(table: pa.Table, contract: InputContract) -> str | None:
+def _bad_measure(table: pa.Table, contract: InputContract, targets: Sequence[str]) -> str | None:
     """Return what is wrong with a unit or modality."""
     import pyarrow.compute as pc
 
     units = set(pc.unique(table["units"].chunk(0).flatten()).to_pylist())
+    if targets:  # which are in units of their own
+        inputs = len(contract.channels)
+        units = {unit for row in table["units"].to_pylist() for unit in row[:inputs]}
     if contract.unit is not None and (others := units - {contract.unit}):
         return f"a row is in {next(iter(others)) or 'an unknown unit'}, and the contract in {contract.unit}"
     measured = set(pc.unique(table["modality"]).to_pylist()) - {None, contract.modality}

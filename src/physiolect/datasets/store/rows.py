@@ -104,8 +104,12 @@ class Row:
 
     @property
     def max_error(self) -> float:
-        """Half of the largest step: no sample lies further from what was prepared, in its channel's unit."""
+        """Half of the largest step: no sample lies further from what was prepared, in the unit of the first channel.
+
+        Channels of other units, such as targets beside a signal, are left out.
+        """
         moving = self.samples.any(axis=1) | (self.scale != 1)  # a flat channel is its offset, exactly
+        moving &= np.array([unit == self.units[0] for unit in self.units])
         return float(self.scale[moving].max(initial=0)) / 2
 
     def recording(self) -> Recording:

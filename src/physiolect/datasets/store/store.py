@@ -99,10 +99,28 @@ class Store:
         return self.manifests[0].header.contract
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Channels of every row that are targets; they follow those of the contract."""
+        return tuple(self.manifests[0].header.provenance.get("targets") or ())
+
+    @property
+    def is_cut_in_blocks(self) -> bool:
+        """Whether recordings were cut into blocks of time, which train, validate and test."""
+        return bool(self.manifests[0].header.provenance.get("blocks"))
+
+    @property
+    def is_cut_in_trials(self) -> bool:
+        """Whether each row is a trial."""
+        return bool(self.manifests[0].header.provenance.get("trials"))
+
+    @property
     def digest(self) -> str:
         """SHA-256 over its shards' hashes and its contract: the same for the same samples, wherever they lie."""
         shards = [shard.sha256 for manifest in self.manifests for shard in manifest.shards]
-        return hashlib.sha256(repr((to_dict(self.contract), shards)).encode()).hexdigest()
+        contract = to_dict(self.contract)
+        if contract["features"] is None:  # stores of before there were features keep their digest
+            del contract["features"]
+        return hashlib.sha256(repr((contract, shards)).encode()).hexdigest()
 
     @property
     def rejected(self) -> tuple[Rejection, ...]:
@@ -292,7 +310,8 @@ def _checked(folder: Path, manifest: Manifest, shard: Shard, *, verify: bool) ->
         or any((lengths[name] != lengths[_MARKS[0]]).any() for name in _MARKS)
     ):
         raise _damaged(path, "its rows do not fit its samples, channels or marks")
-    if (broken := broken_rule(table, manifest.header.contract)) is not None:
+    targets = manifest.header.provenance.get("targets") or ()
+    if (broken := broken_rule(table, manifest.header.contract, targets)) is not None:
         raise _damaged(path, broken)
     return table
 

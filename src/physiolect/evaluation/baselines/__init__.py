@@ -15,7 +15,7 @@ from physiolect.evaluation.baselines.out_of_fold import (
     rr_regression,
     rr_rule,
 )
-from physiolect.evaluation.baselines.probe import linear_probe, random_weights, window_features
+from physiolect.evaluation.baselines.probe import channel_means, linear_probe, random_weights, window_features
 from physiolect.evaluation.baselines.rr import FEATURES, cosen, rr_features, window_beats
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Detector",
     "Predictions",
     "boosting",
+    "channel_means",
     "check_detector",
     "choose_detector",
     "cosen",

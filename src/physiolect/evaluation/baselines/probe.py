@@ -59,6 +59,16 @@ def window_features(
     return np.concatenate(found)
 
 
+def channel_means(examples: Examples) -> NDArray[np.float32]:
+    """Return the mean of each channel over each window, (n, C): for spikes, their rates."""
+    parts = [
+        examples.windows(np.arange(first, min(first + 1024, len(examples))))
+        for first in range(0, len(examples), 1024)
+    ]
+    windows = np.concatenate(parts)
+    return windows.mean(-1).reshape(len(windows), -1)
+
+
 def linear_probe(
     features: NDArray[np.float32], target: ArrayLike, folds: Sequence[Fold], *, kind: str = "binary"
 ) -> Predictions:

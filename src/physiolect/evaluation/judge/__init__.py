@@ -7,6 +7,7 @@ from collections.abc import Callable
 from physiolect.evaluation.judge.beats import judge_beats
 from physiolect.evaluation.judge.binary import judge_binary_windows
 from physiolect.evaluation.judge.classes import judge_classes
+from physiolect.evaluation.judge.decoded import judge_decoders
 from physiolect.evaluation.judge.forecast import judge_forecasts
 from physiolect.evaluation.judge.heartbeats import judge_heartbeats
 from physiolect.evaluation.judge.number import judge_numbers
@@ -23,5 +24,6 @@ JUDGES: dict[tuple[Kind, Scope], Callable[[Trial], EvaluationResult]] = {
     ("one-of", "window"): judge_classes,
     ("one-of", "position"): judge_heartbeats,
     ("number", "window"): judge_numbers,
+    ("number", "position"): judge_decoders,
 }
 """Kind and scope of a task -> what evaluates models on it. Tasks of one class of several include those of several."""

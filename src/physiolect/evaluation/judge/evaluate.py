@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.config import as_names
@@ -46,6 +46,8 @@ def evaluate(
     max_per_episode: int | None = None,
     detector: str | None = None,
     skip: float = 0.0,
+    adapt: Literal["none", "running", "recording"] = "none",
+    targets: str | Sequence[str] = (),
     continuations: int = 0,
     threshold: float = 0.5,
     resamples: int = 2000,
@@ -88,7 +90,11 @@ def evaluate(
         stride: samples from one window to the next; None for the length of a window.
         max_per_episode: most windows of an episode of the opposite rhythm; for other tasks, of a row.
         detector: library detector of beats: "xqrs", "neurokit" (ECG), "elgendi" (PPG); None for xqrs or elgendi.
-        skip: seconds at the start of each record that are not evaluated, for beats.
+        skip: seconds at the start of each record that are not evaluated, for beats and decode.
+        adapt: for decode, statistics of channels: "none" keeps those of training; "running" adapts, causally and
+            without labels; "recording" takes those of each whole row.
+        targets: for decode, the store's targets in the order of the model's outputs, where their names are exchanged;
+            none for the order of the names.
         continuations: windows of which the last fifth is continued and compared with the signal, for forecasts.
         threshold: probability from which a window counts as the rhythm.
         resamples: bootstrap resamples of the patients.
@@ -115,7 +121,9 @@ def evaluate(
         leave_out=as_names(leave_out),
         without=as_names(without), beats=beats, rhythm=rhythm,
         channel=None if channel is None else str(channel), stride=stride,
-        max_per_episode=max_per_episode, detector=detector, skip=skip, continuations=continuations, threshold=threshold,
+        max_per_episode=max_per_episode, detector=detector, skip=skip, adapt=adapt, targets=as_names(targets),
+        continuations=continuations,
+        threshold=threshold,
         resamples=resamples, seed=seed, batch_size=batch_size, device=device, threads=threads,
     )  # fmt: skip
     problems = settings.setting_problems()

@@ -63,13 +63,30 @@ class Trial:
         return find_leaks(model, groups, self.store.digest), unrecorded_training(model)
 
     @property
+    def takes_test_blocks(self) -> bool:
+        """Whether the blocks of time that test are evaluated, since nobody names other rows."""
+        settings = self.settings
+        return self.store.is_cut_in_blocks and not (settings.test_on or settings.leave_out)
+
+    @property
+    def rows_remark(self) -> list[str]:
+        """What a reader should know of the rows that are evaluated."""
+        return (
+            ["Rows of the split test are evaluated; name others with test_on."]
+            if self.takes_test_blocks
+            else []
+        )
+
+    @property
     def rows(self) -> NDArray[np.int64]:
-        """The rows that `test_on` and `leave_out` let be evaluated, in order.
+        """The rows that `test_on` and `leave_out` let be evaluated, in order; of blocks of time, those that test.
 
         Raises:
             ConfigError: a name is not there.
         """
         settings, store = self.settings, self.store
+        if self.takes_test_blocks:
+            return rows_named(store, ["test"])
         rows = rows_named(store, settings.test_on) if settings.test_on else np.arange(len(store))
         return np.setdiff1d(rows, rows_named(store, settings.leave_out))
 
@@ -79,7 +96,7 @@ class Trial:
         Raises:
             ConfigError: nothing is left to evaluate.
         """
-        if not (self.settings.test_on or self.settings.leave_out):
+        if not (self.settings.test_on or self.settings.leave_out or self.takes_test_blocks):
             return examples
         left = examples.take(np.isin(examples.rows, self.rows))
         if not len(left):

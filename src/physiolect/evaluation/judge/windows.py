@@ -18,6 +18,7 @@ from physiolect.evaluation.baselines import (
     CONSTANT,
     Predictions,
     boosting,
+    channel_means,
     choose_detector,
     linear_probe,
     majority,
@@ -89,7 +90,7 @@ class WindowJudge:
         target = np.asarray(examples.target, np.float64)
         draws = trial.bootstrap(examples.groups)
         warnings: list[str] = []
-        remarks: list[str] = []
+        remarks = trial.rows_remark
         predictors: dict[str, Callable[[], NDArray[np.floating]]] = {}
         for model in trial.models:
             with model.named_in_errors():
@@ -242,6 +243,9 @@ def _baselines(
         tell = reporter.progress("windows that are measured")
         values = measured_features(examples, on_window=tell)
         found["boosting on measurements"] = boosting(values, target, folds, kind=examples.kind)
+    if lead.model.streams:
+        means = channel_means(examples)
+        found["channels' means + linear"] = linear_probe(means, target, folds, kind=examples.kind)
     if detector:
         beats = window_beats(
             examples, detector, on_row=reporter.progress(f"rows searched for beats by {detector}")
