@@ -117,6 +117,31 @@ def test_strips_are_of_what_tells_most(night: HolterResult) -> None:
     assert all(0 <= start <= 290 for start in found.values())
 
 
+def test_supraventricular_beats_count_outside_fibrillation() -> None:
+    times = np.arange(0.5, 300)
+    letters = "".join("S" if t < 3 or 140 < t < 160 else "V" if 170 < t < 172 else "N" for t in times)
+    found = holter(letters, times, 300.0, (110.0, 190.0))
+    assert (found.ectopy["S"].beats, len(found.ectopy["S"].runs)) == (3, 1)
+    assert found.ectopy["V"].beats == 2
+    assert found.heartbeats.counts["S"] == 23
+    assert "3 outside AF: 0 single, 0 couplets, 1 runs" in found.summary
+    assert "20 S beats in AF are left out." in holter_report(found).html()
+    (run,) = (moment for moment in telling_moments(found) if "run of S" in moment.title)
+    assert run.start < 3
+
+
+def test_a_long_list_states_how_many_are_shown() -> None:
+    times = np.cumsum(np.tile([1.0, 2.5], 12))
+    assert "The 10 longest of 12." in holter_report(holter("N" * 24, times, 60.0, (0, 0))).html()
+
+
+def test_a_short_recording_has_a_mean_rate() -> None:
+    found = holter("N" * 5, np.arange(0.5, 5), 40.0, (0, 0))
+    lines = dict(found._lines())
+    assert lines["rate"] == "60 a minute on average"
+    assert lines["V beats"] == "0"
+
+
 def test_a_quiet_recording_has_a_page_too() -> None:
     times = np.arange(0.5, 20)
     quiet = holter("N" * len(times), times, 40.0, (0, 0))

@@ -16,6 +16,7 @@ from physiolect.detection.beat_result import BeatResult
 from physiolect.detection.ectopy import (
     LONGEST,
     PAUSE,
+    RATE_INTERVALS,
     Ectopy,
     Stretch,
     find_ectopy,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 _ECTOPIC = ("V", "S")
 """AAMI's classes whose couplets and runs are counted: ventricular and supraventricular ectopic beats."""
+_ATRIAL = "S"
+"""The class that has no meaning while the atria fibrillate."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,28 @@ class HolterResult(DetectionResult):
 
     @cached_property
     def ectopy(self) -> dict[str, Ectopy]:
-        """How ventricular (V) and supraventricular (S) ectopic beats come, where the model knows these classes."""
-        decided, classes = self.heartbeats.decided, self.heartbeats.classes
+        """How ventricular (V) and supraventricular (S) ectopic beats come, where the model knows these classes.
+
+        S beats count outside atrial fibrillation alone: while the atria fibrillate, no beat is a premature atrial one.
+        """
         return {
-            name: find_ectopy(decided == classes.index(name), self.times, self.joined)
+            name: find_ectopy(self.ectopic(name), self.times, self.joined)
             for name in _ECTOPIC
-            if name in classes
+            if name in self.heartbeats.classes
         }
+
+    def ectopic(self, name: str) -> NDArray[np.bool_]:
+        """Return which beats count as ectopic beats of a class, (n,)."""
+        hit = self.heartbeats.decided == self.heartbeats.classes.index(name)
+        return hit & ~self.in_rhythm if name == _ATRIAL and self.rhythm.positive in FIBRILLATION else hit
+
+    @cached_property
+    def in_rhythm(self) -> NDArray[np.bool_]:
+        """Which beats lie in an episode of the rhythm that the model detects, (n,)."""
+        inside = np.zeros(len(self.times), np.bool_)
+        for each in self.rhythm_episodes():
+            inside |= (self.times >= each.start) & (self.times < each.stop)
+        return inside
 
     @cached_property
     def rates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -186,11 +204,8 @@ class HolterResult(DetectionResult):
         None where NeuroKit2 (extra `evaluation`) is not installed.
         """
         breaks = [each.start for each in self.beats.unjudged]
-        keep = np.ones(len(self.times), np.bool_)
-        for each in self.rhythm_episodes():
-            keep &= (self.times < each.start) | (self.times >= each.stop)
-            breaks += [each.start, each.stop]
-        kept = self.times[keep]
+        breaks += [moment for each in self.rhythm_episodes() for moment in (each.start, each.stop)]
+        kept = self.times[~self.in_rhythm]
         try:
             return heart_rate_variability(kept[np.diff(kept, prepend=-1.0) > 0], breaks=breaks)
         except PhysiolectError:
@@ -261,7 +276,7 @@ class HolterResult(DetectionResult):
         return holter_figure(
             *self.rates, edges=edges, likely=likely, rhythm=self.rhythm_name,
             ectopic={
-                name: self.times[self.heartbeats.decided == self.heartbeats.classes.index(name)] for name in self.ectopy
+                name: self.times[self.ectopic(name)] for name in self.ectopy
             },
             pauses=[each.start for each in self.pauses], start=self.first, title=self._title,
             clock=self.recording.start_time,
@@ -285,12 +300,11 @@ class HolterResult(DetectionResult):
     def _lines(self) -> Iterator[tuple[str, str]]:
         n, counts, (_, rates) = len(self.times), self.heartbeats.counts, self.rates
         yield "beats", f"{n:,}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        if len(rates):
-            mean = self.beats.intervals.rate
-            yield (
-                "rate",
-                f"{mean:.0f} a minute in the mean; {rates.min():.0f} to {rates.max():.0f} over 8 intervals",
+        if np.isfinite(self.beats.intervals.rate):
+            extremes = (
+                f"; {rates.min():.0f} to {rates.max():.0f} over {RATE_INTERVALS} intervals" if len(rates) else ""
             )
+            yield "rate", f"{self.beats.intervals.rate:.0f} a minute on average{extremes}"
         if not np.isnan(self.rhythm_share):
             episodes = self.rhythm_episodes()
             longest = f"; the longest {length_text(episodes[0].stop - episodes[0].start)}" if episodes else ""
@@ -309,11 +323,12 @@ class HolterResult(DetectionResult):
                 f"in {length_text(seconds)}, in stretches of over {LONGEST:g} s: look at the signal there",
             )
         for name, each in self.ectopy.items():
-            yield (
-                f"{name} beats",
-                f"{each.beats:,}: {each.single:,} single, {len(each.couplets):,} couplets, {len(each.runs):,} runs, "
-                f"bigeminy {len(each.bigeminy):,} times",
+            outside = f" outside {self.rhythm_name}" if each.beats < counts[name] else ""
+            patterns = (
+                f": {each.single:,} single, {len(each.couplets):,} couplets, {len(each.runs):,} runs, "
+                f"bigeminy {len(each.bigeminy):,} times"
             )
+            yield f"{name} beats", f"{each.beats:,}{outside}{patterns if each.beats else ''}"
         if self.variability is not None and np.isfinite(self.variability.measures["SDNN"]):
             measures = self.variability.measures
             yield "variability", f"SDNN {measures['SDNN']:.0f} ms, RMSSD {measures['RMSSD']:.0f} ms"

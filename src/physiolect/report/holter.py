@@ -86,7 +86,8 @@ _LIMITS = "\n".join(
         "## Limits",
         "",
         "- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch block too. "
-        "S beats are found least reliably: most of those that are counted in atrial fibrillation are none.",
+        "S beats are found least reliably. In atrial fibrillation the model's S beats mean nothing: hours list them, "
+        "and the table of ectopic beats leaves them out.",
         "- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat looks like "
         "a pause, and so does ventricular flutter or fibrillation. Look at the strips and at the recording itself "
         "before you believe a pause, a run or a rate.",
@@ -121,7 +122,7 @@ def telling_moments(result: HolterResult) -> list[Moment]:
             title = f"Longest run of {name} beats, {run.beats} beats"
             found.append(Moment(title, run.start - max(1.0, (STRIP - (run.stop - run.start)) / 2)))
         elif each.beats:
-            at = float(result.times[result.heartbeats.decided == result.heartbeats.classes.index(name)][0])
+            at = float(result.times[result.ectopic(name)][0])
             found.append(Moment(f"First {name} beat", at - STRIP / 2))
     moments, rates = result.rates
     if len(rates):
@@ -179,7 +180,7 @@ def _rhythm(page: Report, result: HolterResult) -> None:
             (result.moment(each.start), result.moment(each.stop), length_text(each.stop - each.start))
             for each in episodes[:_LISTED]
         ]
-        page.table(("from", "to", "length"), rows, f"The longest of {len(episodes):,}.")
+        page.table(("from", "to", "length"), rows, _listed(len(episodes)))
 
 
 def _pauses(page: Report, result: HolterResult) -> None:
@@ -199,7 +200,7 @@ def _pauses(page: Report, result: HolterResult) -> None:
         return
     longest = sorted(result.pauses, key=lambda each: each.start - each.stop)[:_LISTED]
     rows = [(result.moment(each.start), f"{each.stop - each.start:.2f} s") for each in longest]
-    page.table(("from", "length"), rows, f"The longest of {len(result.pauses):,}.")
+    page.table(("from", "length"), rows, _listed(len(result.pauses)))
 
 
 def _ectopy(page: Report, result: HolterResult) -> None:
@@ -215,9 +216,15 @@ def _ectopy(page: Report, result: HolterResult) -> None:
              f"{len(each.runs):,}", longest, f"{len(each.bigeminy):,}")
         )  # fmt: skip
     headers = ("class", "beats", "an hour", "single", "couplets", "runs", "longest run", "bigeminy")
-    page.table(
-        headers, rows, "A run is three or more in a row; bigeminy, three or more in turn with other beats."
-    )
+    words = "A run is three or more in a row; bigeminy, three or more in turn with other beats."
+    left_out = {
+        name: result.heartbeats.counts[name] - each.beats
+        for name, each in result.ectopy.items()
+        if each.beats < result.heartbeats.counts[name]
+    }
+    for name, n in left_out.items():
+        words += f" {n:,} {name} beats in {result.rhythm_name} are left out."
+    page.table(headers, rows, words)
 
 
 def _variability(page: Report, result: HolterResult) -> None:
@@ -279,6 +286,10 @@ def _episode_rows(result: HolterResult) -> Iterator[Sequence[Any]]:
             found += [(each.start, each.stop, word, each.beats) for each in getattr(ectopy, what)]
     for start, stop, what, beats in sorted(found, key=lambda each: (each[0], each[1])):
         yield [f"{start + result.first:.6f}", f"{stop + result.first:.6f}", result.moment(start), what, beats]
+
+
+def _listed(n: int) -> str:
+    return f"The {_LISTED} longest of {n:,}." if n > _LISTED else "The longest first."
 
 
 def _cell(value: float) -> str:
