@@ -160,6 +160,17 @@ def test_marked_beats_get_their_letters_where_they_are() -> None:
     assert "N" not in texts(ecg_paper_figure(marked, layout="3x4", marks=False))
 
 
+def test_no_lead_crosses_the_letter_of_a_beat() -> None:
+    signal = np.zeros((1, 5000), np.float32)
+    signal[0, 995:1006], signal[0, 1995:2006] = 0.5, 1.4
+    marks = Annotations(np.array([1000, 2000]), ("N", "V"))
+    figure = ecg_paper_figure(Recording(signal, 500.0, ("II",), "mV", "ecg", marks))
+    at = {text.get_text(): text for text in figure.findobj(matplotlib.text.Text)}
+    assert at["N"].get_position()[0] == pytest.approx(25 + 50, abs=5)
+    assert at["V"].get_ha() == "right"
+    assert at["V"].get_position()[0] < at["N"].get_position()[0] + 50
+
+
 def test_the_layout_follows_the_leads() -> None:
     assert len(lines(ecg_paper_figure(synthetic.ecg(seconds=10)), "divider")) == 18
     assert not lines(ecg_paper_figure(steps(("I", "II", "III"))), "divider")

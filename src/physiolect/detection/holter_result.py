@@ -302,7 +302,9 @@ class HolterResult(DetectionResult):
         yield "beats", f"{n:,}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
         if np.isfinite(self.beats.intervals.rate):
             extremes = (
-                f"; {rates.min():.0f} to {rates.max():.0f} over {RATE_INTERVALS} intervals" if len(rates) else ""
+                f"; {rates.min():.0f} to {rates.max():.0f} over {RATE_INTERVALS} intervals"
+                if len(rates)
+                else ""
             )
             yield "rate", f"{self.beats.intervals.rate:.0f} a minute on average{extremes}"
         if not np.isnan(self.rhythm_share):

@@ -30,6 +30,8 @@ _DPI = 254  # ten pixels a millimetre
 _POINTS = 72 * MM  # points in a millimetre
 _THIN, _THICK, _TRACE = 0.08 * _POINTS, 0.18 * _POINTS, 0.25 * _POINTS
 _NAME, _SMALL_TEXT, _TITLE = 3.4 * _POINTS, 2.6 * _POINTS, 3.8 * _POINTS  # heights of letters
+_LETTER = 2.6
+"""mm: how high and wide a symbol above a beat is, at most."""
 _FULL_SCALE = 15.0
 """mm that a channel without a voltage takes from its 1st to its 99th percentile, or less."""
 _MOST_LETTERS = 60
@@ -110,7 +112,7 @@ def ecg_paper_figure(
         if is_voltage if channel is None else scales[channel][1] is None:
             _draw_pulse(axes, sheet, y, paper)
     if marks:
-        _draw_marks(axes, recording, sheet, paper.speed)
+        _draw_marks(axes, recording, sheet, paper.speed, scales)
     _write(axes, recording, sheet, paper, scales, title, note)
     return figure
 
@@ -231,14 +233,22 @@ def _draw_cell(
     if not len(known):
         return
     left, right, bottom, top = sheet.grid
-    x = cell.x + (np.arange(*cell.samples) / recording.fs - cell.start) * speed
-    y = cell.y + (values - np.median(known)) * scale[0]
+    x, y = _trace(recording, cell, speed, scale)
     from matplotlib.transforms import Bbox, TransformedBbox
 
     (line,) = axes.plot(
         x, y, color=INK, linewidth=_TRACE, solid_joinstyle="round", zorder=3, label=f"lead {cell.name}",
     )  # fmt: skip
     line.set_clip_box(TransformedBbox(Bbox(((left, bottom - _SPILL), (right, top + _SPILL))), axes.transData))
+
+
+def _trace(
+    recording: Recording, cell: Cell, speed: float, scale: Scale
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where a lead's samples lie on the sheet, in mm: to the right, and up."""
+    values = _values(recording, cell)
+    x = cell.x + (np.arange(*cell.samples) / recording.fs - cell.start) * speed
+    return x, cell.y + (values - np.median(values[np.isfinite(values)])) * scale[0]
 
 
 def _values(recording: Recording, cell: Cell) -> NDArray[np.float64]:
@@ -284,17 +294,30 @@ def _draw_pulse(axes: Axes, sheet: Sheet, y: float, paper: Paper) -> None:
     )
 
 
-def _draw_marks(axes: Axes, recording: Recording, sheet: Sheet, speed: float) -> None:
-    """Write the symbols of marked beats above the rows that are for them, where there is room for all."""
+def _draw_marks(
+    axes: Axes, recording: Recording, sheet: Sheet, speed: float, scales: dict[int, Scale]
+) -> None:
+    """Write the symbols of marked beats above the rows that are for them, where there is room for all.
+
+    A symbol that the lead would cross stands left of its beat.
+    """
     beats = [(sample, symbol) for sample, symbol, _ in recording.annotations if symbol.isalpha()]
     for cell in sheet.marked:
         here = [(sample, symbol) for sample, symbol in beats if cell.samples[0] <= sample < cell.samples[1]]
         if len(here) > _MOST_LETTERS:
             continue
+        top = cell.y + cell.above - 0.5
+        high = np.empty(0)
+        if cell.channel is not None and np.isfinite(_values(recording, cell)).any():
+            x, y = _trace(recording, cell, speed, scales[cell.channel])
+            high = x[y > top - _LETTER]
         for sample, symbol in here:
+            at = cell.x + (sample / recording.fs - cell.start) * speed
+            crossing = high[np.abs(high - at) < _LETTER / 2]
+            left = len(crossing) > 0
             axes.text(
-                cell.x + (sample / recording.fs - cell.start) * speed, cell.y + cell.above - 0.5, symbol,
-                fontsize=_SMALL_TEXT, color=QUIET if symbol == "N" else ORANGE, ha="center", va="top", zorder=4,
+                crossing.min() - 0.4 if left else at, top, symbol, fontsize=_SMALL_TEXT,
+                color=QUIET if symbol == "N" else ORANGE, ha="right" if left else "center", va="top", zorder=4,
                 parse_math=False,
             )  # fmt: skip
 
