@@ -16,6 +16,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from physiolect.checkpoint import load_checkpoint
 from physiolect.cli import main
 from physiolect.commands.prepare import Config, run
 from physiolect.config import dump
@@ -260,6 +261,13 @@ def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -
     assert resolve_contract(str(tmp_path / "run"), None) == contract
     with pytest.raises(ConfigError, match="is no preset and holds no contract"):
         resolve_contract(str(tmp_path / "nowhere"), None)
+
+
+def test_a_contract_comes_from_a_checkpoint_that_comes_with_the_package(tmp_path: Path) -> None:
+    write_recording(ecg(seconds=30, fs=250, leads=("II",), seed=3), tmp_path / "one.csv")
+    words = ["prepare", str(tmp_path / "one.csv"), "--fs", "250", "--workers", "1", "--out", str(tmp_path / "out")]
+    assert main([*words, "--contract", "ecg-heartbeats"]) == 0
+    assert open_store(tmp_path / "out").contract == load_checkpoint("ecg-heartbeats").contract
 
 
 def test_files_that_name_neither_leads_nor_units_are_told(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from physiolect.signals import heartbeats
 from physiolect.signals.heartbeats import (
     cut_beats,
     local_median,
@@ -45,6 +47,20 @@ def test_the_centre_of_the_slopes_is_found_between_samples_though_marks_jitter()
         assert np.abs(slope_centres(signal, np.round(true) + jitter, 100) - true).max() < 0.1
     assert len(slope_centres(signal, np.empty(0), 100)) == 0
     assert slope_centres(np.zeros((1, 50)), np.array([3.0, 49]), 100).tolist() == [3, 49]  # flat: the marks
+
+
+def test_slopes_of_a_long_signal_are_computed_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(2, 5000))
+    marks = np.sort(np.append(rng.uniform(0, 4999, 60), [0, 999, 1000, 1001, 4999]))
+    whole = slope_centres(signal, marks, 100)
+    sizes = []
+    gradient = np.gradient
+    monkeypatch.setattr(np, "gradient", lambda x, axis: sizes.append(x.shape[1]) or gradient(x, axis=axis))
+    monkeypatch.setattr(heartbeats, "_PART", 1000)
+    assert np.array_equal(slope_centres(signal, marks, 100), whole)
+    assert len(sizes) == 5
+    assert max(sizes) < 1030
 
 
 def test_the_typical_beat_is_that_of_the_longest_intervals_though_ectopy_dominates() -> None:

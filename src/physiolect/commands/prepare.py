@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from physiolect.commands.terminal import Terminal, Terminated, listening, say, terminable
 from physiolect.events import Event, Progress
@@ -31,8 +32,8 @@ class Config:
     out: str
     """Folder of the store; give the folder of an unfinished one to continue it."""
     contract: str | None = None
-    """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, or an ECG-Byte tokenizer's
-    (default: that of the dataset, or heartgpt-ecg)."""
+    """What every row must be made to fit: a preset, a YAML file, a checkpoint's folder, a checkpoint that comes with
+    Physiolect, such as ecg-heartbeats, or an ECG-Byte tokenizer (default: that of the dataset, or heartgpt-ecg)."""
     channel: str | None = None
     """The one channel to take, by name, alias or number from 0; a model trained on the store asks for that name."""
     lead: str | None = None
@@ -107,7 +108,18 @@ class Config:
         """Return the settings that `prepare` checks."""
         from physiolect.datasets.preparing.settings import PrepareSettings
 
-        return PrepareSettings(**{name: vars(self)[name] for name in PrepareSettings.__annotations__})
+        given = self.arguments()
+        return PrepareSettings(**{name: given[name] for name in PrepareSettings.__annotations__})
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what `prepare` takes; a checkpoint that comes with the package is its folder."""
+        from physiolect.checkpoint import EMBEDDED
+        from physiolect.contract import CONTRACTS
+
+        contract = self.contract
+        if contract in EMBEDDED and contract not in CONTRACTS and not Path(contract).exists():
+            contract = str(EMBEDDED[contract])
+        return vars(self) | {"contract": contract}
 
 
 def run(config: Config) -> int:
@@ -117,7 +129,7 @@ def run(config: Config) -> int:
     with listening() as terminal:
         try:
             with terminable():
-                prepared = prepare(**vars(config), on_event=_Listener(terminal))
+                prepared = prepare(**config.arguments(), on_event=_Listener(terminal))
         except (KeyboardInterrupt, Terminated) as stop:
             terminal.clear()
             say(f"stopped; finished shards are kept in {config.out}: run the same command again to continue")

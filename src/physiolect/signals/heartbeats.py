@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ SHORTEST, LONGEST = 0.15, 4.0
 
 _REACH_OF_SLOPES = 0.08
 """Seconds around a mark in which its slopes are looked for."""
+_PART = 500_000
+"""Samples whose slopes are computed at once: those of a day would take a gigabyte."""
+_AROUND = 3
+"""Samples beside a stretch that its smoothed slopes depend on."""
 _USUAL = 0.8
 """Seconds between two beats where nothing is known."""
 _ALIKE = 0.85
@@ -39,11 +45,22 @@ def slope_centres(
     """
     reach = max(2, round(_REACH_OF_SLOPES * fs))
     marks = np.clip(np.rint(samples), 0, signal.shape[1] - 1).astype(np.int64)
+    shift = np.zeros(len(marks))
+    edges = np.searchsorted(marks, np.arange(0, signal.shape[1] + _PART, _PART)).tolist()
+    for first, last in pairwise(edges):
+        if first < last:
+            start = max(0, int(marks[first]) - reach - _AROUND)
+            part = signal[:, start : int(marks[last - 1]) + reach + _AROUND + 1]
+            shift[first:last] = _slope_shifts(part, marks[first:last] - start, reach)
+    return np.maximum.accumulate(marks + shift) if len(marks) else marks + shift
+
+
+def _slope_shifts(signal: NDArray[np.floating], marks: NDArray[np.int64], reach: int) -> NDArray[np.float64]:
+    """Return how far the centre of the squared slope within `reach` samples lies from each mark, (n,)."""
     steep = np.sqrt(np.square(np.gradient(np.asarray(signal, np.float64), axis=1)).sum(0))
     smooth = sliding_window_view(np.pad(steep, 2, mode="edge"), 5).sum(1)
     near = sliding_window_view(np.pad(np.square(smooth), reach), 2 * reach + 1)[marks]  # (n, 2 reach + 1)
-    shift = (near * np.arange(-reach, reach + 1.0)).sum(1) / (near.sum(1) + 1e-12)
-    return np.maximum.accumulate(marks + shift) if len(marks) else marks + shift
+    return (near * np.arange(-reach, reach + 1.0)).sum(1) / (near.sum(1) + 1e-12)
 
 
 def cut_beats(signal: NDArray[np.floating], samples: NDArray[np.floating], before: int, after: int) -> Array:

@@ -91,7 +91,7 @@ def _draw(
     queries = () if moment is None else (moment,)
     if needs_sheet(window):
         if names:
-            what += "; letters: the model's classes"
+            evidence = "\n".join(filter(None, ["letters: the model's classes", evidence]))
         return sheet(window, band, what=what, title=title, evidence=evidence, queries=queries, letters=names)
     if len(found.layers) > 1:  # a row for each layer
         rows, labels = found.over_heads(how)[:, 0], [f"layer {each}" for each in found.layers]
