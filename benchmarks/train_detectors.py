@@ -50,7 +50,7 @@ LEADS = ("I", "II", "V1", "V2", "V5")
 LEFT_OUT = ("AFIB", "AFL", "AFLT", "VFL", "None")
 """Rhythms that are not on the side of "no fibrillation"; flutter is on neither side."""
 NSVF = ("N", "S", "V", "F")
-PART = tuple(f"mitdb/{record}" for record in DS1)
+PART = tuple(f"mitbih/{record}" for record in DS1)
 
 
 def main() -> None:
@@ -111,7 +111,7 @@ def adapted_leads(recording: Recording) -> list[Recording]:
 def mitdb() -> Iterator[Piece]:
     for record in mitbih.RECORDS:
         patient = mitbih.SAME_PATIENT.get(record, record)
-        yield f"mitdb/{record}", f"mitdb/{patient}", "", read_recording(data_folder() / "mitdb" / record)
+        yield f"mitbih/{record}", f"mitbih/{patient}", "", read_recording(data_folder() / "mitdb" / record)
 
 
 def ludb() -> Iterator[Piece]:

@@ -17,6 +17,7 @@ from physiolect.checkpoint import EMBEDDED
 from physiolect.checkpoint.hub import FILES
 from physiolect.contract import CONTRACTS
 from physiolect.datasets.examples.labels import beat_samples
+from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.detection import HolterResult
 from physiolect.errors import CheckpointError
 from physiolect.models.gpt import GPT, GPTConfig
@@ -168,3 +169,12 @@ def test_the_wheel_holds_it(here: Path) -> None:
         for name in weights:
             assert archive.read(name) == (EMBEDDED[Path(name).parent.name] / "model.safetensors").read_bytes()
     assert held == {*FILES, "README.md"}
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_patients_that_trained_a_detector_are_named_as_prepare_names_them(name: str) -> None:
+    used = load_checkpoint(name).run["trained_on"]
+    assert len(used) > 40
+    datasets = {each.removeprefix("patient ").split("/")[0] for each in used}
+    assert datasets <= set(DATASETS)  # else `evaluate` could not warn of them
+    assert "mitbih" in datasets
