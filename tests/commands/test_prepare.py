@@ -265,7 +265,16 @@ def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -
 
 def test_a_contract_comes_from_a_checkpoint_that_comes_with_the_package(tmp_path: Path) -> None:
     write_recording(ecg(seconds=30, fs=250, leads=("II",), seed=3), tmp_path / "one.csv")
-    words = ["prepare", str(tmp_path / "one.csv"), "--fs", "250", "--workers", "1", "--out", str(tmp_path / "out")]
+    words = [
+        "prepare",
+        str(tmp_path / "one.csv"),
+        "--fs",
+        "250",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main([*words, "--contract", "ecg-heartbeats"]) == 0
     assert open_store(tmp_path / "out").contract == load_checkpoint("ecg-heartbeats").contract
 
