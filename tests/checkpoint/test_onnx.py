@@ -12,6 +12,7 @@ import torch
 
 from physiolect import Checkpoint
 from physiolect.checkpoint import Outputs
+from physiolect.checkpoint.onnx import export_onnx
 from physiolect.cli import main
 from physiolect.models.encoder import ENCODER_PRESETS, Encoder, EncoderConfig
 
@@ -79,3 +80,11 @@ def test_what_cannot_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "there.onnx").write_bytes(b"")
     assert main(["convert", "ecg", str(tmp_path / "there.onnx")]) == 1
     assert "exists already" in capsys.readouterr().err
+
+
+def test_the_checkpoint_keeps_its_type(tmp_path: Path) -> None:
+    reader = beat_reader("heartbeats", ("N", "V"))
+    reader.model.bfloat16().train()
+    export_onnx(reader, tmp_path / "model.onnx")
+    assert reader.model.dtype == torch.bfloat16
+    assert reader.model.training

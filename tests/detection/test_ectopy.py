@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from physiolect.detection.ectopy import find_ectopy, find_long_intervals, joined_beats, running_rates
+from physiolect.detection.ectopy import (
+    find_ectopy,
+    find_long_intervals,
+    find_silence,
+    joined_beats,
+    running_rates,
+)
 
 ALL = np.ones
 
@@ -57,7 +63,18 @@ def test_pauses_and_what_is_too_long_for_one() -> None:
     times = np.array([0, 1, 3.5, 4.5, 20, 21])
     joined = joined_beats(times, np.empty(0))
     assert [(each.start, each.stop) for each in find_long_intervals(times, joined, 2, 10)] == [(1, 3.5)]
-    assert [(each.start, each.stop) for each in find_long_intervals(times, joined, 10)] == [(4.5, 20)]
+    assert [(each.start, each.stop) for each in find_long_intervals(times, joined, 10, 30)] == [(4.5, 20)]
+
+
+def test_silence_is_found_between_beats_and_at_the_ends_of_what_was_judged() -> None:
+    times = np.array([12.0, 13, 40, 41, 70, 71])
+    found = find_silence(times, [(0.0, 55.0), (58.0, 65.0), (69.0, 90.0)], 10.0)
+    assert [(each.start, each.stop, each.beats) for each in found] == [
+        (0.0, 12.0, 1), (13.0, 40.0, 2), (41.0, 55.0, 1), (71.0, 90.0, 1),
+    ]  # fmt: skip
+    (whole,) = find_silence(np.empty(0), [(0.0, 20.0)], 10.0)
+    assert (whole.start, whole.stop, whole.beats) == (0.0, 20.0, 0)
+    assert find_silence(np.empty(0), [(0.0, 9.0)], 10.0) == ()
     joined = joined_beats(times, np.array([2.0]))
     assert find_long_intervals(times, joined, 2, 10) == ()
 

@@ -139,3 +139,33 @@ def test_without_neurokit_the_hint_names_the_extra(monkeypatch: pytest.MonkeyPat
     with pytest.raises(PhysiolectError) as refused:
         heart_rate_variability([1.0, 2.0])
     assert "physiolect[evaluation]" in str(refused.value.hint)
+
+
+def test_known_ectopic_beats_become_even_steps() -> None:
+    even = np.arange(120) * 0.9
+    early, between = even.copy(), np.sort(np.append(even, even[60] + 0.45))
+    early[10::5] -= 0.4
+    ectopic = np.zeros(120, bool)
+    ectopic[10::5] = True
+    found = heart_rate_variability(early, ectopic=ectopic)
+    assert found.measures["SDNN"] < 1
+    assert found.corrected["ectopic"] == ectopic.sum()
+    assert heart_rate_variability(early).measures["SDNN"] > 100
+    np.testing.assert_allclose(found.times, even, atol=1e-3)
+    np.testing.assert_allclose(  # it stands between two beats that follow one another
+        heart_rate_variability(between, ectopic=np.arange(121) == 61).times, even, atol=1e-3
+    )
+
+
+def test_a_run_of_ectopic_beats_parts_what_lies_around_it() -> None:
+    times = np.concatenate([np.arange(20) * 0.9, 18 + np.arange(6) * 0.4, 21 + np.arange(20) * 0.9])
+    ectopic = np.zeros(46, bool)
+    ectopic[20:26] = True
+    found = heart_rate_variability(times, ectopic=ectopic)
+    assert found.measures["SDNN"] < 1
+    assert not ((found.times > 17.2) & (found.times < 20.9)).any()
+    nothing = heart_rate_variability(times[:6], ectopic=np.ones(6, bool))
+    assert np.isnan(nothing.measures["SDNN"])
+    assert not len(nothing.times)
+    with pytest.raises(ConfigError, match="of 3 beats, but there are 46"):
+        heart_rate_variability(times, ectopic=[True] * 3)

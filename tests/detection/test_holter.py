@@ -73,6 +73,10 @@ def test_nothing_counts_across_what_was_not_judged(found: HolterResult) -> None:
     assert names <= {None}
 
 
+def test_one_gap_is_told_in_the_singular(found: HolterResult) -> None:
+    assert any("1 gap longer than 0.1 s was bridged" in notice for notice in found.report.notices)
+
+
 def test_marks_are_symbols_of_wfdb_in_order(found: HolterResult) -> None:
     marks = found.annotations()
     assert set(marks.symbol) <= {"N", "S", "V", "F", "Q", "+", '"', "?"}
@@ -155,3 +159,58 @@ def test_no_interval_of_pulses_counts_across_a_gap() -> None:
     assert isinstance(result, PulseResult)
     assert not ((result.times > 20.1) & (result.times < 29.9)).any()
     assert result.intervals.mean < 1.5
+
+
+@pytest.mark.parametrize(
+    ("names", "usual", "described_by"),
+    [
+        (("CH4 Input", "ECG"), "ECG", ("ECG",)),
+        (("ECG", "UC"), "ECG", ("ECG",)),
+        (("A2", "ECG A3", "ECG A4"), "ECG A3", ("ECG A3", "ECG A4")),
+        (("V5", "V1", "II"), "II", ("II", "V1")),
+        (("V5", "aVF", "V1"), "V5", ("V5", "V1")),
+        (("I", "I", "V1"), "I", ("I", "V1")),
+    ],
+)
+def test_beats_are_described_by_what_is_an_ecg(
+    names: tuple[str, ...], usual: str, described_by: tuple[str, ...]
+) -> None:
+    made = synthetic.ecg(seconds=20, fs=250.0, leads=("II",), seed=4)
+    signal = np.repeat(made.signal, len(names), 0) * np.arange(1, len(names) + 1)[:, None]
+    noise = np.random.default_rng(0).integers(0, 4, signal.shape[1])
+    for row, name in enumerate(names):
+        if name in ("A2", "UC", "CH4 Input"):
+            signal[row] = noise
+    recording = Recording(signal.astype(np.float32), 250.0, names, unit="mV")
+    result = detect_all(recording, detectors=three())
+    assert isinstance(result, HolterResult)
+    assert result.recording.channels == described_by
+    assert result.beats.recording.channels == (usual,)
+    assert any(usual in step for step in result.report.steps)
+
+
+def test_a_dead_lead_describes_no_beat() -> None:
+    made = synthetic.ecg(seconds=20, fs=250.0, leads=("II", "V1", "V5"), seed=4)
+    signal = made.signal.copy()
+    signal[1] = 0.3
+    result = detect_all(replace(made, signal=signal), detectors=three())
+    assert result.recording.channels == ("II", "V5")
+
+
+def test_a_gap_of_the_second_lead_leaves_beats_to_the_first() -> None:
+    made = synthetic.ecg(seconds=60, fs=250.0, leads=("II", "V1"), seed=4)
+    signal = made.signal.copy()
+    signal[1, 5000:] = np.nan
+    result = detect_all(replace(made, signal=signal), detectors=three())
+    assert isinstance(result, HolterResult)
+    assert result.heartbeats.judged.all()
+    assert "not sorted" not in result.summary
+    assert any("V1 is missing for 40.0 s" in notice for notice in result.report.notices)
+    alone = detect_all(replace(made, signal=signal).slice(20.0, 60.0).select(["II"]), detectors=three())
+    late = result.times > 25
+    np.testing.assert_allclose(
+        result.heartbeats.probability[late][-10:], alone.heartbeats.probability[-10:], atol=0.1
+    )
+    nothing = np.full_like(result.heartbeats.probability, np.nan)
+    unsorted = replace(result, heartbeats=replace(result.heartbeats, probability=nothing))
+    assert f"{len(result.times)} not sorted" in unsorted.summary

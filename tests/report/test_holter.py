@@ -124,7 +124,7 @@ def test_supraventricular_beats_count_outside_fibrillation() -> None:
     assert (found.ectopy["S"].beats, len(found.ectopy["S"].runs)) == (3, 1)
     assert found.ectopy["V"].beats == 2
     assert found.heartbeats.counts["S"] == 23
-    assert "3 outside AF: 0 single, 0 couplets, 1 runs" in found.summary
+    assert "3 outside AF: 0 single, 0 couplets, 1 run," in found.summary
     assert "20 S beats in AF are left out." in holter_report(found).html()
     (run,) = (moment for moment in telling_moments(found) if "run of S" in moment.title)
     assert run.start < 3
@@ -152,3 +152,45 @@ def test_a_quiet_recording_has_a_page_too() -> None:
     assert "Too few beats in a row." in holter_report(nothing).html()
     later = replace(quiet, recording=replace(quiet.recording, start_time=None), first=7200.0)
     assert "2:00" in holter_report(later).html()
+
+
+def test_where_no_beat_was_found_enters_no_rate_and_no_variability(night: HolterResult) -> None:
+    low, high = night.rates[1].min(), night.rates[1].max()
+    assert low <= night.intervals.rate <= high
+    assert night.to_dict()["rate_bpm"] == pytest.approx(night.intervals.rate, abs=1e-5)
+    assert low <= night.hours[0].rate <= high
+    assert f"rate        {night.intervals.rate:.0f} a minute" in night.summary
+    pytest.importorskip("neurokit2")
+    assert night.variability is not None
+    assert night.variability.measures["SDNN"] < 1000  # the 21 s would make it 1.2 s
+
+
+def test_a_heart_that_stops_for_good_is_told() -> None:
+    times = np.arange(0.5, 60)
+    stopped = holter("N" * len(times), times, 120.0, (0, 0))
+    (silent,) = stopped.without_beats
+    assert (silent.start, silent.stop) == (59.5, 120.0)
+    assert "in 1 min 0 s" in stopped.summary
+    assert "no beat was found" in holter_report(stopped).html()
+    assert "No beat found for 1 min 0 s" in " ".join(each.title for each in telling_moments(stopped))
+    assert holter("", np.empty(0), 40.0, (0, 0)).without_beats[0].stop == 40.0
+
+
+def test_moments_of_a_cut_recording_count_from_its_whole(night: HolterResult) -> None:
+    here, cut = night.to_dict(), replace(night, first=600.0).to_dict()
+    run, moved = here["ectopy"]["V"]["longest_run"], cut["ectopy"]["V"]["longest_run"]
+    assert (moved["start"], moved["stop"]) == (run["start"] + 600, run["stop"] + 600)
+    assert cut["pauses"][0]["start"] == here["pauses"][0]["start"] + 600
+
+
+def test_the_summary_counts_in_words_and_doubts_corrected_beats(night: HolterResult) -> None:
+    assert "5: 0 single, 0 couplets, 1 run, 0 stretches of bigeminy" in night.summary
+    pytest.importorskip("neurokit2")
+    times = np.cumsum(np.tile([0.5, 1.3, 0.9, 0.9, 0.9], 40))
+    letters = "VNNNN" * 40
+    uneven = holter(letters, times, float(times[-1]) + 1, (0, 0))
+    assert uneven.variability is not None
+    assert uneven.variability.measures["SDNN"] < 1  # every fifth beat is V: NeuroKit2 alone corrects nothing
+    assert uneven.variability.doubtful
+    assert "doubtful" in uneven.summary
+    assert "may not be reliable" in holter_report(uneven).html()

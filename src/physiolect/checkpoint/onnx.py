@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def export_onnx(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> float:
     onnx, runtime = require("onnx", extra="onnx"), require("onnxruntime", extra="onnx")
     require("onnxscript", extra="onnx")
     whole = checkpoint.outputs.scope == "window"
-    logits = _Logits(model.cpu().float().eval(), whole=whole).eval()
+    model = deepcopy(model).cpu().float()  # the checkpoint keeps its device and its type
+    logits = _Logits(model, whole=whole).eval()
     inputs = _inputs(checkpoint, model)
     beats = isinstance(checkpoint.tokenizer, BeatTokenizer)
     dynamic = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +30,9 @@ class Stretch:
     """A stretch of beats."""
 
     start: float
-    """When its first beat is, in seconds of the recording."""
+    """When its first beat is, in seconds of the recording; or, without a beat there, what was judged begins."""
     stop: float
-    """When its last beat is."""
+    """When its last beat is, or what was judged ends."""
     beats: int
     """How many beats count."""
 
@@ -98,11 +97,29 @@ def find_ectopy(hit: Flags, times: Times, joined: Flags) -> Ectopy:
     )  # fmt: skip
 
 
-def find_long_intervals(times: Times, joined: Flags, least: float, most: float = inf) -> tuple[Stretch, ...]:
+def find_long_intervals(times: Times, joined: Flags, least: float, most: float) -> tuple[Stretch, ...]:
     """Return the intervals longer than `least` seconds, and at most as long as `most`, in order of time."""
     seconds = np.diff(times)
     long = np.flatnonzero(joined & (seconds > least) & (seconds <= most))
     return _stretches(np.stack([long, long + 1], axis=1), times)
+
+
+def find_silence(times: Times, spans: list[tuple[float, float]], least: float) -> tuple[Stretch, ...]:
+    """Return the stretches longer than `least` seconds without a beat, in order of time.
+
+    Args:
+        times: of the beats, (n,), in order.
+        spans: what was judged, in seconds. A stretch may begin or end with a span, where no beat is.
+        least: in seconds.
+    """
+    found = []
+    for begin, end in spans:
+        inside = times[(times >= begin) & (times <= end)]
+        edges = np.concatenate([[begin], inside, [end]])
+        for k in np.flatnonzero(np.diff(edges) > least).tolist():
+            n_beats = int(k > 0) + int(k < len(inside))
+            found.append(Stretch(float(edges[k]), float(edges[k + 1]), n_beats))
+    return tuple(found)
 
 
 def running_rates(times: Times, joined: Flags) -> tuple[Times, Times]:

@@ -36,6 +36,10 @@ _KINDS = {"ectopic": "ectopic", "missed": "missed", "extra": "extra", "longshort
 _MANY = 0.05
 """Share of corrected beats above which the summary warns."""
 _LEAST = 4
+_MOST_REPLACED = 2
+"""Ectopic beats in a row that are replaced; a longer run parts the beats before it from those after."""
+_AROUND = 20
+"""Intervals to either side whose median says how many beats an ectopic one stands for."""
 _FULL = 0.8
 """Share of a window that its intervals must cover."""
 
@@ -63,6 +67,11 @@ class HeartRateVariability(Result):
         return sum(self.corrected.values()) / self.n_beats if self.n_beats else 0.0
 
     @property
+    def doubtful(self) -> bool:
+        """Whether so many beats were corrected that the measures may not be reliable."""
+        return self.corrected_share > _MANY
+
+    @property
     def summary(self) -> str:
         """The measures, line under line."""
         return "\n".join(self._lines())
@@ -70,7 +79,7 @@ class HeartRateVariability(Result):
     def _lines(self) -> Iterator[str]:
         kinds = ", ".join(f"{n} {_KINDS[kind]}" for kind, n in self.corrected.items() if n)
         yield f"{self.n_beats:,} beats; corrected: {kinds or 'none'} ({self.corrected_share:.1%})"
-        if self.corrected_share > _MANY:
+        if self.doubtful:
             yield "more than 5 % of the beats were corrected: the measures may not be reliable"
         for group in (
             _TIME,
@@ -111,11 +120,17 @@ class HeartRateVariability(Result):
 
 
 def heart_rate_variability(
-    times: ArrayLike, *, breaks: Sequence[float] = (), correct: bool = True, window: float = 300.0
+    times: ArrayLike,
+    *,
+    breaks: Sequence[float] = (),
+    ectopic: ArrayLike | None = None,
+    correct: bool = True,
+    window: float = 300.0,
 ) -> HeartRateVariability:
     """Measure heart-rate variability.
 
-    Ectopic, missed, extra and misplaced beats are corrected first. Time measures are of all intervals. Frequency and
+    Ectopic, missed, extra and misplaced beats are corrected first. The correction finds no ectopic beats where these
+    are many: say which they are, where it is known. Time measures are of all intervals. Frequency and
     non-linear measures are medians over consecutive windows, or of the whole where it is shorter than two. Beats
     should be finer than a sample: at 125 Hz, whole samples alone add 3 ms to RMSSD. In atrial fibrillation the
     measures do not describe the autonomic nervous system.
@@ -123,6 +138,8 @@ def heart_rate_variability(
     Args:
         times: of the beats in seconds, (beats,), in order: `delineate(...).r_peaks / fs`, `BeatResult.peak_times`.
         breaks: moments in seconds across which no interval counts.
+        ectopic: (beats,) which are known to be ectopic. One or two in a row are replaced by beats in even steps, and a
+            longer run is left out; they count as corrected.
         correct: whether to correct artefacts; without it every interval counts.
         window: length of a window in seconds.
 
@@ -144,14 +161,51 @@ def heart_rate_variability(
         raise ConfigError(f"the window is {window:g} s", hint="give 60 s or more; 300 s is the standard")
     neurokit = require("neurokit2", extra="evaluation")
     corrected = dict.fromkeys(_KINDS, 0)
-    pieces = [piece for piece in np.split(beats, np.searchsorted(beats, sorted(breaks))) if len(piece)]
+    edges = np.searchsorted(beats, sorted(breaks))
+    pieces = [piece for piece in np.split(beats, edges) if len(piece)]
+    if ectopic is not None:
+        known = [each for each in np.split(_flags(ectopic, beats), edges) if len(each)]
+        whole = zip(pieces, known, strict=True)
+        pieces = [part for each, flags in whole for part in _without_ectopy(each, flags, corrected)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # NeuroKit2 warns about short bands, which are NaN here
         if correct:
             pieces = [_correct(neurokit, piece, corrected) for piece in pieces]
         measures, n_windows = _measure(neurokit, pieces, window)
-    every = np.concatenate(pieces) if pieces else beats
+    every = np.concatenate([np.empty(0), *pieces])
     return HeartRateVariability(len(beats), corrected, measures, n_windows, window, every)
+
+
+def _flags(ectopic: ArrayLike, beats: Times) -> NDArray[np.bool_]:
+    flags = np.asarray(ectopic, np.bool_)
+    if flags.shape != beats.shape:
+        raise ConfigError(
+            f"ectopic says something of {flags.size} beats, but there are {len(beats)}",
+            hint="give True or False for each beat",
+        )
+    return flags
+
+
+def _without_ectopy(beats: Times, ectopic: NDArray[np.bool_], corrected: dict[str, int]) -> list[Times]:
+    """Return the beats of a piece with even steps in place of ectopic ones, parted at runs of them."""
+    corrected["ectopic"] += int(ectopic.sum())
+    normal = np.flatnonzero(~ectopic)
+    kept, seconds, between = beats[normal], np.diff(beats[normal]), np.diff(normal) - 1
+    found: list[Times] = []
+    parts: list[Times] = []
+    at = 0
+    for k in np.flatnonzero(between).tolist():
+        parts.append(kept[at : k + 1])
+        at = k + 1
+        around = slice(max(0, k - _AROUND), k + _AROUND + 1)
+        usual = seconds[around][between[around] == 0]
+        if between[k] <= _MOST_REPLACED and len(usual):
+            steps = max(1, round(float(seconds[k] / np.median(usual))))
+            parts.append(np.linspace(kept[k], kept[k + 1], steps + 1)[1:-1])
+        else:
+            found.append(np.concatenate(parts))
+            parts = []
+    return [each for each in (*found, np.concatenate([*parts, kept[at:]])) if len(each)]
 
 
 def _correct(neurokit: Any, beats: Times, corrected: dict[str, int]) -> Times:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint, as_checkpoint
 from physiolect.contract import select_channels
+from physiolect.contract.channels import channel_modality, choose_channels
+from physiolect.contract.report import Findings
+from physiolect.contract.samples import is_dead
 from physiolect.datasets.examples.beat_examples import lay_beats
 from physiolect.detection.beat_windows import Beats, beat_seconds, likely_of_windows
 from physiolect.detection.heartbeat_result import HeartbeatResult
@@ -42,8 +47,8 @@ def detect_heartbeats(
     """Return the class of each heartbeat of a recording.
 
     Beats are described by as many leads as the model takes: lead II or the usual one, then V1, V5 … A lead that the
-    recording lacks counts as not known. What lies between two gaps longer than the contract's `max_gap` is described
-    by itself, and a beat in a gap is not judged.
+    recording lacks counts as not known, and so does one in its gaps. What lies between two gaps longer than the
+    contract's `max_gap` is described by itself, and a beat in a gap of the first lead is not judged.
 
     Args:
         checkpoint: a model of heartbeats, opened or as `load_checkpoint` takes it.
@@ -110,7 +115,7 @@ def judge_heartbeats(
                         probability[begin + at + a : begin + at + b] = likely[row, a:b]
     except KeyboardInterrupt:
         interrupted = True
-    report = laid_out[0].report
+    report, notices = laid_out[0].report, [*notices, *_lost_leads(recording, leads, laid_out)]
     return HeartbeatResult(
         task=checkpoint.task.name, recording=recording.select(leads), fs=contract.fs,
         report=replace(report, notices=(*report.notices, *notices)), first=first, interrupted=interrupted,
@@ -134,25 +139,37 @@ def check_heartbeats(checkpoint: Checkpoint) -> None:
 
 
 def beat_leads(checkpoint: Checkpoint, recording: Recording, channel: str | int | None) -> list[int]:
-    """Return the channels that describe the beats: the one asked for, or the usual one and the best beside it."""
+    """Return the channels that describe the beats: the one asked for, or the usual one and the best ECG beside it.
+
+    A channel of which nothing says that it is an ECG is no second lead: it may be a pressure, or an empty input.
+    """
     contract, tokenizer = checkpoint.contract, checkpoint.beats
-    chosen = select_channels(recording, contract, channel)  # refuses a recording without any
-    usual = next(
-        row for row in range(len(recording.channels))
-        if recording.channels[row] == chosen.channels[0]
-        and np.array_equal(recording.signal[row, :1000], chosen.signal[0, :1000], equal_nan=True)
-    )  # fmt: skip
+    select_channels(recording, contract, channel)  # refuses a recording without any
+    (usual,) = choose_channels(recording, contract, channel, Findings())
     if channel is not None or tokenizer.n_leads == 1:
         return [usual]
-    fitting = [
-        row for row in range(len(recording.channels)) if row == usual or _fits(recording, checkpoint, row)
+    others = [
+        row for row in range(len(recording.channels)) if row != usual and _fits(recording, checkpoint, row)
     ]
-    names = [recording.channels[row] for row in fitting]
-    order = [fitting[place] for place in tokenizer.choose_leads(names)]
-    return order if usual in order else [usual, *order][: tokenizer.n_leads]
+    rows = [usual, *others]
+    order = [rows[place] for place in tokenizer.choose_leads([recording.channels[row] for row in rows])]
+    return [usual, *(row for row in order if row != usual)][: tokenizer.n_leads]
+
+
+def _lost_leads(recording: Recording, leads: list[int], laid_out: list[Track]) -> Iterator[str]:
+    """Yield how long further leads are missing, which describe no beat there."""
+    for row, track in zip(leads[1:], laid_out[1:], strict=True):
+        if len(track.gaps):
+            seconds = float(np.diff(track.gaps).sum()) / track.fs
+            yield f"{recording.channels[row]} is missing for {seconds:.1f} s: beats are described without it there"
 
 
 def _fits(recording: Recording, checkpoint: Checkpoint, row: int) -> bool:
+    modality = checkpoint.contract.modality
+    if modality is not None and channel_modality(recording, row) != modality:
+        return False
+    if is_dead(recording.signal[row]):
+        return False
     try:
         check_recording(recording, checkpoint.contract, row)
     except ContractError:
@@ -197,19 +214,22 @@ def rhythm_around(
 def beat_stretches(
     tracks: list[Track], samples: NDArray[np.float64]
 ) -> list[tuple[int, int, NDArray[np.float32], int]]:
-    """Return what lies between long gaps of any lead: first beat, the one after the last, signal, first sample."""
+    """Return what lies between long gaps: first beat, the one after the last, signal, first sample.
+
+    The signal has the leads before the first that has a gap there; where the first lead has one, there is no stretch.
+    """
     if len(tracks) == 0 or not len(samples):
         return []
     n = min(track.n_samples for track in tracks)
     signal = np.stack([track.signal[0, :n] for track in tracks])
-    missing = np.zeros(n, np.bool_)
-    for track in tracks:
+    known = np.full(n, len(tracks), np.int8)  # leads
+    for lead, track in reversed(list(enumerate(tracks))):
         for a, b in track.gaps.tolist():
-            missing[a:b] = True
-    edges = np.flatnonzero(np.diff(missing, prepend=True, append=True))
+            known[a:b] = lead
+    edges = [0, *(np.flatnonzero(np.diff(known)) + 1).tolist(), n]
     found = []
-    for a, b in edges.reshape(-1, 2).tolist():
+    for a, b in pairwise(edges):
         begin, end = np.searchsorted(samples, (a, b)).tolist()
-        if end > begin:
-            found.append((begin, end, signal[:, a:b], a))
+        if end > begin and known[a]:
+            found.append((begin, end, signal[: known[a], a:b], a))
     return found

@@ -21,11 +21,13 @@ from physiolect.detection.ectopy import (
     Stretch,
     find_ectopy,
     find_long_intervals,
+    find_silence,
     joined_beats,
     running_rates,
 )
 from physiolect.detection.heart_rate_variability import HeartRateVariability, heart_rate_variability
 from physiolect.detection.heartbeat_result import HeartbeatResult
+from physiolect.detection.intervals import Intervals, summarise_intervals
 from physiolect.detection.result import DetectionResult
 from physiolect.detection.rhythm_result import THRESHOLD, Episode, RhythmResult
 from physiolect.errors import PhysiolectError
@@ -39,6 +41,9 @@ _ECTOPIC = ("V", "S")
 """AAMI's classes whose couplets and runs are counted: ventricular and supraventricular ectopic beats."""
 _ATRIAL = "S"
 """The class that has no meaning while the atria fibrillate."""
+
+_NOT_SINUS = ("V", "S", "F")
+"""AAMI's classes that say nothing of the sinus node's rhythm."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,27 @@ class HolterResult(DetectionResult):
 
     @cached_property
     def without_beats(self) -> tuple[Stretch, ...]:
-        """Intervals of more than ten seconds: no beat was found there, which need not mean that there is none."""
-        return find_long_intervals(self.times, self.joined, LONGEST)
+        """Judged stretches of more than ten seconds without a beat, which need not mean that there is none.
+
+        They lie between two beats, or at an end of the recording or of what was judged.
+        """
+        edges = [
+            0.0,
+            *(moment for each in self.beats.unjudged for moment in each[:2]),
+            self.recording.duration,
+        ]
+        return find_silence(self.times, list(zip(edges[::2], edges[1::2], strict=True)), LONGEST)
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """Rate and variability of all intervals but those of `without_beats`, which are none of the heart's."""
+        return summarise_intervals(self.times, self._breaks)
+
+    @property
+    def _breaks(self) -> list[float]:
+        """Moments across which no interval counts."""
+        silent = [(each.start + each.stop) / 2 for each in self.without_beats]
+        return [each.start for each in self.beats.unjudged] + silent
 
     @cached_property
     def ectopy(self) -> dict[str, Ectopy]:
@@ -179,7 +203,7 @@ class HolterResult(DetectionResult):
         found = []
         for k in range(n):
             start, stop = k * HOUR, min((k + 1) * HOUR, duration)
-            here = self.joined & (times[1:] >= start) & (times[1:] < stop)
+            here = self.joined & (rr <= LONGEST) & (times[1:] >= start) & (times[1:] < stop)
             inside = rates[(moments >= start) & (moments < stop)]
             missing = sum(
                 max(0.0, min(each.stop, stop) - max(each.start, start)) for each in self.beats.unjudged
@@ -201,13 +225,16 @@ class HolterResult(DetectionResult):
     def variability(self) -> HeartRateVariability | None:
         """Heart-rate variability outside the rhythm that the model detects, in which it means nothing.
 
-        None where NeuroKit2 (extra `evaluation`) is not installed.
+        Beats that the model calls ectopic or fused are replaced by even steps. None where NeuroKit2 (extra
+        `evaluation`) is not installed.
         """
-        breaks = [each.start for each in self.beats.unjudged]
+        breaks = self._breaks
         breaks += [moment for each in self.rhythm_episodes() for moment in (each.start, each.stop)]
-        kept = self.times[~self.in_rhythm]
+        keep = ~self.in_rhythm
+        keep[1:] &= np.diff(self.times) > 0
+        ectopic = np.isin(self.heartbeats.names, _NOT_SINUS)
         try:
-            return heart_rate_variability(kept[np.diff(kept, prepend=-1.0) > 0], breaks=breaks)
+            return heart_rate_variability(self.times[keep], breaks=breaks, ectopic=ectopic[keep])
         except PhysiolectError:
             return None
 
@@ -253,7 +280,7 @@ class HolterResult(DetectionResult):
         return super().to_dict() | {
             "beats": len(self.times),
             "classes": self.heartbeats.counts,
-            "rate_bpm": self.beats.intervals.to_dict()["rate_bpm"],
+            "rate_bpm": self.intervals.to_dict()["rate_bpm"],
             "lowest_bpm": float(rates.min()) if len(rates) else None,
             "highest_bpm": float(rates.max()) if len(rates) else None,
             "rhythm": {
@@ -262,7 +289,7 @@ class HolterResult(DetectionResult):
             },
             "pauses": [self._moved(asdict(each)) for each in self.pauses],
             "without_beats": [self._moved(asdict(each)) for each in self.without_beats],
-            "ectopy": {name: each.to_dict() for name, each in self.ectopy.items()},
+            "ectopy": {name: self._moved_run(each.to_dict()) for name, each in self.ectopy.items()},
             "hours": [{key: _known(value) for key, value in self._moved(asdict(each)).items()} for each in self.hours],
             "variability": None if self.variability is None else self.variability.to_dict(),
             "not_judged_s": sum(each.stop - each.start for each in self.beats.unjudged),
@@ -297,20 +324,25 @@ class HolterResult(DetectionResult):
         """Return facts with their moments counted from the beginning of the recording that was cut."""
         return facts | {"start": facts["start"] + self.first, "stop": facts["stop"] + self.first}
 
+    def _moved_run(self, facts: dict[str, Any]) -> dict[str, Any]:
+        run = facts["longest_run"]
+        return facts if run is None else facts | {"longest_run": self._moved(run)}
+
     def _lines(self) -> Iterator[tuple[str, str]]:
         n, counts, (_, rates) = len(self.times), self.heartbeats.counts, self.rates
-        yield "beats", f"{n:,}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        if np.isfinite(self.beats.intervals.rate):
+        listed, left = [f"{name} {count:,}" for name, count in counts.items()], n - sum(counts.values())
+        yield "beats", f"{n:,}: " + ", ".join([*listed, *([f"{left:,} not sorted"] if left else [])])
+        if np.isfinite(self.intervals.rate):
             extremes = (
                 f"; {rates.min():.0f} to {rates.max():.0f} over {RATE_INTERVALS} intervals"
                 if len(rates)
                 else ""
             )
-            yield "rate", f"{self.beats.intervals.rate:.0f} a minute on average{extremes}"
+            yield "rate", f"{self.intervals.rate:.0f} a minute on average{extremes}"
         if not np.isnan(self.rhythm_share):
             episodes = self.rhythm_episodes()
             longest = f"; the longest {length_text(episodes[0].stop - episodes[0].start)}" if episodes else ""
-            many = f"{len(episodes):,} episode{'s' * (len(episodes) != 1)}"
+            many = _count(len(episodes), "episode")
             yield self.rhythm_name, f"{self.rhythm_share:.1%} of the judged time, {many}{longest}"
         longest_pause = max((each.stop - each.start for each in self.pauses), default=0.0)
         yield (
@@ -327,13 +359,16 @@ class HolterResult(DetectionResult):
         for name, each in self.ectopy.items():
             outside = f" outside {self.rhythm_name}" if each.beats < counts[name] else ""
             patterns = (
-                f": {each.single:,} single, {len(each.couplets):,} couplets, {len(each.runs):,} runs, "
-                f"bigeminy {len(each.bigeminy):,} times"
+                f": {each.single:,} single, {_count(len(each.couplets), 'couplet')}, "
+                f"{_count(len(each.runs), 'run')}, {_count(len(each.bigeminy), 'stretch')} of bigeminy"
             )
             yield f"{name} beats", f"{each.beats:,}{outside}{patterns if each.beats else ''}"
         if self.variability is not None and np.isfinite(self.variability.measures["SDNN"]):
-            measures = self.variability.measures
-            yield "variability", f"SDNN {measures['SDNN']:.0f} ms, RMSSD {measures['RMSSD']:.0f} ms"
+            measures, share = self.variability.measures, self.variability.corrected_share
+            doubt = (
+                f"; doubtful: {share:.0%} of the beats were corrected" if self.variability.doubtful else ""
+            )
+            yield "variability", f"SDNN {measures['SDNN']:.0f} ms, RMSSD {measures['RMSSD']:.0f} ms{doubt}"
         elif self.variability is None:
             yield "variability", "left out: it needs NeuroKit2 (pip install 'physiolect[evaluation]')"
         missing = sum(each.stop - each.start for each in self.beats.unjudged)
@@ -348,6 +383,11 @@ def length_text(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours} h {minute} min" if hours else f"{minute} min {second} s"
+
+
+def _count(n: int, word: str) -> str:
+    plural = "es" if word.endswith("h") else "s"
+    return f"{n:,} {word}{plural * (n != 1)}"
 
 
 def _known(value: object) -> object:

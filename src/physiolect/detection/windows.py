@@ -183,7 +183,7 @@ def lay_out(recording: Recording, contract: InputContract, channel: str | int | 
     if len(gaps):
         notices.append(
             f"{len(gaps)} gap{'s' * (len(gaps) > 1)} longer than {contract.max_gap:g} s "
-            "were bridged only to keep time; nothing is judged there"
+            f"{'were' if len(gaps) > 1 else 'was'} bridged only to keep time; nothing is judged there"
         )
     ratio = rate_ratio(recording.fs, contract.fs)
     inside = [made_up(start, stop, ratio, adapted.n_samples) for start, stop in gaps.tolist()]

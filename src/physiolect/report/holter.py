@@ -87,7 +87,8 @@ _LIMITS = "\n".join(
         "",
         "- The classes are AAMI's: N holds all beats that are neither ectopic nor fused, bundle branch block too. "
         "S beats are found least reliably. In atrial fibrillation the model's S beats mean nothing: hours list them, "
-        "and the table of ectopic beats leaves them out.",
+        "and the table of ectopic beats leaves them out. Q are paced beats and those that cannot be sorted: few "
+        "recordings taught it, and beats of reversed electrodes may count as Q.",
         "- Noise and loose electrodes produce beats that are not there and hide others. Each missed beat looks like "
         "a pause, and so does ventricular flutter or fibrillation. Look at the strips and at the recording itself "
         "before you believe a pause, a run or a rate.",
@@ -238,12 +239,13 @@ def _variability(page: Report, result: HolterResult) -> None:
         page.text("Too few beats in a row.")
         return
     rows = [(name, f"{found.measures[name]:.4g}", UNITS[name].replace("ms2", "ms²")) for name in known]
-    share = found.corrected_share
     page.table(
         ("measure", "value", "unit"), rows, f"Outside {result.rhythm_name}, after correction of artefacts."
     )
-    if share > 0.05:
-        page.text(f"{share:.0%} of the beats were corrected: these measures may not be reliable.")
+    if found.doubtful:
+        page.text(
+            f"{found.corrected_share:.0%} of the beats were corrected: these measures may not be reliable."
+        )
 
 
 def _strips(page: Report, result: HolterResult) -> None:
