@@ -49,6 +49,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "noise .1": varied(noise=0.1),
     "noise .3": varied(noise=0.3),
     "no gain": varied(gain=0.0),
+    "no lead turned over": varied(flip=0.0),
     "dropout .2": {"dropout": 0.2},
     "one linear layer in front": {"tuning": {"model": replace(PRESET.model, embedding="linear")}},
     "width 64, 2 layers": {"tuning": {"model": replace(PRESET.model, width=64, n_layers=2, mlp_width=128)}},

@@ -47,6 +47,8 @@ def test_an_ecg_gets_all_three_and_a_report(run: Run, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "found" / "summary.json").read_text())
     assert summary["task"] == "holter"
     assert summary["checkpoint"] is None
+    assert set(summary["detectors"]) == {"beats", "rhythm", "heartbeats"}
+    assert all(len(digest) == 64 for digest in summary["detectors"].values())
     assert set(summary["classes"]) == {"N", "S", "V", "F"}
 
 

@@ -140,7 +140,10 @@ class _Whole:
                 threads=config.threads,
                 on_event=terminal,
             )
-        return _tell(config, found, source, out, {"checkpoint": None, "published_as": None})
+        made_by: dict[str, Any] = {"checkpoint": None, "published_as": None}
+        if self._detectors is not None:
+            made_by["detectors"] = self._detectors.digests
+        return _tell(config, found, source, out, made_by)
 
 
 def _detect(config: Config, checkpoint: Checkpoint, source: Input, out: Path | None) -> Done:

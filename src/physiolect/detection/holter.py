@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from physiolect.checkpoint import EMBEDDED, Checkpoint, load_checkpoint
+from physiolect.checkpoint.fingerprint import weights_digest
 from physiolect.contract.channels import channel_modality
 from physiolect.detection.beats import judge_beats
 from physiolect.detection.heartbeats import OVERLAP, check_heartbeats, judge_heartbeats
@@ -40,6 +41,14 @@ class Detectors:
         check_answers(self.beats, "position")
         check_answers(self.rhythm, "window")
         check_heartbeats(self.heartbeats)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digest of the weights of each, by the name of its task."""
+        return {
+            each.task.name: weights_digest(each.model.state_dict())
+            for each in (self.beats, self.rhythm, self.heartbeats)
+        }
 
     def to(self, device: torch.device | str) -> Detectors:
         """Move all three to a device, and return them."""

@@ -53,7 +53,7 @@ BEAT_TUNINGS: dict[Scope, BeatTuning] = {
     "position": BeatTuning(
         model=_MODEL,
         draws=BeatDraws(balance=0.5, fewest=32, most=32),
-        augmentation=BeatAugmentation(noise=0.6, gain=0.2, lead=0.15),
+        augmentation=BeatAugmentation(noise=0.6, gain=0.2, lead=0.15, flip=0.15),
         copies=BeatCopies(ectopic=2, fibrillating=2, share=0.6),
         seconds=30.0,
         steps=2500,

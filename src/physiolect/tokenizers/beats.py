@@ -169,14 +169,18 @@ class BeatTokenizer:
 
     def lead_places(self, lead: int) -> NDArray[np.int64]:
         """Return which numbers describe one lead."""
-        found = []
+        shape = self.places.get("shape")
+        found = [] if shape is None else [np.arange(shape.start + lead, shape.stop, self.n_leads)]
+        return np.sort(np.concatenate([*found, self.wave_places(lead)]))
+
+    def wave_places(self, lead: int) -> NDArray[np.int64]:
+        """Return which numbers are samples of one lead's waveform, or differences of such."""
+        found = [np.empty(0, np.int64)]
         for group, place in self.places.items():
-            if group == "shape":
-                found.append(np.arange(place.start + lead, place.stop, self.n_leads))
-            elif group in ("waveform", "p-wave", "difference"):
+            if group in ("waveform", "p-wave", "difference"):
                 width = (place.stop - place.start) // self.n_leads
                 found.append(np.arange(place.start + lead * width, place.start + (lead + 1) * width))
-        return np.concatenate(found) if found else np.empty(0, np.int64)
+        return np.concatenate(found)
 
     def choose_leads(self, names: Sequence[str]) -> list[int]:
         """Return which channels describe the beats, at most `n_leads`: II or the first, then V1, V5 …, or any other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,28 @@ def test_balance_decides_how_often_a_rare_class_is_drawn(beats: BeatExamples) ->
         batches = batches_of(beats, draws=BeatDraws(balance=balance))
         shares = np.bincount(value, batches._shares(batches.beats))
         assert np.isclose(shares[1], expected)
+
+
+def test_each_lead_is_turned_over_by_itself(beats: BeatExamples) -> None:
+    draws = BeatDraws(fewest=16, most=16)
+    turned = batches_of(beats, draws=draws, augmentation=replace(STILL, flip=0.5))
+    plain = batches_of(beats, draws=draws, augmentation=STILL)
+    tokenizer = turned.tokenizer
+    for batches in (turned, plain):
+        batches.stage(0)
+    one, other = turned.batch(0, 0)[0], plain.batch(0, 0)[0]
+    changed = torch.stack(
+        [
+            (one[:, tokenizer.wave_places(lead)] != other[:, tokenizer.wave_places(lead)]).any(2).any(1)
+            for lead in (0, 1)
+        ]
+    )
+    assert {tuple(each) for each in changed.T.tolist()} == {
+        (False, False), (False, True), (True, False), (True, True),
+    }  # fmt: skip
+    others = torch.ones(tokenizer.n_features, dtype=torch.bool)
+    others[np.concatenate([tokenizer.wave_places(lead) for lead in (0, 1)])] = False
+    assert torch.equal(one[:, :-1][:, others], other[:, :-1][:, others])
 
 
 def test_windows_of_a_rhythm_stay_in_it(rhythms: BeatExamples) -> None:

@@ -28,7 +28,7 @@ class BeatAugmentation:
     lead: float = 0.15
     """Share of windows without their second lead; of those of one lead, share without any waveform."""
     flip: float = 0.0
-    """Share of windows turned upside down, as by swapped electrodes."""
+    """Share of windows in which a lead is turned upside down, as by swapped electrodes; each lead by itself."""
     tempo: float = 1.0
     """Largest factor by which a window's heart beats faster or slower."""
 
@@ -112,6 +112,10 @@ class BeatBatches:
         self._mean, self._sd = (
             torch.tensor(each, dtype=torch.float32, device=device) for each in (tokenizer.mean, tokenizer.sd)
         )
+        self._waves = [
+            torch.from_numpy(places).to(device)
+            for places in map(tokenizer.wave_places, range(tokenizer.n_leads))
+        ]
         n, K = size * parts, len(examples.classes)
         self._lead = torch.from_numpy(tokenizer.lead_places(1 if tokenizer.n_leads > 1 else 0)).to(device)
         self._inputs = torch.zeros(n, tokenizer.n_features + 1, self.draws.most, device=device)
@@ -193,10 +197,10 @@ class BeatBatches:
             return torch.from_numpy(values.astype(np.float32)).to(device)[:, None, None]
 
         B = len(x)
-        factor = np.exp(vary.gain * rng.standard_normal(B)) * np.where(rng.random(B) < vary.flip, -1, 1)
-        for group in ("waveform", "p-wave", "difference"):
-            if group in tokenizer.places:
-                x[..., tokenizer.places[group]] *= drawn(factor)
+        factor = np.exp(vary.gain * rng.standard_normal(B))
+        turned = np.where(rng.random((tokenizer.n_leads, B)) < vary.flip, -1, 1)
+        for lead, places in enumerate(self._waves):
+            x[..., places] *= drawn(factor * turned[lead])
         if tokenizer.tempo_places and vary.tempo > 1:
             shift = 2 * np.log(vary.tempo) * rng.uniform(-1, 1, B)
             x[..., tokenizer.tempo_places] += drawn(shift)
