@@ -16,7 +16,7 @@ from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.encoder_parts import image_patches, make_block, make_embedding, seen_across
 from physiolect.models.heads import Pooling, make_pool
 from physiolect.models.layers import Transformer, make_norm
-from physiolect.models.model import Model
+from physiolect.models.model import Model, wandering
 from physiolect.models.scaling import scaled
 from physiolect.tasks import Scope
 
@@ -241,10 +241,8 @@ class Encoder(Model):
 
     def probe(self) -> Tensor:
         """Return a fixed wandering window (1, C, T)."""
-        step = torch.arange(self.config.context_length, device=self.device)
-        channel = torch.arange(self.config.n_channels, device=self.device).unsqueeze(1)
-        wandering = (step * step * 7 + step * (3 + channel) + 11 * channel) % 101
-        return (wandering.unsqueeze(0) / 50 - 1).to(self.dtype)
+        steps = wandering(self.config.n_channels, self.config.context_length, self.device)
+        return (steps / 50 - 1).to(self.dtype)
 
     def with_head(  # type: ignore[override]
         self,

@@ -14,6 +14,13 @@ Takes = Literal["levels", "signal"]
 """What a model reads: ids of levels (B, T), or real numbers (B, C, T)."""
 
 
+def wandering(n_channels: int, length: int, device: torch.device) -> Tensor:
+    """Return whole numbers from 0 to 100 that wander, (1, C, T): the same on every machine."""
+    step = torch.arange(length, device=device)
+    channel = torch.arange(n_channels, device=device).unsqueeze(1)
+    return ((step * step * 7 + step * (3 + channel) + 11 * channel) % 101).unsqueeze(0)
+
+
 class Model(nn.Module):
     """A family's class derives from it; `MODELS` lists the families.
 

@@ -15,7 +15,7 @@ from physiolect.models.attention import last_of
 from physiolect.models.capture import Capture
 from physiolect.models.channel_input import COUNTS, STATISTICS, ChannelInput, Counts, Statistics
 from physiolect.models.heads import Pooling, make_pool
-from physiolect.models.model import Model
+from physiolect.models.model import Model, wandering
 from physiolect.models.state_space import StateSpace
 from physiolect.models.stream import Stream, check_channels
 from physiolect.tasks import Scope
@@ -267,10 +267,8 @@ class Recurrent(Model):
 
     def probe(self) -> Tensor:
         """Return a fixed wandering window (1, C, T), of numbers above 0."""
-        step = torch.arange(self.config.context_length, device=self.device)
-        channel = torch.arange(self.config.n_channels, device=self.device).unsqueeze(1)
-        wandering = (step * step * 7 + step * (3 + channel) + 11 * channel) % 101
-        return (wandering.unsqueeze(0) / 25 + 0.1).to(self.dtype)
+        steps = wandering(self.config.n_channels, self.config.context_length, self.device)
+        return (steps / 25 + 0.1).to(self.dtype)
 
     def with_head(  # type: ignore[override]
         self,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from physiolect.errors import ConfigError
 from physiolect.models.capture import Capture
-from physiolect.models.model import Model
+from physiolect.models.model import Model, wandering
 from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig, ResNetPooling
 from physiolect.models.resnet_layers import Stage, Stem
 from physiolect.models.resnet_pools import make_resnet_pool
@@ -146,10 +146,8 @@ class ResNet(Model):
 
     def probe(self) -> Tensor:
         """Return a fixed wandering window (1, C, T)."""
-        step = torch.arange(self.config.context_length, device=self.device)
-        channel = torch.arange(self.config.n_channels, device=self.device).unsqueeze(1)
-        wandering = (step * step * 7 + step * (3 + channel) + 11 * channel) % 101
-        return (wandering.unsqueeze(0) / 50 - 1).to(self.dtype)
+        steps = wandering(self.config.n_channels, self.config.context_length, self.device)
+        return (steps / 50 - 1).to(self.dtype)
 
     def with_head(  # type: ignore[override]
         self,
