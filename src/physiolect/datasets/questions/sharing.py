@@ -1,0 +1,149 @@
+"""Patients and ECGs that stand on two sides: training and test questions, and what a checkpoint was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from physiolect.datasets.public.catalogue import DATASETS, recognise
+from physiolect.datasets.public.dataset import Entry
+from physiolect.datasets.questions.identity import dataset_of, ecg_identity, patient_in
+from physiolect.datasets.questions.question import Question
+from physiolect.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Side:
+    """The patients and ECGs that one side of a comparison uses."""
+
+    what: str
+    """For messages: "the training questions of qa.jsonl"."""
+    ecgs: frozenset[str] = frozenset()
+    """As `ecg_identity` names them."""
+    patients: frozenset[tuple[str, str]] = frozenset()
+    """(dataset, patient); the dataset is "" where it is unknown."""
+
+    def __or__(self, other: Side) -> Side:
+        return Side(f"{self.what} and {other.what}", self.ecgs | other.ecgs, self.patients | other.patients)
+
+
+def side_of_questions(questions: Iterable[Question], what: str) -> Side:
+    """Return the patients and ECGs of some questions."""
+    ecgs, patients = set(), set()
+    for question in questions:
+        for stretch in question.recordings:
+            ecgs.add(ecg_identity(stretch.recording, question.dataset))
+            if (stated := patient_in(stretch.recording)) is not None:
+                patients.add((dataset_of(stretch.recording), stated))
+        patients |= {(question.dataset, name) for name in question.patient}
+    return Side(what, frozenset(ecgs), frozenset(patients))
+
+
+def side_of_names(names: Iterable[str], what: str, *, dataset: str = "") -> Side:
+    """Return what a checkpoint's run lists (`Run.used`): each name is a patient's or a recording's.
+
+    Args:
+        names: of patients, or of recordings without a patient.
+        what: for messages.
+        dataset: of the store that they are of, where it is known.
+    """
+    names = frozenset(names)
+    return Side(
+        what,
+        frozenset(ecg_identity(name, dataset) for name in names),
+        frozenset((dataset, name) for name in names),
+    )
+
+
+def side_of_folder(folder: Path | str, parts: Iterable[str] = (), *, what: str = "") -> Side:
+    """Return the patients and ECGs that a public dataset's own folder lists.
+
+    Args:
+        folder: as the dataset is published.
+        parts: of its published split ("fold 10"); all recordings by default.
+        what: for messages; the folder's name and the parts by default.
+
+    Raises:
+        ConfigError: no known dataset lies there, or it has no such part.
+    """
+    folder, wanted = Path(folder), frozenset(parts)
+    name = recognise(folder) if folder.is_dir() else None
+    if name is None:
+        raise ConfigError(
+            f"{folder} holds no dataset whose layout is known", hint=f"known: {', '.join(DATASETS)}"
+        )
+    entries: list[Entry] = list(DATASETS[name].entries(folder))
+    there = {entry.split for entry in entries if entry.split}
+    if unknown := wanted - there:
+        raise ConfigError(
+            f"{folder} has no part '{min(unknown)}'", hint=f"its parts: {', '.join(sorted(there)) or 'none'}"
+        )
+    kept = [entry for entry in entries if not wanted or entry.split in wanted]
+    return Side(
+        what or " ".join([str(folder), *sorted(wanted)]),
+        frozenset(ecg_identity(entry.name, name) for entry in kept),
+        frozenset((name, entry.patient) for entry in kept if entry.patient),
+    )
+
+
+def shared(one: Side, other: Side) -> tuple[list[str], list[str]]:
+    """Return the ECGs and the patients that two sides share, sorted.
+
+    Patients of two datasets differ, whatever their names. Where the dataset of one is unknown, names alone decide.
+    """
+    ecgs = sorted(one.ecgs & other.ecgs)
+    patients = set()
+    by_name: dict[str, set[str]] = {}
+    for dataset, name in other.patients:
+        by_name.setdefault(name, set()).add(dataset)
+    for dataset, name in one.patients:
+        there = by_name.get(name)
+        if there and (not dataset or "" in there or dataset in there):
+            patients.add(f"{dataset or max(there)}/{name}".removeprefix("/"))
+    return ecgs, sorted(patients)
+
+
+def refuse_shared(train: Sequence[Side], test: Side) -> None:
+    """Make sure that no patient and no ECG of the test side was used in training, in whatever corpus.
+
+    Args:
+        train: everything that trains: questions, stores, and what the checkpoints before were trained on.
+        test: what is tested on.
+
+    Raises:
+        ConfigError: some were; the message names them and the side.
+    """
+    found = []
+    for side in train:
+        ecgs, patients = shared(side, test)
+        if ecgs or patients:
+            counts = [
+                _counted(ecgs, "ECG", len(test.ecgs)),
+                _counted(patients, "patient", len(test.patients)),
+            ]
+            found.append(f"{side.what} shares {' and '.join(filter(None, counts))} with {test.what}")
+    if found:
+        raise ConfigError(
+            "leakage: " + "; ".join(found),
+            hint="leave these patients out of one side (apart), or train on parts of the same split",
+        )
+
+
+def apart(questions: Iterable[Question], held_out: Sequence[Side]) -> list[Question]:
+    """Return the questions of which no patient and no ECG stands on a side that is held out."""
+    ecgs = frozenset().union(*(side.ecgs for side in held_out))
+    patients = frozenset().union(*(side.patients for side in held_out))
+    out = Side("what is held out", ecgs, patients)
+    kept = []
+    for question in questions:
+        if not any(shared(side_of_questions([question], ""), out)):
+            kept.append(question)
+    return kept
+
+
+def _counted(names: list[str], what: str, total: int) -> str:
+    if not names:
+        return ""
+    first = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    return f"{len(names):,} of {total:,} {what}s ({first})"
