@@ -47,6 +47,8 @@ class Config:
     """Another seed draws other wordings, negatives, pairs and made ECGs."""
     compare: bool = True
     """Also make questions about two ECGs."""
+    test_share: float = 0.2
+    """Share of the patients in the part "test", of labels without a published split; the others are "train"."""
     apart_from: tuple[str, ...] = ()
     """Checkpoints, question files and dataset folders: leave out questions about patients or ECGs that these use."""
 

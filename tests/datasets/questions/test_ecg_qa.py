@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from physiolect.datasets.questions.corpora import open_corpus
-from physiolect.datasets.questions.ecg_qa import read_ecg_qa
 from physiolect.datasets.questions.preparing import prepare_questions
+from physiolect.datasets.questions.readers.corpora import open_corpus
+from physiolect.datasets.questions.readers.ecg_qa import read_ecg_qa
 from physiolect.errors import ConfigError, FormatError
 
 

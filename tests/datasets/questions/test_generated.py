@@ -12,7 +12,6 @@ import pytest
 
 from physiolect.contract import InputContract
 from physiolect.datasets import Row, StoreWriter, open_store
-from physiolect.datasets.questions.corpora import open_corpus
 from physiolect.datasets.questions.generated.asking import make_questions, number_text
 from physiolect.datasets.questions.generated.balance import balanced
 from physiolect.datasets.questions.generated.from_ludb import known_of_ludb
@@ -22,6 +21,7 @@ from physiolect.datasets.questions.generated.from_store import known_of_store
 from physiolect.datasets.questions.generated.known import NEEDS_MILLIVOLTS, Known, Wave
 from physiolect.datasets.questions.generated.made import make_known
 from physiolect.datasets.questions.question import Question, Stretch
+from physiolect.datasets.questions.readers.corpora import open_corpus
 from physiolect.evaluation.answers import mean_scores
 from physiolect.formats import read_recording
 from physiolect.recording import LEADS, Recording

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from physiolect.datasets.questions.corpora import open_corpus
-from physiolect.datasets.questions.llava import read_llava
 from physiolect.datasets.questions.question import Question
+from physiolect.datasets.questions.readers.corpora import open_corpus
+from physiolect.datasets.questions.readers.llava import read_llava
 from physiolect.errors import FormatError
 
 TURNS = [

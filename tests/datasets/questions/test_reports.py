@@ -8,9 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from physiolect.datasets.questions.corpora import Corpus, open_corpus
-from physiolect.datasets.questions.ecg_qa_cot import claims, read_ecg_qa_cot
-from physiolect.datasets.questions.reports import read_reports
+from physiolect.datasets.questions.readers.corpora import Corpus, open_corpus
+from physiolect.datasets.questions.readers.ecg_qa_cot import claims, read_ecg_qa_cot
+from physiolect.datasets.questions.readers.reports import read_reports
 from physiolect.errors import ConfigError, FormatError
 
 

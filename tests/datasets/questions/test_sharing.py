@@ -10,17 +10,23 @@ import pytest
 
 from physiolect.datasets.questions.identity import ecg_identity
 from physiolect.datasets.questions.parts import published_parts, split_questions
-from physiolect.datasets.questions.preparing import check_parts
+from physiolect.datasets.questions.preparing import prepare_questions
 from physiolect.datasets.questions.question import Question, Stretch
+from physiolect.datasets.questions.question_files import write_questions
 from physiolect.datasets.questions.sharing import (
+    Held,
+    Side,
     apart,
     refuse_shared,
-    shared,
     side_of_folder,
     side_of_names,
     side_of_questions,
 )
 from physiolect.errors import ConfigError
+
+
+def shared(one: Side, other: Side) -> tuple[list[str], list[str]]:
+    return Held([one]).shared(other)
 
 
 def ask(name: str, *patient: str, dataset: str = "", split: str = "", second: str = "") -> Question:
@@ -102,36 +108,42 @@ def test_the_users_own_folder_is_compared_by_fold(
 
 def test_questions_of_the_other_side_are_left_out() -> None:
     questions = [ask("a", "1"), ask("b", "2"), ask("c", "1"), ask("d", "3", second="b")]
-    kept = apart(questions, [side_of_names(["1"], "x"), side_of_questions([ask("b")], "y")])
-    assert kept == []
-    assert apart(questions, [side_of_names(["1"], "x")]) == [questions[1], questions[3]]
+    assert not list(apart(questions, [side_of_names(["1"], "x"), side_of_questions([ask("b")], "y")]))
+    assert list(apart(questions, [side_of_names(["1"], "x")])) == [questions[1], questions[3]]
 
 
-def test_parts_that_share_a_patient_are_refused() -> None:
+def test_parts_that_share_a_patient_are_refused(tmp_path: Path) -> None:
     questions = [ask("a", "1", split="train"), ask("b", "2", split="test"), ask("c", "2", split="test")]
-    check_parts(questions)
+    leaking = [*questions, ask("d", "1", split="test")]
+    write_questions(leaking, tmp_path / "leaking.jsonl")
     with pytest.raises(
-        ConfigError, match=r"the part 'test' shares 1 of 1 patients \(1\) with the part 'train'"
+        ConfigError, match=r"the part 'test' shares 1 of 2 patients \(1\) with the part 'train'|'train'"
     ):
-        check_parts([*questions, ask("d", "1", split="test")])
+        prepare_questions(tmp_path / "leaking.jsonl", tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
     with pytest.raises(ConfigError, match="leakage"):
-        published_parts([*questions, ask("d", "1", split="test")], ["train"], ["test"])
+        published_parts(leaking, ["train"], ["test"])
     train, test = published_parts(questions, ["train"], ["test"])
     assert (len(train), len(test)) == (1, 2)
     with pytest.raises(ConfigError, match="no question is of the part 'fold 1'"):
         published_parts(questions, ["fold 1"], ["test"])
 
 
-def test_a_drawn_split_keeps_patients_and_what_is_compared_together() -> None:
+def test_a_drawn_split_is_by_patient_and_parts_comparisons() -> None:
     questions = [ask(f"r{k}", f"p{k // 2}") for k in range(40)]
-    questions += [replace(ask("r0", "p0", "p1"), recordings=(Stretch("r0"), Stretch("r2")))]
+    pairs = [
+        replace(ask("r0", "p0", f"p{k}"), recordings=(Stretch("r0"), Stretch(f"r{2 * k}")))
+        for k in range(1, 20)
+    ]
     for seed in range(5):
-        train, validation = split_questions(questions, 0.3, seed)
-        assert train
-        assert validation
-        assert len(train) + len(validation) == len(questions)
+        train, validation = split_questions([*questions, *pairs], 0.3, seed)
+        assert set(questions) <= {*train, *validation}
+        assert len(train) + len(validation) < len(questions) + len(pairs)
         refuse_shared([side_of_questions(train, "train")], side_of_questions(validation, "validation"))
-    with pytest.raises(ConfigError, match="a split needs two"):
+        assert split_questions(questions[:20] + questions[30:], 0.3, seed)[0] == [
+            q for q in train if q in questions[:20] + questions[30:]
+        ]
+    with pytest.raises(ConfigError, match="no question is left to"):
         split_questions(questions[:2], 0.3, 0)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         split_questions(questions, 1.0, 0)

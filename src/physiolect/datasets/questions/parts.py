@@ -1,9 +1,9 @@
-"""Which questions train and which validate: all questions about a patient stand on one side."""
+"""Which questions train and which validate: a patient's questions stand on one side."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from physiolect.datasets.questions.question import Question
 from physiolect.datasets.questions.sharing import refuse_shared, side_of_questions
@@ -11,40 +11,37 @@ from physiolect.errors import ConfigError
 
 
 def split_questions(
-    questions: Sequence[Question], fraction: float, seed: int
+    questions: Iterable[Question], fraction: float, seed: int
 ) -> tuple[list[Question], list[Question]]:
     """Return the questions that train and those that validate, by patient, each in order.
 
-    Patients that a comparison brings together stand on one side, with all that they are compared with. A group
-    validates if a hash of the seed and its name falls below `fraction`, or as the only one that can.
+    A patient, or a recording whose patient is unknown, validates if a hash of the seed and its name falls below
+    `fraction`, so that other questions do not matter to it. Questions that compare patients of both sides are on
+    neither.
 
     Args:
         questions: all of them.
-        fraction: share of the groups that validate, on average; above 0 and below 1.
+        fraction: share of the patients that validate, on average; above 0 and below 1.
         seed: another seed makes another split.
 
     Raises:
-        ConfigError: the fraction is out of range, or there are fewer than two groups.
+        ConfigError: the fraction is out of range, or a side is empty.
     """
     if not 0 < fraction < 1:
         raise ConfigError(
             f"the share of questions for validation is {fraction}, but it must lie between 0 and 1",
             hint="0.1 keeps a tenth of the patients for validation",
         )
-    leader = _joined(question.groups for question in questions)
-    leaders = sorted({leader(question.groups[0]) for question in questions})
-    if len(leaders) < 2:
-        raise ConfigError(
-            f"the questions are about {len(leaders)} group of patients, and a split needs two",
-            hint="comparisons join the patients that they compare: leave some out, or add questions",
-        )
-    draws = {name: _uniform(seed, name) for name in leaders}
-    validating = {name for name in leaders if draws[name] < fraction} or {min(leaders, key=draws.__getitem__)}
-    if len(validating) == len(leaders):
-        validating.discard(max(leaders, key=draws.__getitem__))
     sides: tuple[list[Question], list[Question]] = ([], [])
     for question in questions:
-        sides[leader(question.groups[0]) in validating].append(question)
+        validates = {drawn_below(seed, name, fraction) for name in question.groups}
+        if len(validates) == 1:
+            sides[validates.pop()].append(question)
+    if not all(sides):
+        empty = "train" if not sides[0] else "validate"
+        raise ConfigError(
+            f"no question is left to {empty} on", hint="choose another fraction or seed, or add patients"
+        )
     return sides
 
 
@@ -67,28 +64,13 @@ def published_parts(
             )
         sides.append([question for question in held if question.split in names])
     refuse_shared(
-        [side_of_questions(sides[0], "the training part")], side_of_questions(sides[1], "the validation part")
+        [side_of_questions(sides[0], "the training part")],
+        side_of_questions(sides[1], "the validation part"),
     )
     return sides[0], sides[1]
 
 
-def _joined(groups: Iterable[tuple[str, ...]]) -> Callable[[str], str]:
-    """Return what gives each name the first name of all that are joined with it."""
-    parent: dict[str, str] = {}
-
-    def leader(name: str) -> str:
-        while (up := parent.setdefault(name, name)) != name:
-            parent[name] = name = parent[up]
-        return name
-
-    for names in groups:
-        first, *others = names
-        for other in others:
-            one, two = sorted((leader(first), leader(other)))
-            parent[two] = one
-    return leader
-
-
-def _uniform(seed: int, name: str) -> float:
+def drawn_below(seed: int, name: str, fraction: float) -> bool:
+    """Return whether the hash of a seed and a name, between 0 and 1, falls below a fraction."""
     digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return int.from_bytes(digest, "big") / 2**64 < fraction

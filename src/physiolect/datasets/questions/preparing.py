@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from physiolect.datasets.public.catalogue import recognise
-from physiolect.datasets.questions.corpora import Corpus, open_corpus
-from physiolect.datasets.questions.ecg_qa import FORMS, is_ecg_qa, read_ecg_qa
-from physiolect.datasets.questions.ecg_qa_cot import is_ecg_qa_cot, read_ecg_qa_cot
 from physiolect.datasets.questions.generated.asking import make_questions
 from physiolect.datasets.questions.generated.from_ludb import known_of_ludb
 from physiolect.datasets.questions.generated.from_machine import known_of_machine
@@ -20,11 +17,15 @@ from physiolect.datasets.questions.generated.from_store import known_of_store
 from physiolect.datasets.questions.generated.known import Known
 from physiolect.datasets.questions.generated.made import make_known
 from physiolect.datasets.questions.identity import ecg_identity
-from physiolect.datasets.questions.llava import is_llava, read_llava
+from physiolect.datasets.questions.parts import drawn_below
 from physiolect.datasets.questions.question import Question
 from physiolect.datasets.questions.question_files import is_question_file, iterate_questions, write_questions
-from physiolect.datasets.questions.reports import read_reports
-from physiolect.datasets.questions.sharing import Side, apart, refuse_shared, shared, side_of_questions
+from physiolect.datasets.questions.readers.corpora import Corpus, open_corpus
+from physiolect.datasets.questions.readers.ecg_qa import FORMS, is_ecg_qa, read_ecg_qa
+from physiolect.datasets.questions.readers.ecg_qa_cot import is_ecg_qa_cot, read_ecg_qa_cot
+from physiolect.datasets.questions.readers.llava import is_llava, read_llava
+from physiolect.datasets.questions.readers.reports import read_reports
+from physiolect.datasets.questions.sharing import Side, apart, refuse_shared, side_of_questions
 from physiolect.datasets.store.manifest import is_store
 from physiolect.datasets.store.store import open_store
 from physiolect.errors import ConfigError, check_option
@@ -95,6 +96,7 @@ class _Request:
     count: int
     seed: int
     compare: bool
+    test_share: float
     apart_from: Sequence[Side]
     skipped: Counter[str]
     notes: list[str]
@@ -118,6 +120,7 @@ def prepare_questions(
     count: int = 500,
     seed: int = 0,
     compare: bool = True,
+    test_share: float = 0.2,
     apart_from: Sequence[Side] = (),
     on_event: Listener | None = None,
 ) -> PreparedQuestions:
@@ -139,6 +142,7 @@ def prepare_questions(
         count: made ECGs.
         seed: of wordings, negatives, pairs and made ECGs.
         compare: also make questions about two ECGs.
+        test_share: share of the patients in the part "test", of labels without a published split; the others are "train".
         apart_from: leave out questions about patients or ECGs of these sides.
         on_event: gets messages and progress.
 
@@ -153,32 +157,91 @@ def prepare_questions(
     check_option("kind", kind, get_args(Kind))
     if form is not None:
         check_option("form", form, FORMS)
+    if not 0 <= test_share <= 1:
+        raise ConfigError(
+            f"test_share is {test_share}, but must lie between 0 and 1", hint="0.2 tests on a fifth"
+        )
     reporter = Reporter(on_event)
     request = _Request(
         Path(source), None if recordings is None else Path(recordings), form, folds, only_sound, dataset or "",
-        count, seed, compare, apart_from, Counter(), [],
+        count, seed, compare, test_share, apart_from, Counter(), [],
     )  # fmt: skip
-    questions = list(_counted(_READERS[kind](request), reporter))
+    tally = _Tally(request, reporter)
+    questions = _READERS[kind](request)
     if apart_from:
-        kept = apart(questions, apart_from)
-        request.skipped["questions about patients or ECGs of the other side"] = len(questions) - len(kept)
-        questions = kept
-    if not questions:
-        raise ConfigError(
-            "; ".join([f"no question about {source} is left", *_left_out(request.skipped), *request.notes]),
-            hint="are the recordings in the folder that was named?",
-        )
-    check_parts(questions)
-    write_questions(questions, out)
+        questions = tally.apart(questions)
+    write_questions(tally.checked(questions), out)
     return PreparedQuestions(
         Path(out),
         kind,
-        dict(Counter(question.template for question in questions)),
-        dict(Counter(question.type for question in questions)),
-        len({name for question in questions for name in question.groups}),
+        dict(tally.templates),
+        dict(tally.types),
+        len(tally.groups),
         dict(request.skipped),
         tuple(request.notes),
     )
+
+
+class _Tally:
+    """Counts questions while they are written, and refuses the file as a whole where its parts share a patient."""
+
+    def __init__(self, request: _Request, reporter: Reporter) -> None:
+        self.templates, self.types = Counter[str](), Counter[str]()
+        self.groups: set[str] = set()
+        self._request, self._tell = request, reporter.progress("questions")
+        self._parts: dict[str, Side] = {}
+
+    def apart(self, questions: Iterator[Question]) -> Iterator[Question]:
+        """Leave out questions about what the other side uses, and count them."""
+        read = 0
+
+        def counting() -> Iterator[Question]:
+            nonlocal read
+            for read, question in enumerate(questions, 1):  # noqa: B007 (the number is what is wanted)
+                yield question
+
+        kept = 0
+        for kept, question in enumerate(apart(counting(), self._request.apart_from), 1):  # noqa: B007
+            yield question
+        if read > kept:
+            self._request.skipped["questions about patients or ECGs of the other side"] = read - kept
+
+    def checked(self, questions: Iterator[Question]) -> Iterator[Question]:
+        """Pass questions on.
+
+        Raises:
+            ConfigError: there was none, or two parts share a patient or an ECG.
+        """
+        ecgs: dict[str, set[str]] = {}
+        patients: dict[str, set[tuple[str, str]]] = {}
+        for number, question in enumerate(questions, 1):
+            self.templates[question.template] += 1
+            self.types[question.type] += 1
+            self.groups.update(question.groups)
+            if question.split:
+                side = side_of_questions([question], "")
+                ecgs.setdefault(question.split, set()).update(side.ecgs)
+                patients.setdefault(question.split, set()).update(side.patients)
+            yield question
+            if not number % _EVERY:
+                self._tell(number)
+        if not self.templates:
+            raise ConfigError(
+                "; ".join(
+                    [
+                        f"no question about {self._request.source} is left",
+                        *_left_out(self._request.skipped),
+                        *self._request.notes,
+                    ]
+                ),
+                hint="are the recordings in the folder that was named?",
+            )
+        parts = [
+            Side(f"the part '{part}'", frozenset(ecgs[part]), frozenset(patients[part]))
+            for part in sorted(ecgs)
+        ]
+        for place, side in enumerate(parts):
+            refuse_shared(parts[:place], side)
 
 
 def _left_out(skipped: Mapping[str, int]) -> list[str]:
@@ -209,21 +272,6 @@ def recognise_kind(source: Path | str) -> Kind:
         hint="known are ECG-QA, ECG-QA-CoT, conversations, questions in our format, PTB-XL, MIMIC-IV-ECG, LUDB, stores "
         "with labels, and 'synthetic'",
     )
-
-
-def check_parts(questions: Iterable[Question]) -> None:
-    """Make sure that no patient and no ECG is in two parts of a split.
-
-    Raises:
-        ConfigError: one is; the message names it.
-    """
-    by_part: dict[str, list[Question]] = {}
-    for question in questions:
-        if question.split:
-            by_part.setdefault(question.split, []).append(question)
-    sides = [side_of_questions(each, f"the part '{part}'") for part, each in sorted(by_part.items())]
-    for place, side in enumerate(sides):
-        refuse_shared(sides[:place], side)
 
 
 def _ecg_qa(request: _Request) -> Iterator[Question]:
@@ -258,7 +306,14 @@ def _labels(request: _Request) -> Iterator[Question]:
     ]
     if len(kept) < len(known):
         request.skipped["recordings of patients or ECGs of the other side"] = len(known) - len(kept)
+    if not any(each.split for each in kept):
+        kept = [replace(each, split=_part(each, request)) for each in kept]
     yield from make_questions(kept, seed=request.seed, compare=request.compare)
+
+
+def _part(known: Known, request: _Request) -> str:
+    name = known.patient or known.stretch.recording
+    return "test" if drawn_below(request.seed, name, request.test_share) else "train"
 
 
 def _side_of(known: Known) -> Side:
@@ -294,11 +349,3 @@ _READERS: dict[str, Callable[[_Request], Iterator[Question]]] = {
     "questions": _questions,
     "synthetic": _synthetic,
 }
-
-
-def _counted(questions: Iterator[Question], reporter: Reporter) -> Iterator[Question]:
-    tell = reporter.progress("questions")
-    for number, question in enumerate(questions, 1):
-        yield question
-        if not number % _EVERY:
-            tell(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,21 +87,31 @@ def side_of_folder(folder: Path | str, parts: Iterable[str] = (), *, what: str =
     )
 
 
-def shared(one: Side, other: Side) -> tuple[list[str], list[str]]:
-    """Return the ECGs and the patients that two sides share, sorted.
+class Held:
+    """What several sides hold together; finds what another side shares with them.
 
     Patients of two datasets differ, whatever their names. Where the dataset of one is unknown, names alone decide.
+
+    Args:
+        sides: any number.
     """
-    ecgs = sorted(one.ecgs & other.ecgs)
-    patients = set()
-    by_name: dict[str, set[str]] = {}
-    for dataset, name in other.patients:
-        by_name.setdefault(name, set()).add(dataset)
-    for dataset, name in one.patients:
-        there = by_name.get(name)
-        if there and (not dataset or "" in there or dataset in there):
-            patients.add(f"{dataset or max(there)}/{name}".removeprefix("/"))
-    return ecgs, sorted(patients)
+
+    def __init__(self, sides: Iterable[Side]) -> None:
+        self._ecgs: set[str] = set()
+        self._datasets: dict[str, set[str]] = {}
+        for side in sides:
+            self._ecgs |= side.ecgs
+            for dataset, name in side.patients:
+                self._datasets.setdefault(name, set()).add(dataset)
+
+    def shared(self, side: Side) -> tuple[list[str], list[str]]:
+        """Return the ECGs and the patients that a side shares, sorted."""
+        patients = set()
+        for dataset, name in side.patients:
+            there = self._datasets.get(name)
+            if there and (not dataset or "" in there or dataset in there):
+                patients.add(f"{dataset or max(there)}/{name}".removeprefix("/"))
+        return sorted(self._ecgs & side.ecgs), sorted(patients)
 
 
 def refuse_shared(train: Sequence[Side], test: Side) -> None:
@@ -116,7 +126,7 @@ def refuse_shared(train: Sequence[Side], test: Side) -> None:
     """
     found = []
     for side in train:
-        ecgs, patients = shared(side, test)
+        ecgs, patients = Held([side]).shared(test)
         if ecgs or patients:
             counts = [
                 _counted(ecgs, "ECG", len(test.ecgs)),
@@ -130,16 +140,12 @@ def refuse_shared(train: Sequence[Side], test: Side) -> None:
         )
 
 
-def apart(questions: Iterable[Question], held_out: Sequence[Side]) -> list[Question]:
-    """Return the questions of which no patient and no ECG stands on a side that is held out."""
-    ecgs = frozenset().union(*(side.ecgs for side in held_out))
-    patients = frozenset().union(*(side.patients for side in held_out))
-    out = Side("what is held out", ecgs, patients)
-    kept = []
+def apart(questions: Iterable[Question], held_out: Iterable[Side]) -> Iterator[Question]:
+    """Iterate over the questions of which no patient and no ECG stands on a side that is held out."""
+    held = Held(held_out)
     for question in questions:
-        if not any(shared(side_of_questions([question], ""), out)):
-            kept.append(question)
-    return kept
+        if not any(held.shared(side_of_questions([question], ""))):
+            yield question
 
 
 def _counted(names: list[str], what: str, total: int) -> str:

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from physiolect.datasets.public.dataset import read_table
-from physiolect.datasets.questions.corpora import Corpus
 from physiolect.datasets.questions.generated.known import Known
 from physiolect.datasets.questions.question import Stretch
+from physiolect.datasets.questions.readers.corpora import Corpus
 from physiolect.errors import ConfigError
 
 SOURCE = "MIMIC-IV-ECG's machine"

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from physiolect.datasets.public.dataset import Entry, read_table, whole
-from physiolect.datasets.questions.corpora import Corpus
 from physiolect.datasets.questions.generated.known import Known
 from physiolect.datasets.questions.question import Stretch
+from physiolect.datasets.questions.readers.corpora import Corpus
 from physiolect.errors import ConfigError, FormatError
 from physiolect.formats.wfdb_header import read_header
 from physiolect.recording import LEADS

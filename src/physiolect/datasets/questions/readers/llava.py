@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from physiolect.datasets.public.dataset import Entry
-from physiolect.datasets.questions.corpora import Corpus
 from physiolect.datasets.questions.question import (
     MOST_CHARACTERS,
     Question,
@@ -22,6 +21,7 @@ from physiolect.datasets.questions.question import (
     cleaned,
     refusal,
 )
+from physiolect.datasets.questions.readers.corpora import Corpus
 from physiolect.datasets.questions.strict_json import first_row, json_rows, parse
 from physiolect.errors import FormatError
 

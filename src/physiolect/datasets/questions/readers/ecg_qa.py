@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from physiolect.datasets.public.dataset import Entry, read_table
-from physiolect.datasets.questions.corpora import Corpus, numbered
 from physiolect.datasets.questions.question import MOST_CHARACTERS, NONE, Question, Stretch, cleaned, refusal
+from physiolect.datasets.questions.readers.corpora import Corpus, numbered
 from physiolect.datasets.questions.strict_json import first_row, json_rows
 from physiolect.errors import ConfigError, FormatError
 

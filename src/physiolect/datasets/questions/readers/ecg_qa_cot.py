@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from physiolect.datasets.public.dataset import read_table, whole
-from physiolect.datasets.questions.corpora import Corpus
 from physiolect.datasets.questions.question import MOST_CHARACTERS, Question, Stretch, cleaned, refusal
+from physiolect.datasets.questions.readers.corpora import Corpus
 from physiolect.errors import ConfigError
 
 WARNING = (

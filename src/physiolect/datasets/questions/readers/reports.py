@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from physiolect.datasets.public.catalogue import DATASETS
-from physiolect.datasets.questions.corpora import Corpus, numbered
 from physiolect.datasets.questions.question import MOST_CHARACTERS, Question, Stretch, cleaned
+from physiolect.datasets.questions.readers.corpora import Corpus, numbered
 
 ASKED = (
     "Write the report of this ECG.",
