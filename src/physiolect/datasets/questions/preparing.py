@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
-from physiolect.datasets.public.catalogue import recognise
-from physiolect.datasets.questions.generated.asking import make_questions
-from physiolect.datasets.questions.generated.from_ludb import known_of_ludb
-from physiolect.datasets.questions.generated.from_machine import known_of_machine
-from physiolect.datasets.questions.generated.from_ptbxl import known_of_ptbxl
-from physiolect.datasets.questions.generated.from_store import known_of_store
-from physiolect.datasets.questions.generated.known import Known
-from physiolect.datasets.questions.generated.made import make_known
-from physiolect.datasets.questions.identity import ecg_identity
-from physiolect.datasets.questions.parts import drawn_below
 from physiolect.datasets.questions.question import Question
-from physiolect.datasets.questions.question_files import is_question_file, iterate_questions, write_questions
-from physiolect.datasets.questions.readers.corpora import Corpus, open_corpus
-from physiolect.datasets.questions.readers.ecg_qa import FORMS, is_ecg_qa, read_ecg_qa
-from physiolect.datasets.questions.readers.ecg_qa_cot import is_ecg_qa_cot, read_ecg_qa_cot
-from physiolect.datasets.questions.readers.llava import is_llava, read_llava
-from physiolect.datasets.questions.readers.reports import read_reports
+from physiolect.datasets.questions.question_files import write_questions
+from physiolect.datasets.questions.readers.ecg_qa import FORMS
 from physiolect.datasets.questions.sharing import Side, apart, refuse_shared, side_of_questions
-from physiolect.datasets.store.manifest import is_store
-from physiolect.datasets.store.store import open_store
+from physiolect.datasets.questions.sources import READERS, Kind, Request, recognise_kind
 from physiolect.errors import ConfigError, check_option
 from physiolect.events import Listener, Reporter
 from physiolect.result import Result, make_frame
@@ -35,9 +20,6 @@ from physiolect.result import Result, make_frame
 if TYPE_CHECKING:
     import pandas
 
-Kind = Literal["ecg-qa", "ecg-qa-cot", "conversations", "reports", "labels", "questions", "synthetic"]
-MADE = "synthetic"
-"""The source that is made instead of read."""
 _EVERY = 1000
 
 
@@ -83,30 +65,6 @@ class PreparedQuestions(Result):
         return make_frame({"template": list(self.templates), "questions": list(self.templates.values())})
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What was asked for."""
-
-    source: Path
-    recordings: Path | None
-    form: str | None
-    folds: bool
-    only_sound: bool
-    dataset: str
-    count: int
-    seed: int
-    compare: bool
-    test_share: float
-    apart_from: Sequence[Side]
-    skipped: Counter[str]
-    notes: list[str]
-
-    def corpus(self) -> Corpus:
-        """Return the recordings; by default those of the source's own folder."""
-        folder = self.recordings or (self.source if self.source.is_dir() else self.source.parent)
-        return open_corpus(folder, dataset=self.dataset)
-
-
 def prepare_questions(
     source: Path | str,
     out: Path | str,
@@ -142,7 +100,8 @@ def prepare_questions(
         count: made ECGs.
         seed: of wordings, negatives, pairs and made ECGs.
         compare: also make questions about two ECGs.
-        test_share: share of the patients in the part "test", of labels without a published split; the others are "train".
+        test_share: share of the patients in the part "test", of labels without a published split; the others are
+            "train".
         apart_from: leave out questions about patients or ECGs of these sides.
         on_event: gets messages and progress.
 
@@ -162,12 +121,12 @@ def prepare_questions(
             f"test_share is {test_share}, but must lie between 0 and 1", hint="0.2 tests on a fifth"
         )
     reporter = Reporter(on_event)
-    request = _Request(
+    request = Request(
         Path(source), None if recordings is None else Path(recordings), form, folds, only_sound, dataset or "",
         count, seed, compare, test_share, apart_from, Counter(), [],
     )  # fmt: skip
     tally = _Tally(request, reporter)
-    questions = _READERS[kind](request)
+    questions = READERS[kind](request)
     if apart_from:
         questions = tally.apart(questions)
     write_questions(tally.checked(questions), out)
@@ -185,7 +144,7 @@ def prepare_questions(
 class _Tally:
     """Counts questions while they are written, and refuses the file as a whole where its parts share a patient."""
 
-    def __init__(self, request: _Request, reporter: Reporter) -> None:
+    def __init__(self, request: Request, reporter: Reporter) -> None:
         self.templates, self.types = Counter[str](), Counter[str]()
         self.groups: set[str] = set()
         self._request, self._tell = request, reporter.progress("questions")
@@ -246,106 +205,3 @@ class _Tally:
 
 def _left_out(skipped: Mapping[str, int]) -> list[str]:
     return [f"left out: {what}: {count:,}" for what, count in sorted(skipped.items()) if count]
-
-
-def recognise_kind(source: Path | str) -> Kind:
-    """Return what a source looks like.
-
-    Raises:
-        ConfigError: nothing that is known.
-    """
-    path = Path(source)
-    if str(source) == MADE and not path.exists():
-        return "synthetic"
-    if is_ecg_qa_cot(path):
-        return "ecg-qa-cot"
-    if path.is_dir() and (is_store(path) or recognise(path) in _LABELLED):
-        return "labels"
-    if is_ecg_qa(path):
-        return "ecg-qa"
-    if is_llava(path):
-        return "conversations"
-    if path.is_file() and is_question_file(path):
-        return "questions"
-    raise ConfigError(
-        f"{source} is no source of questions that is known" if path.exists() else f"there is no {source}",
-        hint="known are ECG-QA, ECG-QA-CoT, conversations, questions in our format, PTB-XL, MIMIC-IV-ECG, LUDB, stores "
-        "with labels, and 'synthetic'",
-    )
-
-
-def _ecg_qa(request: _Request) -> Iterator[Question]:
-    corpus = request.corpus()
-    yield from read_ecg_qa(request.source, corpus, form=request.form, folds=request.folds)
-    request.notes.extend(corpus.notes)
-
-
-def _ecg_qa_cot(request: _Request) -> Iterator[Question]:
-    corpus = request.corpus()
-    yield from read_ecg_qa_cot(request.source, corpus, request.skipped, only_sound=request.only_sound)
-    request.notes.extend(corpus.notes)
-
-
-def _conversations(request: _Request) -> Iterator[Question]:
-    corpus = request.corpus()
-    yield from read_llava(request.source, corpus, request.skipped)
-    request.notes.extend(corpus.notes)
-
-
-def _reports(request: _Request) -> Iterator[Question]:
-    yield from read_reports(request.corpus(), request.skipped)
-
-
-def _labels(request: _Request) -> Iterator[Question]:
-    if is_store(request.source):
-        known = list(known_of_store(open_store(request.source), dataset=request.dataset))
-    else:
-        known = list(_LABELLED[recognise(request.source) or ""](request.source))
-    kept = [
-        each for each in known if not any(any(shared(_side_of(each), side)) for side in request.apart_from)
-    ]
-    if len(kept) < len(known):
-        request.skipped["recordings of patients or ECGs of the other side"] = len(known) - len(kept)
-    if not any(each.split for each in kept):
-        kept = [replace(each, split=_part(each, request)) for each in kept]
-    yield from make_questions(kept, seed=request.seed, compare=request.compare)
-
-
-def _part(known: Known, request: _Request) -> str:
-    name = known.patient or known.stretch.recording
-    return "test" if drawn_below(request.seed, name, request.test_share) else "train"
-
-
-def _side_of(known: Known) -> Side:
-    patients = frozenset({(known.dataset, known.patient)} if known.patient else ())
-    return Side("", frozenset({ecg_identity(known.stretch.recording, known.dataset)}), patients)
-
-
-def _questions(request: _Request) -> Iterator[Question]:
-    yield from iterate_questions(request.source)
-
-
-def _synthetic(request: _Request) -> Iterator[Question]:
-    if request.recordings is None:
-        raise ConfigError(
-            "made ECGs need a folder to be written to",
-            hint="name it (recordings): physiolect questions synthetic --recordings made --out made.jsonl",
-        )
-    known = make_known(request.recordings, request.count, seed=request.seed)
-    yield from make_questions(known, seed=request.seed, compare=request.compare)
-
-
-_LABELLED: dict[str, Callable[[Path], Iterable[Known]]] = {
-    "ptbxl": lambda folder: known_of_ptbxl(open_corpus(folder)),
-    "mimic-iv-ecg": lambda folder: known_of_machine(open_corpus(folder)),
-    "ludb": known_of_ludb,
-}
-_READERS: dict[str, Callable[[_Request], Iterator[Question]]] = {
-    "ecg-qa": _ecg_qa,
-    "ecg-qa-cot": _ecg_qa_cot,
-    "conversations": _conversations,
-    "reports": _reports,
-    "labels": _labels,
-    "questions": _questions,
-    "synthetic": _synthetic,
-}
