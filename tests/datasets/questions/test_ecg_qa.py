@@ -7,12 +7,18 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from physiolect.contract import InputContract
+from physiolect.datasets import Row, StoreWriter, open_store
+from physiolect.datasets.questions.locating import RowFinder
 from physiolect.datasets.questions.preparing import prepare_questions
+from physiolect.datasets.questions.question import Stretch
 from physiolect.datasets.questions.readers.corpora import open_corpus
 from physiolect.datasets.questions.readers.ecg_qa import read_ecg_qa
 from physiolect.errors import ConfigError, FormatError
+from physiolect.recording import Recording
 
 
 @pytest.fixture
@@ -135,3 +141,19 @@ def test_the_release_itself(data: Path, tmp_path: Path) -> None:
     assert prepared.count == 11
     row = json.loads((tmp_path / "qa.jsonl").read_text().splitlines()[0])
     assert row["choices"] == ["no", "yes"]
+
+
+def test_recordings_may_lie_in_a_store(made: SimpleNamespace, tmp_path: Path) -> None:
+    contract = InputContract(fs=100.0, min_samples=10, max_samples=500, modality="ecg")
+    with StoreWriter(tmp_path / "store", contract) as writer:
+        for name in ("1", "00003"):
+            signal = np.random.default_rng(0).standard_normal((1, 300)).astype(np.float32)
+            recording = Recording(signal, 100.0, ("II",), "mV", "ecg")
+            writer.add(name, [Row.from_recording(recording, source=name, patient=f"p{name}", split="fold 3")])
+    home = made.ecg_qa(tmp_path / "qa", {"train": [made.sample(), made.sample(ecg_id=[2]), comparison(made)]})
+    with pytest.raises(ConfigError, match="of no dataset whose ECGs have numbers"):
+        open_corpus(tmp_path / "store")
+    one, two = read_ecg_qa(home, open_corpus(tmp_path / "store", dataset="ptbxl"))
+    assert one.recordings == (Stretch("1"),)
+    assert two.patient == ("p1", "p00003")
+    assert RowFinder(open_store(tmp_path / "store"), "ptbxl").find(two) == [0, 1]

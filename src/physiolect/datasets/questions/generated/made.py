@@ -13,7 +13,6 @@ from physiolect.datasets.questions.question import Stretch
 from physiolect.errors import ConfigError
 from physiolect.formats import write_recording
 from physiolect.recording import LEADS, Recording
-from physiolect.synthetic import ecg
 
 SOURCE = "synthetic"
 _FLAT, _NOISY = "a flat line", "strong noise"
@@ -57,6 +56,8 @@ def make_known(
 
 
 def _make(rng: Generator, seconds: float, fs: float) -> tuple[Recording, Known]:
+    from physiolect.synthetic import ecg  # filters cost a second to import
+
     fibrillates = rng.random() < 1 / 3
     settings = {
         "seconds": seconds,
