@@ -49,7 +49,7 @@ def test_the_other_side_is_left_out(
     ptbxl = made.ptbxl(published, tmp_path / "ptbxl")
     qa = made.ecg_qa(tmp_path / "qa", {"train": [made.sample(), made.sample(ecg_id=[4])]})
     (tmp_path / "checkpoint").mkdir()
-    (tmp_path / "checkpoint" / "run.yaml").write_text("trained_on: ['101']\n")
+    (tmp_path / "checkpoint" / "run.yaml").write_text("trained_on: ['patient ptbxl/101']\n")
     words = ["questions", str(qa), "--recordings", str(ptbxl), "--out", str(tmp_path / "qa.jsonl")]
     assert main([*words, "--apart-from", str(tmp_path / "checkpoint")]) == 0
     assert "left out: questions about patients or ECGs of the other side: 1" in capsys.readouterr().err

@@ -8,6 +8,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import physiolect
+from physiolect.checkpoint.run import Run, read_run
 from physiolect.datasets.questions.identity import ecg_identity
 from physiolect.datasets.questions.parts import published_parts, split_questions
 from physiolect.datasets.questions.preparing import prepare_questions
@@ -17,6 +19,7 @@ from physiolect.datasets.questions.sharing import (
     Held,
     Side,
     apart,
+    completed,
     refuse_shared,
     side_of_folder,
     side_of_names,
@@ -82,11 +85,56 @@ def test_patients_of_two_datasets_differ_and_of_an_unknown_one_may_not() -> None
     assert shared(side_of_names(["15"], "checkpoint", dataset="ludb"), ptbxl) == ([], [])
 
 
-def test_what_a_checkpoint_was_trained_on_counts() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "patient ptbxl/15", "patient 15", "source ptbxl/records100/00000/00002_lr", "15",
+        "source g1/HR00002", "ptbxl/records100/00000/00002_lr, train from 60 s",
+    ],
+)  # fmt: skip
+def test_what_a_checkpoint_was_trained_on_counts(name: str) -> None:
     test = side_of_questions([ask("records500/00000/00002_hr", "15", dataset="ptbxl")], "testing")
-    with pytest.raises(ConfigError, match=r"the encoder's run shares 1 of 1 ECGs"):
-        refuse_shared([side_of_names(["ptbxl/records100/00000/00002_lr"], "the encoder's run")], test)
-    refuse_shared([side_of_names(["ptbxl/records100/00000/00003_lr", "16"], "the encoder's run")], test)
+    with pytest.raises(ConfigError, match=r"the encoder's run shares 1 of 1"):
+        refuse_shared([side_of_names(["patient mitbih/100", name], "the encoder's run")], test)
+
+
+def test_what_a_checkpoint_was_not_trained_on_does_not_count() -> None:
+    test = side_of_questions([ask("records500/00000/00002_hr", "15", dataset="ptbxl")], "testing")
+    others = [
+        "patient ptbxl/16",
+        "patient ludb/15",
+        "source ptbxl/records100/00000/00003_lr",
+        "source ludb/2",
+    ]
+    refuse_shared([side_of_names(others, "the encoder's run")], test)
+
+
+def test_the_shipped_detector_saw_these_patients() -> None:
+    names = Run.of(read_run(Path(physiolect.__file__).parent / "checkpoint/embedded/ecg-beats/run.yaml")).used
+    side = side_of_names(names, "ecg-beats")
+    ludb = side_of_questions(
+        [ask("data/12", "12", dataset="ludb"), ask("data/150", "150", dataset="ludb")], "LUDB"
+    )
+    assert shared(side, ludb) == ([], ["ludb/12"])
+
+
+def test_questions_about_a_store_name_patients_as_it_does() -> None:
+    store = side_of_questions([ask("ptbxl/records100/00000/00002_lr", "ptbxl/15")], "a store")
+    folder = side_of_questions([ask("records500/00000/00009_hr", "15", dataset="ptbxl")], "a folder")
+    assert shared(store, folder) == ([], ["ptbxl/15"])
+    assert ask("a", "ptbxl/15", dataset="ptbxl").groups == ask("a", "15", dataset="ptbxl").groups
+
+
+def test_patients_of_copies_come_from_the_users_folder(
+    made: SimpleNamespace, published: ModuleType, tmp_path: Path
+) -> None:
+    """An encoder trained on PTB-XL's patient 101 by name; the challenge's copy of his other ECG tells no patient."""
+    folder = made.ptbxl(published, tmp_path / "ptbxl")
+    encoder = side_of_names(["patient ptbxl/101"], "the encoder's run")
+    test = side_of_questions([ask("g1/HR00002")], "the challenge")
+    refuse_shared([encoder], test)
+    with pytest.raises(ConfigError, match="ptbxl/101"):
+        refuse_shared([encoder], completed(test, folder))
 
 
 def test_the_users_own_folder_is_compared_by_fold(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from physiolect.datasets.public.catalogue import DATASETS
+
 _PATTERNS = (
     # PTB-XL's own paths, pictures called after them, and the copies in the PhysioNet challenges of 2020 and 2021
     (re.compile(r"(?:^|[/_-])(\d{5})_(?:hr|lr)(?![a-z\d])", re.ASCII), "ptbxl"),
@@ -38,8 +40,19 @@ def ecg_identity(name: str, dataset: str = "") -> str:
 
 
 def dataset_of(name: str) -> str:
-    """Return the dataset that the name of a recording shows, or ""."""
-    return next((known for pattern, known in _PATTERNS if pattern.search(name)), "")
+    """Return the dataset that the name of a recording or patient shows, or "".
+
+    Stores prepared from a public dataset put its name first: "ludb/12", "ptbxl/15709".
+    """
+    shown = next((known for pattern, known in _PATTERNS if pattern.search(name)), "")
+    first = name.partition("/")[0]
+    return shown or (first if first in DATASETS else "")
+
+
+def patient_identity(name: str, dataset: str = "") -> tuple[str, str]:
+    """Return a patient as (dataset, name in it); the dataset is "" where neither name nor caller tells it."""
+    known = dataset or dataset_of(name)
+    return known, name.removeprefix(f"{known}/") if known else name
 
 
 def ecg_number(name: str, dataset: str) -> int | None:

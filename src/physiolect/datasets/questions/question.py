@@ -71,7 +71,8 @@ class Question:
     def groups(self) -> tuple[str, ...]:
         """What must stay on one side of a split: the patients, or the recordings where a patient is unknown."""
         names = self.patient or tuple(each.recording for each in self.recordings)
-        return tuple(dict.fromkeys(f"{self.dataset}/{name}" if self.dataset else name for name in names))
+        prefix = f"{self.dataset}/" if self.dataset else ""
+        return tuple(dict.fromkeys(prefix + name.removeprefix(prefix) for name in names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row of a file: empty fields are left out, a list of one is its item."""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from physiolect.datasets.public.catalogue import DATASETS, recognise
 from physiolect.datasets.public.dataset import Entry
-from physiolect.datasets.questions.identity import dataset_of, ecg_identity, patient_in
+from physiolect.datasets.questions.identity import (
+    dataset_of,
+    ecg_identity,
+    patient_identity,
+    patient_in,
+)
 from physiolect.datasets.questions.question import Question
 from physiolect.errors import ConfigError
+
+_BLOCK = re.compile(r", .* from [\d.e+-]+ s$")
+"""What a run adds to the name of a recording of which it used a block of time."""
 
 
 @dataclass(frozen=True)
@@ -36,24 +45,32 @@ def side_of_questions(questions: Iterable[Question], what: str) -> Side:
             ecgs.add(ecg_identity(stretch.recording, question.dataset))
             if (stated := patient_in(stretch.recording)) is not None:
                 patients.add((dataset_of(stretch.recording), stated))
-        patients |= {(question.dataset, name) for name in question.patient}
+        patients |= {patient_identity(name, question.dataset) for name in question.patient}
     return Side(what, frozenset(ecgs), frozenset(patients))
 
 
 def side_of_names(names: Iterable[str], what: str, *, dataset: str = "") -> Side:
-    """Return what a checkpoint's run lists (`Run.used`): each name is a patient's or a recording's.
+    """Return the patients and ECGs that a checkpoint's run lists (`Run.used`).
+
+    A run lists groups of a store's rows: "patient ptbxl/15709", "source ludb/12", "NAME, PART from 60 s". Any other
+    name is taken as both a patient's and a recording's.
 
     Args:
-        names: of patients, or of recordings without a patient.
+        names: what a run lists.
         what: for messages.
-        dataset: of the store that they are of, where it is known.
+        dataset: of the store that they are of, where it is known and the names do not show it.
     """
-    names = frozenset(names)
-    return Side(
-        what,
-        frozenset(ecg_identity(name, dataset) for name in names),
-        frozenset((dataset, name) for name in names),
-    )
+    ecgs, patients = set(), set()
+    for group in names:
+        kind, _, name = group.partition(" ")
+        if kind != "source":
+            patients.add(patient_identity(name if kind == "patient" else group, dataset))
+        if kind != "patient":
+            source = _BLOCK.sub("", name if kind == "source" else group)
+            ecgs.add(ecg_identity(source, dataset))
+            if (stated := patient_in(source)) is not None:
+                patients.add((dataset_of(source), stated))
+    return Side(what, frozenset(ecgs), frozenset(patients))
 
 
 def side_of_folder(folder: Path | str, parts: Iterable[str] = (), *, what: str = "") -> Side:
@@ -68,11 +85,7 @@ def side_of_folder(folder: Path | str, parts: Iterable[str] = (), *, what: str =
         ConfigError: no known dataset lies there, or it has no such part.
     """
     folder, wanted = Path(folder), frozenset(parts)
-    name = recognise(folder) if folder.is_dir() else None
-    if name is None:
-        raise ConfigError(
-            f"{folder} holds no dataset whose layout is known", hint=f"known: {', '.join(DATASETS)}"
-        )
+    name = _dataset_in(folder)
     entries: list[Entry] = list(DATASETS[name].entries(folder))
     there = {entry.split for entry in entries if entry.split}
     if unknown := wanted - there:
@@ -85,6 +98,24 @@ def side_of_folder(folder: Path | str, parts: Iterable[str] = (), *, what: str =
         frozenset(ecg_identity(entry.name, name) for entry in kept),
         frozenset((name, entry.patient) for entry in kept if entry.patient),
     )
+
+
+def completed(side: Side, folder: Path | str) -> Side:
+    """Return a side with the patients of its ECGs, as a public dataset's own folder lists them.
+
+    PTB-XL's ECGs are in other collections too, which do not tell its patients.
+
+    Raises:
+        ConfigError: no known dataset lies in the folder.
+    """
+    folder = Path(folder)
+    name = _dataset_in(folder)
+    found = {
+        (name, entry.patient)
+        for entry in DATASETS[name].entries(folder)
+        if entry.patient and ecg_identity(entry.name, name) in side.ecgs
+    }
+    return Side(side.what, side.ecgs, side.patients | found)
 
 
 class Held:
@@ -153,3 +184,12 @@ def _counted(names: list[str], what: str, total: int) -> str:
         return ""
     first = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
     return f"{len(names):,} of {total:,} {what}s ({first})"
+
+
+def _dataset_in(folder: Path) -> str:
+    name = recognise(folder) if folder.is_dir() else None
+    if name is None:
+        raise ConfigError(
+            f"{folder} holds no dataset whose layout is known", hint=f"known: {', '.join(DATASETS)}"
+        )
+    return name

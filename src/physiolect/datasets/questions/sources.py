@@ -16,7 +16,7 @@ from physiolect.datasets.questions.generated.from_ptbxl import known_of_ptbxl
 from physiolect.datasets.questions.generated.from_store import known_of_store
 from physiolect.datasets.questions.generated.known import Known
 from physiolect.datasets.questions.generated.made import make_known
-from physiolect.datasets.questions.identity import ecg_identity
+from physiolect.datasets.questions.identity import ecg_identity, patient_identity
 from physiolect.datasets.questions.parts import drawn_below
 from physiolect.datasets.questions.question import Question
 from physiolect.datasets.questions.question_files import is_question_file, iterate_questions
@@ -127,7 +127,7 @@ def _part(known: Known, request: Request) -> str:
 
 
 def _side_of(known: Known) -> Side:
-    patients = frozenset({(known.dataset, known.patient)} if known.patient else ())
+    patients = frozenset({patient_identity(known.patient, known.dataset)} if known.patient else ())
     return Side("", frozenset({ecg_identity(known.stretch.recording, known.dataset)}), patients)
 
 
