@@ -6,10 +6,14 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from physiolect.cli import main
+from physiolect.contract import InputContract
+from physiolect.datasets import Row, StoreWriter
 from physiolect.datasets.questions.question_files import read_questions
+from physiolect.recording import Recording
 
 _FILE = Path(__file__).parents[1] / "datasets" / "questions" / "conftest.py"
 
@@ -74,3 +78,27 @@ def test_mistakes(
     monkeypatch.chdir(tmp_path)
     assert main(["questions", *words]) == code
     assert problem in capsys.readouterr().err
+
+
+def test_a_store_is_another_side(
+    made: ModuleType, published: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ptbxl = made.ptbxl(published, tmp_path / "ptbxl")
+    contract = InputContract(fs=100.0, min_samples=10, max_samples=500, modality="ecg")
+    signal = np.random.default_rng(0).standard_normal((1, 300)).astype(np.float32)
+    with StoreWriter(tmp_path / "store", contract) as writer:
+        row = Row.from_recording(
+            Recording(signal, 100.0, ("II",), "mV", "ecg"), source="x", patient="ptbxl/103"
+        )
+        writer.add("x", [row])
+    words = [
+        "questions",
+        str(ptbxl),
+        "--out",
+        str(tmp_path / "qa.jsonl"),
+        "--apart-from",
+        str(tmp_path / "store"),
+    ]
+    assert main(words) == 0
+    assert "left out: recordings of patients or ECGs of the other side: 1" in capsys.readouterr().err
+    assert not any("103" in question.patient for question in read_questions(tmp_path / "qa.jsonl"))

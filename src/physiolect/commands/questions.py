@@ -50,7 +50,7 @@ class Config:
     test_share: float = 0.2
     """Share of the patients in the part "test", of labels without a published split; the others are "train"."""
     apart_from: tuple[str, ...] = ()
-    """Checkpoints, question files and dataset folders: leave out questions about patients or ECGs that these use."""
+    """Checkpoints, question files, stores and dataset folders: leave out questions about patients or ECGs that these use."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""
@@ -73,8 +73,9 @@ def run(config: Config) -> int:
 
 
 def _side(path: str) -> Side:
-    """Return the patients and ECGs that a checkpoint, a file of questions or a dataset uses."""
+    """Return the patients and ECGs that a checkpoint, a file of questions, a store or a dataset uses."""
     from physiolect.checkpoint.run import Run, read_run
+    from physiolect.datasets import is_store, open_store, row_groups
     from physiolect.datasets.questions.question_files import iterate_questions
     from physiolect.datasets.questions.sharing import side_of_folder, side_of_names, side_of_questions
     from physiolect.errors import ConfigError
@@ -90,4 +91,6 @@ def _side(path: str) -> Side:
                 hint="leave it out, and expect leakage",
             )
         return side_of_names(run.used, path)
+    if is_store(place):
+        return side_of_names(row_groups(open_store(place)), path)
     return side_of_folder(place)

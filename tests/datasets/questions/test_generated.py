@@ -206,7 +206,7 @@ def test_experts_marks(made: SimpleNamespace, tmp_path: Path) -> None:
     assert first.lead_names == ("I", "II")  # the T wave of III is too small to tell
     assert first.kinds == {"rhythm": "sinus bradycardia"}
     assert second.statements["ventricular extra beats"]
-    assert second.statements["av block"]
+    assert second.statements["AV block"]
     assert not first.millivolts
     assert first.stretch == Stretch("data/1")
     wave = next(wave for wave in first.waves if wave.name == "QRS complex")

@@ -67,7 +67,7 @@ def _findings(part: Sequence[Known], phrase: Phrasing) -> Iterator[Question]:
 
 
 def _of_pair(one: Known, other: Known, phrase: Phrasing) -> Iterator[Question]:
-    for about in one.kinds.keys() & other.kinds.keys():
+    for about in sorted(one.kinds.keys() & other.kinds.keys()):
         if one.may_ask(about) and other.may_ask(about):
             same = YES if one.kinds[about] == other.kinds[about] else NO
             yield phrase.verify([one, other], "same kind", about, same)

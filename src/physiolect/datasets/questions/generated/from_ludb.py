@@ -102,7 +102,7 @@ def _known(entry: Entry, row: Mapping[str, str], recording: Recording, marks: Ma
             "extra beats": bool(extra),
             "ventricular extra beats": "ventricular extrasystole" in extra,
             "bundle branch block": "bundle branch block" in row["Conduction abnormalities"].lower(),
-            "av block": "av block" in row["Conduction abnormalities"].lower().replace("-", " "),
+            "AV block": "av block" in row["Conduction abnormalities"].lower().replace("-", " "),
         },
         kinds={"rhythm": rhythm} if rhythm else {},
         leads={"a clearly inverted T wave": inverted[0]} if inverted is not None else {},
