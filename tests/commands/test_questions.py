@@ -68,6 +68,9 @@ def test_the_other_side_is_left_out(
         (["nowhere", "--out", "x.jsonl"], "there is no nowhere", 2),
         ([".", "--out", "x.jsonl"], "no source of questions", 2),
         (["synthetic", "--out", "x.jsonl"], "made ECGs need a folder", 2),
+        ([".", "--kind", "labels", "--out", "x.jsonl"], "holds no labels", 2),
+        ([".", "--kind", "conversations", "--out", "x.jsonl"], "cannot be read", 1),
+        ([".", "--kind", "questions", "--out", "x.jsonl"], "there is no file", 1),
         (["synthetic", "--out", "x.txt", "--count", "0"], "must end in .jsonl", 2),
     ],
 )

@@ -50,7 +50,8 @@ class Config:
     test_share: float = 0.2
     """Share of the patients in the part "test", of labels without a published split; the others are "train"."""
     apart_from: tuple[str, ...] = ()
-    """Checkpoints, question files, stores and dataset folders: leave out questions about patients or ECGs that these use."""
+    """Checkpoints, question files, stores and dataset folders: leave out questions about patients or ECGs that these
+    use."""
 
     def problems(self) -> list[str]:
         """List everything that is wrong with the settings."""

@@ -18,7 +18,12 @@ from physiolect.datasets.questions.generated.from_ludb import known_of_ludb
 from physiolect.datasets.questions.generated.from_machine import known_of_machine
 from physiolect.datasets.questions.generated.from_ptbxl import _leads, known_of_ptbxl
 from physiolect.datasets.questions.generated.from_store import known_of_store
-from physiolect.datasets.questions.generated.known import NEEDS_MILLIVOLTS, Known, Wave
+from physiolect.datasets.questions.generated.known import (
+    NEEDS_MILLIVOLTS,
+    Known,
+    Wave,
+    needs_millivolts,
+)
 from physiolect.datasets.questions.generated.made import make_known
 from physiolect.datasets.questions.question import Question, Stretch
 from physiolect.datasets.questions.readers.corpora import open_corpus
@@ -150,6 +155,15 @@ def test_without_millivolts_nothing_is_asked_about_sizes() -> None:
     assert not any(q.template == "classes" for q in make_questions(population(millivolts=False)))
 
 
+def test_questions_say_whether_they_need_millivolts(questions: list[Question]) -> None:
+    """Exactly those that are not asked without millivolts."""
+    subjects = {
+        (question.template, question.about) for question in questions if not needs_millivolts(question)
+    }
+    bare = make_questions(population(millivolts=False))
+    assert {(question.template, question.about) for question in bare} == subjects
+
+
 def test_the_same_seed_asks_the_same(questions: list[Question]) -> None:
     assert make_questions(population()) == questions
     assert make_questions(population(), seed=1) != questions
@@ -176,6 +190,26 @@ def test_labels_of_ptbxl(made: SimpleNamespace, published: ModuleType, tmp_path:
     assert (first.patient, first.split, first.millivolts) == ("101", "fold 1", True)
     other = next(known_of_ptbxl(open_corpus(made.ptbxl(published, tmp_path / "b", unit="au"))))
     assert not other.millivolts
+
+
+def test_labels_of_ptbxl_for_a_store_of_it(
+    made: SimpleNamespace, published: ModuleType, tmp_path: Path
+) -> None:
+    contract = InputContract(fs=100.0, min_samples=10, max_samples=500, modality="ecg")
+    signal = np.random.default_rng(0).standard_normal((1, 300)).astype(np.float32)
+    with StoreWriter(tmp_path / "store", contract) as writer:
+        for name, unit in (("00001", "au"), ("00003", "mV")):
+            recording = Recording(signal, 100.0, ("II",), unit, "ecg")
+            writer.add(name, [Row.from_recording(recording, source=name)])
+    tables = made.ptbxl(published, tmp_path / "ptbxl")
+    first, third = known_of_ptbxl(open_corpus(tmp_path / "store", dataset="ptbxl"), tables)
+    assert (first.stretch, first.patient, first.split, first.millivolts) == (
+        Stretch("00001"),
+        "101",
+        "fold 1",
+        False,
+    )
+    assert third.millivolts
 
 
 @pytest.mark.parametrize(

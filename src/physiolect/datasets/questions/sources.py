@@ -111,7 +111,13 @@ def _labels(request: Request) -> Iterator[Question]:
     if is_store(request.source):
         known = list(known_of_store(open_store(request.source), dataset=request.dataset))
     else:
-        known = list(_LABELLED[recognise(request.source) or ""](request.source))
+        name = recognise(request.source) if request.source.is_dir() else None
+        if name not in _LABELLED:
+            raise ConfigError(
+                f"{request.source} holds no labels that questions are made from",
+                hint=f"these do: {', '.join(_LABELLED)}, and stores with labels",
+            )
+        known = list(_LABELLED[name](request))
     held = Held(request.apart_from)
     kept = [each for each in known if not any(held.shared(_side_of(each)))]
     if len(kept) < len(known):
@@ -145,10 +151,10 @@ def _synthetic(request: Request) -> Iterator[Question]:
     yield from make_questions(known, seed=request.seed, compare=request.compare)
 
 
-_LABELLED: dict[str, Callable[[Path], Iterable[Known]]] = {
-    "ptbxl": lambda folder: known_of_ptbxl(open_corpus(folder)),
-    "mimic-iv-ecg": lambda folder: known_of_machine(open_corpus(folder)),
-    "ludb": known_of_ludb,
+_LABELLED: dict[str, Callable[[Request], Iterable[Known]]] = {
+    "ptbxl": lambda request: known_of_ptbxl(request.corpus(), request.source),
+    "mimic-iv-ecg": lambda request: known_of_machine(request.corpus(), request.source),
+    "ludb": lambda request: known_of_ludb(request.source),
 }
 READERS: dict[str, Callable[[Request], Iterator[Question]]] = {
     "ecg-qa": _ecg_qa,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from physiolect.datasets.public.dataset import read_table
 from physiolect.datasets.questions.generated.known import Known
@@ -25,18 +26,22 @@ _RANGES = {
 """Plausible values; others are taken as not measured."""
 
 
-def known_of_machine(corpus: Corpus) -> Iterator[Known]:
+def known_of_machine(corpus: Corpus, tables: Path | None = None) -> Iterator[Known]:
     """Iterate over what the machine measured on the recordings that are on the disk.
 
+    Args:
+        corpus: MIMIC-IV-ECG's recordings: its folder, or a store of them.
+        tables: folder of its tables; by default that of the recordings.
+
     Raises:
-        ConfigError: the folder is not MIMIC-IV-ECG's.
+        ConfigError: the recordings are not MIMIC-IV-ECG's.
         FormatError: the table is missing or damaged.
     """
     if corpus.dataset != "mimic-iv-ecg":
         raise ConfigError(
             f"{corpus.folder} does not hold MIMIC-IV-ECG", hint="name the folder with record_list.csv"
         )
-    for row in read_table(corpus.folder / _TABLE, _COLUMNS):
+    for row in read_table((tables or corpus.folder) / _TABLE, _COLUMNS):
         study = row["study_id"].strip().removesuffix(".0")
         if not study.isdecimal() or int(study) not in corpus.there:
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from physiolect.datasets.public.dataset import Entry, read_table, whole
@@ -36,26 +37,41 @@ _NOISES = {
 _WORDS = {"NORM": "a normal ECG", "DIG": "digitalis effect"}
 """Statements whose description does not fit into a question."""
 _LIKELY = 50.0
-_COLUMNS = ("ecg_id", "scp_codes", "heart_axis", *_NOISES, "extra_beats", "pacemaker")
+_COLUMNS = (
+    "ecg_id",
+    "patient_id",
+    "strat_fold",
+    "scp_codes",
+    "heart_axis",
+    *_NOISES,
+    "extra_beats",
+    "pacemaker",
+)
 
 
-def known_of_ptbxl(corpus: Corpus) -> Iterator[Known]:
+def known_of_ptbxl(corpus: Corpus, tables: Path | None = None) -> Iterator[Known]:
     """Iterate over what is known of the ECGs whose files are on the disk.
 
+    Args:
+        corpus: PTB-XL's ECGs: its folder, or a store of them.
+        tables: folder of PTB-XL's tables; by default that of the recordings.
+
     Raises:
-        ConfigError: the folder is not PTB-XL's.
+        ConfigError: the recordings are not PTB-XL's.
         FormatError: a table or a header is damaged.
     """
     if corpus.dataset != "ptbxl":
         raise ConfigError(
             f"{corpus.folder} does not hold PTB-XL", hint="name the folder with ptbxl_database.csv"
         )
-    named = read_statements(corpus.folder / _STATEMENTS)
-    table = corpus.folder / "ptbxl_database.csv"
+    tables = corpus.folder if tables is None else tables
+    named, table = read_statements(tables / _STATEMENTS), tables / "ptbxl_database.csv"
     for row in read_table(table, _COLUMNS):
         number = whole(row["ecg_id"]) or ""
         if number.isdecimal() and int(number) in corpus.there:
-            yield _known(row, corpus.entries[int(number)], named, table)
+            entry, scale = corpus.entries[int(number)], corpus.in_millivolts
+            measured = _in_millivolts(entry.path) if scale is None else int(number) in scale
+            yield replace(_known(row, entry, named, table), millivolts=measured)
 
 
 def read_statements(path: Path) -> dict[str, tuple[str, str, bool]]:
@@ -92,6 +108,7 @@ def _known(
         {"PVC", "PAC", "PRC(S)"} & shown
     )
     statements["a pacemaker"] = whole(row["pacemaker"]) is not None or "PACE" in shown
+    fold = whole(row["strat_fold"])
     rhythms = [named[code][0] for code in codes if code in named and named[code][2]]
     kinds = {"rhythm": rhythms[0]} if len(rhythms) == 1 else {}
     if (axis := _AXES.get(row["heart_axis"].strip())) is not None:
@@ -100,9 +117,8 @@ def _known(
         stretch=Stretch(entry.name),
         dataset="ptbxl",
         source=SOURCE,
-        patient=entry.patient,
-        split=entry.split or "",
-        millivolts=_in_millivolts(entry.path),
+        patient=entry.patient or whole(row["patient_id"]),
+        split=entry.split or (f"fold {fold}" if fold else ""),
         statements=statements,
         kinds=kinds,
         leads={about: leads for about, leads in noises.items() if leads is not None},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from physiolect.datasets.questions.question import Stretch
+from physiolect.datasets.questions.question import Question, Stretch
 
 NUMBERS: dict[str, tuple[str, int]] = {
     "heart rate": ("per minute", 0),
@@ -83,5 +83,14 @@ class Known:
 
     def may_ask(self, about: str) -> bool:
         """Return whether the recording's unit lets something be asked."""
-        needs = about.lower() in NEEDS_MILLIVOLTS or NUMBERS.get(about, ("",))[0] == "mV"
-        return self.millivolts or not needs
+        return self.millivolts or not _needs_millivolts(about)
+
+
+def needs_millivolts(question: Question) -> bool:
+    """Return whether a generated question can be answered only from a recording in millivolts."""
+    about = question.template if question.template == "classes" else question.about
+    return _needs_millivolts(about.partition(":")[0].partition(" in lead ")[0]) or _needs_millivolts(about)
+
+
+def _needs_millivolts(about: str) -> bool:
+    return about.lower() in NEEDS_MILLIVOLTS or NUMBERS.get(about, ("",))[0] == "mV"

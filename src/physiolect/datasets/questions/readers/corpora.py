@@ -30,6 +30,8 @@ class Corpus:
     """Number of the ECG (ecg_id, study_id) -> the recording, all that the dataset lists."""
     there: frozenset[int] = frozenset()
     """Numbers whose file is on the disk."""
+    in_millivolts: frozenset[int] | None = None
+    """Numbers whose leads are all in millivolts; None where the files say it."""
     unlisted: set[str] = field(default_factory=set)
     """What was looked for and is not listed."""
     absent: set[str] = field(default_factory=set)
@@ -114,12 +116,14 @@ def _of_store(store: Store, dataset: str) -> Corpus:
             f"the recordings of {store.path} are of no dataset whose ECGs have numbers",
             hint=f"name it, if they are: dataset={' or '.join(NUMBERED)}",
         )
-    entries = {}
-    for source, patient, split in zip(sources, patients, splits, strict=True):
+    entries, measured = {}, set()
+    for row, (source, patient, split) in enumerate(zip(sources, patients, splits, strict=True)):
         number = ecg_identity(source, dataset).rpartition("/")[2]
         if number.isdecimal():
             entries[int(number)] = Entry(source, store.path, patient, split=split)
-    return Corpus(store.path, dataset, entries, frozenset(entries))
+            if all(unit == "mV" for unit in store.row(row).units):
+                measured.add(int(number))
+    return Corpus(store.path, dataset, entries, frozenset(entries), frozenset(measured))
 
 
 def numbered(corpus: Corpus) -> Corpus:
