@@ -157,11 +157,12 @@ def test_without_millivolts_nothing_is_asked_about_sizes() -> None:
 
 def test_questions_say_whether_they_need_millivolts(questions: list[Question]) -> None:
     """Exactly those that are not asked without millivolts."""
+    bare = make_questions(population(millivolts=False))
+    assert not any(map(needs_millivolts, bare))
     subjects = {
         (question.template, question.about) for question in questions if not needs_millivolts(question)
     }
-    bare = make_questions(population(millivolts=False))
-    assert {(question.template, question.about) for question in bare} == subjects
+    assert subjects == {(q.template, q.about) for q in bare if q.template != "findings that are new"}
 
 
 def test_the_same_seed_asks_the_same(questions: list[Question]) -> None:

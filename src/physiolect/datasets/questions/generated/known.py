@@ -88,8 +88,12 @@ class Known:
 
 def needs_millivolts(question: Question) -> bool:
     """Return whether a generated question can be answered only from a recording in millivolts."""
-    about = question.template if question.template == "classes" else question.about
-    return _needs_millivolts(about.partition(":")[0].partition(" in lead ")[0]) or _needs_millivolts(about)
+    if question.template == "classes":
+        return True
+    if question.template == "findings that are new":
+        return any(map(_needs_millivolts, question.choices))
+    subject = question.about.partition(":")[0]
+    return _needs_millivolts(subject) or _needs_millivolts(subject.partition(" in lead ")[0])
 
 
 def _needs_millivolts(about: str) -> bool:
