@@ -71,6 +71,12 @@ def test_the_other_side_is_left_out(
         ([".", "--kind", "labels", "--out", "x.jsonl"], "holds no labels", 2),
         ([".", "--kind", "conversations", "--out", "x.jsonl"], "cannot be read", 1),
         ([".", "--kind", "questions", "--out", "x.jsonl"], "there is no file", 1),
+        (
+            ["synthetic", "--form", "template", "--out", "x.jsonl"],
+            "form is for ecg-qa, but synthetic is read as",
+            2,
+        ),
+        (["synthetic", "--test-share", "2", "--out", "x.jsonl"], "test_share is 2", 2),
         (["synthetic", "--out", "x.txt", "--count", "0"], "must end in .jsonl", 2),
     ],
 )

@@ -93,6 +93,8 @@ def test_mimic_studies_are_found_by_number(
     made: SimpleNamespace, published: ModuleType, tmp_path: Path
 ) -> None:
     corpus = open_corpus(published.mimic_iv_ecg(tmp_path / "mimic"))
+    with pytest.raises(ConfigError, match="has no folds"):
+        list(read_ecg_qa(tmp_path, corpus, folds=True))
     rows = [made.sample(ecg_id=[44458630]), comparison(made) | {"ecg_id": [40689238, 45090959]}]
     one, two = read_ecg_qa(made.ecg_qa(tmp_path / "qa", {"train": rows}), corpus)
     assert one.recordings[0].recording == "files/p1000/p10000032/s44458630/44458630"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from physiolect.datasets.questions.question import Question
 from physiolect.datasets.questions.question_files import write_questions
 from physiolect.datasets.questions.readers.ecg_qa import FORMS
-from physiolect.datasets.questions.sharing import Side, apart, refuse_shared, side_of_questions
+from physiolect.datasets.questions.sharing import Held, Side, refuse_shared, side_of_questions
 from physiolect.datasets.questions.sources import READERS, Kind, Request, recognise_kind
 from physiolect.errors import ConfigError, check_option
 from physiolect.events import Listener, Reporter
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas
 
 _EVERY = 1000
+_ONLY_FOR = {"form": "ecg-qa", "folds": "ecg-qa", "only_sound": "ecg-qa-cot"}
+"""Setting -> the kind of source that has it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,8 +102,8 @@ def prepare_questions(
         count: made ECGs.
         seed: of wordings, negatives, pairs and made ECGs.
         compare: also make questions about two ECGs.
-        test_share: share of the patients in the part "test", of labels without a published split; the others are
-            "train".
+        test_share: share of the patients in the part "test", of made ECGs and of labels without a published split; the
+            others are "train".
         apart_from: leave out questions about patients or ECGs of these sides.
         on_event: gets messages and progress.
 
@@ -116,6 +118,11 @@ def prepare_questions(
     check_option("kind", kind, get_args(Kind))
     if form is not None:
         check_option("form", form, FORMS)
+    for name, given in (("form", form), ("folds", folds), ("only_sound", only_sound)):
+        if given and kind != _ONLY_FOR[name]:
+            raise ConfigError(
+                f"{name} is for {_ONLY_FOR[name]}, but {source} is read as {kind}", hint=f"leave {name} out"
+            )
     if not 0 <= test_share <= 1:
         raise ConfigError(
             f"test_share is {test_share}, but must lie between 0 and 1", hint="0.2 tests on a fifth"
@@ -148,22 +155,15 @@ class _Tally:
         self.templates, self.types = Counter[str](), Counter[str]()
         self.groups: set[str] = set()
         self._request, self._tell = request, reporter.progress("questions")
-        self._parts: dict[str, Side] = {}
 
     def apart(self, questions: Iterator[Question]) -> Iterator[Question]:
         """Leave out questions about what the other side uses, and count them."""
-        read = 0
-
-        def counting() -> Iterator[Question]:
-            nonlocal read
-            for read, question in enumerate(questions, 1):  # noqa: B007 (the number is what is wanted)
+        held = Held(self._request.apart_from)
+        for question in questions:
+            if any(held.shared(side_of_questions([question], ""))):
+                self._request.skipped["questions about patients or ECGs of the other side"] += 1
+            else:
                 yield question
-
-        kept = 0
-        for kept, question in enumerate(apart(counting(), self._request.apart_from), 1):  # noqa: B007
-            yield question
-        if read > kept:
-            self._request.skipped["questions about patients or ECGs of the other side"] = read - kept
 
     def checked(self, questions: Iterator[Question]) -> Iterator[Question]:
         """Pass questions on.

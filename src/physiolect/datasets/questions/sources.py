@@ -147,7 +147,8 @@ def _synthetic(request: Request) -> Iterator[Question]:
             "made ECGs need a folder to be written to",
             hint="name it (recordings): physiolect questions synthetic --recordings made --out made.jsonl",
         )
-    known = make_known(request.recordings, request.count, seed=request.seed)
+    made = make_known(request.recordings, request.count, seed=request.seed)
+    known = [replace(each, split=_part(each, request)) for each in made]
     yield from make_questions(known, seed=request.seed, compare=request.compare)
 
 

@@ -28,7 +28,7 @@ def make_known(
     """Write made ECGs, a patient each, and return what is known of them.
 
     A third is in atrial fibrillation, half have premature ventricular beats; in some a lead is flat, in some a lead is
-    noisy. The last fifth is the part "test", the rest "train".
+    noisy.
 
     Args:
         folder: to write to; made where it is missing.
@@ -50,8 +50,7 @@ def make_known(
         name = f"made_{number:05d}"
         recording, about = _make(rng, seconds, fs)
         write_recording(recording, folder / f"{name}.hea")
-        part = "test" if number % 5 == 4 else "train"
-        known.append(replace(about, stretch=Stretch(name), patient=name, split=part))
+        known.append(replace(about, stretch=Stretch(name), patient=name))
     return known
 
 

@@ -64,6 +64,8 @@ def read_ecg_qa(
         FormatError: a shard is broken; the message names the row.
     """
     folder, corpus = Path(folder), numbered(corpus)
+    if folds and corpus.dataset != "ptbxl":
+        raise ConfigError(f"{corpus.folder} has no folds: they are PTB-XL's", hint="leave folds out")
     if valid_answers is None:
         homes = [folder, *folder.resolve().parents[:3]]
         home = next((each for each in homes if (each / _VALID).is_file()), None)
