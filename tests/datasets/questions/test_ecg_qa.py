@@ -52,17 +52,16 @@ def test_questions_are_joined_with_recordings(made: SimpleNamespace, folder: Pat
     assert len(list(read_ecg_qa(home, open_corpus(folder), form="paraphrased"))) == 1
 
 
+@pytest.mark.parametrize("attribute", [["sinus rhythm", "atrial fibrillation"], ["SR", "AFIB"], None])
 def test_the_choices_of_a_choice_are_its_two_options(
-    made: SimpleNamespace, folder: Path, tmp_path: Path
+    made: SimpleNamespace, folder: Path, tmp_path: Path, attribute: list[str] | None
 ) -> None:
     row = made.sample(
-        template_id=7,
-        question_type="single-choose",
-        attribute=["atrial fibrillation", "sinus rhythm"],
-        answer=["none"],
-    )
+        template_id=7, question_type="single-choose", attribute=attribute, answer=["none"],
+        question="Which rhythm does this ECG show, atrial fibrillation or sinus rhythm, excluding uncertain symptoms?",
+    )  # fmt: skip
     (question,) = read_ecg_qa(made.ecg_qa(tmp_path / "qa", {"train": [row]}), open_corpus(folder))
-    assert question.choices == ("atrial fibrillation", "sinus rhythm", "none")
+    assert sorted(question.choices) == ["atrial fibrillation", "none", "sinus rhythm"]
 
 
 def test_missing_recordings_are_counted_and_named(

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from physiolect.datasets.questions.generated.known import Known
 from physiolect.datasets.questions.question import Stretch
 from physiolect.errors import ConfigError
+from physiolect.files import writing
 from physiolect.formats import write_recording
 from physiolect.recording import LEADS, Recording
 
@@ -44,7 +45,8 @@ def make_known(
     if count < 1:
         raise ConfigError(f"{count} recordings cannot be made", hint="ask for one or more")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder, hint="name a folder that may be written to"):
+        folder.mkdir(parents=True, exist_ok=True)
     known = []
     for number, rng in enumerate(np.random.default_rng(seed).spawn(count)):
         name = f"made_{number:05d}"

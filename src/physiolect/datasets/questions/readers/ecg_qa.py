@@ -158,16 +158,25 @@ def _question(
         type=row["question_type"],
         template=f"ecg-qa {template}"[:100],
         about=cleaned(" | ".join(about))[:500],
-        choices=_choices(row["question_type"], about, valid.get(template, ())),
+        choices=_choices(row["question_type"], texts[0], about, valid.get(template, ())),
         patient=tuple(dict.fromkeys(entry.patient for entry in entries if entry.patient)),
     )
 
 
-def _choices(kind: str, about: list[str], valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the valid answers: the two options where a question offers two, else those of its template."""
+def _choices(kind: str, question: str, about: list[str], valid: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the valid answers: the two options where a question offers two, else those of its template.
+
+    The options are the sample's attributes or, where these are no valid answers, those that its text names.
+    """
     if not kind.endswith("-choose"):
         return valid
-    options = tuple(each for each in about if not valid or each in valid)
+    options = [each for each in about if not valid or each in valid]
+    if len(options) != 2:
+        rest, options = question.casefold(), []
+        for name in sorted(valid, key=len, reverse=True):  # a short name may stand in a long one
+            if name != NONE and name.casefold() in rest:
+                rest = rest.replace(name.casefold(), "|")
+                options.append(name)
     return (*options, NONE) if len(options) == 2 else valid
 
 
