@@ -68,6 +68,10 @@ def test_names_with_commas_and_names_inside_names() -> None:
     assert parse_answer("lead V1, lead I", ("lead I", "lead II", "lead V1")) == {"lead v1", "lead i"}
     assert parse_answer("lead II", ("lead I", "lead II")) == {"lead ii"}
     assert score_answer(ask(BIGEMINY, choices=()), BIGEMINY.upper()).exact == 1.0
+    mimic = ("2:1 AV block", "rSr' type in V1 or V2", "ST(-T) change", "ST Depression", "none")
+    for name in mimic[:-1]:
+        assert score_answer(ask(name, choices=mimic), f"{name}.").exact == 1.0
+    assert parse_answer(", ".join(mimic[:-1]), mimic) == {name.casefold() for name in mimic[:-1]}
 
 
 def test_numbers_are_compared_as_numbers() -> None:
