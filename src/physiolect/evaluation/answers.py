@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from physiolect.datasets.questions.question import NONE, Question
 from physiolect.errors import ConfigError
@@ -70,8 +71,7 @@ def parse_answer(text: str, choices: Sequence[str] = ()) -> frozenset[str] | Non
         return None
     if not choices:
         return _set_of(part for part in re.split(r"[,;]", plain) if part.strip())
-    names = sorted({normal(choice): None for choice in choices}, key=len, reverse=True)
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names if name))
+    pattern = _any_of(tuple(choices))
     items, place = [], 0
     while place < len(plain):
         found = pattern.match(plain, place)
@@ -83,6 +83,13 @@ def parse_answer(text: str, choices: Sequence[str] = ()) -> frozenset[str] | Non
     if normal(NONE) in items and len(set(items)) > 1:
         return None
     return _set_of(items)
+
+
+@lru_cache(maxsize=1024)
+def _any_of(choices: tuple[str, ...]) -> re.Pattern[str]:
+    """Return a pattern of the choices, longer ones first: a short one may begin a long one."""
+    names = sorted({normal(choice) for choice in choices} - {""}, key=lambda name: (-len(name), name))
+    return re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names))
 
 
 def normal(text: str) -> str:
