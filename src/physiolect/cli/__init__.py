@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "view": "draw an ECG on paper, true to scale: 3x4, 6x2, 12x1 or a strip",
     "download": "fetch an open dataset from PhysioNet, whole or in part",
     "prepare": "turn recordings into a store to train on",
+    "questions": "write questions about recordings with their answers, read or made from labels",
     "tokenize train": "find ECG-Byte's tokens in a store of ECGs",
     "tokenize encode": "turn a recording or a store into tokens",
     "tokenize inspect": "show what a tokenizer's tokens are, and what they make of a store",

@@ -18,6 +18,9 @@ from physiolect.datasets.preparing.prepare import prepare
 from physiolect.datasets.preparing.result import PreparedStore
 from physiolect.datasets.public.catalogue import DATASETS
 from physiolect.datasets.public.dataset import Entry, PublicDataset
+from physiolect.datasets.questions.preparing import PreparedQuestions, prepare_questions
+from physiolect.datasets.questions.question import Question, Stretch
+from physiolect.datasets.questions.question_files import read_questions, write_questions
 from physiolect.datasets.store.amplitude import amplitude_percentiles
 from physiolect.datasets.store.manifest import Part, is_store
 from physiolect.datasets.store.rows import Row
@@ -35,11 +38,14 @@ __all__ = [
     "Entry",
     "Examples",
     "Part",
+    "PreparedQuestions",
     "PreparedStore",
     "PublicDataset",
+    "Question",
     "Row",
     "Store",
     "StoreWriter",
+    "Stretch",
     "TokenRow",
     "TokenStore",
     "WindowLoader",
@@ -51,11 +57,14 @@ __all__ = [
     "named_split",
     "open_store",
     "prepare",
+    "prepare_questions",
     "published_split",
+    "read_questions",
     "row_groups",
     "select_rows",
     "skipped_recordings",
     "split_rows",
+    "write_questions",
     "write_tokens",
 ]
 
