@@ -8,7 +8,7 @@
 only test. Each checkpoint is trained twice: once on a part (`-part`), for the figures on the other part, and once on
 everything. Parts: DS1 of MIT-BIH without 201 (whose patient is 202 of DS2), LUDB 1 to 80,
 PTB-XL's folds 1 to 8. The rhythm is also cross-validated by patient (`ecg-rhythm-folds`), and trained on PTB-XL alone
-(`ecg-rhythm-ptbxl`), to describe the beats of MIT-BIH's DS1 and DS2 by a model that knows none of them.
+(`ecg-rhythm-ptbxl`), to describe the beats of MIT-BIH by a model that knows none of its patients.
 """
 
 from __future__ import annotations
@@ -220,21 +220,20 @@ def rhythm(options: argparse.Namespace) -> None:
     finetune(options.out / "rhythm", out=options.out / "ecg-rhythm", **rhythm_settings(options))
 
 
-def heartbeat_settings(options: argparse.Namespace, rhythm: str) -> dict[str, Any]:
+def heartbeat_settings(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / rhythm), "device": options.device,
-        "steps": options.steps or BEAT_TUNINGS["position"].steps,
+        "task": "heartbeats", "preset": "beat-tokens", "rhythm": str(options.out / "ecg-rhythm-ptbxl"),
+        "device": options.device, "steps": options.steps or BEAT_TUNINGS["position"].steps,
     }  # fmt: skip
 
 
 def heartbeats_part(options: argparse.Namespace) -> None:
-    out, settings = options.out / "ecg-heartbeats-part", heartbeat_settings(options, "ecg-rhythm-ptbxl")
-    finetune(options.out / "rhythm", out=out, train_on=PART, classes=NSVF, **settings)
+    out = options.out / "ecg-heartbeats-part"
+    finetune(options.out / "rhythm", out=out, train_on=PART, classes=NSVF, **heartbeat_settings(options))
 
 
 def heartbeats(options: argparse.Namespace) -> None:
-    settings = heartbeat_settings(options, "ecg-rhythm-folds")
-    finetune(options.out / "rhythm", out=options.out / "ecg-heartbeats", **settings)
+    finetune(options.out / "rhythm", out=options.out / "ecg-heartbeats", **heartbeat_settings(options))
 
 
 # ---- into the package
