@@ -15,7 +15,11 @@ from physiolect.errors import CheckpointError, ContractError
 from physiolect.explanation.beat_windows import BeatSource, cut_beats
 from physiolect.explanation.window import LevelWindow, SignalWindow, Window
 from physiolect.models.encoder import EncoderConfig
+from physiolect.models.resnet import ResNetConfig
 from physiolect.recording import Recording
+
+_STRETCH = 0.1
+"""Seconds of one lead that count as a token, where the model itself has none."""
 
 
 def cut_window(
@@ -116,19 +120,16 @@ def cut_windows(
 def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:
     """Return what makes a window of the model's kind."""
     config = checkpoint.model.config
-    if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig):
+    if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig | ResNetConfig):
         return LevelWindow
-    if config.separators or config.image_patch:
-        what = "patches of an image" if config.image_patch else "separators between leads"
-        raise CheckpointError(
-            f"the model has {what} among its tokens, which explanations cannot draw on the signal yet",
-            hint="use an encoder whose patches are samples, without separators",
-        )
-    tokens: dict[str, Any] = {
-        "patch": config.patch,
-        "per_lead": config.per_lead,
-        "class_token": config.class_token,
-    }
+    if isinstance(config, ResNetConfig):
+        stretch = max(1, round(_STRETCH * checkpoint.contract.fs))
+        tokens: dict[str, Any] = {"patch": stretch, "per_lead": True, "class_token": False}
+    else:
+        tokens = {
+            "patch": config.patch, "per_lead": config.per_lead, "class_token": config.class_token,
+            "separators": config.separators, "image_side": config.n_patches if config.image_patch else 0,
+        }  # fmt: skip
 
     def make(**given: Any) -> Window:
         return SignalWindow(**given, **tokens)

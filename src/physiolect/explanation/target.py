@@ -53,6 +53,10 @@ class Target:
             ]
         return torch.cat(parts)
 
+    def of_samples(self, checkpoint: Checkpoint, inputs: Tensor) -> Tensor:
+        """Return the number for inputs (B, C, n_shown), (B,), with gradients."""
+        return self.of_logits(checkpoint.model.eval()(inputs, last_only=self.last_only).float())
+
     def of_embeddings(self, checkpoint: Checkpoint, embeddings: Tensor) -> Tensor:
         """Return the number for embeddings (B, n_shown, E), (B,), with gradients."""
         model = checkpoint.model.eval()
