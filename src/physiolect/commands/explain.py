@@ -78,7 +78,8 @@ class Config(Reading, Computing):
     windows: int | None = None
     """With --view probing or faithfulness, how many of the last windows are used (default: 20, or 1)."""
     span: float | None = None
-    """With --view gradients or faithfulness of a model that continues signals: explain its forecast of the last so many seconds."""
+    """With --view gradients or faithfulness of a model that continues signals: explain its forecast of the last so many
+    seconds."""
     replace: Literal["interpolation", "median"] | None = None
     """What replaces a deleted sample: a line between those kept, or the median level (default: a line)."""
     beats: str | None = None

@@ -68,7 +68,8 @@ def explain(
         reference: with "similarity", the moment of the token that others are compared with; None chooses one.
         tokens: with "similarity", moments of the others; None chooses tokens of one level.
         windows: with "probing" or "faithfulness", how many of the last windows are used; None is 20, or 1.
-        span: with "gradients" or "faithfulness" of a model that continues signals, explain its forecast of the last so many seconds.
+        span: with "gradients" or "faithfulness" of a model that continues signals, explain its forecast of the last so
+            many seconds.
         replace: what replaces a deleted sample; None is "interpolation", a line between those kept.
         score: measure how faithful the picture is, which takes some seconds.
         beats: of a model that reads heartbeats, where they are, as `detect_heartbeats` takes it; None takes those that
@@ -85,8 +86,7 @@ def explain(
     Raises:
         ConfigError: an option is wrong or not for this view, or names what the model or window does not have.
         ContractError: the recording cannot be adapted, its last window cannot be used, or no beats are found.
-        CheckpointError: the view is not for this model, or shows attention and the model has none, or the model does not
-            fit `base`.
+        CheckpointError: the view is not for this model, or shows attention where there is none; `base` does not fit.
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """

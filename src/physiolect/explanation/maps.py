@@ -47,11 +47,12 @@ def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
 
 
 def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
-    """Return integrated gradients on the token embeddings, summed over their features; of a residual network, on samples.
+    """Return integrated gradients on the token embeddings, summed over their features.
 
-    The baseline is a window whose context is at its median; the samples that the model predicts keep theirs. Of
-    heartbeats, it is the average beat of training throughout. With fine enough steps, the contributions add up to the
-    difference between the model's outputs for the two.
+    Of a residual network they are taken on the samples, as in `gradient_map`. The baseline is a window whose context is
+    at its median; the samples that the model predicts keep theirs. Of heartbeats, it is the average beat of training
+    throughout. With fine enough steps, the contributions add up to the difference between the model's outputs for the
+    two.
 
     Args:
         checkpoint: a model.

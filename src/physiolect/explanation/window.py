@@ -209,8 +209,8 @@ class LevelWindow(Window):
 class SignalWindow(Window):
     """What a model of the signal saw: patches of one lead each, or of all leads together.
 
-    Of an encoder they are its own, but for an encoder of images: what a patch of the image has is divided among the leads
-    that its rows show. A residual network has none: its window is cut into short stretches of each lead.
+    An encoder's tokens are these patches. Of an encoder of images, what a patch of the image has is divided among the
+    leads that it shows. A residual network has no tokens: its window is cut into short stretches of each lead.
     """
 
     token = "patch"

@@ -58,13 +58,14 @@ def show_faithfulness(asked: Question) -> Explanation:
     def draw() -> Figure:
         from physiolect.plots import faithfulness_figure
 
+        maps = _COUNTS[len(found.maps)]
         which = f"\ndrawn: the last of {n} windows, {stretch}" if n > 1 else ""
         return faithfulness_figure(
             maps={name: on_grid(window, each) for name, each in found.maps.items()},
             curves={name: (each.deletion, each.insertion) for name, each in found.curves.items()},
             random=(random.random_deletion, random.random_insertion), cascade=found.kept, shares=random.shares,
             tokens=_PLURAL[window.token], what=found.words, unit_of_what=random.unit, **drawn(window),
-            title=titled(f"Faithfulness of {_COUNTS[len(found.maps)]} maps", source, window) + over_leads(window) + which,
+            title=titled(f"Faithfulness of {maps} maps", source, window) + over_leads(window) + which,
         )  # fmt: skip
 
     methods = [_facts(name, each, found.kept[name]) for name, each in found.curves.items()]
