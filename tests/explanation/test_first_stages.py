@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from physiolect import Recording, synthetic
 from physiolect.checkpoint import Checkpoint, Outputs
 from physiolect.contract import CONTRACTS
-from physiolect.errors import CheckpointError
+from physiolect.errors import Cancelled, CheckpointError
+from physiolect.events import Progress
 from physiolect.explanation import SignalWindow, attend, choose_target, cut_window, explain, mean_attention
 from physiolect.explanation.attention import even_of_tokens
 from physiolect.explanation.maps import gradient_map, integrated_map, methods_for
@@ -187,3 +188,13 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_baseline(heart: 
 def test_attention_is_a_method_of_transformers_alone(heart: Recording) -> None:
     assert list(methods_for(encoder())) == ["attention", "gradient x input", "integrated gradients"]
     assert list(methods_for(residual())) == ["gradient x input", "integrated gradients"]
+
+
+def test_a_score_that_takes_long_tells_its_progress_and_can_be_stopped(heart: Recording) -> None:
+    seen: list[Any] = []
+    explain(encoder(), heart, view="gradients", on_event=lambda event: seen.append(event) and None)
+    told = [each for each in seen if isinstance(each, Progress)]
+    assert told
+    assert told[-1].done == told[-1].total
+    with pytest.raises(Cancelled):
+        explain(encoder(), heart, view="gradients", on_event=lambda event: isinstance(event, Progress))

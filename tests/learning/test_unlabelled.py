@@ -228,6 +228,14 @@ def test_rows_without_text_are_left_out_and_told(
     assert not {f"source r{k}" for k in range(5)} & {*run["trained_on"], *run["validated_on"]}
 
 
+def test_epochs_count_the_rows_that_have_a_text(
+    signal_store: ModuleType, settings_of: Any, tmp_path: Path
+) -> None:
+    store = signal_store.write_store(tmp_path, without_text=12)  # 18 rows train, of which 6 have a text
+    changed = {"steps": None, "epochs": 2, "batch_size": 3, "captions": str(tmp_path / "captions.jsonl")}
+    assert pretrain(store, out=tmp_path / "run", **settings_of("contrastive", **changed)).step == 4
+
+
 def test_a_captions_file_is_refused_by_line(
     store: Path, settings_of: Any, tmp_path: Path, capsys: Any
 ) -> None:
@@ -343,6 +351,7 @@ def test_presets_are_as_published(preset: str) -> None:
     if preset in ("resnet", "merl"):
         assert (stage.batch_size, stage.epochs, stage.network.scaling) == (64, 20, "joint-range")
     if preset == "st-mem":
+        assert stage.network.scaling == "joint-standard"
         assert (stage.network.patch, stage.network.context_length, stage.masking.share) == (75, 2250, 0.75)
     if preset == "ecg-jepa":
         assert (stage.network.patch, stage.network.n_patches, stage.network.n_channels) == (50, 50, 8)

@@ -105,6 +105,7 @@ def _measure(asked: Question, windows: tuple[Window, ...]) -> _Measured:
         measured = measure_faithfulness(
             asked.checkpoint, window, target, maps, replacement=asked.replace or "interpolation",
             seed=asked.seed + number,
+            tell=asked.report.progress(f"changed windows, for the scores of window {number + 1} of {len(windows)}"),
         )  # fmt: skip
         for name, each in measured.items():
             curves[name].append(each)

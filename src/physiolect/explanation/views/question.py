@@ -240,4 +240,5 @@ class Question:
         at_positions = self.checkpoint.outputs.scope == "position"
         target = target or choose_target(self.checkpoint, window, query=query if at_positions else None)
         maps = {"shown": importance.astype(np.float64)}
-        return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed)["shown"]
+        tell = self.report.progress("changed windows, for the score")
+        return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed, tell=tell)["shown"]

@@ -138,6 +138,16 @@ def training_rows(store: Store, settings: PretrainSettings) -> tuple[NDArray[np.
     )  # fmt: skip
 
 
+def n_training_rows(store: Store, settings: PretrainSettings) -> int:
+    """Return how many rows train; with captions, those that have a text."""
+    rows, _ = training_rows(store, settings)
+    if not _needs_text(settings):
+        return len(rows)
+    assert settings.captions
+    known = read_captions(settings.captions, set(store.sources))
+    return sum(store.sources[row] in known for row in rows.tolist())
+
+
 def _needs_text(settings: PretrainSettings) -> bool:
     return bool(set(settings.objectives) & set(WITH_TEXT))
 
