@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, make_examples, skipped_recordings
 from physiolect.datasets.examples.splits import rows_named
-from physiolect.detection import check_examples
+from physiolect.detection import check_examples, check_store
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.evaluation.baselines import CONSTANT, Predictions, majority, random_weights, window_features
 from physiolect.evaluation.classification import RANKS
@@ -58,6 +58,9 @@ def judge_vectors(trial: Trial) -> EvaluationResult:
         raise ConfigError(
             f"{settings.protocol} is for classes of windows, not for the task {task}", hint="take classify"
         )
+    for model in trial.models:
+        with model.named_in_errors():
+            check_store(model.checkpoint, trial.store)
     windows = _label(trial, probe=not zero_shot)
     examples = windows.examples
     target = np.asarray(examples.target, np.float64)

@@ -35,13 +35,15 @@ def show_gradients(asked: Question) -> Explanation:
     whole = np.zeros(window.n_tokens)
     whole[: len(counts)] = counts  # what a decoder predicts adds nothing
     spread = by_channel(window, whole)
+    plus, minus = np.maximum(counts, 0).sum(), np.minimum(counts, 0).sum()
     lines = [
         f"  explained   {target.words}",
-        f"  total       {counts.sum():+.2f} {target.unit}, of what speaks for it {counts[counts > 0].sum():+.2f}",
+        f"  total       {counts.sum():+.2f} {target.unit} ({plus:+.2f} for it, {minus:+.2f} against it)",
         f"  most at     {most_at(window, whole)}",
     ]
     facts = {
-        "explained": target.words, "total": float(counts.sum()), "unit": target.unit, **score_facts(score)
+        "explained": target.words, "total": float(counts.sum()), "for": float(plus), "against": float(minus),
+        "unit": target.unit, **score_facts(score),
     }  # fmt: skip
     if spread:
         facts["by_channel"] = spread
@@ -53,10 +55,10 @@ def show_gradients(asked: Question) -> Explanation:
         title = titled(f"Integrated gradients: {target.words}", source, window)
         if needs_sheet(window):
             return sheet(
-                window, whole, what=f"{target.unit} a {window.token}", title=title, evidence=score_line(score)
+                window, whole, what=f"contribution ({target.unit})", title=title, evidence=score_line(score)
             )
         return change_figure(
-            change=on_grid(window, whole), query=None, what=f"{target.unit}\na {window.token}",
+            change=on_grid(window, whole), query=None, what=f"contribution\n({target.unit})",
             names=("for it", "against it"), title=title, evidence=score_line(score), **drawn(window),
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from physiolect.datasets.examples.batches import fits_on
 from physiolect.datasets.examples.captions import read_captions
 from physiolect.datasets.examples.signal_batches import SignalBatch, SignalBatches
 from physiolect.datasets.examples.splits import row_groups
+from physiolect.detection import check_store
 from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.language import TextTower, load_text_tower, weights_digest
@@ -79,7 +80,7 @@ def prepare_unlabelled(
 
     Raises:
         ConfigError: captions cannot be used, or no row is long enough.
-        CheckpointError: the text tower cannot be loaded.
+        CheckpointError: the text tower cannot be loaded, or the store was prepared for other inputs than `base` takes.
     """
     assert settings.steps is not None
     stage = settings.stage
@@ -127,6 +128,11 @@ def model_base(settings: PretrainSettings) -> Base:
         raise ConfigError(
             f"{settings.checkpoint} is no encoder of signals, and {'+'.join(settings.objectives)} needs one",
             hint="name the checkpoint of an encoder, or leave --checkpoint out",
+        )
+    if "masked-image" in settings.objectives and not found.model.config.image_patch:
+        raise ConfigError(
+            f"{settings.checkpoint} reads samples, and masked-image needs an encoder of images",
+            hint="name a run of preset vit, clip or clip-vit, or take the objective masked",
         )
     return Base(settings.checkpoint, found)
 
@@ -185,6 +191,7 @@ def _first_checkpoint(
 ) -> Checkpoint:
     """Return the model before training, with a head for vectors."""
     if base is not None:
+        check_store(base.checkpoint, store, all_leads=True)
         reporter.say(f"beginning with the weights of {base.name}")
         found, run = base.checkpoint, {"base": base.record}
     else:
