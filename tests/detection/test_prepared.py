@@ -32,7 +32,7 @@ def examples(tmp_path: Path) -> Callable[..., Examples]:
             for k, label in enumerate(("AF", "sinus")):
                 signal = np.random.default_rng(k).standard_normal((1, 700)).astype(np.float32)
                 marks = Annotations(np.array([60, 150]), ("N", "N"), ("", ""))
-                recording = Recording(signal, contract.fs, ("PPG",), annotations=marks)
+                recording = Recording(signal, contract.fs, ("PPG",), contract.unit, annotations=marks)
                 writer.add(label, [Row.from_recording(recording, source=label, labels=(label,))])
         return make_examples(
             open_store(folder),
@@ -117,8 +117,7 @@ def test_other_amplitudes_are_refused_where_the_model_does_not_scale_them(
                     predict_windows(checkpoint, windows)
             else:
                 assert np.isfinite(predict_windows(checkpoint, windows)).all()
-        same = replace(windows.store.contract)
-        checkpoint = Checkpoint(Encoder(config).eval(), None, same, Outputs("rhythm"))
+        checkpoint = Checkpoint(Encoder(config).eval(), None, windows.store.contract, Outputs("rhythm"))
         assert np.isfinite(predict_windows(checkpoint, windows)).all()
 
 

@@ -206,7 +206,7 @@ def test_pretraining_goes_on_from_a_first_stage(
 ) -> None:
     before = load_checkpoint(runs("masked")).model.state_dict()
     settings = settings_of("jepa", steps=1, recipe={"learning_rate": 1e-9}, checkpoint=str(runs("masked")))
-    with pytest.raises(ConfigError, match="--checkpoint brings its own model"):
+    with pytest.raises(ConfigError, match="checkpoint brings its own model"):
         pretrain(store, out=tmp_path / "run", **settings)
     del settings["encoder"]
     said: list[str] = []
