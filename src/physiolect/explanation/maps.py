@@ -104,4 +104,4 @@ def _of_tokens(checkpoint: Checkpoint, counts: Tensor, window: Window, target: T
     if not has_attention(checkpoint):
         assert isinstance(window, SignalWindow)
         return np.asarray(window.of_samples(held), np.float64)
-    return window.of_model(held.sum(-1))[: target.n_context]
+    return np.asarray(window.of_model(held.sum(-1))[: target.n_context], np.float64)
