@@ -160,7 +160,7 @@ def test_the_text_side_lies_beside_the_weights(
     other = tiny_text.write_bert(tmp_path / "other", seed=5)
     with pytest.raises(CheckpointError, match="other weights than the one that the checkpoint learned with"):
         text.open(other)
-    with pytest.raises(CheckpointError, match="text tower is not to be had"):
+    with pytest.raises(CheckpointError, match="text tower cannot be loaded"):
         text.open(tmp_path / "missing")
 
 

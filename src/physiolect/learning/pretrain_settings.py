@@ -198,7 +198,7 @@ class PretrainSettings(TrainingSettings):
         found += [*stage.masking.problems(), *stage.pairing.problems()]
         if set(names) & set(MASKED) and not isinstance(stage.network, EncoderConfig):
             found.append(
-                f"{'+'.join(names)} hides patches, which a residual network has none of: --network encoder"
+                f"{'+'.join(names)} hides patches, and a residual network has none: take --network encoder"
             )
         if self.checkpoint is not None and (self.encoder, self.resnet, self.network) != (
             *_OWN_NETWORKS,

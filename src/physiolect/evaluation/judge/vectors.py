@@ -117,7 +117,10 @@ def _label(trial: Trial, *, probe: bool) -> _Windows:
     if not probe:
         kept = trial.kept(examples)
         return _Windows(
-            kept, np.arange(len(kept)), [], "none: classes are told by their prompts, without any label"
+            kept,
+            np.arange(len(kept)),
+            [],
+            "no training: windows are compared with the prompts of the classes",
         )
     if not settings.test_on:
         kept = trial.kept(examples)
@@ -156,7 +159,10 @@ def _divided(trial: Trial, examples: Examples) -> _Windows:
 
 def _checked(model: EvaluatedModel, examples: Examples) -> Checkpoint:
     if model.is_cross_validated or model.checkpoint.reads_beats:
-        raise CheckpointError("it is no single model of windows of signal", hint="name a checkpoint")
+        raise CheckpointError(
+            "it is a cross-validated run, or reads heartbeats",
+            hint="name one checkpoint that reads windows of signal",
+        )
     check_examples(model.checkpoint, examples)
     return model.checkpoint
 

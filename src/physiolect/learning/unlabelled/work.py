@@ -200,7 +200,7 @@ def _first_checkpoint(
     masks = bool(set(settings.objectives) & set(MASKED))
     if masks and isinstance(model, Encoder) and model.config.n_patches < 2:
         raise ConfigError(
-            f"a window has {model.config.n_patches} patch, of which none can be hidden",
+            f"a window has {model.config.n_patches} patch, and masking needs two",
             hint="choose a smaller encoder.patch",
         )
     with torch.random.fork_rng([]):
