@@ -20,6 +20,7 @@ from physiolect.explanation import SignalWindow, attend, choose_target, cut_wind
 from physiolect.explanation.attention import even_of_tokens
 from physiolect.explanation.maps import gradient_map, integrated_map, methods_for
 from physiolect.models.capture import Capture
+from physiolect.models.continuous import CONTINUOUS_PRESETS, Continuous
 from physiolect.models.encoder import Encoder, EncoderConfig
 from physiolect.models.resnet import ResNet, ResNetConfig
 from physiolect.recording import LEADS
@@ -198,3 +199,18 @@ def test_a_score_that_takes_long_tells_its_progress_and_can_be_stopped(heart: Re
     assert told[-1].done == told[-1].total
     with pytest.raises(Cancelled):
         explain(encoder(), heart, view="gradients", on_event=lambda event: isinstance(event, Progress))
+
+
+def test_models_of_other_families_are_refused(heart: Recording) -> None:
+    model = replace(
+        CONTINUOUS_PRESETS["modern"], n_channels=12, context_length=T, width=16, n_heads=2, n_layers=1
+    )
+    streams = Checkpoint(Continuous(model).eval(), None, CONTRACT, Outputs("embed"))
+    with pytest.raises(CheckpointError, match="models of the family Continuous cannot be explained yet"):
+        explain(streams, heart, view="gradients")
+
+
+def test_a_base_with_other_tokens_is_refused(heart: Recording) -> None:
+    model, base = encoder(separators=True), encoder()
+    with pytest.raises(CheckpointError, match="separators False"):
+        explain(model, heart, view="change", base=base)

@@ -84,7 +84,7 @@ def cut_windows(
 
     Raises:
         ContractError: the recording cannot be adapted, or no beats are found in it.
-        CheckpointError: the contract names more channels than the model takes.
+        CheckpointError: the contract names more channels than the model takes, or its family cannot be explained.
     """
     contract = checkpoint.contract
     if checkpoint.reads_beats:
@@ -104,13 +104,13 @@ def cut_windows(
             f"the checkpoint takes {len(contract.channels)} channels, but explanations of levels are of one",
             hint="use a model whose contract names one channel, or any (*)",
         )
+    make = _maker(checkpoint)
     chosen = select_channels(recording, contract, channel)
     track = lay_out(recording, contract, channel)
     length = min(contract.max_samples, track.n_samples)
     starts = np.arange(track.n_samples - length, -1, -length)[:limit][::-1].copy()  # (windows,)
     inputs, flat = encode_windows(checkpoint, track.signal, starts, starts + length, length)
     good = ~flat & ~track.touches_gap(starts, length)
-    make = _maker(checkpoint)
     return [
         make(inputs=inputs[i].numpy(), **_beside(track, int(starts[i]), length, chosen, first))
         for i in np.flatnonzero(good)
@@ -120,8 +120,13 @@ def cut_windows(
 def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:
     """Return what makes a window of the model's kind."""
     config = checkpoint.model.config
-    if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig | ResNetConfig):
+    if checkpoint.tokenizer is not None:
         return LevelWindow
+    if not isinstance(config, EncoderConfig | ResNetConfig):
+        raise CheckpointError(
+            f"models of the family {type(checkpoint.model).__name__} cannot be explained yet",
+            hint="use a model of levels, an encoder or a residual network",
+        )
     if isinstance(config, ResNetConfig):
         stretch = max(1, round(_STRETCH * checkpoint.contract.fs))
         tokens: dict[str, Any] = {"patch": stretch, "per_lead": True, "class_token": False}
