@@ -7,7 +7,7 @@
 
 Every first stage learns from all records but those of fold 9: the filtered part of PTB-XL and, filtered and
 standardised in the same way, its raw part, LUDB, and the records of CinC 2021 that are not from PTB-XL. Then the
-super-classes of the filtered part are learned from folds 1 to 8 and told for fold 9: by a linear probe on frozen
+super-classes of the filtered part are learned from folds 1 to 8 and predicted for fold 9: by a linear probe on frozen
 features, and by fine-tuning all weights. Random weights are probed, and trained from scratch, in the same way.
 Differences are paired, with intervals by patient. An interval that contains zero means that nothing was shown.
 """
@@ -97,7 +97,7 @@ def elsewhere() -> Iterator[tuple[str, Recording, str | None, str]]:
     """Yield the records of LUDB and CinC 2021 that are not from PTB-XL: name, leads, patient and part."""
     for folder in ("ludb", "cinc/cinc2021"):
         for header in sorted((data_folder() / folder).rglob("*.hea")):
-            if not header.stem.startswith("HR"):  # of PTB-XL, whose patient is not told
+            if not header.stem.startswith("HR"):  # of PTB-XL, whose patient is unknown
                 yield f"{folder}/{header.stem}", read_recording(header), None, folder
 
 

@@ -39,7 +39,9 @@ def write_store(folder: Path, n: int = 24, *, without_text: int = 0) -> Path:
             kind = ("slow", "fast")[k % 2]
             wave = np.sin(2 * np.pi * ({"slow": 6, "fast": 25}[kind] * time + rng.random()))
             signal = np.outer([1.0, 0.7, -0.4], wave) + 0.05 * rng.standard_normal((3, 72))
-            recording = Recording(signal.astype(np.float32), 250.0, ("I", "II", "V1"), "mV", "ecg")
+            recording = Recording(
+                signal.astype(np.float32), CONTRACT.fs, CONTRACT.channels, CONTRACT.unit, "ecg"
+            )
             row = Row.from_recording(
                 recording,
                 source=f"r{k}",

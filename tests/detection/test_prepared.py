@@ -15,6 +15,7 @@ from physiolect.checkpoint import Outputs
 from physiolect.datasets import Examples, Row, StoreWriter, make_examples, open_store
 from physiolect.detection import predict_windows
 from physiolect.errors import CheckpointError, ConfigError
+from physiolect.models.encoder import Encoder, EncoderConfig
 from physiolect.recording import Annotations, Recording
 
 CONTRACT = InputContract(fs=50.0, min_samples=100, max_samples=100, modality="ppg")
@@ -31,7 +32,7 @@ def examples(tmp_path: Path) -> Callable[..., Examples]:
             for k, label in enumerate(("AF", "sinus")):
                 signal = np.random.default_rng(k).standard_normal((1, 700)).astype(np.float32)
                 marks = Annotations(np.array([60, 150]), ("N", "N"), ("", ""))
-                recording = Recording(signal, contract.fs, ("PPG",), annotations=marks)
+                recording = Recording(signal, contract.fs, ("PPG",), contract.unit, annotations=marks)
                 writer.add(label, [Row.from_recording(recording, source=label, labels=(label,))])
         return make_examples(
             open_store(folder),
@@ -100,6 +101,24 @@ def test_a_flat_window_has_a_number(make: Make, examples: Callable[..., Examples
         writer.add("other", [windows.store.row(1)])
     flats = make_examples(open_store(windows.store.path.parent / "flat"), "rhythm", length=100)
     assert np.isfinite(predict_windows(make("rhythm"), flats)).all()
+
+
+def test_other_amplitudes_are_refused_where_the_model_does_not_scale_them(
+    examples: Callable[..., Examples],
+) -> None:
+    windows = examples("rhythm", replace(CONTRACT, normalisation="none", unit="mV"))
+    for scaling, refused in (("none", True), ("joint-range", True), ("standard", False), ("range", False)):
+        config = EncoderConfig(context_length=100, patch=10, width=8, n_layers=1, n_heads=1, scaling=scaling)
+        for changed in ({"normalisation": "zscore"}, {"normalisation": "none", "unit": "uV"}):
+            contract = replace(CONTRACT, **changed)  # type: ignore[arg-type]
+            checkpoint = Checkpoint(Encoder(config).eval(), None, contract, Outputs("rhythm"))
+            if refused:
+                with pytest.raises(CheckpointError, match="holds amplitudes in mV, but the model takes"):
+                    predict_windows(checkpoint, windows)
+            else:
+                assert np.isfinite(predict_windows(checkpoint, windows)).all()
+        checkpoint = Checkpoint(Encoder(config).eval(), None, windows.store.contract, Outputs("rhythm"))
+        assert np.isfinite(predict_windows(checkpoint, windows)).all()
 
 
 def test_refusals(make: Make, examples: Callable[..., Examples]) -> None:

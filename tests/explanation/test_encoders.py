@@ -66,9 +66,9 @@ def test_attention_of_a_patch_is_that_of_the_pass(heart: Recording) -> None:
     rows = [1 + lead * 15 + patch for lead in range(3)]  # after the class token, of each lead
     expected = capture.attention[0][0][:, rows].mean(1).numpy()
     np.testing.assert_allclose(found.weights[0, :, 0], expected[:, 1:], atol=1e-6)
-    assert found.on_class is not None
-    np.testing.assert_allclose(found.on_class[0, :, 0], expected[:, 0], atol=1e-6)
-    np.testing.assert_allclose(found.weights.sum(-1) + found.on_class, 1, atol=1e-5)
+    assert found.on_extra is not None
+    np.testing.assert_allclose(found.on_extra[0, :, 0], expected[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found.weights.sum(-1) + found.on_extra, 1, atol=1e-5)
 
 
 def test_without_a_query_the_map_is_of_what_speaks_for_the_window(heart: Recording) -> None:

@@ -159,7 +159,7 @@ def test_the_several_channels_of_a_recording_are_never_passed_over_in_silence(ma
         ({"view": "change"}, "base is missing: view change needs the model"),
         (
             {"view": "heads", "query": 1.0},
-            "query is for view attention or change or faithfulness or beat, not heads",
+            "query is for view attention or change or gradients or faithfulness or beat, not heads",
         ),
         ({"view": "heads", "layer": "all"}, "layer is all, but view heads is of one layer"),
         ({"layer": 0, "head": "first"}, "layer is '0', .*; head is 'first', but must be a number from 1 on"),

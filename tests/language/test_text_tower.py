@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_the_last_layers_train_and_no_others(folder: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"9 layers of the text tower .* are to train, but 3 were found"):
         load_text_tower(folder, trained_layers=9)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "last"])
+def test_a_tokenizer_that_pads_on_the_left_or_not_at_all_gives_each_text_its_own_features(
+    folder: Path, pooling: str, tmp_path: Path
+) -> None:
+    for name, changed in (("left", {"padding_side": "left"}), ("none", {"pad_token": None})):
+        own = tmp_path / name
+        shutil.copytree(folder, own)
+        file = own / "tokenizer_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(own)
+        assert {key: getattr(tokenizer, key) for key in changed} == changed
+        tower = load_text_tower(own, pooling=pooling)
+        alone = torch.cat([tower.features([text]) for text in TEXTS])
+        torch.testing.assert_close(tower.features(TEXTS), alone, rtol=1e-4, atol=1e-5)
 
 
 def test_long_texts_are_cut_and_counted(folder: Path) -> None:

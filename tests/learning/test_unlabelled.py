@@ -160,7 +160,7 @@ def test_the_text_side_lies_beside_the_weights(
     other = tiny_text.write_bert(tmp_path / "other", seed=5)
     with pytest.raises(CheckpointError, match="other weights than the one that the checkpoint learned with"):
         text.open(other)
-    with pytest.raises(CheckpointError, match="text tower is not to be had"):
+    with pytest.raises(CheckpointError, match="text tower cannot be loaded"):
         text.open(tmp_path / "missing")
 
 
@@ -205,14 +205,53 @@ def test_pretraining_goes_on_from_a_first_stage(
     runs: Any, store: Path, settings_of: Any, tmp_path: Path
 ) -> None:
     before = load_checkpoint(runs("masked")).model.state_dict()
+    settings = settings_of("jepa", steps=1, recipe={"learning_rate": 1e-9}, checkpoint=str(runs("masked")))
+    with pytest.raises(ConfigError, match="checkpoint brings its own model"):
+        pretrain(store, out=tmp_path / "run", **settings)
+    del settings["encoder"]
     said: list[str] = []
     result = pretrain(
-        store, out=tmp_path / "run", checkpoint=str(runs("masked")), on_event=lambda e: said.append(str(e)) and None,
-        **settings_of("jepa", steps=1, recipe={"learning_rate": 1e-9}),
-    )  # fmt: skip
+        store, out=tmp_path / "run", on_event=lambda e: said.append(str(e)) and None, **settings
+    )
     after = result.checkpoint.model.state_dict()
     torch.testing.assert_close(after["embedding.weight"], before["embedding.weight"])
     assert load_checkpoint(tmp_path / "run").run["base"]["checkpoint"] == str(runs("masked"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"fs": 125.0}, "is at 125 Hz, but the model takes 250 Hz"),
+        ({"channels": ("II", "I", "V1")}, "holds II, I, V1, but the model takes I, II, V1"),
+        ({"unit": "uV"}, "holds amplitudes in uV, but the model takes amplitudes in mV"),
+    ],
+)
+def test_a_first_stage_does_not_go_on_with_other_inputs(
+    changed: dict[str, Any], told: str, signal_store: ModuleType, store: Path, settings_of: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings = settings_of("masked", steps=1)
+    settings["encoder"] = {**settings["encoder"], "scaling": "none"}
+    first = str(pretrain(store, out=tmp_path / "first", **settings).out)
+    monkeypatch.setattr(signal_store, "CONTRACT", replace(signal_store.CONTRACT, **changed))
+    other = signal_store.write_store(tmp_path)
+    del settings["encoder"]
+    with pytest.raises(CheckpointError, match=told):
+        pretrain(other, out=tmp_path / "run", checkpoint=first, **settings)
+
+
+def test_images_are_masked_in_encoders_of_images_alone(
+    runs: Any, store: Path, settings_of: Any, tmp_path: Path
+) -> None:
+    settings = settings_of("masked-image", checkpoint=str(runs("masked")))
+    del settings["encoder"]
+    with pytest.raises(ConfigError, match="reads samples, and masked-image needs an encoder of images"):
+        pretrain(store, out=tmp_path / "run", **settings)
+    image = settings_of("masked-image", steps=1)
+    image["encoder"] = {**image["encoder"], "image_patch": 4, "positions": "each", "per_lead": True}
+    first = pretrain(store, out=tmp_path / "first", **image)
+    settings |= {"checkpoint": str(first.out), "steps": 1}
+    assert pretrain(store, out=tmp_path / "second", **settings).finished
 
 
 def test_rows_without_text_are_left_out_and_told(
@@ -226,6 +265,14 @@ def test_rows_without_text_are_left_out_and_told(
     assert any("5 of 24 rows have no text and are left out" in each for each in said)
     run = load_checkpoint(out).run
     assert not {f"source r{k}" for k in range(5)} & {*run["trained_on"], *run["validated_on"]}
+
+
+def test_epochs_count_the_rows_that_have_a_text(
+    signal_store: ModuleType, settings_of: Any, tmp_path: Path
+) -> None:
+    store = signal_store.write_store(tmp_path, without_text=12)  # 18 rows train, of which 6 have a text
+    changed = {"steps": None, "epochs": 2, "batch_size": 3, "captions": str(tmp_path / "captions.jsonl")}
+    assert pretrain(store, out=tmp_path / "run", **settings_of("contrastive", **changed)).step == 4
 
 
 def test_a_captions_file_is_refused_by_line(
@@ -343,6 +390,7 @@ def test_presets_are_as_published(preset: str) -> None:
     if preset in ("resnet", "merl"):
         assert (stage.batch_size, stage.epochs, stage.network.scaling) == (64, 20, "joint-range")
     if preset == "st-mem":
+        assert stage.network.scaling == "joint-standard"
         assert (stage.network.patch, stage.network.context_length, stage.masking.share) == (75, 2250, 0.75)
     if preset == "ecg-jepa":
         assert (stage.network.patch, stage.network.n_patches, stage.network.n_channels) == (50, 50, 8)

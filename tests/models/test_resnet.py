@@ -147,6 +147,7 @@ def test_scaling_is_over_real_samples(how: Scaling) -> None:
             "range": (each - each.amin(1, True)) / (each.amax(1, True) - each.amin(1, True)),
             "standard": (each - each.mean(1, True)) / each.std(1, correction=0, keepdim=True),
             "joint-range": (each - each.min()) / (each.max() - each.min()),
+            "joint-standard": (each - each.mean()) / each.std(correction=0),
         }[how]
         torch.testing.assert_close(found[row, :, :length], expected)
     assert found[1, :, 4:].abs().max() == 0

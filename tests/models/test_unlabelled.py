@@ -18,6 +18,7 @@ from physiolect.models.unlabelled import (
     LeadDecoder,
     MaskedImage,
     MaskedPatches,
+    count_masked,
     draw_masked,
     draw_masked_times,
     kept_patches,
@@ -206,7 +207,7 @@ def test_masked_images_are_as_written_out() -> None:
     torch.manual_seed(3)
     predicted, patches, masked = network(encoder, x)
     assert masked.shape == (4, 3, 3)
-    assert masked.sum((1, 2)).tolist() == [4] * 4  # half of nine, rounded to the even number
+    assert masked.sum((1, 2)).tolist() == [5] * 4  # half of nine, of which four are kept
     errors = []
     for window, mask in zip(x, masked, strict=True):
         low, high = window.min(), window.max()
@@ -225,7 +226,7 @@ def test_masked_images_are_as_written_out() -> None:
         for block in encoder.trunk.blocks:
             h, _ = block(h)
         out = network.out(encoder.trunk.norm(h))[0, 1:].view(3, 3, 48)
-        for number in range(len(errors) - 4, len(errors)):
+        for number in range(len(errors) - 5, len(errors)):
             row, column, pixels = errors[number]
             errors[number] = (out[row, column] - pixels).abs().mean()
     assert_same(masked_image_loss(predicted, patches, masked), torch.stack(errors).mean(), encoder, network)
@@ -273,7 +274,10 @@ def test_what_is_masked_is_not_seen(encoder: Encoder) -> None:
 
 def test_masks_are_as_large_as_published() -> None:
     torch.manual_seed(0)
-    assert draw_masked((5, 12, 30), 22, torch.device("cpu")).sum(-1).eq(22).all()
+    assert count_masked(30, 0.75) == 23  # int(30 * 0.25) are kept
+    assert (count_masked(196, 0.75), count_masked(50, 0.6), count_masked(10, 0.9)) == (147, 30, 9)
+    assert (count_masked(4, 0.01), count_masked(4, 0.99)) == (1, 3)
+    assert draw_masked((5, 12, 30), 23, torch.device("cpu")).sum(-1).eq(23).all()
     times = draw_masked_times(500, 50, "random", (0.6, 0.7), torch.device("cpu"))
     assert set(times.sum(1).tolist()) == set(range(30, 35))
     blocks = draw_masked_times(500, 50, "blocks", (0.175, 0.225), torch.device("cpu"))

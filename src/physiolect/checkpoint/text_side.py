@@ -107,7 +107,7 @@ class TextSide:
         except CheckpointError as error:
             hint = "name its folder with text_tower (--text-tower)" if tower is None else error.hint
             raise CheckpointError(
-                f"the checkpoint's text tower is not to be had: {error}", hint=hint
+                f"the checkpoint's text tower cannot be loaded: {error}", hint=hint
             ) from error
         if weights_digest(opened) != self.tower_sha256:
             raise CheckpointError(

@@ -47,11 +47,14 @@ class Config(Reading, Computing):
     """The recording; its last window is explained, or the one that ends at --stop."""
     checkpoint: str
     """The model: a checkpoint's folder, a published HeartGPT file, "ecg", or owner/name on the Hub."""
-    view: Literal["attention", "heads", "similarity", "change", "probing", "faithfulness", "beat"]
+    view: Literal[
+        "attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat"
+    ]
     """attention: where a query looks. heads: what each head of a layer looks at. similarity: tokens of one level at
     different parts of the beat. change: attention of a fine-tuned model less that of --base. probing: which heads
-    respond to which wave of the beat. faithfulness: whether maps of important samples are true of the model.
-    beat: of a model that reads heartbeats, what of one heartbeat counts."""
+    respond to which wave of the beat. gradients: what each part of the signal adds to the output, by integrated
+    gradients. faithfulness: whether maps of important samples are true of the model. beat: of a model that reads
+    heartbeats, what of one heartbeat counts."""
     out: str
     """Folder for the figure, the numbers, for heads and waves a table, and a summary, VIEW.json; views may share it."""
     row: int | None = None
@@ -75,7 +78,8 @@ class Config(Reading, Computing):
     windows: int | None = None
     """With --view probing or faithfulness, how many of the last windows are used (default: 20, or 1)."""
     span: float | None = None
-    """With --view faithfulness of a model that continues signals: explain its forecast of the last so many seconds."""
+    """With --view gradients or faithfulness of a model that continues signals: explain its forecast of the last so many
+    seconds."""
     replace: Literal["interpolation", "median"] | None = None
     """What replaces a deleted sample: a line between those kept, or the median level (default: a line)."""
     beats: str | None = None

@@ -11,7 +11,13 @@ from physiolect.detection.heartbeats import detect_heartbeats
 from physiolect.detection.holter import Detectors, detect_all, load_detectors, modality_to_judge
 from physiolect.detection.holter_result import HolterResult, Hour, length_text
 from physiolect.detection.intervals import Intervals, summarise_intervals
-from physiolect.detection.prepared import check_examples, check_window_task, check_windows, predict_windows
+from physiolect.detection.prepared import (
+    check_examples,
+    check_store,
+    check_window_task,
+    check_windows,
+    predict_windows,
+)
 from physiolect.detection.pulses import PulseResult
 from physiolect.detection.result import DetectionResult
 from physiolect.detection.rhythm import detect_rhythm
@@ -50,6 +56,7 @@ __all__ = [
     "check_detector",
     "check_examples",
     "check_recording",
+    "check_store",
     "check_window_task",
     "check_windows",
     "confidence_category",

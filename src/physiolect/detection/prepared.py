@@ -8,37 +8,74 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import ANY_CHANNEL, InputContract
 from physiolect.datasets.examples.examples import Examples
+from physiolect.datasets.store.store import Store
 from physiolect.detection.windows import OnWindow
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.recording import canonical_channel
 from physiolect.tasks import Task
+
+_PREPARE = "prepare the recordings with the model's contract: physiolect prepare … --contract CHECKPOINT"
 
 
 def check_examples(checkpoint: Checkpoint, examples: Examples) -> None:
     """Refuse windows that a checkpoint's contract does not allow.
 
     Raises:
-        CheckpointError: the store was prepared for another rate, modality or length.
+        CheckpointError: the store was prepared for another rate, modality, filter, amplitude or length.
     """
-    accepts, offered = checkpoint.contract, examples.store.contract
-    wrong = []
-    hint = "prepare the recordings with the model's contract: physiolect prepare … --contract CHECKPOINT"
-    if accepts.fs != offered.fs:
-        wrong.append(f"is at {offered.fs:g} Hz, but the model takes {accepts.fs:g} Hz")
-    if accepts.modality and offered.modality and accepts.modality != offered.modality:
-        wrong.append(f"holds {offered.modality}, but the model takes {accepts.modality}")
-        hint = f"take a model for {offered.modality}, or recordings of {accepts.modality}"
-    wrong += _wrong_channels(accepts, examples)
-    for name in ("passband", "preprocessing"):
-        if getattr(accepts, name) != getattr(offered, name):
-            wrong.append(f"has the {name} {getattr(offered, name)}, but the model {getattr(accepts, name)}")
+    check_store(checkpoint, examples.store)
+    accepts = checkpoint.contract
+    wrong = _wrong_channels(accepts, examples)
     if not accepts.min_samples <= examples.length <= accepts.max_samples:
         wrong.append(
             f"is cut into windows of {examples.length} samples, but the model takes "
             f"{accepts.min_samples} to {accepts.max_samples}"
         )
     if wrong:
-        raise CheckpointError(f"the store {examples.store.path} {'; it '.join(wrong)}", hint=hint)
+        raise CheckpointError(f"the store {examples.store.path} {'; it '.join(wrong)}", hint=_PREPARE)
+
+
+def check_store(checkpoint: Checkpoint, store: Store, *, all_leads: bool = False) -> None:
+    """Refuse a store that was prepared for other inputs than a checkpoint's.
+
+    Args:
+        checkpoint: any.
+        store: made by `prepare`.
+        all_leads: the model reads all leads of each row, in the order in which they lie there.
+
+    Raises:
+        CheckpointError: rate, modality, filters, amplitudes or leads differ.
+    """
+    accepts, offered = checkpoint.contract, store.contract
+    wrong, hint = [], _PREPARE
+    if accepts.fs != offered.fs:
+        wrong.append(f"is at {offered.fs:g} Hz, but the model takes {accepts.fs:g} Hz")
+    if accepts.modality and offered.modality and accepts.modality != offered.modality:
+        wrong.append(f"holds {offered.modality}, but the model takes {accepts.modality}")
+        hint = f"take a model for {offered.modality}, or recordings of {accepts.modality}"
+    for name in ("passband", "preprocessing"):
+        if getattr(accepts, name) != getattr(offered, name):
+            wrong.append(f"has the {name} {getattr(offered, name)}, but the model {getattr(accepts, name)}")
+    one, other = _amplitudes(offered), _amplitudes(accepts)
+    if one != other and not _scales_each_lead(checkpoint):
+        wrong.append(f"holds {one}, but the model takes {other}")
+    leads = [tuple(map(canonical_channel, each.channels)) for each in (offered, accepts)]
+    if all_leads and leads[0] != leads[1]:
+        wrong.append(f"holds {', '.join(leads[0])}, but the model takes {', '.join(leads[1])}")
+    if wrong:
+        raise CheckpointError(f"the store {store.path} {'; it '.join(wrong)}", hint=hint)
+
+
+def _scales_each_lead(checkpoint: Checkpoint) -> bool:
+    """Return whether the amplitudes of a window cannot change what the model sees."""
+    return checkpoint.tokenizer is not None or checkpoint.model.config.scaling in ("range", "standard")
+
+
+def _amplitudes(contract: InputContract) -> str:
+    """Return what samples are in, in words."""
+    if contract.normalisation == "zscore":
+        return "standardised amplitudes"
+    return f"amplitudes in {contract.unit}" if contract.unit else "amplitudes as they were recorded"
 
 
 def _wrong_channels(accepts: InputContract, examples: Examples) -> list[str]:

@@ -38,7 +38,7 @@ class AttentionMap:
 
     weights: NDArray[np.float32]
     """(layers, heads, queries, tokens): each query's weights over the window's tokens; a token of a model of levels is
-    a sample. The weights of one query, layer and head add up to 1, with `on_class` where there is a class token."""
+    a sample. The weights of one query, layer and head add up to 1, with `on_extra` where there are other tokens."""
     layers: tuple[int, ...]
     """Numbers of the layers, from 1."""
     heads: tuple[int, ...]
@@ -49,8 +49,9 @@ class AttentionMap:
     """Whether the queries' axis holds one row, their mean."""
     window: Window
     """What was looked at."""
-    on_class: NDArray[np.float32] | None = None
-    """(layers, heads, queries) weight on the class token, which is of no part of the signal; None without one."""
+    on_extra: NDArray[np.float32] | None = None
+    """(layers, heads, queries) weight on class token and separators, which are of no part of the signal; None without
+    any."""
 
     def over_heads(self, how: Combine = "sum") -> NDArray[np.float32]:
         """Return the sum or mean over heads, (layers, queries, T)."""
@@ -178,7 +179,7 @@ def mean_attention(
         ConfigError: a layer or head does not exist.
         CheckpointError: the model has no attention.
     """
-    N = window.n_class + window.n_tokens
+    N = window.n_class + window.n_patches_read
     chosen = choose_layers(checkpoint, layers), choose_heads(checkpoint, heads)
     weights = _captured(checkpoint, window, *chosen, queries=tuple(range(N)), mean=True)
     return _mapped(weights, *chosen, (0, window.n_positions - 1), True, window)
@@ -214,8 +215,12 @@ def view_heads(
 
 
 def even_of_tokens(checkpoint: Checkpoint, layer: int, window: Window) -> NDArray[np.float32]:
-    """Return `even_attention` of the tokens of a window, (N,); a class token beside them gets its share too."""
-    return even_attention(checkpoint, layer, window.n_class + window.n_tokens)[window.n_class :]
+    """Return `even_attention` of the tokens of a window, (N,); class token and separators get their share too."""
+    first, n = window.n_class, window.n_patches_read
+    found: NDArray[np.float32] = window.of_model(
+        even_attention(checkpoint, layer, first + n + window.n_separators)[first : first + n]
+    ).astype(np.float32)
+    return found
 
 
 def even_attention(checkpoint: Checkpoint, layer: int, T: int) -> NDArray[np.float32]:
@@ -274,9 +279,15 @@ def trunk_attentions(checkpoint: Checkpoint) -> list[Attention]:
     found = [block.attention for block in checkpoint.model.blocks if isinstance(block, Block)]
     if not found:
         raise CheckpointError(
-            "the model has no attention to show", hint="use one with transformer blocks, such as ECGPT"
+            "the model has no attention to show",
+            hint="use view gradients or faithfulness, or a model with transformer blocks",
         )
     return found
+
+
+def has_attention(checkpoint: Checkpoint) -> bool:
+    """Return whether the model is a transformer."""
+    return any(isinstance(block, Block) for block in checkpoint.model.blocks)
 
 
 @torch.inference_mode()
@@ -308,9 +319,12 @@ def _mapped(
     is_mean: bool,
     window: Window,
 ) -> AttentionMap:
-    """Return a map of weights (layers, heads, queries, class token and tokens)."""
-    on_class = weights[..., 0] if window.n_class else None
-    return AttentionMap(weights[..., window.n_class :], layers, heads, queries, is_mean, window, on_class)
+    """Return a map of weights (layers, heads, queries, all tokens of the model)."""
+    first, last = window.n_class, window.n_class + window.n_patches_read
+    extra = np.concatenate([weights[..., :first], weights[..., last:]], -1)
+    on_extra = extra.sum(-1) if extra.shape[-1] else None
+    mapped = window.of_model(weights[..., first:last]).astype(np.float32)
+    return AttentionMap(mapped, layers, heads, queries, is_mean, window, on_extra)
 
 
 def _combine(weights: NDArray[np.float32], axis: int, how: Combine) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from physiolect.explanation.window import Window
 
 _SHAPE = (
     "n_layers", "n_heads", "width", "vocabulary_size", "context_length", "positions", "band", "n_channels", "patch",
-    "per_lead", "class_token",
+    "per_lead", "class_token", "separators", "image_patch",
 )  # fmt: skip
 """Settings of a model that fine-tuning does not change."""
 

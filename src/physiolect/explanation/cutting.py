@@ -15,7 +15,11 @@ from physiolect.errors import CheckpointError, ContractError
 from physiolect.explanation.beat_windows import BeatSource, cut_beats
 from physiolect.explanation.window import LevelWindow, SignalWindow, Window
 from physiolect.models.encoder import EncoderConfig
+from physiolect.models.resnet import ResNetConfig
 from physiolect.recording import Recording
+
+_STRETCH = 0.1
+"""Seconds of one lead that count as a token, where the model itself has none."""
 
 
 def cut_window(
@@ -80,7 +84,7 @@ def cut_windows(
 
     Raises:
         ContractError: the recording cannot be adapted, or no beats are found in it.
-        CheckpointError: the contract names more channels than the model takes.
+        CheckpointError: the contract names more channels than the model takes, or its family cannot be explained.
     """
     contract = checkpoint.contract
     if checkpoint.reads_beats:
@@ -100,13 +104,13 @@ def cut_windows(
             f"the checkpoint takes {len(contract.channels)} channels, but explanations of levels are of one",
             hint="use a model whose contract names one channel, or any (*)",
         )
+    make = _maker(checkpoint)
     chosen = select_channels(recording, contract, channel)
     track = lay_out(recording, contract, channel)
     length = min(contract.max_samples, track.n_samples)
     starts = np.arange(track.n_samples - length, -1, -length)[:limit][::-1].copy()  # (windows,)
     inputs, flat = encode_windows(checkpoint, track.signal, starts, starts + length, length)
     good = ~flat & ~track.touches_gap(starts, length)
-    make = _maker(checkpoint)
     return [
         make(inputs=inputs[i].numpy(), **_beside(track, int(starts[i]), length, chosen, first))
         for i in np.flatnonzero(good)
@@ -116,19 +120,21 @@ def cut_windows(
 def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:
     """Return what makes a window of the model's kind."""
     config = checkpoint.model.config
-    if checkpoint.tokenizer is not None or not isinstance(config, EncoderConfig):
+    if checkpoint.tokenizer is not None:
         return LevelWindow
-    if config.separators or config.image_patch:
-        what = "patches of an image" if config.image_patch else "separators between leads"
+    if not isinstance(config, EncoderConfig | ResNetConfig):
         raise CheckpointError(
-            f"the model has {what} among its tokens, which explanations cannot draw on the signal yet",
-            hint="use an encoder whose patches are samples, without separators",
+            f"models of the family {type(checkpoint.model).__name__} cannot be explained yet",
+            hint="use a model of levels, an encoder or a residual network",
         )
-    tokens: dict[str, Any] = {
-        "patch": config.patch,
-        "per_lead": config.per_lead,
-        "class_token": config.class_token,
-    }
+    if isinstance(config, ResNetConfig):
+        stretch = max(1, round(_STRETCH * checkpoint.contract.fs))
+        tokens: dict[str, Any] = {"patch": stretch, "per_lead": True, "class_token": False}
+    else:
+        tokens = {
+            "patch": config.patch, "per_lead": config.per_lead, "class_token": config.class_token,
+            "separators": config.separators, "image_side": config.n_patches if config.image_patch else 0,
+        }  # fmt: skip
 
     def make(**given: Any) -> Window:
         return SignalWindow(**given, **tokens)

@@ -52,12 +52,13 @@ def explain(
     Layers and heads count from 1. All moments are in seconds of the recording.
 
     Args:
-        checkpoint: a model with attention, opened or as `load_checkpoint` takes it; it computes where its weights are.
+        checkpoint: a model, opened or as `load_checkpoint` takes it; it computes where its weights are.
         recording: the signal, or its file.
         view: "attention": where a query looks. "heads": what each head of a layer looks at. "similarity": tokens of one
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
-            "probing": which heads respond to which wave. "faithfulness": whether maps are true of the model. "beat": of
-            a model that reads heartbeats, what of one beat counts.
+            "probing": which heads respond to which wave. "gradients": what each part of the signal adds to the output,
+            by integrated gradients. "faithfulness": whether maps are true of the model. "beat": of a model that reads
+            heartbeats, what of one beat counts.
         base: with "change", the model that the checkpoint was fine-tuned from.
         layer: a layer, or "all"; None means the last.
         head: a head, or "all"; None means all.
@@ -67,7 +68,8 @@ def explain(
         reference: with "similarity", the moment of the token that others are compared with; None chooses one.
         tokens: with "similarity", moments of the others; None chooses tokens of one level.
         windows: with "probing" or "faithfulness", how many of the last windows are used; None is 20, or 1.
-        span: with "faithfulness" of a model that continues signals, explain its forecast of the last so many seconds.
+        span: with "gradients" or "faithfulness" of a model that continues signals, explain its forecast of the last so
+            many seconds.
         replace: what replaces a deleted sample; None is "interpolation", a line between those kept.
         score: measure how faithful the picture is, which takes some seconds.
         beats: of a model that reads heartbeats, where they are, as `detect_heartbeats` takes it; None takes those that
@@ -84,7 +86,7 @@ def explain(
     Raises:
         ConfigError: an option is wrong or not for this view, or names what the model or window does not have.
         ContractError: the recording cannot be adapted, its last window cannot be used, or no beats are found.
-        CheckpointError: the view is not for this model, or the model has no attention, or does not fit `base`.
+        CheckpointError: the view is not for this model, or shows attention where there is none; `base` does not fit.
         FormatError: `start` and `stop` do not lie in the recording.
         Cancelled: the listener stopped the work.
     """

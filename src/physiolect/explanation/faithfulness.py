@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,6 +84,7 @@ def measure_faithfulness(
     replacement: Replacement = "interpolation",
     n_orders: int = ORDERS,
     seed: int = 0,
+    tell: Callable[[int, int], None] | None = None,
 ) -> dict[str, Faithfulness]:
     """Delete and insert samples in the order of each map, and in random orders, and record the model's output.
 
@@ -95,6 +96,7 @@ def measure_faithfulness(
         replacement: what takes the place of a sample that is left out.
         n_orders: random orders.
         seed: of those.
+        tell: is called with the number of changed windows that have passed the model, and of all.
 
     Returns:
         name -> curves; the random orders are the same for all.
@@ -123,7 +125,7 @@ def measure_faithfulness(
                 row = window.without(out, replacement=replacement, n_context=n)[..., : target.n_shown]
                 places.append(shown.setdefault(row.tobytes(), (len(shown), row))[0])
     inputs = torch.from_numpy(np.stack([row for _, row in shown.values()])).to(checkpoint.model.device)
-    outputs = target.of_inputs(checkpoint, inputs, window.n_tokens).double().cpu().numpy()
+    outputs = target.of_inputs(checkpoint, inputs, window.n_tokens, tell=tell).double().cpu().numpy()
     curves = outputs[places].reshape(len(orders), len(counts), 2)
     by_chance = curves[len(maps) :]
     return {

@@ -1,4 +1,4 @@
-"""How much each token contributes to a model's output, by three methods."""
+"""How much each token contributes to a model's output, by up to three methods."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.errors import require
-from physiolect.explanation.attention import attend, n_layers, pooled_attention
+from physiolect.explanation.attention import attend, has_attention, n_layers, pooled_attention
 from physiolect.explanation.target import Target
-from physiolect.explanation.window import Window
+from physiolect.explanation.window import SignalWindow, Window
 
 Map = NDArray[np.float64]
 """How much each token of a target's context contributes, (n_context,): higher is more."""
@@ -36,19 +36,23 @@ def attention_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map
 
 
 def gradient_map(checkpoint: Checkpoint, window: Window, target: Target) -> Map:
-    """Return gradient x input on the token embeddings, summed over their features (Shrikumar et al. 2017)."""
-    x = _embeddings(checkpoint, window, target).requires_grad_()
+    """Return gradient x input on the token embeddings, summed over their features (Shrikumar et al. 2017).
+
+    Of a residual network, whose first features mix the leads, it is taken on the samples.
+    """
+    x = _first_features(checkpoint, window.tensor(checkpoint)[..., : target.n_shown]).requires_grad_()
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(target.of_embeddings(checkpoint, x).sum(), x)
-    return _of_tokens(gradient * x, target)
+        (gradient,) = torch.autograd.grad(_followed(checkpoint, target)(x).sum(), x)
+    return _of_tokens(checkpoint, gradient * x, window, target)
 
 
 def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, steps: int = STEPS) -> Map:
     """Return integrated gradients on the token embeddings, summed over their features.
 
-    The baseline is a window whose context is at its median; the samples that the model predicts keep theirs. Of
-    heartbeats, it is the average beat of training throughout. With fine enough steps, the contributions add up to the
-    difference between the model's outputs for the two.
+    Of a residual network they are taken on the samples, as in `gradient_map`. The baseline is a window whose context is
+    at its median; the samples that the model predicts keep theirs. Of heartbeats, it is the average beat of training
+    throughout. With fine enough steps, the contributions add up to the difference between the model's outputs for the
+    two.
 
     Args:
         checkpoint: a model.
@@ -62,13 +66,13 @@ def integrated_map(checkpoint: Checkpoint, window: Window, target: Target, *, st
     Source: Sundararajan et al. 2017, arXiv:1703.01365, by Captum.
     """
     attribution = require("captum.attr", extra="explain")
-    x = _embeddings(checkpoint, window, target)
+    x = _first_features(checkpoint, window.tensor(checkpoint)[..., : target.n_shown])
     flat = window.without(np.arange(target.n_context), replacement="median", n_context=target.n_context)
-    baseline = _embedded(checkpoint, torch.from_numpy(flat[..., : target.n_shown])[None])
-    method = attribution.IntegratedGradients(lambda each: target.of_embeddings(checkpoint, each))
+    baseline = _first_features(checkpoint, torch.from_numpy(flat[..., : target.n_shown])[None])
+    method = attribution.IntegratedGradients(_followed(checkpoint, target))
     with torch.enable_grad():
         counts: Tensor = method.attribute(x, baseline, n_steps=steps, internal_batch_size=16)
-    return _of_tokens(counts, target)
+    return _of_tokens(checkpoint, counts, window, target)
 
 
 METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
@@ -78,14 +82,26 @@ METHODS: dict[str, Callable[[Checkpoint, Window, Target], Map]] = {
 }
 
 
-def _embeddings(checkpoint: Checkpoint, window: Window, target: Target) -> Tensor:
-    """Return the embeddings of the window, (1, n_shown, E)."""
-    return _embedded(checkpoint, window.tensor(checkpoint)[..., : target.n_shown])
+def methods_for(checkpoint: Checkpoint) -> dict[str, Callable[[Checkpoint, Window, Target], Map]]:
+    """Return the methods that a model allows: attention only where it has any."""
+    return {name: each for name, each in METHODS.items() if name != "attention" or has_attention(checkpoint)}
 
 
-def _embedded(checkpoint: Checkpoint, inputs: Tensor) -> Tensor:
-    return checkpoint.model.embed(inputs.to(checkpoint.model.device)).detach()
+def _first_features(checkpoint: Checkpoint, inputs: Tensor) -> Tensor:
+    """Return what gradients are taken on: embeddings (1, N, E), or the samples (1, C, T) of a residual network."""
+    inputs = inputs.to(checkpoint.model.device)
+    return (checkpoint.model.embed(inputs) if has_attention(checkpoint) else inputs.float()).detach()
 
 
-def _of_tokens(counts: Tensor, target: Target) -> Map:
-    return counts.detach()[0].sum(-1)[: target.n_context].double().cpu().numpy()
+def _followed(checkpoint: Checkpoint, target: Target) -> Callable[[Tensor], Tensor]:
+    """Return what maps these features to the number that is explained."""
+    of = target.of_embeddings if has_attention(checkpoint) else target.of_samples
+    return lambda features: of(checkpoint, features)
+
+
+def _of_tokens(checkpoint: Checkpoint, counts: Tensor, window: Window, target: Target) -> Map:
+    held = counts.detach()[0].double().cpu().numpy()
+    if not has_attention(checkpoint):
+        assert isinstance(window, SignalWindow)
+        return np.asarray(window.of_samples(held), np.float64)
+    return np.asarray(window.of_model(held.sum(-1))[: target.n_context], np.float64)

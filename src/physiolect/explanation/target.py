@@ -37,21 +37,35 @@ class Target:
     unit: str = "nats"
     """Of the number."""
 
-    def of_inputs(self, checkpoint: Checkpoint, inputs: Tensor, n_tokens: int) -> Tensor:
+    def of_inputs(
+        self,
+        checkpoint: Checkpoint,
+        inputs: Tensor,
+        n_tokens: int,
+        *,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
         """Return the number for each of several inputs, (B,), without gradients.
 
         Args:
             checkpoint: the model.
             inputs: (B, T), or (B, C, T).
             n_tokens: of each, which decides how many go through the model at once.
+            tell: is called with the number of inputs that are done, and of all.
         """
-        model = checkpoint.model.eval()
-        with torch.inference_mode():
-            parts = [
-                self.of_logits(model(rows, last_only=self.last_only).float())
-                for rows in inputs[..., : self.n_shown].split(max(1, _TOKENS // n_tokens))
-            ]
+        model, done = checkpoint.model.eval(), 0
+        parts = []
+        for rows in inputs[..., : self.n_shown].split(max(1, _TOKENS // n_tokens)):
+            with torch.inference_mode():
+                parts.append(self.of_logits(model(rows, last_only=self.last_only).float()))
+            done += len(rows)
+            if tell is not None:
+                tell(done, len(inputs))
         return torch.cat(parts)
+
+    def of_samples(self, checkpoint: Checkpoint, inputs: Tensor) -> Tensor:
+        """Return the number for inputs (B, C, n_shown), (B,), with gradients."""
+        return self.of_logits(checkpoint.model.eval()(inputs, last_only=self.last_only).float())
 
     def of_embeddings(self, checkpoint: Checkpoint, embeddings: Tensor) -> Tensor:
         """Return the number for embeddings (B, n_shown, E), (B,), with gradients."""

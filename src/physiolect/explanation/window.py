@@ -94,6 +94,26 @@ class Window(ABC):
         return 0
 
     @property
+    def n_patches_read(self) -> int:
+        """Tokens that the model makes of the signal, from which the values of these tokens come."""
+        return self.n_tokens
+
+    @property
+    def n_separators(self) -> int:
+        """Tokens after those that are of no part of the window: the separators between leads, where there are any."""
+        return 0
+
+    @property
+    def extra_tokens(self) -> str:
+        """What the model's tokens of no part of the window are, in words; "" where there are none."""
+        found = (("class token", self.n_class), ("separators", self.n_separators))
+        return " and ".join(name for name, n in found if n)
+
+    def of_model(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return what each token gets of what the model's tokens of the signal have, (..., n_patches_read)."""
+        return values
+
+    @property
     def distance(self) -> float:
         """Seconds from a token to the next."""
         spans = self.token_spans
@@ -114,7 +134,7 @@ class Window(ABC):
 
     @abstractmethod
     def tokens_at(self, position: int) -> list[int]:
-        """Return the tokens that the output at a position is read from, several of as many leads."""
+        """Return the model's tokens that the output at a position is read from, several of as many leads."""
 
     @abstractmethod
     def without(
@@ -187,7 +207,11 @@ class LevelWindow(Window):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SignalWindow(Window):
-    """What an encoder saw: patches of one lead each, or of all leads together."""
+    """What a model of the signal saw: patches of one lead each, or of all leads together.
+
+    An encoder's tokens are these patches. Of an encoder of images, what a patch of the image has is divided among the
+    leads that it shows. A residual network has no tokens: its window is cut into short stretches of each lead.
+    """
 
     token = "patch"
     patch: int
@@ -196,6 +220,40 @@ class SignalWindow(Window):
     """Whether a token is of one lead."""
     class_token: bool
     """Whether a class token stands before the others."""
+    separators: bool = False
+    """Whether a token stands at both ends of each lead."""
+    image_side: int = 0
+    """Patches on each side of the image that the model sees; 0 where it sees samples."""
+
+    @property
+    def n_patches_read(self) -> int:
+        """Tokens that the model makes of the signal."""
+        return self.image_side**2 or self.n_tokens
+
+    @property
+    def n_separators(self) -> int:
+        """Two a lead, or none."""
+        return 2 * len(self.channels) if self.separators else 0
+
+    def of_model(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return what each token gets of what the model's tokens have; the sum of all stays, but for padding."""
+        n = self.image_side
+        if not n:
+            return values
+        edges = [
+            np.arange(each + 1) / each for each in (len(self.channels), n)
+        ]  # of leads, of rows of patches
+        begin, end = (np.add.outer(edges[0][cut], np.zeros(n)) for cut in (slice(None, -1), slice(1, None)))
+        shown = np.minimum(end, edges[1][1:]) - np.maximum(begin, edges[1][:-1])
+        shares = np.maximum(shown, 0) * n  # (leads, rows): the part of a row that shows a lead
+        rows = values.reshape(*values.shape[:-1], n, n)[..., : self.n_patches]
+        of_leads = np.einsum("lr,...rc->...lc", shares.astype(values.dtype), rows)
+        return of_leads.reshape(*values.shape[:-1], -1)
+
+    def of_samples(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the sum over each token of values of samples (C, T), (N,)."""
+        padded = np.pad(values, ((0, 0), (0, self.n_patches * self.patch - values.shape[1])))
+        return padded.reshape(len(values), self.n_patches, self.patch).sum(-1).ravel()
 
     @property
     def n_patches(self) -> int:
@@ -224,9 +282,10 @@ class SignalWindow(Window):
         return int(self.class_token)
 
     def tokens_at(self, position: int) -> list[int]:
-        """Return the patch that holds the sample, of each lead."""
-        rows = len(self.channels) if self.per_lead else 1
-        return [row * self.n_patches + position // self.patch for row in range(rows)]
+        """Return the model's patch that holds the sample, of each lead, or of each row of an image."""
+        rows = self.image_side or (len(self.channels) if self.per_lead else 1)
+        columns = self.image_side or self.n_patches
+        return [row * columns + position // self.patch for row in range(rows)]
 
     def without(
         self,

@@ -197,6 +197,11 @@ def _loaded(transformers: Any, where: str, local: bool) -> tuple[Any, Any]:
     """Return tokenizer and model of a folder or Hub name."""
     shared = {"local_files_only": local, "trust_remote_code": False}
     tokenizer = transformers.AutoTokenizer.from_pretrained(where, **shared)
+    tokenizer.padding_side = (
+        "right"  # where `TextTower` expects it; tokenizers of language models may pad on the left
+    )
+    if tokenizer.pad_token is None:  # the mask hides it
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer, transformers.AutoModel.from_pretrained(
         where, use_safetensors=True, dtype=torch.float32, **shared
     )

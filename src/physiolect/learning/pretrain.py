@@ -26,7 +26,7 @@ from physiolect.learning.run_folder import (
 )
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
-from physiolect.learning.unlabelled.work import model_base, prepare_unlabelled, training_rows
+from physiolect.learning.unlabelled.work import model_base, n_training_rows, prepare_unlabelled
 from physiolect.learning.work import Work
 from physiolect.training import (
     Callbacks,
@@ -215,7 +215,7 @@ def _n_training_rows(store: Store, settings: PretrainSettings) -> int:
     """Return how many rows train, of which epochs are counted; 0 where none are counted."""
     if settings.is_next_level or settings.steps is not None:
         return 0
-    return len(training_rows(store, settings)[0])
+    return n_training_rows(store, settings)
 
 
 def _base(settings: PretrainSettings) -> Base | None:

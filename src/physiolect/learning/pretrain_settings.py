@@ -198,11 +198,15 @@ class PretrainSettings(TrainingSettings):
         found += [*stage.masking.problems(), *stage.pairing.problems()]
         if set(names) & set(MASKED) and not isinstance(stage.network, EncoderConfig):
             found.append(
-                f"{'+'.join(names)} hides patches, which a residual network has none of: --network encoder"
+                f"{'+'.join(names)} hides patches, and a residual network has none: take --network encoder"
             )
-        if "masked-image" in names and not (
-            isinstance(stage.network, EncoderConfig) and stage.network.image_patch
+        if self.checkpoint is not None and (self.encoder, self.resnet, self.network) != (
+            *_OWN_NETWORKS,
+            "encoder",
         ):
+            found.append("--checkpoint brings its own model: leave out --network, --encoder and --resnet")
+        image = isinstance(stage.network, EncoderConfig) and stage.network.image_patch
+        if "masked-image" in names and not image and self.checkpoint is None:
             found.append("masked-image hides patches of an image: --preset vit, or --encoder.image-patch")
         if self.image_encoder is not None and self.preset not in ("vit", "clip", "clip-vit"):
             found.append("--image-encoder goes with presets vit, clip and clip-vit")

@@ -40,8 +40,8 @@ class EncoderConfig:
     per_lead: bool = False
     """A token is of one channel, with a learned embedding of that channel, and not of all channels together."""
     scaling: Scaling = "none"
-    """What is done to a window first: nothing; each channel to [0, 1] or to mean 0 and standard deviation 1; or all
-    channels together to [0, 1]."""
+    """What is done to a window first: nothing; each channel to [0, 1] (range) or to mean 0 and standard deviation 1
+    (standard); or all channels together (joint-range, joint-standard)."""
     class_token: bool = True
     """A learned token stands before the window."""
     embedding: Literal["linear", "two-layer"] = "linear"
@@ -233,7 +233,7 @@ ENCODER_PRESETS: dict[str, EncoderConfig] = {
         patch=75,
         per_lead=True,
         separators=True,
-        scaling="standard",
+        scaling="joint-standard",
         class_token=False,
         width=768,
         n_layers=12,

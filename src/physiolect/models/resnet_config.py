@@ -53,8 +53,8 @@ class ResNetConfig:
     projection: int = 0
     """Map the last stage to so many features before pooling; 0 leaves them."""
     scaling: Scaling = "none"
-    """What is done to a window first: nothing; each channel to [0, 1] or to mean 0 and standard deviation 1; or all
-    channels together to [0, 1]."""
+    """What is done to a window first: nothing; each channel to [0, 1] (range) or to mean 0 and standard deviation 1
+    (standard); or all channels together (joint-range, joint-standard)."""
     pooling: ResNetPooling = "mean"
     """How the window's positions become one: their mean, mean and maximum, or a learned token's attention."""
     pool_heads: int = 4

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Scaling = Literal["none", "range", "standard", "joint-range"]
-"""Nothing; each channel to [0, 1]; each channel to mean 0 and standard deviation 1; or all channels together to
-[0, 1]."""
-SCALINGS: tuple[Scaling, ...] = ("none", "range", "standard", "joint-range")
+Scaling = Literal["none", "range", "standard", "joint-range", "joint-standard"]
+"""Nothing; each channel to [0, 1]; each channel to mean 0 and standard deviation 1; or either of these for all channels
+together."""
+SCALINGS: tuple[Scaling, ...] = ("none", "range", "standard", "joint-range", "joint-standard")
 
 _FLAT = 1e-6
 """A channel that varies by no more than this share of its level is flat: it is moved to 0, and not scaled up."""
@@ -21,12 +21,12 @@ def scaled(x: Tensor, real: Tensor | None, how: Scaling) -> Tensor:
     if how == "none":
         return x if real is None else x.masked_fill(~real, 0)
     inside = torch.ones_like(x, dtype=torch.bool) if real is None else real.expand_as(x)
-    if how == "standard":
-        n = inside.sum(-1, keepdim=True).clamp_min(1)
-        low = x.masked_fill(~inside, 0).sum(-1, keepdim=True) / n
-        size = ((x - low).masked_fill(~inside, 0).square().sum(-1, keepdim=True) / n).sqrt()
+    over = (-2, -1) if how.startswith("joint-") else (-1,)
+    if how.endswith("standard"):
+        n = inside.sum(over, keepdim=True).clamp_min(1)
+        low = x.masked_fill(~inside, 0).sum(over, keepdim=True) / n
+        size = ((x - low).masked_fill(~inside, 0).square().sum(over, keepdim=True) / n).sqrt()
     else:
-        over = (-2, -1) if how == "joint-range" else (-1,)
         low = x.masked_fill(~inside, torch.inf).amin(over, keepdim=True)
         size = x.masked_fill(~inside, -torch.inf).amax(over, keepdim=True) - low
     flat = size <= (_FLAT * low.abs()).clamp_min(torch.finfo(x.dtype).tiny)

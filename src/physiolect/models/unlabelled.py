@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Any, Literal, Self
 
 import torch
@@ -23,7 +23,7 @@ MaskKind = Literal["random", "blocks"]
 """Which patches are masked: single ones, or those under four stretches."""
 
 _ROUNDING = 1e-4
-"""Added before a share of patches is rounded down, since 0.6 of 50 in float32 may be 29.99999."""
+"""A share of patches that is this near to a whole number is that number: 0.6 of 50 in float32 may be 29.99999."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class MaskedPatches(nn.Module):
     def __init__(self, encoder: Encoder, *, sizes: DecoderConfig, share: float = 0.75) -> None:
         super().__init__()
         c = encoder.config
-        self.n_masked = min(max(1, round(share * c.n_patches)), c.n_patches - 1)
+        self.n_masked = count_masked(c.n_patches, share)
         self.decoder = LeadDecoder(
             source_width=c.width, n_patches=c.n_patches, n_outputs=c.patch_size, sizes=sizes
         )
@@ -150,8 +150,7 @@ class MaskedImage(nn.Module):
     def __init__(self, encoder: Encoder, *, share: float = 0.75) -> None:
         super().__init__()
         c = encoder.config
-        n = c.n_patches * c.n_rows
-        self.n_masked = min(max(1, round(share * n)), n - 1)
+        self.n_masked = count_masked(c.n_patches * c.n_rows, share)
         self.mask_token = nn.Parameter(torch.zeros(1, c.width))
         self.out = nn.Linear(c.width, c.patch_size)
 
@@ -249,6 +248,14 @@ class JointEmbedding(nn.Module):
         share = (1 - self.momentum) * (1 - step / steps) * made
         for own, other in zip(self.teacher.parameters(), encoder.parameters(), strict=True):
             own.add_((other - own) * share.to(own.dtype))
+
+
+def count_masked(n: int, share: float) -> int:
+    """Return how many of n patches are masked: the kept ones are rounded down, and one is kept at least.
+
+    Source: He et al. 2022 (arXiv:2111.06377), and Xie et al. 2022 (arXiv:2111.09886), as published.
+    """
+    return min(max(1, ceil(share * n - _ROUNDING)), n - 1)
 
 
 def draw_masked(shape: tuple[int, ...], n_masked: int, device: torch.device) -> Tensor:

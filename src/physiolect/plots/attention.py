@@ -95,18 +95,22 @@ def change_figure(
     query: float | None,
     unit: str | None = None,
     trace: Trace | None = None,
+    what: str = "change of\nattention",
+    names: tuple[str, str] = ("more than before", "less than before"),
     title: str = "",
     evidence: str = "",
 ) -> Figure:
-    """Draw what fine-tuning did to attention: as bands behind the signal, and as a signed curve.
+    """Draw a map with a sign, such as what fine-tuning did to attention: bands behind the signal, and a curve.
 
     Args:
         signal: (T,) in `unit`.
-        change: (T,) attention of the fine-tuned model less that of its base.
+        change: (T,) the map: attention of the fine-tuned model less that of its base.
         time: (T,) in seconds.
         query: the moment whose attention it is, in seconds; None is that of the window as a whole.
         unit: of the signal, or None where unknown.
         trace: is drawn in place of the signal: the same stretch at the recording's own rate.
+        what: the quantity of the map.
+        names: of what is above 0, and of what is below.
         title: above the figure.
         evidence: a line below it.
     """
@@ -117,14 +121,14 @@ def change_figure(
     draw_bands(above, seconds, line, signed=True)
     ground_signal(above, unit, trace, on_bands=True)
     gained, lost = np.maximum(line, 0), np.minimum(line, 0)
-    below.fill_between(seconds, 0, gained, color=ORANGE, linewidth=0, step="mid", label="more than before")
+    below.fill_between(seconds, 0, gained, color=ORANGE, linewidth=0, step="mid", label=names[0])
     below.fill_between(
         seconds, 0, lost, facecolor="#8cc3e6", edgecolor=BLUE, hatch="/////", linewidth=0.3, step="mid",
-        label="less than before",
+        label=names[1],
     )  # fmt: skip
     below.plot(seconds, line, color=INK, linewidth=0.4, drawstyle="steps-mid")
     below.axhline(0, color=INK, linewidth=0.4)
-    small(below, x="seconds", y="change of\nattention")
+    small(below, x="seconds", y=what)
     _limit(below, seconds, line, "+", pad=12)
     below.locator_params(axis="y", nbins=4)
     if query is not None:

@@ -38,6 +38,7 @@ def test_texts_come_by_recording(tmp_path: Path) -> None:
         ("recording,text\nr1,AF\nr1,SR\n", "line 3: a second text of r1"),
         ("recording,text\nr1,A\x00F\n", "line 2: "),
         ('recording,text\nr1,"AF\n', "line 2: "),
+        ("recording,text\nr1,AF,\nr2,sinus rhythm, normal\n", "line 3: 3 cells, but the header has 2"),
         ("recording,text\nr1,1\nr2,2\nr3,3\nr4,4\nr5,5\n", "line 4: .*; and 2 more lines"),
     ],
 )
@@ -53,7 +54,7 @@ def test_a_table_is_refused_by_line(content: str, told: str, tmp_path: Path) -> 
         ('{"source": "r1", "text": null}\n', "line 1: the text is missing"),
         ('{"source": "r1", "text": 3}\n', "line 1: the text is 3, which is no text"),
         ('{"source": "r1", "text": ["AF"]}\n', "line 1: the text is ..AF.., which is no text"),
-        ('{"source": 7, "text": "AF"}\n', "line 1: the recording is 7"),
+        ('{"source": 7, "text": "AF"}\n', "line 1: the recording is 7, which is no name in quotes"),
         ('\n{"source": "r1", "text": "AF"\n', "line 2: no JSON"),
         ("[1, 2]\n", "line 1: no recording is named"),
         ("[" * 100_000 + "\n", "line 1: no JSON"),

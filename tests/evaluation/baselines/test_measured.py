@@ -64,6 +64,13 @@ def test_what_is_not_there_is_missing() -> None:
     assert np.isnan(measured_in(made(1.0)[:, :20], 250.0, LEADS)).all()
 
 
+@pytest.mark.parametrize("missing", ["V5", "V6"])
+def test_either_lateral_lead_may_be_missing(missing: str) -> None:
+    kept = [k for k, lead in enumerate(LEADS) if lead != missing]
+    found = measured_in(made(2.0)[kept], 250.0, [LEADS[k] for k in kept])[MEASURED.index(SOKOLOW)]
+    assert found == pytest.approx(1.0 + (0.4 if missing == "V5" else 2.0), abs=0.2)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     rng = np.random.default_rng(0)

@@ -138,6 +138,21 @@ def test_contradictions_are_refused(settings: dict[str, Any], told: str, run: Pa
         evaluate(store, run, **{**SHARED, **settings})
 
 
+def test_vectors_need_a_protocol_of_theirs(run: Path, store: Path) -> None:
+    with pytest.raises(CheckpointError, match="it gives vectors, and no answers to a task") as refused:
+        evaluate(store, run, **SHARED)
+    assert "linear-probe" in refused.value.hint
+
+
+def test_a_store_of_another_rate_is_refused_before_its_labels_are_read(
+    run: Path, signal_store: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = replace(signal_store.CONTRACT, fs=100.0, min_samples=8, max_samples=16)
+    monkeypatch.setattr(signal_store, "CONTRACT", contract)
+    with pytest.raises(CheckpointError, match="is at 100 Hz, but the model takes 250 Hz"):
+        evaluate(signal_store.write_store(tmp_path), run, protocol="linear-probe", **SHARED)
+
+
 def test_prompts_come_from_a_file_before_ours(tmp_path: Path) -> None:
     assert prompts_for(["NORM"]) == {"NORM": PROMPTS["NORM"]}
     file = tmp_path / "prompts.yaml"

@@ -88,7 +88,7 @@ def _problem(line: _Line) -> str:
         return (
             "no recording is named"
             if line.source in (None, "")
-            else f"the recording is {_shown(line.source)}"
+            else f"the recording is {_shown(line.source)}, which is no name in quotes"
         )
     if line.text is None or line.text == "":
         return "the text is missing"
@@ -136,20 +136,24 @@ def _content(path: Path) -> str:
 
 def _csv_lines(path: Path, content: str) -> Iterator[_Line]:
     reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    number = 0
+    number, first = 0, 1
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         key, text = (_place(path, header, names) for names in (KEYS, TEXTS))
         number = reader.line_num
+        first = number + 1
         for cells in reader:
-            first, number = number + 1, reader.line_num  # a text in quotes may run over several lines
+            number = reader.line_num  # a text in quotes may run over several lines
+            if len(cells) > len(header) and any(map(str.strip, cells[len(header) :])):
+                raise csv.Error(f"{len(cells)} cells, but the header has {len(header)}")
             if any(cell.strip() for cell in cells):
                 yield _Line(
                     first, *(cells[place].strip() if place < len(cells) else None for place in (key, text))
                 )
+            first = number + 1
     except csv.Error as error:
         raise ConfigError(
-            f"{path} has lines that cannot be used: line {number + 1}: {error}",
+            f"{path} has lines that cannot be used: line {first}: {error}",
             hint="put texts with commas, quotes or line breaks into double quotes, and double the quotes inside",
         ) from error
 

@@ -77,9 +77,12 @@ def measured_in(signal: NDArray[np.float32], fs: float, leads: Sequence[str]) ->
 def sokolow_lyon(values: Measurements) -> float:
     """Return the depth of S in V1 and the larger R of V5 and V6 together; 3.5 mV speaks of hypertrophy.
 
+    Where one of V5 and V6 is not measured, it is the other's; where both are not, or V1 is not, it is NaN.
+
     Source: Sokolow and Lyon, Am Heart J 37:161, 1949.
     """
-    return -_voltage(values, "V1", "S") + max(_voltage(values, "V5", "R"), _voltage(values, "V6", "R"))
+    lateral = float(np.fmax(_voltage(values, "V5", "R"), _voltage(values, "V6", "R")))
+    return lateral - _voltage(values, "V1", "S")
 
 
 def cornell(values: Measurements) -> float:

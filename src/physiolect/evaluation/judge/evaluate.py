@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from physiolect.checkpoint import Checkpoint
 from physiolect.config import as_names
 from physiolect.datasets import Store, open_store
-from physiolect.errors import ConfigError, check_option
+from physiolect.errors import CheckpointError, ConfigError, check_option
 from physiolect.evaluation.judge import JUDGES, Trial
 from physiolect.evaluation.judge.vectors import judge_vectors
 from physiolect.evaluation.models import left_in_place, load_models
@@ -152,6 +152,14 @@ def _evaluate(
         raise ConfigError(f"the task {task} cannot be evaluated yet", hint=f"take one of {', '.join(known)}")
     opened = store if isinstance(store, Store) else open_store(store, verify=True)
     models = load_models(checkpoint, compare)
+    of_vectors = settings.protocol in get_args(OfVectors)
+    for model in models:
+        if model.checkpoint.outputs.kind == "vector" and not of_vectors:
+            with model.named_in_errors():
+                raise CheckpointError(
+                    "it gives vectors, and no answers to a task",
+                    hint="fine-tune it, or take the protocol linear-probe or zero-shot (--protocol)",
+                )
     trial = Trial(
         settings=settings,
         store=opened,
@@ -161,5 +169,5 @@ def _evaluate(
         reporter=reporter,
     )
     with left_in_place(models), using_threads(settings.threads, models[0].checkpoint.model):
-        judge = judge_vectors if settings.protocol in get_args(OfVectors) else JUDGES[task.kind, task.scope]
+        judge = judge_vectors if of_vectors else JUDGES[task.kind, task.scope]
         return judge(trial)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, make_examples, skipped_recordings
 from physiolect.datasets.examples.splits import rows_named
-from physiolect.detection import check_examples
+from physiolect.detection import check_examples, check_store
 from physiolect.errors import CheckpointError, ConfigError
 from physiolect.evaluation.baselines import CONSTANT, Predictions, majority, random_weights, window_features
 from physiolect.evaluation.classification import RANKS
@@ -58,6 +58,9 @@ def judge_vectors(trial: Trial) -> EvaluationResult:
         raise ConfigError(
             f"{settings.protocol} is for classes of windows, not for the task {task}", hint="take classify"
         )
+    for model in trial.models:
+        with model.named_in_errors():
+            check_store(model.checkpoint, trial.store)
     windows = _label(trial, probe=not zero_shot)
     examples = windows.examples
     target = np.asarray(examples.target, np.float64)
@@ -114,7 +117,10 @@ def _label(trial: Trial, *, probe: bool) -> _Windows:
     if not probe:
         kept = trial.kept(examples)
         return _Windows(
-            kept, np.arange(len(kept)), [], "none: classes are told by their prompts, without any label"
+            kept,
+            np.arange(len(kept)),
+            [],
+            "no training: windows are compared with the prompts of the classes",
         )
     if not settings.test_on:
         kept = trial.kept(examples)
@@ -153,7 +159,10 @@ def _divided(trial: Trial, examples: Examples) -> _Windows:
 
 def _checked(model: EvaluatedModel, examples: Examples) -> Checkpoint:
     if model.is_cross_validated or model.checkpoint.reads_beats:
-        raise CheckpointError("it is no single model of windows of signal", hint="name a checkpoint")
+        raise CheckpointError(
+            "it is a cross-validated run, or reads heartbeats",
+            hint="name one checkpoint that reads windows of signal",
+        )
     check_examples(model.checkpoint, examples)
     return model.checkpoint
 

@@ -9,6 +9,7 @@ from physiolect.explanation.views.beat import show_beat
 from physiolect.explanation.views.change import show_change
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.faithfulness import show_faithfulness
+from physiolect.explanation.views.gradients import show_gradients
 from physiolect.explanation.views.probing import show_probing
 from physiolect.explanation.views.question import Question, View
 from physiolect.explanation.views.similarity import show_similarity
@@ -19,6 +20,7 @@ VIEWS: dict[View, Callable[[Question], Explanation]] = {
     "similarity": show_similarity,
     "change": show_change,
     "probing": show_probing,
+    "gradients": show_gradients,
     "faithfulness": show_faithfulness,
     "beat": show_beat,
 }

@@ -57,10 +57,13 @@ def show_attention(asked: Question) -> Explanation:
     if spread:
         facts["by_channel"] = spread
         lines.append(f"  leads       {', '.join(f'{name} {share:.0%}' for name, share in spread.items())}")
-    if found.on_class is not None:
-        numbers["attention_on_class_token"] = found.on_class[:, :, 0]
-        facts["on_class_token"] = float(found.on_class.mean())
-        lines.append(f"  class token {found.on_class.mean():.1%} of the attention, which no figure shows")
+    if found.on_extra is not None:
+        key = window.extra_tokens.replace(" ", "_")
+        numbers[f"attention_on_{key}"] = found.on_extra[:, :, 0]
+        facts[f"on_{key}"] = float(found.on_extra.mean())
+        lines.append(
+            f"  {window.extra_tokens:11} {found.on_extra.mean():.1%} of the attention, which no figure shows"
+        )
     return Explanation(
         view="attention",
         source=source,

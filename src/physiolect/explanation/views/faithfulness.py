@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physiolect.explanation.faithfulness import Faithfulness, cascade, measure_faithfulness
-from physiolect.explanation.maps import METHODS, Map
+from physiolect.explanation.maps import Map, methods_for
 from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.views.drawing import drawn, on_grid, over_leads
 from physiolect.explanation.views.explanation import Explanation
@@ -19,6 +19,7 @@ from physiolect.explanation.window import Window
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_COUNTS = {2: "two", 3: "three"}
 _PLURAL = {"sample": "samples", "patch": "patches", "beat": "heartbeats"}
 
 
@@ -47,7 +48,7 @@ class _Measured:
 
 
 def show_faithfulness(asked: Question) -> Explanation:
-    """Hold three maps of important samples against deletion, insertion and randomised weights."""
+    """Hold the maps that a model allows against deletion, insertion and randomised weights."""
     source = asked.recording.source
     windows = asked.last_windows(asked.windows or 1)
     found = _measure(asked, windows)
@@ -57,13 +58,14 @@ def show_faithfulness(asked: Question) -> Explanation:
     def draw() -> Figure:
         from physiolect.plots import faithfulness_figure
 
+        maps = _COUNTS[len(found.maps)]
         which = f"\ndrawn: the last of {n} windows, {stretch}" if n > 1 else ""
         return faithfulness_figure(
             maps={name: on_grid(window, each) for name, each in found.maps.items()},
             curves={name: (each.deletion, each.insertion) for name, each in found.curves.items()},
             random=(random.random_deletion, random.random_insertion), cascade=found.kept, shares=random.shares,
             tokens=_PLURAL[window.token], what=found.words, unit_of_what=random.unit, **drawn(window),
-            title=titled("Faithfulness of three maps", source, window) + over_leads(window) + which,
+            title=titled(f"Faithfulness of {maps} maps", source, window) + over_leads(window) + which,
         )  # fmt: skip
 
     methods = [_facts(name, each, found.kept[name]) for name, each in found.curves.items()]
@@ -92,23 +94,25 @@ def show_faithfulness(asked: Question) -> Explanation:
 
 def _measure(asked: Question, windows: tuple[Window, ...]) -> _Measured:
     """Measure all windows; each has random orders of its own, or their mean would not even out."""
-    curves: dict[str, list[Faithfulness]] = {name: [] for name in METHODS}
+    methods = methods_for(asked.checkpoint)
+    curves: dict[str, list[Faithfulness]] = {name: [] for name in methods}
     targets = []
     tell = asked.report.progress("windows", len(windows))
     for number, window in enumerate(windows):
         target = choose_target(asked.checkpoint, window, query=asked.query, span=asked.span)
         targets.append(target)
-        maps = {name: method(asked.checkpoint, window, target) for name, method in METHODS.items()}
+        maps = {name: method(asked.checkpoint, window, target) for name, method in methods.items()}
         measured = measure_faithfulness(
             asked.checkpoint, window, target, maps, replacement=asked.replace or "interpolation",
             seed=asked.seed + number,
+            tell=asked.report.progress(f"changed windows, for the scores of window {number + 1} of {len(windows)}"),
         )  # fmt: skip
         for name, each in measured.items():
             curves[name].append(each)
         tell(number + 1)
-    tell = asked.report.progress("methods under randomised weights", len(METHODS))
+    tell = asked.report.progress("methods under randomised weights", len(methods))
     kept = {}
-    for number, name in enumerate(METHODS):
+    for number, name in enumerate(methods):
         kept[name] = cascade(asked.checkpoint, window, target, name, seed=asked.seed)
         tell(number + 1)
     return _Measured({name: _mean(each) for name, each in curves.items()}, maps, kept, tuple(targets))

@@ -21,18 +21,18 @@ from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.window import LevelWindow, Replacement, Window
 from physiolect.recording import Recording
 
-View = Literal["attention", "heads", "similarity", "change", "probing", "faithfulness", "beat"]
+View = Literal["attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat"]
 
 SERVES: dict[str, tuple[View, ...]] = {
     "base": ("change",),
     "layer": ("attention", "heads", "change"),
     "head": ("attention", "heads", "change"),
-    "query": ("attention", "change", "faithfulness", "beat"),
+    "query": ("attention", "change", "gradients", "faithfulness", "beat"),
     "combine": ("attention",),
     "reference": ("similarity",),
     "tokens": ("similarity",),
     "windows": ("probing", "faithfulness"),
-    "span": ("faithfulness",),
+    "span": ("gradients", "faithfulness"),
     "replace": ("faithfulness",),
 }
 """Option -> the views it is for."""
@@ -240,4 +240,5 @@ class Question:
         at_positions = self.checkpoint.outputs.scope == "position"
         target = target or choose_target(self.checkpoint, window, query=query if at_positions else None)
         maps = {"shown": importance.astype(np.float64)}
-        return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed)["shown"]
+        tell = self.report.progress("changed windows, for the score")
+        return measure_faithfulness(self.checkpoint, window, target, maps, seed=self.seed, tell=tell)["shown"]

@@ -18,6 +18,7 @@ from physiolect.datasets.examples.batches import fits_on
 from physiolect.datasets.examples.captions import read_captions
 from physiolect.datasets.examples.signal_batches import SignalBatch, SignalBatches
 from physiolect.datasets.examples.splits import row_groups
+from physiolect.detection import check_store
 from physiolect.errors import ConfigError
 from physiolect.events import Reporter
 from physiolect.language import TextTower, load_text_tower, weights_digest
@@ -79,7 +80,7 @@ def prepare_unlabelled(
 
     Raises:
         ConfigError: captions cannot be used, or no row is long enough.
-        CheckpointError: the text tower cannot be loaded.
+        CheckpointError: the text tower cannot be loaded, or the store was prepared for other inputs than `base` takes.
     """
     assert settings.steps is not None
     stage = settings.stage
@@ -128,6 +129,11 @@ def model_base(settings: PretrainSettings) -> Base:
             f"{settings.checkpoint} is no encoder of signals, and {'+'.join(settings.objectives)} needs one",
             hint="name the checkpoint of an encoder, or leave --checkpoint out",
         )
+    if "masked-image" in settings.objectives and not found.model.config.image_patch:
+        raise ConfigError(
+            f"{settings.checkpoint} reads samples, and masked-image needs an encoder of images",
+            hint="name a run of preset vit, clip or clip-vit, or take the objective masked",
+        )
     return Base(settings.checkpoint, found)
 
 
@@ -136,6 +142,16 @@ def training_rows(store: Store, settings: PretrainSettings) -> tuple[NDArray[np.
     return choose_rows(
         store, settings.validation, settings.seed, validate_on=settings.validate_on, leave_out=settings.leave_out
     )  # fmt: skip
+
+
+def n_training_rows(store: Store, settings: PretrainSettings) -> int:
+    """Return how many rows train; with captions, those that have a text."""
+    rows, _ = training_rows(store, settings)
+    if not _needs_text(settings):
+        return len(rows)
+    assert settings.captions
+    known = read_captions(settings.captions, set(store.sources))
+    return sum(store.sources[row] in known for row in rows.tolist())
 
 
 def _needs_text(settings: PretrainSettings) -> bool:
@@ -175,6 +191,7 @@ def _first_checkpoint(
 ) -> Checkpoint:
     """Return the model before training, with a head for vectors."""
     if base is not None:
+        check_store(base.checkpoint, store, all_leads=True)
         reporter.say(f"beginning with the weights of {base.name}")
         found, run = base.checkpoint, {"base": base.record}
     else:
@@ -183,7 +200,7 @@ def _first_checkpoint(
     masks = bool(set(settings.objectives) & set(MASKED))
     if masks and isinstance(model, Encoder) and model.config.n_patches < 2:
         raise ConfigError(
-            f"a window has {model.config.n_patches} patch, of which none can be hidden",
+            f"a window has {model.config.n_patches} patch, and masking needs two",
             hint="choose a smaller encoder.patch",
         )
     with torch.random.fork_rng([]):
