@@ -29,6 +29,7 @@ from physiolect.formats import read_recordings, write_recording
 from physiolect.formats.readers import _MAGIC, _MAGIC_WITHIN, READERS, find_reader
 from physiolect.recording import Recording
 from physiolect.report.inspection import inspect
+from tests.neural_files import nwb, vhdr
 
 LONGEST, LARGEST = 5.0, 1 << 20
 """Seconds of the processor and KiB of resident memory that one file may take."""
@@ -114,6 +115,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, make: ModuleType) -> dict[st
         "a.csv.xz": lzma.compress(text),
     }
     table.to_csv(folder / "a.csv.zip", index=False)
+    nwb(folder / "a.nwb", units=True)
     header = (folder / "own.hea").read_bytes()
     of_many = {name: (folder / name).read_bytes() for name in ("own.hea", "own.dat")}
     found = {
@@ -122,6 +124,11 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, make: ModuleType) -> dict[st
         if path.suffix not in (".hea", ".dat")
     }
     found |= {name: {name: content} for name, content in made.items()}
+    (folder / "neural").mkdir()
+    vhdr(folder / "neural", "a")
+    found["a.vhdr"] = {
+        name: (folder / "neural" / name).read_bytes() for name in ("a.vhdr", "a.vmrk", "a.eeg")
+    }
     found["own.hea"] = {"own.hea": header, **of_many}
     found["many.hea"] = {"many.hea": b"many/3 2 250 800\nown 300\n~ 200\nown 300\n", **of_many}
     return found

@@ -98,7 +98,7 @@ def test_a_rhythm_is_detected_by_its_beats(rhythm: Checkpoint) -> None:
 def test_a_gap_is_not_described(heartbeats: Checkpoint, rhythm: Checkpoint) -> None:
     recording = make_recording(9)
     signal = recording.signal.copy()
-    signal[1, 3000:3600] = np.nan
+    signal[:, 3000:3600] = np.nan
     marks = beats_of(recording)
     found = detect_heartbeats(
         heartbeats, Recording(signal, 100.0, ("II", "V1"), "mV", "ecg"), beats=marks, rhythm=rhythm
