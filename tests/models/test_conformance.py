@@ -22,6 +22,7 @@ from physiolect.models.heads import choose_trained
 from physiolect.models.model import Model
 from physiolect.models.recurrent import RECURRENT_PRESETS, RecurrentConfig
 from physiolect.models.resnet import RESNET_PRESETS, ResNetConfig
+from physiolect.models.seq2seq import SEQ2SEQ_PRESETS, Seq2SeqConfig
 from physiolect.tokenizers import LevelTokenizer
 from physiolect.training.step import _can_compile
 
@@ -105,6 +106,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "gru": replace(RECURRENT_PRESETS["gru"], **_SMALL, n_outputs=2),
         "deep": RecurrentConfig(**_SMALL, n_layers=2, pooling="mean", statistics="adapting"),
         "state space": replace(RECURRENT_PRESETS["state-space"], **_SMALL, n_layers=2, pooling="attention"),
+    },
+    "seq2seq": {
+        "modern": replace(SEQ2SEQ_PRESETS["modern"], **_TOY, n_channels=5, n_outputs=7, longest=9),
+        "each step": Seq2SeqConfig(**_TOY, n_channels=3, n_outputs=6, statistics="adapting", norm="layer", bias=True),
     },
 }
 """Small models of every family: family -> name -> settings."""

@@ -76,6 +76,11 @@ class LayerCache:
             self._keys = self._keys.repeat_interleave(n, 0)
             self._values = self._values.repeat_interleave(n, 0)
 
+    def choose(self, rows: Tensor) -> None:
+        """Keep the rows (B,) of the batch at these places, in this order: the beams that go on."""
+        if self._keys is not None and self._values is not None:
+            self._keys, self._values = self._keys[rows], self._values[rows]
+
 
 class FixedCache(LayerCache):
     """A filled cache whose tensors stay in place and whose count lives on the device: for a step captured as a graph.

@@ -26,8 +26,12 @@ class Capture:
     """Positions of the pass, from 0, whose weights are kept, in this order; None keeps all that are computed."""
     shares: Tensor | None = None
     """(Q,): keep the sum of the queries' weights, each times its share, in place of every query's own."""
+    cross: bool = False
+    """Also keep the cross-attention of these layers."""
     attention: dict[int, Tensor] = field(default_factory=dict)
     """Layer -> weights (B, H, Q, S) after the softmax, keys in order of time; (B, H, 1, S) with `shares`."""
+    crossed: list[Tensor] = field(default_factory=list)
+    """Weights (B, H, Q, S) of the cross-attention of the layers that are kept, in their order."""
     hidden_states: list[Tensor] = field(default_factory=list)
     """(B, T, E) each: the input of block 0, then the output of each block, before the final norm."""
 

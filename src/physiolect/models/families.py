@@ -8,6 +8,7 @@ from physiolect.models.gpt import GPT
 from physiolect.models.model import Model
 from physiolect.models.recurrent import Recurrent
 from physiolect.models.resnet import ResNet
+from physiolect.models.seq2seq import Seq2Seq
 
 MODELS: dict[str, type[Model]] = {
     "gpt": GPT,
@@ -15,5 +16,6 @@ MODELS: dict[str, type[Model]] = {
     "resnet": ResNet,
     "continuous": Continuous,
     "recurrent": Recurrent,
+    "seq2seq": Seq2Seq,
 }
 """Family by name; a checkpoint without `kind:` is a gpt."""

@@ -94,7 +94,7 @@ class Block(nn.Module):
         """Map x (B, T, E) to the same shape, or to its last position; see `Attention.forward` for the arguments.
 
         `positions` (T, E) is added to x first. A block without cross-attention does not look at the source. What
-        `capture` keeps is self-attention.
+        `capture` keeps is self-attention, and with its `cross` cross-attention too.
         """
         if positions is not None:
             x = x + positions
@@ -109,7 +109,12 @@ class Block(nn.Module):
         x = (last_of(x, attention_mask) if last_only else x) + self._drop(attended)
         if self.cross is not None:
             assert self.cross_norm is not None
-            crossed, _ = self.cross(self.cross_norm(x), source, attention_mask=source_mask)
+            seen = capture if capture is not None and capture.cross else None
+            crossed, of_source = self.cross(
+                self.cross_norm(x), source, attention_mask=source_mask, capture=seen
+            )
+            if seen is not None and of_source is not None:
+                seen.crossed.append(of_source)
             x = x + self._drop(crossed)
         return x + self._drop(self.mlp(self.mlp_norm(x))), weights
 
