@@ -14,6 +14,7 @@ from physiolect.training.processes import (
     n_launched,
     noticing_loss,
 )
+from physiolect.training.sequences import Sequences, answer_loss, frame_loss
 from physiolect.training.step import Form, Step, TrainingError, choose_form
 from physiolect.training.stopping import Stop, stop_signals
 from physiolect.training.threads import using_threads
@@ -41,11 +42,13 @@ __all__ = [
     "Processes",
     "Recipe",
     "Schedule",
+    "Sequences",
     "Step",
     "Stop",
     "TrainingError",
     "TrainingProgress",
     "Unlabelled",
+    "answer_loss",
     "balanced_weights",
     "capture_graph",
     "capturing",
@@ -55,6 +58,7 @@ __all__ = [
     "contrastive_loss",
     "fast_products",
     "fit",
+    "frame_loss",
     "is_first_process",
     "join_processes",
     "joint_embedding_loss",
