@@ -127,7 +127,9 @@ def sample(
     """
     longest = _longest(model, longest)
     if not temperature > 0:
-        raise ConfigError(f"temperature is {temperature:g}, but must be above 0", hint="1 leaves logits alone")
+        raise ConfigError(
+            f"temperature is {temperature:g}, but must be above 0", hint="1 leaves logits alone"
+        )
     memory = model.listen(x, attention_mask=attention_mask)
     generator = torch.Generator(x.device).manual_seed(seed)
     B = len(x)

@@ -248,9 +248,7 @@ class Seq2Seq(Model):
     @property
     def head_parts(self) -> list[nn.Module]:
         """The decoder with its embedding and head, and the CTC head."""
-        return [
-            part for part in (self.symbols, self.decoder, self.head, self.frame_head) if part is not None
-        ]
+        return [part for part in (self.symbols, self.decoder, self.head, self.frame_head) if part is not None]
 
     @property
     def output_parts(self) -> list[nn.Module]:
@@ -297,9 +295,7 @@ class Seq2Seq(Model):
         self, ids: Tensor, source: Tensor, real: Tensor | None, capture: Capture | None = None
     ) -> Tensor:
         """Return the logits (B, L, V) of what follows each id (B, L); padding on the right is seen by none before it."""
-        return self.head(
-            self.decoder(self.symbols(ids), source=source, source_mask=real, capture=capture)
-        )
+        return self.head(self.decoder(self.symbols(ids), source=source, source_mask=real, capture=capture))
 
     def _token_mask(self, attention_mask: Tensor | None) -> Tensor | None:
         """Return which encoder tokens hold a real step, (B, N), of a mask of steps (B, T)."""
@@ -308,9 +304,7 @@ class Seq2Seq(Model):
         real = F.pad(attention_mask.bool(), (0, -attention_mask.shape[1] % self.config.patch))
         return real.unflatten(1, (-1, self.config.patch)).any(-1)
 
-    def _read(
-        self, x: Tensor, real: Tensor | None, last_only: bool, attention_mask: Tensor | None
-    ) -> Tensor:
+    def _read(self, x: Tensor, real: Tensor | None, last_only: bool, attention_mask: Tensor | None) -> Tensor:
         """Map the encoder's features (B, N, E) to outputs."""
         if last_only or self.frame_head is None:
             start = torch.full((len(x), 1), START, device=x.device)
@@ -320,11 +314,12 @@ class Seq2Seq(Model):
         return out if attention_mask is None else out[:, : attention_mask.shape[1]]
 
     def _initialise(self) -> None:
-        residual = 0.02 / (2 * (self.config.n_layers + self.config.n_decoder_layers)) ** 0.5
+        usual = self.config.width**-0.5  # at small widths .02 would start with answers that depend on nothing
+        residual = usual / (2 * (self.config.n_layers + self.config.n_decoder_layers)) ** 0.5
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 branch_end = name.endswith(("attention.projection", "cross.projection", "mlp.down"))
-                nn.init.normal_(module.weight, std=residual if branch_end else 0.02)
+                nn.init.normal_(module.weight, std=residual if branch_end else usual)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
