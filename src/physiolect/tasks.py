@@ -14,10 +14,12 @@ or a sequence of tokens."""
 Scope: TypeAlias = Literal["window", "position"]
 """What an answer is about: a window as a whole, or each of its positions."""
 
-LabelSource: TypeAlias = Literal["signal", "rhythms", "beats", "heartbeats", "classes", "numbers", "targets"]
+LabelSource: TypeAlias = Literal[
+    "signal", "rhythms", "beats", "heartbeats", "classes", "numbers", "targets", "symbols"
+]
 """Where labels come from: the signal itself, marks of rhythm, marks of beats, the classes of these marks, labels of
-recordings, a table's column of numbers, or channels that lie beside the signal. Rhythms and classes are also read from
-a table."""
+recordings, a table's column of numbers, channels that lie beside the signal, or a string of symbols: a row's label, a
+table's, or the classes of its beats. Rhythms and classes are also read from a table."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ TASKS: dict[str, Task] = {
         Task("beats", "binary", "position", "beats", "finds beats"),
         Task("heartbeats", "one-of", "position", "heartbeats", "sorts heartbeats into classes"),
         Task("decode", "number", "position", "targets", "decodes force or movement at every step"),
+        Task("translate", "sequence", "window", "symbols", "writes a sequence of symbols for a window"),
         Task("classify", "one-of", "window", "classes", "sorts windows into classes"),
         Task("regress", "number", "window", "numbers", "estimates a number for a window"),
     )

@@ -1,4 +1,4 @@
-"""Sequence to sequence: cached against full, beam search against a plain reference, padding, CTC, and the joint loss."""
+"""Sequence to sequence: cached against full, beam search against a plain one, padding, CTC, and the joint loss."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from physiolect.errors import ConfigError
+from physiolect.models.seq2seq_config import N_SPECIAL
 from physiolect.tasks import TASKS, Kind, Scope
 
 FIBRILLATION = ("AFIB", "AF")
@@ -40,6 +41,8 @@ class Outputs:
     """Of each target: its number is output * sd + mean."""
     sds: tuple[float, ...] = ()
     """See `means`."""
+    symbols: tuple[str, ...] = ()
+    """Of a model that writes sequences, its symbols in the order of their ids."""
     negative: str = ""
     """For a rhythm, the name of its opposite: "N"; "" where it is not recorded."""
 
@@ -79,6 +82,8 @@ class Outputs:
             found.append(f"{len(self.classes)} classes, but at least {least} are needed")
         if self.several and TASKS[self.task].kind != "one-of":
             found.append(f"several classes at once are not for the task {self.task}")
+        if self.symbols or self.kind == "sequence":
+            return found + self._symbol_problems(n_outputs)
         if self.targets or (self.kind, self.scope) == ("number", "position"):
             return found + self._target_problems(n_outputs)
         if self.kind in ("binary", "number") and n_outputs not in (None, 1):
@@ -101,6 +106,18 @@ class Outputs:
             found.append("an sd of the targets is not above 0")
         return found
 
+    def _symbol_problems(self, n_outputs: int | None) -> list[str]:
+        if self.kind != "sequence":
+            return [f"symbols are for a model that writes sequences, and not for the task {self.task}"]
+        n = len(self.symbols)
+        if n == 0 or len(set(self.symbols)) < n or n_outputs != n + N_SPECIAL:
+            return [f"{n_outputs} outputs, but {n} symbols with padding, start and end are {n + N_SPECIAL}"]
+        return []
+
+    def spell(self, ids: tuple[int, ...]) -> tuple[str, ...]:
+        """Return the symbols that the ids of an answer stand for."""
+        return tuple(self.symbols[each - N_SPECIAL] for each in ids)
+
     def read(self, logits: Tensor) -> Tensor:
         """Return what a user gets of a model's outputs.
 
@@ -110,7 +127,7 @@ class Outputs:
         Returns:
             float32; of a window without T. binary: probabilities (B, T); one-of, several: probabilities of the classes
             (B, T, K); number: in its unit, (B, T), or (B, T, K) of several targets; token: probabilities of the ids
-            (B, T, K); vector: (B, T, K).
+            (B, T, K); vector: (B, T, K); sequence: probabilities of the first symbol's ids (B, K).
         """
         if self.targets:
             return (
@@ -123,6 +140,7 @@ class Outputs:
 _READ: dict[Kind, Callable[[Tensor, Outputs], Tensor]] = {
     "token": lambda logits, _: torch.softmax(logits, -1),
     "vector": lambda logits, _: logits,
+    "sequence": lambda logits, _: torch.softmax(logits, -1),
     "binary": lambda logits, _: torch.sigmoid(logits[..., 0]),
     "one-of": lambda logits, _: torch.softmax(logits, -1),
     "several": lambda logits, _: torch.sigmoid(logits),

@@ -10,6 +10,7 @@ from physiolect.checkpoint.outputs import Outputs
 from physiolect.contract import ANY_CHANNEL
 from physiolect.models.heads import Pooling
 from physiolect.models.model import Model
+from physiolect.models.seq2seq_config import N_SPECIAL
 from physiolect.recording import Modality
 
 
@@ -39,10 +40,13 @@ def for_task(
     Raises:
         ConfigError: a setting is out of range.
     """
+    n_outputs = {
+        "one-of": len(outputs.classes),
+        "several": len(outputs.classes),
+        "sequence": len(outputs.symbols) + N_SPECIAL,
+    }.get(outputs.kind, len(outputs.targets) or 1)
     model = base.model.with_head(
-        n_outputs=len(outputs.classes)
-        if outputs.kind in ("one-of", "several")
-        else len(outputs.targets) or 1,
+        n_outputs=n_outputs,
         scope=outputs.scope,
         pooling=pooling,
         unmask_last=unmask_last,
@@ -64,4 +68,4 @@ def for_task(
 
 def _takes_short(model: Model, outputs: Outputs) -> bool:
     """Whether a model says of a short window what it says of a long one, at each position."""
-    return outputs.scope == "position" and (not model.causal or model.streams)
+    return outputs.kind == "sequence" or (outputs.scope == "position" and (not model.causal or model.streams))

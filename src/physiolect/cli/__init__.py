@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "generate": "continue a recording with a checkpoint",
     "detect": "find rhythm, beats and their classes, or decide while numbers come in",
     "decode": "decode force or movement from neural signals, whole or line by line",
+    "translate": "write the sequence of symbols that a window stands for: words, phonemes, beats",
     "evaluate": "measure a checkpoint on a store, with intervals by patient and baselines",
     "explain": "show what a model looks at in a recording, and how far to trust the picture",
     "export": "write a recording, or a folder of them, in another format",

@@ -21,7 +21,7 @@ def class_weights(asked: ClassWeights, train: Examples) -> list[float] | None:
     if isinstance(train, BeatExamples) and train.values is None:
         return _weights_of_beats(asked, train)
     binary, at_positions = train.kind == "binary", train.task.scope == "position"
-    if train.kind == "number" or (at_positions and asked == "none"):
+    if train.kind in ("number", "sequence") or (at_positions and asked == "none"):
         return None  # at positions no class can be missing, and to check it costs a target for every sample
     weights = balanced_weights(train.kind, torch.from_numpy(train.target))
     names = train.classes

@@ -18,13 +18,19 @@ from physiolect.events import Listener, Reporter
 from physiolect.learning.finetune_settings import FinetuneSettings
 from physiolect.learning.job import Base, Job, Runtime
 from physiolect.learning.labelled_windows import divide, label_windows
-from physiolect.learning.measures import measure
-from physiolect.learning.new_model import new_beat_checkpoint, new_checkpoint, new_decoder_checkpoint
+from physiolect.learning.measures import measure, measure_sequences
+from physiolect.learning.new_model import (
+    new_beat_checkpoint,
+    new_checkpoint,
+    new_decoder_checkpoint,
+    new_seq2seq_checkpoint,
+)
 from physiolect.learning.run_folder import SETTINGS_FILE, lengthened, locked_run
 from physiolect.learning.settings import read_settings, takes_settings
 from physiolect.learning.training_result import TrainingResult
 from physiolect.models.encoder_config import EncoderConfig
 from physiolect.models.resnet_config import ResNetConfig
+from physiolect.models.seq2seq_config import Seq2SeqConfig
 from physiolect.training import stop_signals, using_threads
 
 
@@ -79,6 +85,9 @@ def finetune(
         )  # fmt: skip
         if not outcome.finished or validation is None or job.stop.signal or math.isinf(outcome.best_loss):
             return result
+        if validation.kind == "sequence":
+            measures = measure_sequences(validation, result.checkpoint)
+            return replace(result, n_validated=len(validation), measures=measures)
         measures = measure(validation, predict_windows(result.checkpoint, validation), skip=job.tuning.skip)
         return replace(result, n_validated=len(validation), measures=measures)
 
@@ -143,5 +152,7 @@ def _base(settings: FinetuneSettings, store: Store, reporter: Reporter) -> Check
     assert model is not None
     if settings.tuning.beat:
         return new_beat_checkpoint(settings, store)
+    if isinstance(model, Seq2SeqConfig):
+        return new_seq2seq_checkpoint(model, store, labelled=settings.labels is not None, seed=settings.seed)
     make = new_checkpoint if isinstance(model, EncoderConfig | ResNetConfig) else new_decoder_checkpoint
     return make(model, store, seed=settings.seed, reporter=reporter)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from physiolect.models.continuous_config import CONTINUOUS_PRESETS, ContinuousCo
 from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
 from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig
+from physiolect.models.seq2seq_config import SEQ2SEQ_PRESETS, Seq2SeqConfig
 from physiolect.tasks import TASKS, LabelledTaskName, LabelSource
 from physiolect.tokenizers.beats import BeatNormalisation, FeatureGroup
 from physiolect.training import RECIPES, Recipe, n_launched
@@ -36,7 +37,7 @@ _ONLY_FOR: dict[str, LabelSource] = {
 """Setting -> the labels that it is for."""
 _OWN = (
     "trained", "rank", "alpha", "pooling", "dropout", "steps", "batch_size", "accumulate", "validation", "unmask_last",
-    "draws", "huber",
+    "draws", "huber", "ctc",
 )  # fmt: skip
 """Settings that replace the preset's where they are given."""
 
@@ -48,8 +49,8 @@ class FinetuneSettings(TrainingSettings):
     store: str
     """Folder made by `prepare` with the checkpoint's contract."""
     task: LabelledTaskName
-    """What the model learns: a rhythm or not, beats at every sample, classes, a number, or the store's targets at every
-    step."""
+    """What the model learns: a rhythm or not, beats at every sample, classes, a number, the store's targets at every
+    step, or a sequence of symbols for a window (translate)."""
     out: str
     """Folder of the run: checkpoints `last` and `best`, metrics.jsonl, TensorBoard files, settings.yaml."""
     checkpoint: str | None = None
@@ -65,16 +66,21 @@ class FinetuneSettings(TrainingSettings):
         "gru",
         "state-space",
         "tutorial",
+        "seq2seq",
     ] = "modern"
     """Defaults of the options below; published is HeartGPT's way. The others train a new model: of ECG windows
-    (encoder, resnet, ecgformer), of heartbeats (beat-tokens), or of continuous signals (decoder, gru, state-space,
-    tutorial)."""
+    (encoder, resnet, ecgformer), of heartbeats (beat-tokens), of continuous signals (decoder, gru, state-space,
+    tutorial), or of sequences (seq2seq)."""
     model: EncoderConfig = field(default_factory=lambda: ENCODER_PRESETS["modern"])
     """The new model, for preset encoder; the store decides its channels."""
     resnet: ResNetConfig = field(default_factory=lambda: RESNET_PRESETS["resnet18"])
     """The new model, for preset resnet; the store decides its channels."""
     decoder: ContinuousConfig = field(default_factory=lambda: CONTINUOUS_PRESETS["modern"])
     """The new model, for preset decoder; the store decides its channels."""
+    seq2seq: Seq2SeqConfig = field(default_factory=lambda: SEQ2SEQ_PRESETS["modern"])
+    """The new model, for preset seq2seq; the store decides its channels and symbols."""
+    ctc: float | None = None
+    """For seq2seq, the share of the CTC loss in the joint loss, from 0 to 1 (default: 0.3, or 0 without a CTC head)."""
     huber: float | None = None
     """For decode, the error in standard deviations beyond which it counts by its size (default: squared throughout)."""
     features: tuple[FeatureGroup, ...] = ()
@@ -200,6 +206,8 @@ class FinetuneSettings(TrainingSettings):
             found.append("--resnet describes a new model: it goes with preset resnet")
         if self.decoder != CONTINUOUS_PRESETS["modern"] and self.preset != "decoder":
             found.append("--decoder describes a new model: it goes with preset decoder")
+        if self.seq2seq != SEQ2SEQ_PRESETS["modern"] and self.preset != "seq2seq":
+            found.append("--seq2seq describes a new model: it goes with preset seq2seq")
         found += self._beat_problems()
         if self.preset not in (*_FREE, "decoder") and self.recipe != RECIPES["fine-tuning"]:
             found.append(
@@ -243,7 +251,7 @@ class FinetuneSettings(TrainingSettings):
             for name, source in _ONLY_FOR.items()
             if getattr(self, name)
             and asked.labels != source
-            and not (name == "classes" and asked.labels == "heartbeats")
+            and not (name == "classes" and asked.labels in ("heartbeats", "symbols"))
         ]
         if asked.labels == "targets" and self.preset in ("encoder", "ecgformer"):
             found.append(
@@ -253,6 +261,7 @@ class FinetuneSettings(TrainingSettings):
             found.append(
                 f"--protocol divides patients, but {self.task} is tested on blocks of time: leave it out"
             )
+        found += self._sequence_problems()
         if self.huber is not None and (asked.labels != "targets" or not self.huber > 0):
             found.append("--huber is an error above 0, for the task decode")
         if asked.scope == "position" and self.pooling not in (None, "last"):
@@ -262,6 +271,20 @@ class FinetuneSettings(TrainingSettings):
                 f"preset resnet gives 16 or 32 samples one output, but {self.task} has one a sample: give --preset "
                 "encoder"
             )
+        return found
+
+    def _sequence_problems(self) -> list[str]:
+        sequences = TASKS[self.task].kind == "sequence"
+        found = []
+        if sequences != (self.preset == "seq2seq"):
+            names = [name for name, task in TASKS.items() if task.kind == "sequence"]
+            found.append(f"preset seq2seq and the task {', '.join(names)} go together: give both, or neither")
+        if sequences and self.protocol:
+            found.append(f"--protocol does not know {self.task}: leave it out")
+        if self.ctc is not None and not (self.preset == "seq2seq" and 0 <= self.ctc <= 1):
+            found.append("--ctc is a share from 0 to 1, for preset seq2seq")
+        if self.ctc and not self.seq2seq.ctc:
+            found.append("--ctc needs a CTC head: leave --seq2seq.ctc at true")
         return found
 
     def _training_problems(self) -> list[str]:
@@ -308,6 +331,8 @@ class FinetuneSettings(TrainingSettings):
         if self.preset == "decoder":
             changed = self.recipe != RECIPES["fine-tuning"]
             preset = replace(preset, model=self.decoder, recipe=self.recipe if changed else preset.recipe)
+        if self.preset == "seq2seq":
+            preset = replace(preset, model=self.seq2seq, ctc=preset.ctc if self.seq2seq.ctc else 0.0)
         given = {name: getattr(self, name) for name in _OWN if getattr(self, name) is not None}
         if self.class_weights is not None:
             given["class_weights"] = _weights_in(self.class_weights)

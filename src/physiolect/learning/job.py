@@ -37,6 +37,7 @@ from physiolect.training import (
     Outcome,
     Precision,
     Schedule,
+    Sequences,
     Step,
     Stop,
     choose_device,
@@ -237,24 +238,35 @@ class Job:
         if validation is not None:
             held = ExampleBatches(validation, checkpoint.encode, size=size, **shared)
             sides.append((held, validation))
-        objective = Labelled(
-            train.kind,
-            scope=train.task.scope,
-            weights=weights,
-            n_frozen=self._freeze(checkpoint, still, sides),
-            precision=choose_precision(runtime.precision, device),
-            smoothing=tuning.smoothing,
-            skip=tuning.skip if train.task.scope == "position" else 0,
-            huber=tuning.huber,
-        ).to(device)
+        n_frozen = self._freeze(checkpoint, still, sides)
+        objective = self._objective(train, weights, n_frozen).to(device)
+        form = choose_form(runtime.form, device)
+        if isinstance(objective, Sequences) and runtime.form == "auto":
+            form = "eager"  # the end of each window is looked for, which a graph cannot capture
+        scored = [objective.score] if isinstance(objective, Labelled) else []
         step = Step(
             model, objective, batches.batch, tuning.recipe, tuning.steps,
-            accumulate=tuning.accumulate, stage=batches.stage, form=choose_form(runtime.form, device),
-            regions=[*model.blocks, objective.score],
+            accumulate=tuning.accumulate, stage=batches.stage, form=form, regions=[*model.blocks, *scored],
         )  # fmt: skip
         if held is None:
             return step, None
         return step, lambda: objective.of_all(model, held.in_order(size), held.target)
+
+    def _objective(self, train: Examples, weights: list[float] | None, n_frozen: int) -> Labelled | Sequences:
+        """Return what training makes smaller."""
+        tuning, precision = self.tuning, choose_precision(self.runtime.precision, self.runtime.device)
+        if train.kind == "sequence":
+            return Sequences(ctc=tuning.ctc, smoothing=tuning.smoothing, precision=precision)
+        return Labelled(
+            train.kind,
+            scope=train.task.scope,
+            weights=weights,
+            n_frozen=n_frozen,
+            precision=precision,
+            smoothing=tuning.smoothing,
+            skip=tuning.skip if train.task.scope == "position" else 0,
+            huber=tuning.huber,
+        )
 
     def _freeze(
         self, checkpoint: Checkpoint, still: int, sides: list[tuple[ExampleBatches | BeatBatches, Examples]]
@@ -325,6 +337,8 @@ def _outputs_of(train: Examples, settings: FinetuneSettings) -> Outputs:
     """Return what the head's numbers will mean."""
     if train.task.labels == "targets":
         return _targets_of(train)
+    if train.kind == "sequence":
+        return Outputs(train.task.name, symbols=train.classes)
     if train.kind != "number":
         negative = (settings.negative or NEGATIVE)[0] if train.task.labels == "rhythms" else ""
         return Outputs(train.task.name, train.classes, train.several, negative=negative)

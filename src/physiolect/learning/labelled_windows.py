@@ -10,6 +10,7 @@ import numpy as np
 from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples, Store, choose_rows, make_examples, named_split
 from physiolect.datasets.examples.beat_examples import make_beat_examples
+from physiolect.datasets.examples.sequences import make_sequence_examples
 from physiolect.errors import ConfigError
 from physiolect.evaluation import Fold, make_folds
 from physiolect.evaluation.beat_context import beat_finder, rhythm_finder
@@ -32,6 +33,12 @@ def label_windows(store: Store, settings: FinetuneSettings, base: Checkpoint, re
         channel = int(settings.channel)
     elif len(base.contract.channels) > 1:
         channel = base.contract.channels
+    if TASKS[settings.task].kind == "sequence":
+        return make_sequence_examples(
+            store, settings.task, longest=base.contract.max_samples, most_symbols=base.model.config.longest,
+            stride=settings.stride, labels=settings.labels, column=settings.column, symbols=settings.classes or None,
+            channel=channel,
+        )  # fmt: skip
     length, stride = min(base.contract.max_samples, base.model.context_length), settings.stride
     if TASKS[settings.task].labels == "targets" and stride is None:
         stride = max(1, round(length * settings.tuning.stride))

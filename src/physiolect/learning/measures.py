@@ -8,11 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from physiolect.checkpoint import Checkpoint
 from physiolect.datasets import Examples
 from physiolect.datasets.examples.beat_examples import BeatExamples
 from physiolect.datasets.examples.beat_table import NOTHING
+from physiolect.datasets.examples.sequences import SequenceExamples
+from physiolect.decoding import translate_windows
 from physiolect.evaluation import Bootstrap, measure_predictions
 from physiolect.evaluation.baselines import Predictions
+from physiolect.evaluation.edits import Edits, count_edits, rate_interval
 from physiolect.evaluation.heartbeats import measure_heartbeats
 from physiolect.evaluation.targets import BLOCK_S, measure_targets
 
@@ -23,6 +27,7 @@ _SHOWN = ("auroc", "macro auroc", "accuracy", "mae", "r")
 _NAMES = {
     "r2": "R²",
     "auroc": "AUROC", "macro auroc": "macro AUROC", "mae": "mean absolute error", "macro f1": "macro F1",
+    "error rate": "symbol error rate", "exact": "exactly right",
 }  # fmt: skip
 
 
@@ -59,6 +64,19 @@ def measure(examples: Examples, predictions: NDArray[np.float32], *, skip: int =
         about = {"class": name, "positives": found.positives[name], "windows": len(examples)}
         shown[f"{name} auroc"] = {**each["auroc"].to_dict(), **about}
     return shown
+
+
+def measure_sequences(examples: Examples, checkpoint: Checkpoint, *, beams: int = 4) -> Measures:
+    """Return the error rate of a model's sequences, its kinds of errors, and the share that is exactly right."""
+    assert isinstance(examples, SequenceExamples)
+    found = translate_windows(checkpoint, examples, beams=beams)
+    edits = [count_edits(truth, mine) for truth, mine in zip(examples.sequences, found, strict=True)]
+    total, n = Edits.of_all(edits), max(1, sum(each.length for each in edits))
+    low, high = rate_interval(edits, examples.groups) if len(set(examples.groups)) > 1 else (None, None)
+    rates = {kind: getattr(total, kind) / n for kind in ("insertions", "deletions", "substitutions")}
+    rates["exact"] = sum(not each.errors for each in edits) / len(edits)
+    every = {name: {"value": value, "low": None, "high": None} for name, value in rates.items()}
+    return {"error rate": {"value": total.rate, "low": low, "high": high}, **every}
 
 
 def _of_targets(examples: Examples, predictions: NDArray[np.float32], skip: int) -> Measures:

@@ -19,6 +19,7 @@ from physiolect.models.families import MODELS
 from physiolect.models.model import Model
 from physiolect.models.recurrent import RecurrentConfig
 from physiolect.models.resnet_config import ResNetConfig
+from physiolect.models.seq2seq import Seq2Seq, Seq2SeqConfig
 from physiolect.tasks import TASKS
 from physiolect.tokenizers import BEAT_TOKENIZERS
 
@@ -98,6 +99,36 @@ def new_decoder_checkpoint(
         model = family(replace(config, **changed)).eval()
     length = config.context_length
     accepts = replace(contract, min_samples=min(contract.min_samples, length), max_samples=length)
+    return Checkpoint(model, None, accepts, Outputs("rhythm"))
+
+
+def new_seq2seq_checkpoint(config: Seq2SeqConfig, store: Store, *, labelled: bool, seed: int) -> Checkpoint:
+    """Return a sequence-to-sequence model that takes the channels of a store, for `for_task` to give a decoder to.
+
+    Args:
+        config: the model; its channels are replaced. It takes whole rows up to its context, where rows have strings of
+            symbols; otherwise windows as long as the contract and the context allow.
+        store: made by `prepare`.
+        labelled: whether a table has the strings.
+        seed: of the weights.
+
+    Raises:
+        ConfigError: the model reads tokens.
+    """
+    if config.input_vocabulary is not None:
+        raise ConfigError(
+            "input_vocabulary is for token inputs, but a store holds signals", hint="leave it out"
+        )
+    contract, longest = store.contract, config.context_length
+    if not labelled and not any(store.labels):
+        longest = min(contract.max_samples, longest)
+    if contract.normalisation == "tokenizer":  # of levels, which this model has none of
+        contract = replace(contract, normalisation="none")
+    n = 1 if contract.channels == (ANY_CHANNEL,) else len(contract.channels)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        model = Seq2Seq(replace(config, n_channels=n)).eval()
+    accepts = replace(contract, min_samples=1, max_samples=longest)
     return Checkpoint(model, None, accepts, Outputs("rhythm"))
 
 

@@ -14,6 +14,7 @@ from physiolect.models.encoder_config import ENCODER_PRESETS, EncoderConfig
 from physiolect.models.heads import Pooling, Trained
 from physiolect.models.recurrent import RecurrentConfig
 from physiolect.models.resnet_config import RESNET_PRESETS, ResNetConfig
+from physiolect.models.seq2seq_config import SEQ2SEQ_PRESETS, Seq2SeqConfig
 from physiolect.training import RECIPES, Recipe
 
 ClassWeights: TypeAlias = Literal["balanced", "fourth-root", "none"] | tuple[float, ...]
@@ -39,7 +40,7 @@ class Tuning:
     draws: Draws
     augmentation: Augmentation
     recipe: Recipe
-    model: EncoderConfig | ResNetConfig | ContinuousConfig | RecurrentConfig | None = None
+    model: EncoderConfig | ResNetConfig | ContinuousConfig | RecurrentConfig | Seq2SeqConfig | None = None
     """The model that is trained from random weights; None starts from a checkpoint."""
     smoothing: float = 0.0
     """Share of a label that is spread evenly over the classes."""
@@ -51,6 +52,8 @@ class Tuning:
     """From one training window to the next, as a share of a window."""
     huber: float | None = None
     """Error of a decoder, in standard deviations, beyond which it counts by its size; None squares every error."""
+    ctc: float = 0.0
+    """Share of the CTC loss in the joint loss of a model that writes sequences."""
 
 
 TUNINGS: dict[str, Tuning] = {
@@ -117,6 +120,10 @@ TUNINGS["beat-tokens"] = replace(
     model=BEAT_TUNINGS["window"].model,
     beat=BEAT_TUNINGS["window"],
 )
+TUNINGS["seq2seq"] = replace(
+    _NEW, model=SEQ2SEQ_PRESETS["modern"], recipe=Recipe(2e-3, warmup_steps=200, weight_decay=0.1, beta2=0.98),
+    batch_size=32, smoothing=0.1, ctc=0.3, draws="epochs", patience=None, augmentation=Augmentation(),
+)  # fmt: skip
 TUNINGS |= {
     name: replace(
         _NEW, model=each.model, recipe=each.recipe, steps=each.steps, batch_size=each.batch_size, skip=each.skip,

@@ -92,7 +92,7 @@ class Seq2Seq(Model):
         last_only: bool = False,
         capture: Capture | None = None,
     ) -> Tensor:
-        """Return the CTC head's logits (B, T, V) of windows (B, C, T), or with `last_only` the first symbol's (B, 1, V).
+        """Return the CTC head's logits (B, T, V), or with `last_only` those of the first symbol (B, 1, V).
 
         Without a CTC head, those of the first symbol stand at every step.
 
@@ -294,7 +294,7 @@ class Seq2Seq(Model):
     def _answer(
         self, ids: Tensor, source: Tensor, real: Tensor | None, capture: Capture | None = None
     ) -> Tensor:
-        """Return the logits (B, L, V) of what follows each id (B, L); padding on the right is seen by none before it."""
+        """Return the logits (B, L, V) of what follows each id (B, L), which sees no id after it."""
         return self.head(self.decoder(self.symbols(ids), source=source, source_mask=real, capture=capture))
 
     def _token_mask(self, attention_mask: Tensor | None) -> Tensor | None:

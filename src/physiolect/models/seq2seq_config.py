@@ -123,8 +123,8 @@ class Seq2SeqConfig:
 
 SEQ2SEQ_PRESETS: dict[str, Seq2SeqConfig] = {
     "questions": Seq2SeqConfig(
-        n_channels=1, input_vocabulary=23, context_length=16, longest=4, n_outputs=25, statistics="none", width=64, n_layers=2,
-        n_heads=4, mlp_width=128, ctc=False, residual_dropout=0.0,
+        n_channels=1, input_vocabulary=23, context_length=16, longest=4, n_outputs=25, statistics="none", width=64,
+        n_layers=2, n_heads=4, mlp_width=128, ctc=False, residual_dropout=0.0,
     ),
     "modern": Seq2SeqConfig(
         counts="as-they-are", channel_dropout=0.1, noise=0.1, time_mask=0.5, mask_span=8, patch=4, qk_norm=True,

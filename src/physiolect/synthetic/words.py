@@ -1,8 +1,8 @@
 """Made neural activity of speech: sentences of 50 words in 39 phonemes, whose articulation drives each channel.
 
 A channel's activity is a fixed mixture of eleven articulatory features of the phoneme being spoken (where and how it is
-made, voicing, the height and place of vowels), smoothed over neighbouring phonemes, plus noise. Blocks of sentences have
-offsets of their own; days have other gains, offsets and slightly turned mixtures. Sentences follow a word bigram.
+made, voicing, the height and place of vowels), smoothed over neighbouring phonemes, plus noise. Blocks of sentences
+have offsets of their own; days have other gains, offsets and slightly turned mixtures. Sentences follow a word bigram.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _FEATURES: dict[str, str] = {
     "G": "back stop voice", "CH": "tongue stop hiss", "JH": "tongue stop hiss voice", "F": "lips hiss",
     "V": "lips hiss voice", "TH": "tongue hiss lips", "DH": "tongue hiss lips voice", "S": "tongue hiss",
     "Z": "tongue hiss voice", "SH": "tongue hiss back", "ZH": "tongue hiss back voice", "HH": "hiss",
-    "M": "lips nose voice", "N": "tongue nose voice", "NG": "back nose voice", "L": "tongue voice", "R": "tongue back voice",
+    "M": "lips nose voice", "N": "tongue nose voice", "NG": "back nose voice", "L": "tongue voice",
+    "R": "tongue back voice",
     "W": "lips back voice round", "Y": "tongue voice high front", "IY": "vowel voice high front long",
     "IH": "vowel voice high front", "EH": "vowel voice front", "EY": "vowel voice front long high",
     "AE": "vowel voice front low", "AA": "vowel voice low long", "AO": "vowel voice low round long",
@@ -39,13 +40,14 @@ PHONEMES = tuple(_FEATURES)
 SYMBOLS = (*PHONEMES, PAUSE)
 """What a sentence is written in."""
 
-_PRONOUNCED = """am AE M|are AA R|bad B AE D|bring B R IH NG|clean K L IY N|closer K L OW S ER|comfortable K AH M F T ER B AH L
-coming K AH M IH NG|computer K AH M P Y UW T ER|do D UW|faith F EY TH|family F AE M L IY|feel F IY L
-glasses G L AE S IH Z|going G OW IH NG|good G UH D|goodbye G UH D B AY|have HH AE V|hello HH EH L OW|help HH EH L P
-here HH IY R|hope HH OW P|how HH AW|hungry HH AH NG G R IY|i AY|is IH Z|it IH T|like L AY K|music M Y UW Z IH K
-my M AY|need N IY D|no N OW|not N AA T|nurse N ER S|okay OW K EY|outside AW T S AY D|please P L IY Z|right R AY T
-success S AH K S EH S|tell T EH L|that DH AE T|they DH EY|thirsty TH ER S T IY|tired T AY ER D|up AH P|very V EH R IY
-what W AH T|where W EH R|yes Y EH S|you Y UW"""
+_PRONOUNCED = """am AE M|are AA R|bad B AE D|bring B R IH NG|clean K L IY N|closer K L OW S ER
+comfortable K AH M F T ER B AH L|coming K AH M IH NG|computer K AH M P Y UW T ER|do D UW
+faith F EY TH|family F AE M L IY|feel F IY L|glasses G L AE S IH Z|going G OW IH NG|good G UH D
+goodbye G UH D B AY|have HH AE V|hello HH EH L OW|help HH EH L P|here HH IY R|hope HH OW P|how HH AW
+hungry HH AH NG G R IY|i AY|is IH Z|it IH T|like L AY K|music M Y UW Z IH K|my M AY|need N IY D
+no N OW|not N AA T|nurse N ER S|okay OW K EY|outside AW T S AY D|please P L IY Z|right R AY T
+success S AH K S EH S|tell T EH L|that DH AE T|they DH EY|thirsty TH ER S T IY|tired T AY ER D
+up AH P|very V EH R IY|what W AH T|where W EH R|yes Y EH S|you Y UW"""
 WORDS: dict[str, tuple[str, ...]] = {
     each.split()[0]: tuple(each.split()[1:]) for each in _PRONOUNCED.replace("\n", "|").split("|")
 }

@@ -61,7 +61,7 @@ class Sequences(nn.Module):
 
     def forward(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the joint loss of a batch."""
-        x, ids = batch
+        x, ids = batch[0], batch[1].long()
         teach: Callable[..., Any] = model.teach  # type: ignore[assignment]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             taught = teach(x, ids)

@@ -313,6 +313,11 @@ def _check(
             "classes of heartbeats are learned from heartbeats, not from windows of signal",
             hint="train with preset beat-tokens",
         )
+    if task.labels == "symbols":
+        raise ConfigError(
+            "sequences of symbols are learned from windows of several lengths",
+            hint="train with preset seq2seq",
+        )
     for name, value in (("length", length), ("stride", stride), ("max_per_episode", max_per_episode)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}, but must be at least 1", hint="leave it out for the usual")

@@ -181,6 +181,30 @@ def _targets(store: Store, asked: Asked) -> Spans:
     )
 
 
+def _symbols(store: Store, asked: Asked) -> Spans:
+    """Return rows with strings of symbols, valued by the symbols' numbers; or rows with beats, without a value."""
+    strings = [" ".join(held or ()).split() for held in _row_labels(store, asked.cells)]
+    if not any(strings):
+        if asked.cells is not None:
+            raise _nothing_labelled(store)
+        spans, names = _heartbeats(store, asked)
+        return Spans([span._replace(value=()) for span in spans], names)
+    counts = Counter(symbol for string in strings for symbol in string)
+    names = tuple(asked.classes) if asked.classes else tuple(sorted(counts))
+    if unknown := sorted(set(counts) - set(names)):
+        raise ConfigError(
+            f"rows of {store.path} hold the symbols {', '.join(unknown[:5])}, which are not named",
+            hint="name every symbol, or none",
+        )
+    place = {name: float(number) for number, name in enumerate(names)}
+    spans = [
+        Span(row, 0, int(store.lengths[row]), tuple(place[symbol] for symbol in string), False)
+        for row, string in enumerate(strings)
+        if string
+    ]
+    return Spans(spans, names)
+
+
 def _classes(store: Store, asked: Asked) -> Spans:
     rows, classes, several = _row_labels(store, asked.cells), asked.classes, asked.several
     counts = Counter(name for names in rows for name in names or ())
@@ -297,5 +321,6 @@ LABELS: dict[LabelSource, Callable[[Store, Asked], Spans]] = {
     "classes": _classes,
     "numbers": _numbers,
     "targets": _targets,
+    "symbols": _symbols,
 }
 """What finds the labelled stretches, by where labels come from."""

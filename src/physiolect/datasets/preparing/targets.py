@@ -208,7 +208,7 @@ def cut_in_pieces(recording: Recording, beside: Beside) -> list[Piece]:
     blocks = _blocks(recording.n_samples, beside, recording.fs)
     if not beside.trials:
         return blocks
-    trials = _trials(recording)
+    trials = find_trials(recording)
     found = [
         Piece(first, end, block.split, label)
         for first, end, label in trials
@@ -245,7 +245,8 @@ def _blocks(n: int, beside: Beside, fs: float) -> list[Piece]:
     return found
 
 
-def _trials(recording: Recording) -> list[tuple[int, int, str]]:
+def find_trials(recording: Recording) -> list[tuple[int, int, str]]:
+    """Return first sample, the sample after the last, and label of each trial that is marked."""
     found, begun = [], None
     for sample, symbol, note in recording.annotations:
         if symbol == TRIAL:
