@@ -110,7 +110,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "seq2seq": {
         "modern": replace(SEQ2SEQ_PRESETS["modern"], **_TOY, n_channels=5, n_outputs=7, longest=9),
         "each step": Seq2SeqConfig(
-            **_TOY, n_channels=3, n_outputs=6, statistics="adapting", norm="layer", bias=True
+            **_TOY,
+            n_channels=3,
+            n_outputs=6,
+            statistics="adapting",
+            norm="layer",
+            bias=True,
+            input_positions=False,
         ),
     },
 }

@@ -130,7 +130,7 @@ class Seq2Seq(Model):
         """Return what the encoder makes of windows (B, C, T), (B, N, E), and which of it is real, (B, N) or None."""
         steps = self.real_steps(x) if attention_mask is None else attention_mask
         real = self._token_mask(steps)
-        return self.trunk(_placed(self.embed(x, attention_mask=steps)), attention_mask=real), real
+        return self.trunk(self._placed(self.embed(x, attention_mask=steps)), attention_mask=real), real
 
     def look(
         self, x: Tensor, ids: Tensor, capture: Capture, *, attention_mask: Tensor | None = None
@@ -147,7 +147,7 @@ class Seq2Seq(Model):
 
     def say(self, ids: Tensor, answering: Answering) -> Tensor:
         """Return the logits (B, V) of the next symbol, given the last one (B,): at first START."""
-        x = _placed(self.symbols(ids.unsqueeze(1)), answering.cache[0].seen)
+        x = self._placed(self.symbols(ids.unsqueeze(1)), answering.cache[0].seen)
         x = self.decoder(x, cache=answering.cache, source=answering.source)
         return self.head(x)[:, 0]
 
@@ -196,7 +196,7 @@ class Seq2Seq(Model):
         """Return what `forward` does, given what `embed` returned; without a mask outputs fill the last patch."""
         real = self._token_mask(attention_mask)
         return self._read(
-            self.trunk(_placed(x), attention_mask=real, capture=capture), real, last_only, attention_mask
+            self.trunk(self._placed(x), attention_mask=real, capture=capture), real, last_only, attention_mask
         )
 
     def features(self, x: Tensor, *, attention_mask: Tensor | None = None) -> Tensor:
@@ -207,7 +207,7 @@ class Seq2Seq(Model):
     def begin(self, x: Tensor, n_blocks: int, *, attention_mask: Tensor | None = None) -> Tensor:
         """Return the output of the first encoder blocks (B, N, E), from which `finish` continues."""
         steps = self.real_steps(x) if attention_mask is None else attention_mask
-        real, x = self._token_mask(steps), _placed(self.embed(x, attention_mask=steps))
+        real, x = self._token_mask(steps), self._placed(self.embed(x, attention_mask=steps))
         for block in self.trunk.blocks[:n_blocks]:
             x, _ = block(x, attention_mask=real)
         return x
@@ -298,7 +298,15 @@ class Seq2Seq(Model):
     ) -> Tensor:
         """Return the logits (B, L, V) of what follows each id (B, L), which sees no id after it."""
         return self.head(
-            self.decoder(_placed(self.symbols(ids)), source=source, source_mask=real, capture=capture)
+            self.decoder(self._placed(self.symbols(ids)), source=source, source_mask=real, capture=capture)
+        )
+
+    def _placed(self, x: Tensor, first: int = 0) -> Tensor:
+        """Add positions to x (B, N, E), of which the first is `first`: cross-attention finds its place by them."""
+        if not self.config.input_positions:
+            return x
+        return x + sinusoidal(torch.arange(first, first + x.shape[1], device=x.device), x.shape[2]).to(
+            x.dtype
         )
 
     def _token_mask(self, attention_mask: Tensor | None) -> Tensor | None:
@@ -323,7 +331,10 @@ class Seq2Seq(Model):
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 branch_end = name.endswith(("attention.projection", "cross.projection", "mlp.down"))
-                std = 1.0 if isinstance(module, nn.Embedding) else residual if branch_end else usual
+                table = (
+                    isinstance(module, nn.Embedding) and self.config.input_positions
+                )  # as large as positions
+                std = 1.0 if table else residual if branch_end else usual
                 nn.init.normal_(module.weight, std=std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -347,11 +358,6 @@ def _make_trunk(c: Seq2SeqConfig, n_layers: int, *, decoder: bool) -> Transforme
         for _ in range(n_layers)
     ]
     return Transformer(blocks, norm=c.norm, norm_bias=c.bias)
-
-
-def _placed(x: Tensor, first: int = 0) -> Tensor:
-    """Add positions to x (B, N, E), of which the first is `first`: cross-attention has to find its place in a source."""
-    return x + sinusoidal(torch.arange(first, first + x.shape[1], device=x.device), x.shape[2]).to(x.dtype)
 
 
 def _kept_steps(x: Tensor, share: float, span: int) -> Tensor:

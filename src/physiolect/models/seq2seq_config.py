@@ -57,6 +57,8 @@ class Seq2SeqConfig:
     """Hidden features of each block's MLP."""
     ctc: bool = True
     """Put a CTC head on the encoder: a symbol or blank for each of its tokens."""
+    input_positions: bool = True
+    """Add sinusoidal positions to what encoder and decoder read, beside the rotary ones between tokens."""
     rotary_base: float = 10_000.0
     """Slowest rotary wavelength is about 2 pi times this many positions."""
     qk_norm: bool = False
@@ -125,6 +127,7 @@ SEQ2SEQ_PRESETS: dict[str, Seq2SeqConfig] = {
     "questions": Seq2SeqConfig(
         n_channels=1, input_vocabulary=23, context_length=16, longest=4, n_outputs=25, statistics="none", width=64,
         n_layers=2, n_heads=4, mlp_width=128, ctc=False, residual_dropout=0.0,
+        input_positions=False,
     ),
     "modern": Seq2SeqConfig(
         counts="as-they-are", channel_dropout=0.1, noise=0.1, time_mask=0.5, mask_span=8, patch=4, qk_norm=True,

@@ -1,7 +1,7 @@
 """Made neural activity of speech: sentences of 50 words in 39 phonemes, whose articulation drives each channel.
 
-A channel's activity is a fixed mixture of thirteen articulatory features of the phoneme being spoken (where and how it is
-made, voicing, the height and place of vowels), smoothed over neighbouring phonemes, plus noise. Blocks of sentences
+A channel's activity is a fixed mixture of thirteen articulatory features of the phoneme being spoken (where and how it
+is made, voicing, the height and place of vowels), smoothed over neighbouring phonemes, plus noise. Blocks of sentences
 have offsets of their own; days have other gains, offsets and slightly turned mixtures. Sentences follow a word bigram.
 """
 
