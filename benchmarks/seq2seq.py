@@ -3,8 +3,8 @@
     python benchmarks/seq2seq.py                         # on the CPU, one thread; two minutes
     python benchmarks/seq2seq.py --device cuda
 
-The plain side takes one sentence at a time and, for every symbol, runs encoder and decoder again over the window and the
-four sentences so far. Ours takes all sentences together, and keeps the keys and values of windows and of what was
+The plain side takes one sentence at a time and, for every symbol, runs encoder and decoder again over the window and
+the four sentences so far. Ours takes all sentences together, and keeps the keys and values of windows and of what was
 written. Same weights (random, so that every answer has 24 symbols), same answers (checked), in turns. On a CPU the
 processor's time is measured, on a GPU the time of a clock around finished work.
 """

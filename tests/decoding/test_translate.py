@@ -20,7 +20,7 @@ from physiolect.evaluation.edits import Edits, count_edits
 from physiolect.formats.npy import write
 from physiolect.recording import Annotations
 from tests.beat_store import write_beat_store
-from tests.sequence_store import SETTINGS, SMALL, SYMBOLS, make_trials, make_translator
+from tests.sequence_store import SETTINGS, SMALL, SYMBOLS, make_translator, make_trials
 from tests.spike_store import Made
 
 
@@ -152,7 +152,7 @@ def test_mistakes_are_refused(made: Made, tmp_path: Path, changed: dict[str, obj
 def test_other_checkpoints_and_calls_are_refused(made: Made) -> None:
     with pytest.raises(CheckpointError, match="writes no sequences"):
         translate(make_trials(1), "ecg")
-    with pytest.raises(ConfigError, match="preset seq2seq|several lengths"):
+    with pytest.raises(ConfigError, match="several lengths"):
         make_examples(open_store(made.store), "translate", length=10)
     long = make_trials(1)
     marks = Annotations(np.array([0, 200]), ("trial", "trial end"), ("one", ""))
@@ -160,3 +160,22 @@ def test_other_checkpoints_and_calls_are_refused(made: Made) -> None:
     stretched = replace(long, signal=noise, annotations=marks)
     with pytest.raises(ConfigError, match="has 200 steps, but the model reads 128"):
         translate(stretched, made.run)
+
+
+def test_cross_attention_is_shown_with_its_score(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(make_trials(4, seed=7), tmp_path / "day1.npz")
+    words = ["explain", str(tmp_path / "day1.npz"), "--checkpoint", str(made.run)]
+    assert main([*words, "--view", "cross", "--out", str(tmp_path / "why")]) == 0
+    said = capsys.readouterr().out
+    assert "faithfulness" in said
+    assert (tmp_path / "why" / "cross.png").stat().st_size > 1000
+    held = np.load(tmp_path / "why" / "cross.npz")
+    assert held["weights"].shape[0] == len(held["symbols"])
+    np.testing.assert_allclose(held["weights"].sum(1), 1, rtol=1e-4)
+    facts = json.loads((tmp_path / "why" / "cross.json").read_text())
+    assert facts["symbols"][-1] == "(end)"
+    assert facts["looks_at_s"] == sorted(facts["looks_at_s"]) or len(facts["symbols"]) < 4
+    assert main([*words, "--view", "attention", "--out", str(tmp_path / "other")]) == 1
+    assert "view cross, and no other" in capsys.readouterr().err

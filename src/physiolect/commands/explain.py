@@ -48,13 +48,14 @@ class Config(Reading, Computing):
     checkpoint: str
     """The model: a checkpoint's folder, a published HeartGPT file, "ecg", or owner/name on the Hub."""
     view: Literal[
-        "attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat"
+        "attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat", "cross"
     ]
     """attention: where a query looks. heads: what each head of a layer looks at. similarity: tokens of one level at
     different parts of the beat. change: attention of a fine-tuned model less that of --base. probing: which heads
     respond to which wave of the beat. gradients: what each part of the signal adds to the output, by integrated
     gradients. faithfulness: whether maps of important samples are true of the model. beat: of a model that reads
-    heartbeats, what of one heartbeat counts."""
+    heartbeats, what of one heartbeat counts. cross: of a model that writes sequences, where it looks for each symbol,
+    in the last trial or window."""
     out: str
     """Folder for the figure, the numbers, for heads and waves a table, and a summary, VIEW.json; views may share it."""
     row: int | None = None

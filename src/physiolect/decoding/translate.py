@@ -141,7 +141,7 @@ def translate(
     if not isinstance(recording, Recording):
         recording = read_recording(recording, modality=contract.modality)
     fitted, report = adapt(recording, replace(contract, max_gap=np.inf), window="all")
-    places = list(_stretches(recording, fitted.signal.shape[1], checkpoint))
+    places = list(find_stretches(recording, fitted.signal.shape[1], checkpoint))
     tell = reporter.progress(f"translating {recording.source}", len(places))
     found: list[Translated] = []
     for first in range(0, len(places), _AT_ONCE):
@@ -198,10 +198,10 @@ def _model(checkpoint: Checkpoint) -> Seq2Seq:
     return checkpoint.model
 
 
-def _stretches(
+def find_stretches(
     recording: Recording, n: int, checkpoint: Checkpoint
 ) -> Iterator[tuple[int, int, tuple[str, ...] | None]]:
-    """Return where the stretches lie in `n` steps at the model's rate, and their own strings.
+    """Return where trials, or windows, lie in `n` steps at the model's rate, and their own strings.
 
     Raises:
         ConfigError: a trial is longer than the model reads.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physiolect.checkpoint import Checkpoint
 from physiolect.contract import select_channels
+from physiolect.decoding.translate import find_stretches
 from physiolect.detection import Track, encode_windows, lay_out
 from physiolect.errors import CheckpointError, ContractError
 from physiolect.explanation.beat_windows import BeatSource, cut_beats
@@ -115,6 +116,31 @@ def cut_windows(
         make(inputs=inputs[i].numpy(), **_beside(track, int(starts[i]), length, chosen, first))
         for i in np.flatnonzero(good)
     ]
+
+
+def cut_answer(
+    checkpoint: Checkpoint, recording: Recording, *, channel: str | int | None = None, first: float = 0.0
+) -> SignalWindow:
+    """Return the last trial of a recording, or its last window, as a model that writes sequences sees it.
+
+    Args:
+        checkpoint: of a model that writes sequences.
+        recording: what there is.
+        channel: which one to look at; None lets the contract choose.
+        first: when the recording begins, in seconds of the one it was cut from.
+
+    Raises:
+        ContractError: the recording cannot be adapted.
+        ConfigError: the trial is longer than the model reads.
+    """
+    chosen = select_channels(recording, checkpoint.contract, channel)
+    track = lay_out(recording, checkpoint.contract, channel)
+    *_, (begin, end, _) = find_stretches(recording, track.n_samples, checkpoint)
+    inputs, _ = checkpoint.encode(track.signal[None, :, begin:end])
+    return SignalWindow(
+        inputs=inputs[0].numpy(), patch=checkpoint.model.config.patch, per_lead=False, class_token=False,
+        **_beside(track, begin, end - begin, chosen, first),
+    )  # fmt: skip
 
 
 def _maker(checkpoint: Checkpoint) -> Callable[..., Window]:

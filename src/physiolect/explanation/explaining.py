@@ -58,7 +58,8 @@ def explain(
             level at different parts of the beat. "change": attention of a fine-tuned model less that of `base`.
             "probing": which heads respond to which wave. "gradients": what each part of the signal adds to the output,
             by integrated gradients. "faithfulness": whether maps are true of the model. "beat": of a model that reads
-            heartbeats, what of one beat counts.
+            heartbeats, what of one beat counts. "cross": of a model that writes sequences, where it looks for each
+            symbol.
         base: with "change", the model that the checkpoint was fine-tuned from.
         layer: a layer, or "all"; None means the last.
         head: a head, or "all"; None means all.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from physiolect.explanation.views.attention import show_attention, show_heads
 from physiolect.explanation.views.beat import show_beat
 from physiolect.explanation.views.change import show_change
+from physiolect.explanation.views.cross import show_cross
 from physiolect.explanation.views.explanation import Explanation
 from physiolect.explanation.views.faithfulness import show_faithfulness
 from physiolect.explanation.views.gradients import show_gradients
@@ -23,4 +24,5 @@ VIEWS: dict[View, Callable[[Question], Explanation]] = {
     "gradients": show_gradients,
     "faithfulness": show_faithfulness,
     "beat": show_beat,
+    "cross": show_cross,
 }

@@ -21,7 +21,9 @@ from physiolect.explanation.target import Target, choose_target
 from physiolect.explanation.window import LevelWindow, Replacement, Window
 from physiolect.recording import Recording
 
-View = Literal["attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat"]
+View = Literal[
+    "attention", "heads", "similarity", "change", "probing", "gradients", "faithfulness", "beat", "cross"
+]
 
 SERVES: dict[str, tuple[View, ...]] = {
     "base": ("change",),
@@ -83,6 +85,11 @@ def check_view(checkpoint: Checkpoint, view: View) -> None:
     Raises:
         CheckpointError: it says which view to take.
     """
+    if (view == "cross") != (checkpoint.outputs.kind == "sequence"):
+        raise CheckpointError(
+            f"view {view} is not of a model that {checkpoint.task.does}",
+            hint="view cross, and no other, is of models that write sequences",
+        )
     if view == "beat" and not checkpoint.reads_beats:
         raise CheckpointError(
             "view beat is of models that read heartbeats, but this one reads a window of signal",
