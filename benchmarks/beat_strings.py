@@ -5,7 +5,7 @@
 
 DS1 trains, DS2 tests (de Chazal et al. 2004). Reads mitdb from the folder that PHYSIOLECT_DATA names. Both sides answer
 for the same windows of ten seconds. In the other chain `ecg-beats`, which was trained without DS2, finds beats, and
-beats as tokens trained on DS1 here sort them, with both leads, of which the sequence-to-sequence model sees one. The shipped
+beats as tokens trained on DS1 here sort them, with both leads; the sequence-to-sequence model sees one. The shipped
 `ecg-heartbeats` was trained on DS2 too: its row is no test. A beat at the very edge of a window may fall to either side
 of it; that costs both alike. Records with atrial fibrillation or flutter, and 232, stand apart. Record 202 (DS2) is of
 the patient of 201 (DS1).

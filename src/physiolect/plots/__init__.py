@@ -9,6 +9,7 @@ from physiolect.plots.attention import attention_figure, change_figure, heads_fi
 from physiolect.plots.beat import beat_figure
 from physiolect.plots.column import Trace
 from physiolect.plots.continuation import continuation_figure
+from physiolect.plots.cross import cross_figure
 from physiolect.plots.decoding import decoding_figure
 from physiolect.plots.detection import beats_figure, rhythm_figure
 from physiolect.plots.ecg_paper import Paper, ecg_paper_figure, sheet_notes
@@ -46,6 +47,7 @@ __all__ = [
     "change_figure",
     "confusion_figure",
     "continuation_figure",
+    "cross_figure",
     "decoding_figure",
     "ecg_paper_figure",
     "faithfulness_figure",

@@ -75,7 +75,7 @@ def show_cross(asked: Question) -> Explanation:
     looked = middle[weights.argmax(1)]
 
     def draw() -> Figure:
-        from physiolect.plots.cross import cross_figure
+        from physiolect.plots import cross_figure
 
         return cross_figure(
             np.atleast_2d(window.signal), weights, symbols, start=window.start,
