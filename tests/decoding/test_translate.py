@@ -115,6 +115,7 @@ def test_beats_train_with_one_lead(tmp_path: Path) -> None:
     small = replace(SMALL, patch=4, context_length=512, longest=40)
     found = finetune(
         write_beat_store(tmp_path / "store", 4), out=tmp_path / "run", steps=3, batch_size=4, channel="0",
+        train_on=("DS1",),
         **{**SETTINGS, "seq2seq": small},
     )  # fmt: skip
     assert found.finished

@@ -77,6 +77,7 @@ def test_steps_missing_at_the_end_are_padding() -> None:
     assert [each.ids for each in found[1]] == [each.ids for each in lone]
 
 
+@torch.inference_mode()
 def plain_beams(model: Seq2Seq, x: Tensor, beams: int, penalty: float) -> list[Answer]:
     """Beam search of one window without a cache, in plain Python."""
     held = [Answer((), 0.0, False)]
@@ -113,7 +114,7 @@ def test_beams_enough_for_all_answers_find_the_likeliest_and_sum_to_one() -> Non
     assert {each.ids for each in found} == every
     logs = model.teach(x, torch.tensor([found[0].ids], dtype=torch.int64)).logits[0].log_softmax(-1)
     path = [*found[0].ids, END]
-    total = sum(float(logs[i, symbol]) for i, symbol in enumerate(path))
+    total = sum(float(logs[i, symbol].detach()) for i, symbol in enumerate(path))
     assert found[0].log_probability == pytest.approx(total, abs=1e-4)
 
 
