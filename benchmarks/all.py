@@ -25,6 +25,7 @@ NAMES = (
     "train_step",
     "encoder",
     "continuous",
+    "seq2seq",
     "attention",
     "preprocess",
     "prepare",

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--beams", type=int, default=4)
+    parser.add_argument("--patch", type=int, default=2, help="bins of an encoder token")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
@@ -140,7 +141,7 @@ def _trained(known: list[Sentence], way: str, given: argparse.Namespace) -> Seq2
     changed: dict[str, Any] = {name: value for name, value in WAYS[way].items() if name != "ctc"}
     config = replace(
         SEQ2SEQ_PRESETS["modern"], n_channels=len(known[0].activity), n_outputs=N_SPECIAL + len(SYMBOLS),
-        context_length=4 * math.ceil(1.5 * longest_bins / 4), longest=80, **changed,
+        patch=given.patch, context_length=given.patch * math.ceil(1.5 * longest_bins / given.patch), longest=80, **changed,
     )  # fmt: skip
     model = Seq2Seq(config).to(device)
     x, ids = _tensors(known, longest_bins)
