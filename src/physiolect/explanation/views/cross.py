@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,16 +36,26 @@ class _AnswerTarget(Target):
 
     ids: tuple[int, ...] = ()
 
-    def of_inputs(self, checkpoint: Checkpoint, inputs: Tensor, n_tokens: int) -> Tensor:
+    def of_inputs(
+        self,
+        checkpoint: Checkpoint,
+        inputs: Tensor,
+        n_tokens: int,
+        *,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
         """Return the number for each of several windows (B, C, T), (B,)."""
         model = checkpoint.model.eval()
         assert isinstance(model, Seq2Seq)
         wanted = torch.tensor([[*self.ids, END]], device=inputs.device)
-        found = []
+        found, done = [], 0
         with torch.inference_mode():
             for rows in inputs.split(_AT_ONCE):
                 logs = model.teach(rows, wanted[:, :-1].expand(len(rows), -1)).logits.float().log_softmax(-1)
                 found.append(logs.gather(2, wanted.expand(len(rows), -1).unsqueeze(2)).sum((1, 2)))
+                done += len(rows)
+                if tell is not None:
+                    tell(done, len(inputs))
         return torch.cat(found)
 
 
