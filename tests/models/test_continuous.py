@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from physiolect.errors import ConfigError
 from physiolect.models.channel_input import ChannelInput
@@ -31,66 +31,22 @@ STREAMED = {
 }
 
 
-class Plain(nn.Module):
-    """The tutorial's model, as its file describes it: blocks of nanoGPT, no positions, the sum over time."""
-
-    def __init__(self, n_embd: int, n_layers: int, n_heads: int, out_dim: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.h = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "ln_1": nn.LayerNorm(n_embd),
-                    "c_attn": nn.Linear(n_embd, 3 * n_embd),
-                    "c_proj": nn.Linear(n_embd, n_embd),
-                    "ln_2": nn.LayerNorm(n_embd),
-                    "c_fc": nn.Linear(n_embd, 4 * n_embd),
-                    "c_out": nn.Linear(4 * n_embd, n_embd),
-                }
-            )
-            for _ in range(n_layers)
-        )
-        self.ln_f = nn.LayerNorm(n_embd)
-        self.head = nn.Linear(n_embd, out_dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        B, T, C = x.shape
-        for block in self.h:
-            q, k, v = block["c_attn"](block["ln_1"](x)).split(C, 2)
-            q, k, v = (each.view(B, T, self.n_heads, C // self.n_heads).transpose(1, 2) for each in (q, k, v))
-            weights = (q @ k.transpose(-2, -1) / math.sqrt(C // self.n_heads)).softmax(-1)
-            x = x + block["c_proj"]((weights @ v).transpose(1, 2).reshape(B, T, C))
-            x = x + block["c_out"](F.gelu(block["c_fc"](block["ln_2"](x))))
-        return self.head(self.ln_f(x).sum(1))
-
-
-NAMES = {
-    "ln_1": "attention_norm", "c_attn": "attention.qkv", "c_proj": "attention.projection",
-    "ln_2": "mlp_norm", "c_fc": "mlp.up", "c_out": "mlp.down",
-}  # fmt: skip
-
-
-def the_tutorials(out_dim: int = 10) -> tuple[Plain, Continuous]:
+def the_tutorials(out_dim: int = 10) -> Continuous:
     torch.manual_seed(0)
-    plain = Plain(20, 2, 4, out_dim)
-    config = tutorial(input_size=20, num_layers=2, num_heads=4, n_embd=20, out_dim=out_dim, trial_len=10)
-    model = Continuous(config)
-    state = {}
-    for name, value in plain.state_dict().items():
-        for theirs, ours in NAMES.items():
-            name = name.replace(f".{theirs}.", f".{ours}.")
-        state[
-            name.replace("h.", "trunk.blocks.", 1)
-            if name.startswith("h.")
-            else name.replace("ln_f", "trunk.norm")
-        ] = value
-    model.load_state_dict(state)
-    return plain, model
+    return Continuous(
+        tutorial(input_size=20, num_layers=2, num_heads=4, n_embd=20, out_dim=out_dim, trial_len=10)
+    )
 
 
 @pytest.mark.parametrize("out_dim", [10, 20, 1])
-def test_the_tutorials_model_forward_and_backward(out_dim: int) -> None:
-    plain, model = the_tutorials(out_dim)
+def test_the_tutorials_model_forward_and_backward(out_dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held to benchmarks/plain_tutorial.py, which is the tutorial's model written down directly."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    from plain_tutorial import PlainTutorial, renamed
+
+    model = the_tutorials(out_dim)
+    plain = PlainTutorial(20, 2, 4, out_dim)
+    plain.load_state_dict({name: weights.detach() for name, weights in renamed(model).items()})
     x = torch.randn(3, 10, 20)
     theirs = plain(x)
     ours = model(x.transpose(1, 2))[:, : max(1, out_dim // 10 * 10)]
@@ -98,17 +54,8 @@ def test_the_tutorials_model_forward_and_backward(out_dim: int) -> None:
     torch.testing.assert_close(ours.flatten(1), theirs)
     for out in (theirs, ours):
         out.square().sum().backward()
-    for (_, a), (_, b) in zip(sorted(plain.named_parameters()), sorted(_renamed(model).items()), strict=True):
+    for (_, a), (_, b) in zip(sorted(plain.named_parameters()), sorted(renamed(model).items()), strict=True):
         torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-5)
-
-
-def _renamed(model: Continuous) -> dict[str, nn.Parameter]:
-    found = {}
-    for name, parameter in model.named_parameters():
-        for theirs, ours in NAMES.items():
-            name = name.replace(f".{ours}.", f".{theirs}.")
-        found[name.replace("trunk.blocks.", "h.").replace("trunk.norm", "ln_f")] = parameter
-    return found
 
 
 def test_the_tutorials_initialisation() -> None:
@@ -126,7 +73,7 @@ def test_the_tutorials_initialisation() -> None:
 
 
 def test_without_positions_it_cannot_see_order() -> None:
-    _, model = the_tutorials()
+    model = the_tutorials()
     x = torch.randn(2, 20, 10)
     torch.testing.assert_close(model(x[:, :, torch.randperm(10)]), model(x))
 
@@ -261,7 +208,7 @@ def test_settings_that_contradict_each_other(changed: dict[str, Any], words: str
 
 
 def test_windows_that_do_not_fit() -> None:
-    _, model = the_tutorials()
+    model = the_tutorials()
     with pytest.raises(ConfigError, match="11 steps, but the model's windows end at 10"):
         model(torch.randn(1, 20, 11))
     with pytest.raises(ConfigError, match="have 3 channels, but the model takes 20"):

@@ -190,7 +190,7 @@ def _place(
 
 
 def beat_stride(stride: float | None, fs: float, length: int, usual: int | None = None) -> int:
-    """Return the stride in samples; `usual` where none is given, or a fifth of a window.
+    """Return the stride in samples. Without a stride it is `usual`, or a fifth of a window.
 
     Raises:
         ConfigError: it is less than a sample, or more than a window.

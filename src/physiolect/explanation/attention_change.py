@@ -37,7 +37,7 @@ def attention_change(
         window: from `cut_window` with the fine-tuned model.
         layer: number from 1; None means the last.
         heads: numbers from 1, summed over; None means all.
-        query: a moment in seconds of the recording; None is the window's last sample.
+        query: a moment in seconds of the recording; None takes the window's last sample.
         pooled: compare what speaks for the window as a whole, as `pooled_attention` does, and not one query.
 
     Raises:

@@ -249,14 +249,7 @@ class Continuous(Model):
         )
         if dropout is not None:
             config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
-        fresh = type(self)(config).to(next(self.parameters()))
-        kept = {
-            name: value
-            for name, value in self.state_dict().items()
-            if not name.startswith(("head.", "pool."))
-        }
-        fresh.load_state_dict({**fresh.state_dict(), **kept})
-        return fresh
+        return self.with_config(config)
 
     def _project(self, x: Tensor) -> Tensor:
         """Make tokens (B, N, E) of standardised steps (B, T, C)."""

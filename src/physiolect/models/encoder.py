@@ -273,11 +273,7 @@ class Encoder(Model):
         )
         if dropout is not None:
             config = replace(config, attention_dropout=dropout, residual_dropout=dropout)
-        fresh = type(self)(config).to(next(self.parameters()))
-        heads = ("head.", "pool.")
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(heads)}
-        fresh.load_state_dict({**fresh.state_dict(), **kept})
-        return fresh
+        return self.with_config(config)
 
     @property
     def _n_rows(self) -> int:

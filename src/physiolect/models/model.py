@@ -153,6 +153,14 @@ class Model(nn.Module):
         """Return what `forward` does, given the output of the first blocks (B, N, E)."""
         raise NotImplementedError
 
+    def with_config(self, config: Any) -> Self:
+        """Return a model of other settings with these weights, copied, but for a fresh head and pooling."""
+        fresh = type(self)(config).to(self.device, self.dtype)
+        heads = ("head.", "pool.")
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(heads)}
+        fresh.load_state_dict({**fresh.state_dict(), **kept})
+        return fresh
+
     def probe(self) -> Tensor:
         """Return a fixed input of one window, whose outputs identify the weights."""
         raise NotImplementedError

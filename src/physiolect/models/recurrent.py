@@ -294,11 +294,4 @@ class Recurrent(Model):
         changed: dict[str, Any] = {"n_outputs": n_outputs, "pooling": pooling or self.config.pooling}
         if dropout is not None:
             changed["dropout"] = dropout
-        fresh = type(self)(replace(self.config, **changed)).to(next(self.parameters()))
-        kept = {
-            name: value
-            for name, value in self.state_dict().items()
-            if not name.startswith(("head.", "pool."))
-        }
-        fresh.load_state_dict({**fresh.state_dict(), **kept})
-        return fresh
+        return self.with_config(replace(self.config, **changed))

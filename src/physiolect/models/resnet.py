@@ -177,11 +177,7 @@ class ResNet(Model):
             pooling=pooling or c.pooling,
             dropout=c.dropout if dropout is None else dropout,
         )
-        fresh = type(self)(config).to(next(self.parameters()))
-        heads = ("head.", "pool.")
-        kept = {name: value for name, value in self.state_dict().items() if not name.startswith(heads)}
-        fresh.load_state_dict({**fresh.state_dict(), **kept})
-        return fresh.train(self.training)
+        return self.with_config(config).train(self.training)
 
     def _continue(
         self,

@@ -106,7 +106,7 @@ def change_figure(
         signal: (T,) in `unit`.
         change: (T,) the map: attention of the fine-tuned model less that of its base.
         time: (T,) in seconds.
-        query: the moment whose attention it is, in seconds; None is that of the window as a whole.
+        query: the moment whose attention is drawn, in seconds; None for the window as a whole.
         unit: of the signal, or None where unknown.
         trace: is drawn in place of the signal: the same stretch at the recording's own rate.
         what: the quantity of the map.

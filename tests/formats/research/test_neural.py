@@ -61,7 +61,7 @@ def test_axes_may_stand_the_other_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"force": FORCE[:199]}, "none is as long"),
+        ({"force": FORCE[:199]}, "no target has that length"),
         ({"position": FORCE[:150]}, "do not have one time step in common"),
         (
             {"force": np.where(np.arange(200)[:, None] == 7, np.nan, FORCE)},

@@ -189,7 +189,7 @@ class Question:
         )  # fmt: skip
 
     def moment(self, window: Window) -> float | None:
-        """Return the moment whose attention is shown; None is what speaks for the window as a whole.
+        """Return the moment whose attention is shown; None where it is that of the window as a whole.
 
         That is the one asked for; else the last sample of a model of levels, and of others what their output is about.
         """

@@ -86,7 +86,7 @@ def find_pair(arrays: Arrays, want: Request, path: Path) -> Pair | None:
     if beside and not fitting:
         described = ", ".join(f"'{name}' {'x'.join(map(str, arrays[name][0].shape))}" for name in beside)
         raise FormatError(
-            f"{path}: '{signal}' is {'x'.join(map(str, shape))}, but of the targets {described} none is as long",
+            f"{path}: '{signal}' is {'x'.join(map(str, shape))}, but no target has that length: {described}",
             hint="give one row of targets for each time step of the signal",
         )
     if wrong := [name for name in beside if name not in fitting]:
