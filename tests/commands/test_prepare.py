@@ -263,6 +263,15 @@ def test_a_contract_comes_from_a_checkpoint_or_a_tokenizer_too(tmp_path: Path) -
         resolve_contract(str(tmp_path / "nowhere"), None)
 
 
+@pytest.mark.parametrize("words", [[], ["--contract", "heartgpt-ecg"]])
+def test_a_store_is_prepared_without_torch(folder: Path, tmp_path: Path, words: list[str]) -> None:
+    given = ["prepare", str(folder), "--out", str(tmp_path / "out"), *words]
+    code = f"import sys; from physiolect.cli import main; main({given}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+    assert open_store(tmp_path / "out").sources
+
+
 def test_a_contract_comes_from_a_checkpoint_that_comes_with_the_package(tmp_path: Path) -> None:
     write_recording(ecg(seconds=30, fs=250, leads=("II",), seed=3), tmp_path / "one.csv")
     words = [

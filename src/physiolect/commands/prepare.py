@@ -113,12 +113,13 @@ class Config:
 
     def arguments(self) -> dict[str, Any]:
         """Return what `prepare` takes; a checkpoint that comes with the package is its folder."""
-        from physiolect.checkpoint import EMBEDDED
         from physiolect.contract import CONTRACTS
 
         contract = self.contract
-        if contract in EMBEDDED and contract not in CONTRACTS and not Path(contract).exists():
-            contract = str(EMBEDDED[contract])
+        if contract and contract not in CONTRACTS and not Path(contract).exists():
+            from physiolect.checkpoint import EMBEDDED  # imports torch, which no other contract needs
+
+            contract = str(EMBEDDED.get(contract, contract))
         return vars(self) | {"contract": contract}
 
 
